@@ -1,0 +1,171 @@
+import type { AxleError } from './errors.js';
+import type { DataTypeName, DeviceKindName, HealthStateName } from './generated/constants.js';
+import type { OpArgs, OpRange } from './op.js';
+import type { Tensor } from './tensor.js';
+
+/**
+ * Everything that can run an op is a Backend: a native plugin in this process, image decoding in the host, a server
+ * across the network. Core asks it what it offers and hands it batches; what differs between backends is declared
+ * here, never tested for.
+ */
+export interface Backend {
+  /** Unique in a registry: 'cpu-fallback', 'host'. */
+  readonly name: string;
+  readonly version: string;
+  /** `here`: core forms the batches. `there`: the far side does, and core sends each task at once. */
+  readonly batches: 'here' | 'there';
+  readonly devices: readonly Device[];
+  readonly ops: readonly OfferedOp[];
+
+  /** How well a device runs something; quick, and touches no hardware. */
+  supports(device: Device, query: SupportQuery): Support;
+
+  /** @throws AxleError as the backend says; INVALID_ARGUMENT for a model that is damaged. */
+  loadModel(device: Device, source: ModelSource): Promise<LoadedModel>;
+  /** Called when no task uses the model. */
+  unloadModel(model: LoadedModel): Promise<void>;
+
+  /**
+   * Takes all tasks of a batch or throws having taken none. They are of one range; tasks of a batchable op also share
+   * model, arguments and input shapes but for dimension 0. Each task's `settle` is called exactly once, never before
+   * this returns.
+   */
+  submit(device: Device, batch: readonly BackendTask[]): void;
+  /** Best effort; the task still settles. */
+  cancel(task: BackendTask): void;
+
+  /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
+  openStream(device: Device, range: OpRange, args: OpArgs): BackendStream;
+
+  health(device: Device): Promise<Health>;
+  /** Ends what is outstanding and frees everything. */
+  close(): Promise<void>;
+}
+
+export interface Device {
+  /** Unique in a registry and stable over restarts: 'cpu-fallback:0'. */
+  readonly id: string;
+  readonly backend: string;
+  /** Position in the backend's list. */
+  readonly index: number;
+  /** For people. */
+  readonly name: string;
+  readonly kind: DeviceKindName;
+  /** Not the hardware that it stands for. */
+  readonly emulated: boolean;
+  /** That models and buffers share; 0 = not known. */
+  readonly memoryBytes: number;
+  /** Batches that make progress at once. */
+  readonly parallel: number;
+}
+
+export interface OfferedOp extends OpRange {
+  /** Custom ops only, else ''. */
+  readonly name: string;
+  readonly flags: number;
+  /** Most tasks computed together; 0 = no limit of its own. */
+  readonly batchMax: number;
+}
+
+export interface SupportQuery {
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly model: ModelSource | undefined;
+}
+
+/** `score` 0: does not run it, and `reason` says why. Higher is better. */
+export interface Support {
+  readonly score: number;
+  readonly reason: string;
+}
+
+/** The bytes of a model: what a device loads. */
+export interface ModelSource {
+  readonly name: string;
+  readonly format: 'onnx';
+  /** SHA-256 of the canonical manifest, hex: equal for equal content. */
+  readonly contentId: string;
+  /** The model itself first; names are relative to the model's folder. */
+  readonly files: readonly ModelFile[];
+}
+
+export interface ModelFile {
+  readonly name: string;
+  readonly data: Uint8Array;
+}
+
+export interface TensorSpec {
+  readonly name: string;
+  readonly dtype: DataTypeName;
+  /** -1 stands for any size; dimension 0 is -1 where the model takes a batch. */
+  readonly shape: readonly number[];
+}
+
+export interface LoadedModel {
+  readonly source: ModelSource;
+  readonly device: Device;
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** On the device; 0 = not known. */
+  readonly memoryBytes: number;
+  /** The backend's own handle. */
+  readonly handle: unknown;
+}
+
+export interface NamedTensor {
+  /** '' where inputs or outputs are positional. */
+  readonly name: string;
+  readonly tensor: Tensor;
+}
+
+/** One unit of work on its way to a device. */
+export interface BackendTask {
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly model: LoadedModel | undefined;
+  readonly inputs: readonly NamedTensor[];
+  readonly outputBytesMax: number;
+  /** On the runtime's clock, milliseconds; undefined = none. */
+  readonly deadlineAt: number | undefined;
+  settle(outcome: TaskOutcome): void;
+}
+
+export type TaskOutcome =
+  | { readonly ok: true; readonly outputs: readonly NamedTensor[]; readonly timing: TaskTiming }
+  | { readonly ok: false; readonly error: AxleError };
+
+export interface TaskTiming {
+  /** Inside the backend, before work on it began. */
+  readonly queueMs: number;
+  readonly transferMs: number;
+  readonly computeMs: number;
+  /** Tasks that were computed together, this one included. */
+  readonly batchSize: number;
+}
+
+/** One ordered stream on a device. Writes do not overlap. */
+export interface BackendStream {
+  /** Not to be changed by the caller until the promise settles. */
+  write(
+    data: Uint8Array | undefined,
+    end: boolean,
+    outputBytesMax: number,
+  ): Promise<StreamWriteResult>;
+  /** Ends it, finished or not; an outstanding write is cancelled. */
+  close(): Promise<void>;
+}
+
+export interface StreamWriteResult {
+  readonly chunks: readonly Uint8Array[];
+  /** Bytes of the input that were used up. */
+  readonly consumedBytes: number;
+  /** More output waits: write again before new input. */
+  readonly more: boolean;
+  readonly timing: TaskTiming;
+}
+
+export interface Health {
+  readonly state: HealthStateName;
+  /** Why it is not OK. */
+  readonly message: string;
+}

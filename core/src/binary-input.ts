@@ -1,0 +1,101 @@
+import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { isAnyArrayBuffer } from 'node:util/types';
+
+import type { Cancellation } from './cancellation.js';
+import type { BinaryInput } from './client.js';
+import { AxleError, messageOf } from './errors.js';
+
+/**
+ * The whole of an input in memory; memory is viewed, not copied.
+ *
+ * @param what for messages: 'image', 'input'.
+ * @throws AxleError NOT_FOUND when a file cannot be read, RESOURCE_EXHAUSTED past `bytesMax`, INVALID_ARGUMENT for
+ * something that is no input.
+ */
+export async function readBinaryInput(
+  input: BinaryInput,
+  what: string,
+  bytesMax: number,
+  cancellation: Cancellation,
+): Promise<Uint8Array> {
+  const bytes = memoryOf(input) ?? (await cancellation.race(readElsewhere(input, what, bytesMax)));
+  if (bytes.byteLength > bytesMax) throw tooLarge(what, bytes.byteLength, bytesMax);
+  return bytes;
+}
+
+function memoryOf(input: BinaryInput): Uint8Array | undefined {
+  if (input instanceof Uint8Array) return input;
+  if (ArrayBuffer.isView(input)) {
+    return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+  }
+  return isAnyArrayBuffer(input) ? new Uint8Array(input) : undefined;
+}
+
+async function readElsewhere(input: unknown, what: string, bytesMax: number): Promise<Uint8Array> {
+  if (typeof input === 'string') return readPath(input, what, bytesMax);
+  if (input instanceof URL) return readPath(pathOf(input), what, bytesMax);
+  if (isIterable(input)) return readStream(input, what, bytesMax);
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `the ${what} is ${input === null ? 'null' : typeof input}; give a Buffer, typed array, ArrayBuffer, path, file URL or stream`,
+  );
+}
+
+function pathOf(url: URL): string {
+  if (url.protocol === 'file:') return fileURLToPath(url);
+  throw new AxleError('INVALID_ARGUMENT', `'${url.href}' is no file URL; fetch it first and give the bytes`);
+}
+
+async function readPath(path: string, what: string, bytesMax: number): Promise<Uint8Array> {
+  const cannotRead = (error: unknown) =>
+    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${messageOf(error)}`, { cause: error });
+  const file = await open(path).catch((error: unknown) => {
+    throw cannotRead(error);
+  });
+  try {
+    const info = await file.stat();
+    if (info.size > bytesMax) throw tooLarge(what, info.size, bytesMax);
+    if (info.isFile()) return await file.readFile();
+  } catch (error) {
+    throw error instanceof AxleError ? error : cannotRead(error);
+  } finally {
+    await file.close();
+  }
+  // Pipes and devices have no size to look at beforehand.
+  return readStream(createReadStream(path), what, bytesMax).catch((error: unknown) => {
+    throw error instanceof AxleError ? error : cannotRead(error);
+  });
+}
+
+async function readStream(
+  stream: AsyncIterable<unknown>,
+  what: string,
+  bytesMax: number,
+): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of stream) {
+    if (!(chunk instanceof Uint8Array)) {
+      throw new AxleError('INVALID_ARGUMENT', `the ${what} stream gives ${typeof chunk}s; it must give bytes`);
+    }
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
+    chunks.push(chunk);
+  }
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, bytes);
+}
+
+function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Array> {
+  return typeof input === 'object' && input !== null && Symbol.asyncIterator in input;
+}
+
+function tooLarge(what: string, bytes: number, bytesMax: number): AxleError {
+  return new AxleError(
+    'RESOURCE_EXHAUSTED',
+    `the ${what} has ${bytes} bytes or more; the limit is ${bytesMax}. Use a stream, or raise the limit`,
+    { retryable: false },
+  );
+}

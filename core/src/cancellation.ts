@@ -1,0 +1,82 @@
+import { AxleError } from './errors.js';
+
+/**
+ * One reason to stop a call, whoever gives it: the caller's AbortSignal, its deadline, or the session's end. One for
+ * each call and cheap, which `AbortSignal.any` is not on Node 20.
+ */
+export class Cancellation {
+  private readonly listeners = new Set<(reason: unknown) => void>();
+  private timer: NodeJS.Timeout | undefined;
+  private stopped: { readonly reason: unknown } | undefined;
+  private readonly onAbort = () => {
+    this.cancel(this.signal?.reason);
+  };
+
+  /** @param deadlineMs time from now; undefined = none. */
+  constructor(
+    private readonly signal: AbortSignal | undefined,
+    deadlineMs: number | undefined,
+  ) {
+    if (signal?.aborted) this.cancel(signal.reason);
+    else signal?.addEventListener('abort', this.onAbort, { once: true });
+    if (deadlineMs !== undefined && this.stopped === undefined) this.startTimer(deadlineMs);
+  }
+
+  /** Throws the reason when the call is to stop. */
+  check(): void {
+    if (this.stopped !== undefined) throw this.stopped.reason;
+  }
+
+  cancel(reason: unknown): void {
+    if (this.stopped !== undefined) return;
+    this.stopped = { reason };
+    for (const listener of [...this.listeners]) listener(reason);
+    this.dispose();
+  }
+
+  /** Calls `listener` when the call is to stop (at once when it already is), until the returned function is called. */
+  subscribe(listener: (reason: unknown) => void): () => void {
+    if (this.stopped !== undefined) {
+      listener(this.stopped.reason);
+      return () => undefined;
+    }
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  /** Settles as `work` does, or rejects with the reason as soon as the call is to stop. */
+  async race<T>(work: Promise<T>): Promise<T> {
+    let unsubscribe = () => undefined as unknown;
+    const stop = new Promise<never>((_, reject) => {
+      unsubscribe = this.subscribe(reject);
+    });
+    try {
+      return await Promise.race([work, stop]);
+    } finally {
+      unsubscribe();
+    }
+  }
+
+  /** Frees the timer and the listener; to be called when the call is over. */
+  dispose(): void {
+    clearTimeout(this.timer);
+    this.signal?.removeEventListener('abort', this.onAbort);
+    this.listeners.clear();
+  }
+
+  private startTimer(deadlineMs: number): void {
+    const expire = () => {
+      this.cancel(
+        new AxleError(
+          'DEADLINE_EXCEEDED',
+          `no result within the deadline of ${deadlineMs} ms; give it more time, or load the model ahead with prefetch`,
+        ),
+      );
+    };
+    if (deadlineMs <= 0) expire();
+    else this.timer = setTimeout(expire, Math.min(deadlineMs, timerMsMax));
+  }
+}
+
+/** Longest that a Node timer waits. */
+const timerMsMax = 2 ** 31 - 1;

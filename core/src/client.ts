@@ -1,0 +1,114 @@
+import type { Readable } from 'node:stream';
+
+import type { CodecName } from './generated/constants.js';
+import type {
+  ClassifyResult,
+  CompressResult,
+  DecompressResult,
+  DevicesReport,
+  InferResult,
+  ModelReport,
+} from './results.js';
+import type { CodecStream } from './codec-stream.js';
+import type { Tensor } from './tensor.js';
+
+/**
+ * Bytes of one thing: in memory, a file by path or file URL, or a stream that is read to its end. A string is always
+ * a path.
+ */
+export type BinaryInput =
+  | string
+  | URL
+  | ArrayBuffer
+  | SharedArrayBuffer
+  | ArrayBufferView
+  | Readable
+  | ReadableStream<Uint8Array>;
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Aborts the call; it rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+  /** Time from now in which the result is worth having, milliseconds; past it the call fails DEADLINE_EXCEEDED. */
+  readonly deadlineMs?: number | undefined;
+  /** Higher goes first; 0 by default, -100..100. */
+  readonly priority?: number | undefined;
+  /** A device by id ('cpu-fallback:0'), a backend ('cpu-fallback') or a kind ('gpu'): tried first. */
+  readonly device?: string | undefined;
+  /** With `device`: run there or fail, never elsewhere. */
+  readonly strict?: boolean | undefined;
+}
+
+export interface ClassifyOptions extends CallOptions {
+  /** A name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. Default 'glyphs'. */
+  readonly model?: string | undefined;
+  /** How many labels to give, best first. Default 1. */
+  readonly topK?: number | undefined;
+}
+
+export interface InferOptions extends CallOptions {}
+
+/** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
+export type InferInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
+
+export interface CompressOptions extends CallOptions {
+  /** Default 'zstd'. */
+  readonly codec?: CodecName | undefined;
+  /** zstd 1..22 (default 3), lz4 1..12 (default 1), gzip 1..12 (default 6). */
+  readonly level?: number | undefined;
+}
+
+export interface DecompressOptions extends CallOptions {
+  /** Default: told from the first bytes. */
+  readonly codec?: CodecName | undefined;
+  /** Refuse to produce more than this many bytes: the guard against bombs. Default 2 GiB. */
+  readonly outputBytesMax?: number | undefined;
+}
+
+/**
+ * What a function holds. One instance serves any number of calls at once; none of them blocks the event loop.
+ *
+ * Every call takes one input and gives one result, or takes an array and gives an array in the same order, which
+ * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input
+ * that is wrong in itself, NOT_FOUND for a model or file that is not there, RESOURCE_EXHAUSTED at a limit,
+ * DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is there; and the reason of `signal`.
+ */
+export interface Client extends AsyncDisposable {
+  /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG). */
+  classify(input: BinaryInput, options?: ClassifyOptions): Promise<ClassifyResult>;
+  classify(inputs: readonly BinaryInput[], options?: ClassifyOptions): Promise<ClassifyResult[]>;
+
+  /** Runs a model: a name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. */
+  infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
+  infer(
+    model: string | URL,
+    inputs: readonly InferInputs[],
+    options?: InferOptions,
+  ): Promise<InferResult[]>;
+
+  /** One standard stream of the codec, which its own tools read. For data past memory use `compressStream`. */
+  compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
+  compress(inputs: readonly BinaryInput[], options?: CompressOptions): Promise<CompressResult[]>;
+
+  /** Any zstd, lz4 or gzip stream, of whoever made it. Damaged input never gives a result. */
+  decompress(input: BinaryInput, options?: DecompressOptions): Promise<DecompressResult>;
+  decompress(
+    inputs: readonly BinaryInput[],
+    options?: DecompressOptions,
+  ): Promise<DecompressResult[]>;
+
+  /** A Node Duplex that compresses in constant memory: `pipeline(source, axle.compressStream(), sink)`. */
+  compressStream(options?: CompressOptions): CodecStream;
+  decompressStream(options?: DecompressOptions): CodecStream;
+
+  /** Devices that run something, and backends that this machine cannot have with the reason. */
+  devices(): Promise<DevicesReport>;
+  /** Models of the repositories. */
+  models(): Promise<ModelReport[]>;
+
+  /** Loads a model on the device that would run it, so that the first call finds it there. */
+  prefetch(model: string | URL, options?: CallOptions): Promise<void>;
+
+  /** Ends the session: calls in flight are aborted, devices freed. Also by `await using`. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,49 @@
+import type { Client } from './client.js';
+import { AxleError } from './errors.js';
+import { defaultLimits, type Limits } from './limits.js';
+import { LocalClient } from './local-client.js';
+import type { PluginSpec } from './native-backend.js';
+import { Runtime } from './runtime.js';
+import { Session } from './session.js';
+
+export interface ConnectOptions {
+  /** Repository folders in Triton's layout; a model name is looked up in them in order. */
+  readonly models?: string | readonly string[] | undefined;
+  /** Plugins of this process, beside those that the package brings. */
+  readonly plugins?: readonly PluginSpec[] | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+}
+
+/** Makes a client for URLs of one scheme. */
+export type Connector = (url: URL, options: ConnectOptions) => Promise<Client>;
+
+const connectors = new Map<string, Connector>();
+
+/** Lets `connect` open URLs of another scheme, given without the colon. */
+export function registerScheme(scheme: string, connector: Connector): void {
+  connectors.set(`${scheme}:`, connector);
+}
+
+/**
+ * Connects to whatever a URL names.
+ *
+ * @throws AxleError INVALID_ARGUMENT for a URL that no connector knows; otherwise as the connector says.
+ */
+export async function connectTo(target: string | URL, options: ConnectOptions): Promise<Client> {
+  const url = URL.canParse(String(target)) ? new URL(target) : undefined;
+  const connector = url && connectors.get(url.protocol);
+  if (url !== undefined && connector !== undefined) return connector(url, options);
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `cannot connect to '${String(target)}'; URLs start with ${[...connectors.keys()].join(' or ')}`,
+  );
+}
+
+/** A client with a runtime of its own in this process. */
+export async function connectLocal(options: ConnectOptions): Promise<Client> {
+  const limits: Limits = { ...defaultLimits, ...options.limits };
+  const { models = [], plugins = [] } = options;
+  const folders = typeof models === 'string' ? [models] : models;
+  const runtime = await Runtime.start({ plugins, models: folders, limits });
+  return new LocalClient(new Session(runtime, 'local', limits), () => runtime.close());
+}

@@ -1,0 +1,52 @@
+import { ERROR_CODE_RETRYABLE, ErrorCode, type ErrorCodeName } from './generated/constants.js';
+
+export interface AxleErrorOptions {
+  readonly cause?: unknown;
+  /** Overrides what the code says by itself. */
+  readonly retryable?: boolean;
+  /** Position in the array that the caller passed in, where one element of several failed. */
+  readonly index?: number;
+}
+
+/**
+ * The one error class of all layers. `code` is stable and numbered as in gRPC; the message says what was wrong and
+ * what to do; `retryable` says whether the same call may pass later. Aborts are not of this class: they follow the
+ * platform and reject with the signal's reason (an `AbortError` by default).
+ */
+export class AxleError extends Error {
+  override readonly name = 'AxleError';
+  readonly code: ErrorCodeName;
+  readonly retryable: boolean;
+  readonly index: number | undefined;
+
+  constructor(code: ErrorCodeName, message: string, options: AxleErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.retryable = options.retryable ?? ERROR_CODE_RETRYABLE[code];
+    this.index = options.index;
+  }
+}
+
+const nameById = new Map<number, ErrorCodeName>(
+  (Object.keys(ErrorCode) as ErrorCodeName[]).map((name) => [ErrorCode[name], name]),
+);
+
+/** The code of a status number from the ABI or the wire; numbers that are not known are UNKNOWN. */
+export function errorCodeOf(status: number): ErrorCodeName {
+  return nameById.get(status) ?? 'UNKNOWN';
+}
+
+/** The same error saying at which element of the caller's array it happened. Aborts pass through. */
+export function errorAtIndex(error: unknown, index: number): unknown {
+  if (!(error instanceof AxleError)) return error;
+  return new AxleError(error.code, `input ${index}: ${error.message}`, {
+    cause: error,
+    retryable: error.retryable,
+    index,
+  });
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,152 @@
+import { availableParallelism } from 'node:os';
+
+import sharp from 'sharp';
+
+import type {
+  Backend,
+  BackendTask,
+  BackendStream,
+  Device,
+  Health,
+  LoadedModel,
+  NamedTensor,
+  Support,
+  SupportQuery,
+} from './backend.js';
+import { AxleError, messageOf } from './errors.js';
+import type { Limits } from './limits.js';
+import { singleOp, type OpArgs } from './op.js';
+import { Tensor } from './tensor.js';
+
+// Many images at a time, each on one thread, beats one image on many threads; and no image is seen twice.
+sharp.concurrency(1);
+sharp.cache(false);
+
+/**
+ * Image decoding in the host, by libvips on libuv's threads: JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG.
+ *
+ * decode takes `width`, `height`, `channels` (1 grey, 3 RGB) and `fit`, and gives UINT8 [height, width, channels] in
+ * sRGB, turned upright as the image's EXIF says, transparency laid on white.
+ */
+export class ImageBackend implements Backend {
+  readonly name = 'host';
+  readonly version = sharp.versions.sharp ?? sharp.versions.vips;
+  readonly batches = 'here';
+  readonly devices: readonly Device[];
+  readonly ops = [{ ...singleOp('decode'), name: '', flags: 3, batchMax: 1 }];
+
+  constructor(private readonly limits: Limits) {
+    this.devices = [
+      {
+        id: 'host:0',
+        backend: this.name,
+        index: 0,
+        name: `libvips ${sharp.versions.vips}`,
+        kind: 'CPU',
+        emulated: false,
+        memoryBytes: 0,
+        parallel: availableParallelism(),
+      },
+    ];
+  }
+
+  supports(_device: Device, _query: SupportQuery): Support {
+    return { score: 1, reason: '' };
+  }
+
+  loadModel(): Promise<LoadedModel> {
+    return Promise.reject(new AxleError('UNIMPLEMENTED', 'the host runs no models; use a plugin'));
+  }
+
+  unloadModel(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  submit(_device: Device, batch: readonly BackendTask[]): void {
+    for (const task of batch) void this.run(task);
+  }
+
+  /** libvips cannot be stopped in the middle; the caller does not wait for it. */
+  cancel(): void {
+    return;
+  }
+
+  openStream(): BackendStream {
+    throw new AxleError('UNIMPLEMENTED', 'images are not decoded as streams');
+  }
+
+  health(): Promise<Health> {
+    return Promise.resolve({ state: 'OK', message: '' });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private async run(task: BackendTask): Promise<void> {
+    const start = performance.now();
+    try {
+      const tensor = await this.decode(task.inputs, task.args);
+      const timing = { queueMs: 0, transferMs: 0, computeMs: performance.now() - start, batchSize: 1 };
+      task.settle({ ok: true, outputs: [{ name: '', tensor }], timing });
+    } catch (error) {
+      const failure = error instanceof AxleError ? error : describe(error, this.limits);
+      task.settle({ ok: false, error: failure });
+    }
+  }
+
+  private async decode(inputs: readonly NamedTensor[], args: OpArgs): Promise<Tensor> {
+    const encoded = inputs[0]?.tensor.bytes;
+    if (encoded === undefined || encoded.byteLength === 0) {
+      throw new AxleError('INVALID_ARGUMENT', 'the image is empty; give a JPEG, PNG, WebP or other image');
+    }
+    const { width, height, channels, fit } = args as unknown as DecodeArgs;
+    const image = sharp(encoded, {
+      limitInputPixels: this.limits.imagePixelsMax,
+      failOn: 'error',
+      sequentialRead: true,
+    });
+    const upright = image.rotate().flatten({ background: '#fff' });
+    const shaped = channels === 1 ? upright.greyscale() : upright.toColourspace('srgb');
+    const { data, info } = await shaped
+      .resize(width, height, { fit, background: '#fff' })
+      .raw({ depth: 'uchar' })
+      .toBuffer({ resolveWithObject: true });
+    if (info.channels !== channels) {
+      throw new AxleError(
+        'INTERNAL',
+        `decoding gave ${info.channels} channels instead of ${channels}; please report this image`,
+      );
+    }
+    return Tensor.fromBytes('UINT8', data, [info.height, info.width, info.channels]);
+  }
+}
+
+interface DecodeArgs {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 1 | 3;
+  readonly fit: 'fill' | 'cover' | 'contain';
+}
+
+/** libvips says what was wrong in its own words; the caller also needs to know what to do. */
+function describe(error: unknown, limits: Limits): AxleError {
+  const [first = 'unknown reason'] = messageOf(error).split('\n');
+  if (/pixel limit/i.test(first)) {
+    return new AxleError(
+      'INVALID_ARGUMENT',
+      `the image has more than ${limits.imagePixelsMax} pixels; scale it down first`,
+      { cause: error },
+    );
+  }
+  if (/unsupported image format/i.test(first)) {
+    return new AxleError(
+      'INVALID_ARGUMENT',
+      'these bytes are no image that can be read; give JPEG, PNG, WebP, GIF, AVIF, TIFF or SVG',
+      { cause: error },
+    );
+  }
+  return new AxleError('INVALID_ARGUMENT', `the image is damaged or cut short: ${first}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,43 @@
+export type {
+  BinaryInput,
+  CallOptions,
+  ClassifyOptions,
+  Client,
+  CompressOptions,
+  DecompressOptions,
+  InferInputs,
+  InferOptions,
+} from './client.js';
+export type { CodecStream } from './codec-stream.js';
+export { connectLocal, connectTo, registerScheme } from './connect.js';
+export type { ConnectOptions, Connector } from './connect.js';
+export { AxleError } from './errors.js';
+export type { AxleErrorOptions } from './errors.js';
+export { CODEC_LEVELS, DATA_TYPE_BYTES } from './generated/constants.js';
+export type {
+  CodecName,
+  DataTypeName,
+  DeviceKindName,
+  ErrorCodeName,
+} from './generated/constants.js';
+export { defaultLimits } from './limits.js';
+export type { Limits } from './limits.js';
+export type { PluginSpec } from './native-backend.js';
+export type {
+  CallReport,
+  ClassifyResult,
+  CompressResult,
+  DecompressResult,
+  DeviceReport,
+  DevicesReport,
+  FailedAttempt,
+  InferResult,
+  Label,
+  ModelReport,
+  StepReport,
+  TensorReport,
+  TimingMs,
+  UnavailableBackend,
+} from './results.js';
+export { Tensor } from './tensor.js';
+export type { TensorData, TensorDataOf } from './tensor.js';

@@ -1,0 +1,49 @@
+/**
+ * Every bound that core puts on what comes from outside. A session may lower them; none is unlimited.
+ */
+export interface Limits {
+  /** Encoded image handed to decode, bytes. */
+  readonly imageBytesMax: number;
+  /** Width x height of an image, pixels: what decoding may cost, whatever its file says. */
+  readonly imagePixelsMax: number;
+  /** Whole input of one compress or decompress call, bytes; streams have no such limit. */
+  readonly payloadBytesMax: number;
+  /** Whole output of one call, bytes. */
+  readonly outputBytesMax: number;
+  /** One file of a model, bytes. */
+  readonly modelFileBytesMax: number;
+  /** Files of a model. */
+  readonly modelFilesMax: number;
+  /** config.pbtxt or labels.txt, bytes. */
+  readonly modelTextBytesMax: number;
+  /** Results of classify. */
+  readonly topKMax: number;
+  /** Calls of one session that have not been answered; one more is refused. */
+  readonly callsInFlightMax: number;
+  /** Elements of one array call that are worked on at once; the rest wait in the call, not in a queue. */
+  readonly arrayConcurrency: number;
+  /** Tasks that wait for one device; one more is refused. */
+  readonly queueDepthMax: number;
+  /** One write to a codec's stream, bytes; larger ones are cut. */
+  readonly streamWriteBytesMax: number;
+  /** Most output of one write to a codec's stream, bytes. */
+  readonly streamOutputBytesMax: number;
+}
+
+const MiB = 1024 * 1024;
+
+export const defaultLimits: Limits = {
+  imageBytesMax: 64 * MiB,
+  imagePixelsMax: 100_000_000,
+  payloadBytesMax: 2048 * MiB,
+  outputBytesMax: 2048 * MiB,
+  modelFileBytesMax: 2048 * MiB,
+  modelFilesMax: 256,
+  modelTextBytesMax: MiB,
+  topKMax: 1000,
+  callsInFlightMax: 4096,
+  arrayConcurrency: 64,
+  queueDepthMax: 4096,
+  streamWriteBytesMax: 8 * MiB,
+  streamOutputBytesMax: 16 * MiB,
+};

@@ -1,0 +1,424 @@
+
+import type { NamedTensor, TensorSpec } from './backend.js';
+import { readBinaryInput } from './binary-input.js';
+import type { Cancellation } from './cancellation.js';
+import type {
+  BinaryInput,
+  CallOptions,
+  ClassifyOptions,
+  Client,
+  CompressOptions,
+  DecompressOptions,
+  InferInputs,
+  InferOptions,
+} from './client.js';
+import { CodecStream } from './codec-stream.js';
+import { AxleError, errorAtIndex, messageOf } from './errors.js';
+import { CODEC_LEVELS, Codec, DATA_TYPE_BYTES, type CodecName } from './generated/constants.js';
+import type { Model } from './models/model.js';
+import { hasFlag, type OpArgs } from './op.js';
+import type { Chain } from './plans/chain.js';
+import { classifyChain } from './plans/classify.js';
+import { describeDevices } from './describe-devices.js';
+import type {
+  ClassifyResult,
+  CompressResult,
+  DecompressResult,
+  DevicesReport,
+  InferResult,
+  ModelReport,
+} from './results.js';
+import type { Session } from './session.js';
+import { Tensor, type TensorData } from './tensor.js';
+
+const defaultClassifyModel = 'glyphs';
+const defaultCodec: CodecName = 'zstd';
+
+/** The client of a runtime in this process. */
+export class LocalClient implements Client {
+  private readonly session: Session;
+  private readonly onClose: () => Promise<void>;
+  private readonly classifyChains = new Map<string, Chain>();
+  private closing: Promise<void> | undefined;
+
+  /** @param onClose frees what the client alone holds, such as the runtime. */
+  constructor(session: Session, onClose: () => Promise<void>) {
+    this.session = session;
+    this.onClose = onClose;
+  }
+
+  classify(input: BinaryInput, options?: ClassifyOptions): Promise<ClassifyResult>;
+  classify(inputs: readonly BinaryInput[], options?: ClassifyOptions): Promise<ClassifyResult[]>;
+  classify(
+    input: BinaryInput | readonly BinaryInput[],
+    options: ClassifyOptions = {},
+  ): Promise<ClassifyResult | ClassifyResult[]> {
+    return this.each(input, (one) => this.classifyOne(one, options));
+  }
+
+  infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
+  infer(
+    model: string | URL,
+    inputs: readonly InferInputs[],
+    options?: InferOptions,
+  ): Promise<InferResult[]>;
+  infer(
+    model: string | URL,
+    inputs: InferInputs | readonly InferInputs[],
+    options: InferOptions = {},
+  ): Promise<InferResult | InferResult[]> {
+    return this.each(inputs, (one) => this.inferOne(model, one, options));
+  }
+
+  compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
+  compress(inputs: readonly BinaryInput[], options?: CompressOptions): Promise<CompressResult[]>;
+  compress(
+    input: BinaryInput | readonly BinaryInput[],
+    options: CompressOptions = {},
+  ): Promise<CompressResult | CompressResult[]> {
+    return this.each(input, (one) => this.compressOne(one, options));
+  }
+
+  decompress(input: BinaryInput, options?: DecompressOptions): Promise<DecompressResult>;
+  decompress(
+    inputs: readonly BinaryInput[],
+    options?: DecompressOptions,
+  ): Promise<DecompressResult[]>;
+  decompress(
+    input: BinaryInput | readonly BinaryInput[],
+    options: DecompressOptions = {},
+  ): Promise<DecompressResult | DecompressResult[]> {
+    return this.each(input, (one) => this.decompressOne(one, options));
+  }
+
+  compressStream(options: CompressOptions = {}): CodecStream {
+    return this.codecStream('compress', compressArgs(options), options, Infinity);
+  }
+
+  decompressStream(options: DecompressOptions = {}): CodecStream {
+    const outputBytesMax = options.outputBytesMax ?? Infinity;
+    return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
+  }
+
+  async devices(): Promise<DevicesReport> {
+    this.session.checkOpen();
+    return describeDevices(this.session.runtime.registry);
+  }
+
+  async models(): Promise<ModelReport[]> {
+    this.session.checkOpen();
+    const found = await this.session.runtime.repository.list();
+    return Promise.all(found.map((entry) => this.describeModel(entry)));
+  }
+
+  async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
+    await this.session.call(options, async (cancellation) => {
+      const model = await cancellation.race(this.session.model(reference));
+      await this.session.prefetch({ chain: this.chainFor(model), model }, options, cancellation);
+    });
+  }
+
+  close(): Promise<void> {
+    this.session.close();
+    this.closing ??= this.onClose();
+    return this.closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  private async classifyOne(input: BinaryInput, options: ClassifyOptions): Promise<ClassifyResult> {
+    const startedAt = this.session.runtime.clock();
+    const { limits } = this.session;
+    const topK = options.topK ?? 1;
+    if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
+      throw new AxleError('INVALID_ARGUMENT', `topK is ${topK}; give a whole number from 1 to ${limits.topKMax}`);
+    }
+    return this.session.call(options, async (cancellation) => {
+      const reference = options.model ?? defaultClassifyModel;
+      const model = await this.session.model(reference);
+      const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
+      const call = { chain: this.classifyChain(model, topK), model, inputs: [bytesTensor(bytes)] };
+      const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
+      return { model: model.name, results: readLabels(outputs, model), ...report };
+    });
+  }
+
+  private async inferOne(
+    reference: string | URL,
+    inputs: InferInputs,
+    options: InferOptions,
+  ): Promise<InferResult> {
+    const startedAt = this.session.runtime.clock();
+    return this.session.call(options, async (cancellation) => {
+      const model = await cancellation.race(this.session.model(reference));
+      const call = { chain: inferChain, model, inputs: namedTensors(inputs, model) };
+      const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
+      const byName = Object.fromEntries(outputs.map(({ name, tensor }) => [name, tensor]));
+      return { model: model.name, outputs: byName, ...report };
+    });
+  }
+
+  private async compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
+    const startedAt = this.session.runtime.clock();
+    const args = compressArgs(options);
+    return this.session.call(options, async (cancellation) => {
+      const { data, report } = await this.runCodec('compress', input, args, options, startedAt, cancellation);
+      return { data, codec: options.codec ?? defaultCodec, level: args['level'] as number, ...report };
+    });
+  }
+
+  private async decompressOne(
+    input: BinaryInput,
+    options: DecompressOptions,
+  ): Promise<DecompressResult> {
+    const startedAt = this.session.runtime.clock();
+    const args = decompressArgs(options);
+    return this.session.call(options, async (cancellation) => {
+      const { data, report } = await this.runCodec('decompress', input, args, options, startedAt, cancellation);
+      return { data, ...report };
+    });
+  }
+
+  private async runCodec(
+    op: 'compress' | 'decompress',
+    input: BinaryInput,
+    args: OpArgs,
+    options: DecompressOptions,
+    startedAt: number,
+    cancellation: Cancellation,
+  ) {
+    const { limits } = this.session;
+    const bytes = await readBinaryInput(input, 'input', limits.payloadBytesMax, cancellation);
+    const call = {
+      chain: codecChain(op, args),
+      model: undefined,
+      inputs: [bytesTensor(bytes)],
+      outputBytesMax: Math.min(options.outputBytesMax ?? Infinity, limits.outputBytesMax),
+    };
+    const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
+    return { data: joined(outputs.map(({ tensor }) => tensor.bytes)), report };
+  }
+
+  private codecStream(
+    op: 'compress' | 'decompress',
+    args: OpArgs,
+    options: CallOptions,
+    outputBytesMax: number,
+  ): CodecStream {
+    this.session.checkOpen();
+    const open = () => {
+      const preference = { device: options.device, strict: options.strict ?? false };
+      const plans = this.session.runtime.router.plans(codecChain(op, args), undefined, preference);
+      const segment = plans.map((plan) => plan.segments[0]).find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
+      if (segment === undefined) {
+        throw new AxleError('UNIMPLEMENTED', `no device here offers ${op} as a stream; see axle devices`);
+      }
+      const { backend, device, range } = segment;
+      return Promise.resolve({ stream: backend.openStream(device, range, args), device: device.id });
+    };
+    const check = (bytes: number) => {
+      if (bytes <= outputBytesMax) return;
+      throw new AxleError(
+        'RESOURCE_EXHAUSTED',
+        `the output is more than ${outputBytesMax} bytes; raise outputBytesMax if that much is expected`,
+        { retryable: false },
+      );
+    };
+    const stream = new CodecStream(open, this.session.limits, check);
+    void this.session
+      .call(options, (cancellation) => untilClosed(stream, cancellation))
+      .catch((error: unknown) => stream.destroy(error as Error));
+    return stream;
+  }
+
+  private classifyChain(model: Model, topK: number): Chain {
+    const key = `${model.source.contentId} ${topK}`;
+    let chain = this.classifyChains.get(key);
+    if (chain === undefined) {
+      if (this.classifyChains.size >= this.session.limits.topKMax) this.classifyChains.clear();
+      chain = classifyChain(model, topK);
+      this.classifyChains.set(key, chain);
+    }
+    return chain;
+  }
+
+  private chainFor(model: Model): Chain {
+    return model.classify === undefined ? inferChain : this.classifyChain(model, 1);
+  }
+
+  private async describeModel(entry: {
+    readonly name: string;
+    readonly version: string;
+    readonly path: string;
+  }): Promise<ModelReport> {
+    const nothing = { format: 'onnx', maxBatchSize: 0, inputs: [], outputs: [], labels: 0, bytes: 0 };
+    try {
+      const model = await this.session.runtime.repository.read(`${entry.path}/`);
+      return {
+        ...entry,
+        format: model.source.format,
+        maxBatchSize: model.maxBatchSize,
+        inputs: model.inputs,
+        outputs: model.outputs,
+        labels: model.classify?.labels.length ?? 0,
+        bytes: model.source.files.reduce((sum, file) => sum + file.data.byteLength, 0),
+        problem: undefined,
+      };
+    } catch (error) {
+      return { ...entry, ...nothing, problem: messageOf(error) };
+    }
+  }
+
+  /** One in, one out; array in, array out, with bounded concurrency, rejecting with the first failure. */
+  private each<I extends object | string, O>(
+    input: I | readonly I[],
+    run: (one: I) => Promise<O>,
+  ): Promise<O | O[]> {
+    if (!isArray(input)) return run(input);
+    return mapConcurrently(input, this.session.limits.arrayConcurrency, run);
+  }
+}
+
+const inferChain: Chain = {
+  op: 'infer',
+  main: 0,
+  steps: [{ name: 'infer', usesModel: true, args: {} }],
+};
+
+function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
+  return { op, main: 0, steps: [{ name: op, usesModel: false, args }] };
+}
+
+function isArray<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value);
+}
+
+async function mapConcurrently<I, O>(
+  inputs: readonly I[],
+  concurrency: number,
+  run: (input: I) => Promise<O>,
+): Promise<O[]> {
+  const outputs = new Array<O>(inputs.length);
+  let next = 0;
+  let failed = false;
+  const worker = async () => {
+    while (next < inputs.length && !failed) {
+      const index = next++;
+      try {
+        outputs[index] = await run(inputs[index] as I);
+      } catch (error) {
+        failed = true;
+        throw errorAtIndex(error, index);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(concurrency, inputs.length) }, worker));
+  return outputs;
+}
+
+function bytesTensor(bytes: Uint8Array): NamedTensor {
+  return { name: '', tensor: Tensor.fromBytes('UINT8', bytes, [bytes.byteLength]) };
+}
+
+function readLabels(outputs: readonly NamedTensor[], model: Model): ClassifyResult['results'] {
+  const [indices, scores] = outputs;
+  if (indices?.tensor.dtype !== 'INT32' || scores?.tensor.dtype !== 'FP32') {
+    throw new AxleError('INTERNAL', `classify of '${model.name}' gave no indices and scores`);
+  }
+  const labels = model.classify?.labels ?? [];
+  const scoreOf = scores.tensor.data as Float32Array;
+  return Array.from(indices.tensor.data as Int32Array, (index, rank) => ({
+    label: labels[index] ?? String(index),
+    index,
+    score: scoreOf[rank] ?? 0,
+  }));
+}
+
+/** Inputs in the model's order; unknown names are left for the device, whose message lists what there is. */
+function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
+  return Object.entries(inputs).map(([name, value]) => {
+    if (value instanceof Tensor) return { name, tensor: value };
+    const spec = model.inputs.find((input) => input.name === name);
+    if (spec === undefined) throw unknownInput(name, model);
+    return { name, tensor: shapedTensor(value as ArrayBufferView | readonly string[], spec, model) };
+  });
+}
+
+/** A bare array takes the model's shape; its one free dimension is what is left. */
+function shapedTensor(
+  value: ArrayBufferView | readonly string[],
+  spec: TensorSpec,
+  model: Model,
+): Tensor {
+  const elementBytes = DATA_TYPE_BYTES[spec.dtype];
+  const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
+  const free = spec.shape.filter((size) => size === -1).length;
+  const fixed = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
+  const left = count / fixed;
+  if (free > 1 || !Number.isInteger(left) || (free === 0 && left !== 1)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${spec.name}' of model '${model.name}' takes ${spec.dtype} [${spec.shape.join(', ')}]; ` +
+        `${count} elements do not fill it. Give a Tensor with the shape that is meant`,
+    );
+  }
+  const shape = spec.shape.map((size) => (size === -1 ? left : size));
+  try {
+    return Tensor.from(spec.dtype, value as TensorData, shape);
+  } catch (error) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${spec.name}' of model '${model.name}': ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+function unknownInput(name: string, model: Model): AxleError {
+  const known = model.inputs.map((input) => `${input.name} ${input.dtype} [${input.shape.join(', ')}]`);
+  return new AxleError(
+    'INVALID_ARGUMENT',
+    `model '${model.name}' has no input '${name}'; it takes ${known.join('; ')}`,
+  );
+}
+
+function compressArgs({ codec = defaultCodec, level }: CompressOptions): OpArgs {
+  checkCodec(codec);
+  const { min, max, default: byDefault } = CODEC_LEVELS[codec];
+  const chosen = level ?? byDefault;
+  if (!Number.isInteger(chosen) || chosen < min || chosen > max) {
+    throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${chosen}`);
+  }
+  return { codec: Codec[codec], level: chosen };
+}
+
+function decompressArgs({ codec }: DecompressOptions): OpArgs {
+  if (codec === undefined) return {};
+  checkCodec(codec);
+  return { codec: Codec[codec] };
+}
+
+function checkCodec(codec: string): void {
+  if (codec in Codec) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `there is no codec '${codec}'; give one of ${Object.keys(Codec).join(', ')}`,
+  );
+}
+
+function joined(parts: readonly Uint8Array[]): Buffer {
+  const [first] = parts;
+  if (parts.length !== 1 || first === undefined) return Buffer.concat(parts);
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+}
+
+/** Lives as long as the stream, so that its session, signal and deadline can end it. */
+function untilClosed(stream: CodecStream, cancellation: Cancellation): Promise<void> {
+  return new Promise((resolve, reject) => {
+    cancellation.subscribe(reject);
+    stream.once('close', resolve);
+  });
+}
+

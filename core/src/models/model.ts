@@ -1,0 +1,31 @@
+import type { ModelSource, TensorSpec } from '../backend.js';
+import type { DynamicBatching } from './config.js';
+import type { Preprocess } from './preprocess.js';
+
+/** One version of a model, read from its repository and ready to be loaded on a device. */
+export interface Model {
+  readonly name: string;
+  readonly version: string;
+  readonly source: ModelSource;
+  /** In the model's order, batch dimension included. */
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+  /** Most items that one run takes in dimension 0; 0 when the model has no batch dimension. */
+  readonly maxBatchSize: number;
+  /** Undefined: runs of different calls are not put together. */
+  readonly dynamicBatching: DynamicBatching | undefined;
+  readonly classify: ClassifySettings | undefined;
+  /** Why `classify` is undefined. */
+  readonly classifyProblem: string;
+}
+
+/** What turns a model into a classifier of images. */
+export interface ClassifySettings {
+  readonly preprocess: Preprocess;
+  readonly input: string;
+  /** The output that holds one score for each label. */
+  readonly output: string;
+  readonly scores: 'probabilities' | 'logits';
+  /** By index; empty when the model has no labels file. */
+  readonly labels: readonly string[];
+}

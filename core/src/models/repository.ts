@@ -1,0 +1,324 @@
+import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { ModelFile, TensorSpec } from '../backend.js';
+import { AxleError, messageOf } from '../errors.js';
+import type { Limits } from '../limits.js';
+import { emptyModelConfig, parseModelConfig, type ModelConfig } from './config.js';
+import { contentIdOf } from './manifest.js';
+import type { ClassifySettings, Model } from './model.js';
+import { readOnnxMetadata, type OnnxMetadata } from './onnx-metadata.js';
+import { readPreprocess } from './preprocess.js';
+
+/** What Triton takes when neither the config nor the caller says: `--backend-config=default-max-batch-size`. */
+const defaultMaxBatchSize = 4;
+const modelFileName = 'model.onnx';
+const configFileName = 'config.pbtxt';
+
+/** Where one version of a model lies. */
+interface ModelLocation {
+  readonly name: string;
+  readonly version: string;
+  /** Holds config.pbtxt and labels; undefined for a bare .onnx file. */
+  readonly modelFolder: string | undefined;
+  readonly file: string;
+}
+
+/** Folders of models in Triton's layout, `<repository>/<model>/<version>/model.onnx`, and bare .onnx files. */
+export class ModelRepository {
+  constructor(
+    private readonly folders: readonly string[],
+    private readonly limits: Limits,
+  ) {}
+
+  /** Names and latest versions of all models, by name. A name in two folders is the first folder's. */
+  async list(): Promise<{ name: string; version: string; path: string }[]> {
+    const found = new Map<string, { name: string; version: string; path: string }>();
+    for (const folder of this.folders) {
+      for (const name of await folderNames(folder)) {
+        const path = join(folder, name);
+        const version = (await versionsOf(path)).at(-1);
+        if (version === undefined || found.has(name)) continue;
+        found.set(name, { name, version, path });
+      }
+    }
+    return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /**
+   * Reads a model whole.
+   *
+   * @param reference a name, NAME:VERSION, a path (with a separator, or ending in .onnx), or a file URL.
+   * @throws AxleError NOT_FOUND with what there is instead; INVALID_ARGUMENT when its files are damaged or name files
+   * outside its folder; RESOURCE_EXHAUSTED past a limit.
+   */
+  async read(reference: string | URL): Promise<Model> {
+    const location = await this.locate(reference);
+    const config = await this.readConfig(location);
+    const main = await this.readModelFile(location.file, basename(location.file));
+    const metadata = readOnnxMetadata(main.data, location.file);
+    const files = [main, ...(await this.readExternalFiles(location.file, metadata))];
+    return this.assemble(location, config, metadata, files);
+  }
+
+  private async locate(reference: string | URL): Promise<ModelLocation> {
+    const text = reference instanceof URL ? fileURLToPath(reference) : reference;
+    if (reference instanceof URL || text.includes('/') || text.includes(sep) || text.endsWith('.onnx')) {
+      return locatePath(text);
+    }
+    const [name = '', wanted] = text.split(':');
+    for (const folder of this.folders) {
+      if (!(await folderNames(folder)).includes(name)) continue;
+      const location = await locateVersion(join(folder, name), wanted);
+      if (location !== undefined) return location;
+    }
+    const known = (await this.list()).map((model) => model.name);
+    throw new AxleError(
+      'NOT_FOUND',
+      `no model '${text}' in ${this.folders.join(', ') || 'any repository'}; ` +
+        `there are: ${known.join(', ') || 'none'}. Give one of these, or the path of a .onnx file`,
+    );
+  }
+
+  private async readConfig(location: ModelLocation): Promise<ModelConfig> {
+    if (location.modelFolder === undefined) return emptyModelConfig;
+    const path = join(location.modelFolder, configFileName);
+    const text = await readTextIfThere(path, this.limits.modelTextBytesMax);
+    return text === undefined ? emptyModelConfig : parseModelConfig(text, path);
+  }
+
+  private async readModelFile(path: string, name: string): Promise<ModelFile> {
+    return { name, data: await readLimited(path, this.limits.modelFileBytesMax) };
+  }
+
+  /** A model may name only files of its own folder; links that lead out of it count as outside. */
+  private async readExternalFiles(file: string, metadata: OnnxMetadata): Promise<ModelFile[]> {
+    if (metadata.externalFiles.length >= this.limits.modelFilesMax) {
+      throw new AxleError(
+        'RESOURCE_EXHAUSTED',
+        `${file} names ${metadata.externalFiles.length} other files; the limit is ${this.limits.modelFilesMax - 1}`,
+      );
+    }
+    const folder = await realpath(dirname(file));
+    return Promise.all(
+      metadata.externalFiles.map(async (name) => {
+        await this.checkInside(file, folder, name);
+        return this.readModelFile(join(folder, name), name);
+      }),
+    );
+  }
+
+  private async checkInside(file: string, folder: string, name: string): Promise<void> {
+    const inside = (path: string) => path.startsWith(folder + sep);
+    const path = resolve(folder, name);
+    const outside = () =>
+      new AxleError(
+        'INVALID_ARGUMENT',
+        `${file} keeps weights in '${name}', which is outside its folder; ` +
+          `put the file beside the model and save the model with a relative location`,
+      );
+    if (name.includes('\0') || !inside(path)) throw outside();
+    const real = await realpath(path).catch((error: unknown) => {
+      throw new AxleError(
+        'NOT_FOUND',
+        `${file} keeps weights in '${name}', which is not there: ${messageOf(error)}`,
+      );
+    });
+    if (!inside(real)) throw outside();
+  }
+
+  private async assemble(
+    location: ModelLocation,
+    config: ModelConfig,
+    metadata: OnnxMetadata,
+    files: readonly ModelFile[],
+  ): Promise<Model> {
+    const { name, version } = location;
+    if (config.name !== undefined && config.name !== name) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `${name}/${configFileName} is for a model named '${config.name}'; rename it or the folder`,
+      );
+    }
+    const batchable = [...metadata.inputs, ...metadata.outputs].every((spec) => spec.shape[0] === -1);
+    const maxBatchSize = config.maxBatchSize ?? (batchable ? defaultMaxBatchSize : 0);
+    if (maxBatchSize > 0 && !batchable) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `${name}/${configFileName} has max_batch_size ${maxBatchSize}, but the model's first dimension is fixed; ` +
+          `set max_batch_size to 0 or export the model with a dynamic batch`,
+      );
+    }
+    checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
+    checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
+    const autoBatching = { preferredBatchSizes: [], maxQueueDelayMs: 0 };
+    const batching = config.maxBatchSize === undefined ? autoBatching : config.dynamicBatching;
+    const { settings, problem } = await this.classifySettings(location, config, metadata);
+    return {
+      name,
+      version,
+      source: { name, format: 'onnx', contentId: await contentIdOf(files), files },
+      inputs: metadata.inputs,
+      outputs: metadata.outputs,
+      maxBatchSize,
+      dynamicBatching: maxBatchSize > 1 ? batching : undefined,
+      classify: settings,
+      classifyProblem: problem,
+    };
+  }
+
+  private async classifySettings(
+    location: ModelLocation,
+    config: ModelConfig,
+    metadata: OnnxMetadata,
+  ): Promise<{ settings: ClassifySettings | undefined; problem: string }> {
+    const [input] = metadata.inputs;
+    const output = metadata.outputs.find((spec) => spec.name === config.parameters['axle.classify.output']) ??
+      metadata.outputs[0];
+    if (input === undefined || output === undefined || metadata.inputs.length !== 1) {
+      return { settings: undefined, problem: `it has ${metadata.inputs.length} inputs, not one` };
+    }
+    try {
+      const preprocess = readPreprocess(config.parameters, input, location.name);
+      const labelFile = config.outputs.find((spec) => spec.name === output.name)?.labelFile;
+      return {
+        settings: {
+          preprocess,
+          input: input.name,
+          output: output.name,
+          scores: config.parameters['axle.classify.scores'] === 'logits' ? 'logits' : 'probabilities',
+          labels: await this.readLabels(location, labelFile),
+        },
+        problem: '',
+      };
+    } catch (error) {
+      if (error instanceof AxleError && error.code === 'FAILED_PRECONDITION') {
+        return { settings: undefined, problem: error.message };
+      }
+      throw error;
+    }
+  }
+
+  private async readLabels(location: ModelLocation, labelFile: string | undefined): Promise<string[]> {
+    if (location.modelFolder === undefined || labelFile === undefined) return [];
+    if (labelFile !== basename(labelFile)) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `${location.name}/${configFileName}: label_filename '${labelFile}' must be a file of the model's folder`,
+      );
+    }
+    const path = join(location.modelFolder, labelFile);
+    const text = await readTextIfThere(path, this.limits.modelTextBytesMax);
+    if (text === undefined) throw new AxleError('NOT_FOUND', `labels file ${path} is not there`);
+    return text.trimEnd().split(/\r?\n/);
+  }
+}
+
+/** What a config declares must be what the model has; the model is right about the rest. */
+function checkDeclared(
+  model: string,
+  declared: readonly TensorSpec[],
+  actual: readonly TensorSpec[],
+  batched: boolean,
+): void {
+  for (const spec of declared) {
+    const found = actual.find((candidate) => candidate.name === spec.name);
+    const names = actual.map((candidate) => candidate.name).join(', ');
+    const mismatch = (why: string) =>
+      new AxleError('INVALID_ARGUMENT', `${model}/${configFileName}: tensor '${spec.name}' ${why}`);
+    if (found === undefined) throw mismatch(`is not in the model, which has: ${names}`);
+    if (found.dtype !== spec.dtype) {
+      throw mismatch(`is declared ${spec.dtype} but the model has ${found.dtype}`);
+    }
+    const shape = batched ? found.shape.slice(1) : found.shape;
+    const fits =
+      shape.length === spec.shape.length &&
+      shape.every((size, i) => size === -1 || spec.shape[i] === -1 || size === spec.shape[i]);
+    if (!fits) {
+      throw mismatch(`is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`);
+    }
+  }
+}
+
+async function locatePath(path: string): Promise<ModelLocation> {
+  const info = await stat(path).catch((error: unknown) => {
+    throw new AxleError('NOT_FOUND', `no model at ${path}: ${messageOf(error)}`);
+  });
+  if (!info.isDirectory()) {
+    return { name: basename(path, '.onnx'), version: '1', modelFolder: undefined, file: path };
+  }
+  const location = await locateVersion(path, undefined);
+  if (location !== undefined) return location;
+  throw new AxleError(
+    'NOT_FOUND',
+    `${path} holds no model: expected ${join(path, '1', modelFileName)}, or give the .onnx file itself`,
+  );
+}
+
+async function locateVersion(
+  modelFolder: string,
+  wanted: string | undefined,
+): Promise<ModelLocation | undefined> {
+  const versions = await versionsOf(modelFolder);
+  const version = wanted === undefined ? versions.at(-1) : versions.find((v) => v === wanted);
+  if (version === undefined) return undefined;
+  const file = join(modelFolder, version, modelFileName);
+  return { name: basename(resolve(modelFolder)), version, modelFolder, file };
+}
+
+/** Version folders that hold a model, lowest first. */
+async function versionsOf(modelFolder: string): Promise<string[]> {
+  if (!(await isFolder(modelFolder))) return [];
+  const numbered = (await folderNames(modelFolder)).filter((name) => /^[1-9]\d*$/.test(name));
+  const there = await Promise.all(
+    numbered.map((version) => isFile(join(modelFolder, version, modelFileName))),
+  );
+  return numbered.filter((_, i) => there[i]).sort((a, b) => Number(a) - Number(b));
+}
+
+async function folderNames(path: string): Promise<string[]> {
+  try {
+    const entries = await readdir(path, { withFileTypes: true });
+    return entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
+  } catch (error) {
+    throw new AxleError('NOT_FOUND', `cannot read the model folder ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return stat(path).then(
+    (info) => info.isFile(),
+    () => false,
+  );
+}
+
+async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
+  const info = await stat(path).catch((error: unknown) => {
+    throw new AxleError('NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  });
+  if (info.size > bytesMax) {
+    throw new AxleError(
+      'RESOURCE_EXHAUSTED',
+      `${path} has ${info.size} bytes; the limit is ${bytesMax}`,
+      { retryable: false },
+    );
+  }
+  return readFile(path).catch((error: unknown) => {
+    throw new AxleError('NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  });
+}
+
+async function readTextIfThere(path: string, bytesMax: number): Promise<string | undefined> {
+  if (!(await isFile(path))) return undefined;
+  return (await readLimited(path, bytesMax)).toString('utf8');
+}

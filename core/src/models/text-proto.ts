@@ -1,0 +1,155 @@
+import { AxleError } from '../errors.js';
+
+/**
+ * A message in protobuf's text format, without a schema: each field's values in order of appearance.
+ * Grammar: protobuf.dev, "Text Format Language Specification" (extensions and Any are not needed here).
+ */
+export type TextMessage = ReadonlyMap<string, readonly TextValue[]>;
+
+export type TextValue =
+  | { readonly kind: 'string'; readonly value: string }
+  | { readonly kind: 'number'; readonly value: number }
+  /** Enum values, true and false. */
+  | { readonly kind: 'word'; readonly value: string }
+  | { readonly kind: 'message'; readonly value: TextMessage };
+
+const nestingMax = 32;
+const tokenPattern =
+  /(?:[ \t\r\n,;]|#[^\n]*)*(?:([A-Za-z_][A-Za-z0-9_.]*)|([-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFuU]?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|([{}[\]:<>]))/y;
+const restPattern = /(?:[ \t\r\n,;]|#[^\n]*)*/y;
+
+type Token =
+  | { readonly kind: 'word' | 'number' | 'string' | 'mark'; readonly text: string; readonly at: number }
+  | { readonly kind: 'end'; readonly text: ''; readonly at: number };
+
+/** @throws AxleError INVALID_ARGUMENT naming `fileName` and the line. */
+export function parseTextProto(text: string, fileName: string): TextMessage {
+  return new Parser(text, fileName).parse();
+}
+
+class Parser {
+  private token: Token;
+  private position = 0;
+
+  constructor(
+    private readonly text: string,
+    private readonly fileName: string,
+  ) {
+    this.token = this.scan();
+  }
+
+  parse(): TextMessage {
+    const message = this.message(0);
+    if (this.token.kind !== 'end') throw this.error(`unexpected '${this.token.text}'`);
+    return message;
+  }
+
+  private message(depth: number): TextMessage {
+    if (depth > nestingMax) throw this.error(`nested deeper than ${nestingMax} messages`);
+    const fields = new Map<string, TextValue[]>();
+    while (this.token.kind === 'word') {
+      const name = this.next().text;
+      const values = fields.get(name) ?? [];
+      fields.set(name, values);
+      this.fieldValues(values, depth);
+    }
+    return fields;
+  }
+
+  private fieldValues(into: TextValue[], depth: number): void {
+    const colon = this.take(':');
+    if (!this.take('[')) {
+      if (!colon && !this.isMark('{') && !this.isMark('<')) throw this.error("expected ':' or '{'");
+      into.push(this.value(depth));
+      return;
+    }
+    while (!this.take(']')) into.push(this.value(depth));
+  }
+
+  private value(depth: number): TextValue {
+    if (this.take('{')) return this.nested('}', depth);
+    if (this.take('<')) return this.nested('>', depth);
+    if (this.token.kind === 'string') return { kind: 'string', value: this.strings() };
+    if (this.token.kind === 'number') {
+      return { kind: 'number', value: Number(this.next().text.replace(/^\+|(?<!0x.*)[fFuU]$/g, '')) };
+    }
+    if (this.token.kind === 'word') return { kind: 'word', value: this.next().text };
+    throw this.error(this.token.kind === 'end' ? 'the file ends too early' : `unexpected '${this.token.text}'`);
+  }
+
+  private nested(close: string, depth: number): TextValue {
+    const value = this.message(depth + 1);
+    if (!this.take(close)) throw this.error(`expected '${close}'`);
+    return { kind: 'message', value };
+  }
+
+  /** Strings side by side are one. */
+  private strings(): string {
+    let joined = '';
+    while (this.token.kind === 'string') joined += unescapeText(this.next().text.slice(1, -1));
+    return joined;
+  }
+
+  private isMark(mark: string): boolean {
+    return this.token.kind === 'mark' && this.token.text === mark;
+  }
+
+  private take(mark: string): boolean {
+    if (!this.isMark(mark)) return false;
+    this.next();
+    return true;
+  }
+
+  private next(): Token {
+    const token = this.token;
+    this.token = this.scan();
+    return token;
+  }
+
+  private scan(): Token {
+    tokenPattern.lastIndex = this.position;
+    const match = tokenPattern.exec(this.text);
+    if (match !== null) {
+      this.position = tokenPattern.lastIndex;
+      const [, word, number, string, mark] = match;
+      const text = word ?? number ?? string ?? mark ?? '';
+      const kind = word ? 'word' : number ? 'number' : string ? 'string' : 'mark';
+      return { kind, text, at: this.position - text.length };
+    }
+    restPattern.lastIndex = this.position;
+    restPattern.exec(this.text);
+    const at = restPattern.lastIndex;
+    if (at < this.text.length) {
+      this.token = { kind: 'end', text: '', at };
+      throw this.error(`unexpected '${this.text[at] ?? ''}'`);
+    }
+    return { kind: 'end', text: '', at };
+  }
+
+  private error(what: string): AxleError {
+    const line = this.text.slice(0, this.token.at).split('\n').length;
+    return new AxleError('INVALID_ARGUMENT', `${this.fileName} line ${line}: ${what}`);
+  }
+}
+
+const simpleEscapes: Readonly<Record<string, string>> = {
+  n: '\n',
+  r: '\r',
+  t: '\t',
+  a: '\x07',
+  b: '\b',
+  f: '\f',
+  v: '\v',
+};
+
+function unescapeText(text: string): string {
+  return text.replace(
+    /\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|u([0-9a-fA-F]{4})|(.))/g,
+    (_, hex: string, octal: string, unicode: string, other: string) => {
+      if (hex) return String.fromCharCode(parseInt(hex, 16));
+      if (octal) return String.fromCharCode(parseInt(octal, 8));
+      if (unicode) return String.fromCharCode(parseInt(unicode, 16));
+      return simpleEscapes[other] ?? other;
+    },
+  );
+}

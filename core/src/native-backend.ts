@@ -1,0 +1,399 @@
+import type {
+  Backend,
+  BackendStream,
+  BackendTask,
+  Device,
+  Health,
+  LoadedModel,
+  ModelSource,
+  NamedTensor,
+  OfferedOp,
+  StreamWriteResult,
+  Support,
+  SupportQuery,
+  TaskOutcome,
+  TaskTiming,
+  TensorSpec,
+} from './backend.js';
+import { AxleError, errorCodeOf, messageOf } from './errors.js';
+import {
+  DataType,
+  DeviceFlag,
+  DeviceKind,
+  HealthState,
+  type DataTypeName,
+  type DeviceKindName,
+} from './generated/constants.js';
+import type {
+  NativeArg,
+  NativeBinding,
+  NativeDeviceInfo,
+  NativeModelInfo,
+  NativeOutput,
+  NativePluginInfo,
+  NativeTensorSpec,
+} from './native-binding.js';
+import { completionField, numbersPerCompletion } from './native-binding.js';
+import { argsKey, argTypeOf, type OpArgs, type OpRange } from './op.js';
+import { Tensor } from './tensor.js';
+
+/** A plugin's file, with the options that it is opened with. */
+export interface PluginSpec {
+  readonly name: string;
+  /** Absolute path of the shared library. */
+  readonly path: string;
+  readonly options: Readonly<Record<string, string>>;
+}
+
+/** Distinct argument sets kept encoded in the addon. */
+const argsCacheMax = 256;
+
+const msPerNs = 1e-6;
+
+/** The plugins of this process: opens them, and hands completions to the backend that they belong to. */
+export class NativeHost {
+  private readonly pending = new Map<number, (completion: Completion) => void>();
+
+  constructor(private readonly binding: NativeBinding) {
+    binding.onCompletions((count, numbers, payloads) => {
+      for (let i = 0; i < count; i++) this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');
+    });
+  }
+
+  /**
+   * @throws AxleError UNAVAILABLE with the reason when this machine lacks what the plugin needs; NOT_FOUND or
+   * FAILED_PRECONDITION when the file is no plugin of this ABI.
+   */
+  async open(spec: PluginSpec): Promise<Backend> {
+    const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options));
+    return new NativeBackend(this.binding, this.pending, info);
+  }
+
+  private complete(numbers: Float64Array, at: number, payload: Completion['payload']): void {
+    const number = (field: number) => numbers[at + field] as number;
+    const taskId = number(completionField.taskId);
+    const settle = this.pending.get(taskId);
+    if (settle === undefined) return;
+    this.pending.delete(taskId);
+    settle({
+      status: number(completionField.status),
+      timing: {
+        queueMs: number(completionField.queueNs) * msPerNs,
+        transferMs: number(completionField.transferNs) * msPerNs,
+        computeMs: number(completionField.computeNs) * msPerNs,
+        batchSize: Math.max(1, number(completionField.batchSize)),
+      },
+      consumedBytes: number(completionField.consumedBytes),
+      more: number(completionField.streamMore) !== 0,
+      payload,
+    });
+  }
+}
+
+interface Completion {
+  readonly status: number;
+  readonly timing: TaskTiming;
+  readonly consumedBytes: number;
+  readonly more: boolean;
+  readonly payload: readonly NativeOutput[] | string;
+}
+
+class NativeBackend implements Backend {
+  readonly batches = 'here';
+  readonly name: string;
+  readonly version: string;
+  readonly devices: readonly Device[];
+  readonly ops: readonly OfferedOp[];
+  private readonly args: ArgsCache;
+  private readonly queues = new Map<number, number>();
+  private readonly taskIds = new WeakMap<BackendTask, number>();
+
+  constructor(
+    private readonly binding: NativeBinding,
+    private readonly pending: Map<number, (completion: Completion) => void>,
+    private readonly plugin: NativePluginInfo,
+  ) {
+    this.name = plugin.name;
+    this.version = plugin.version;
+    this.devices = plugin.devices.map((info, index) => readDevice(plugin.name, info, index));
+    this.ops = plugin.ops.map((op) => ({
+      op: op.op,
+      version: op.version,
+      first: op.chainFirst,
+      last: op.chainLast,
+      name: op.name,
+      flags: op.flags,
+      batchMax: op.batchMax,
+    }));
+    this.args = new ArgsCache(binding);
+  }
+
+  supports(device: Device, { range, args, model }: SupportQuery): Support {
+    return rethrowing(() =>
+      this.binding.supports(
+        this.plugin.pluginId,
+        device.index,
+        range.op,
+        range.version,
+        range.first,
+        range.last,
+        this.args.idOf(args),
+        model ?? null,
+      ),
+    );
+  }
+
+  async loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    const info = await rethrown(
+      this.binding.modelLoad(
+        this.plugin.pluginId,
+        device.index,
+        source.name,
+        source.format,
+        source.files,
+        [],
+      ),
+    );
+    return {
+      source,
+      device,
+      inputs: info.inputs.map(readTensorSpec),
+      outputs: info.outputs.map(readTensorSpec),
+      memoryBytes: info.memoryBytes,
+      handle: info,
+    };
+  }
+
+  async unloadModel(model: LoadedModel): Promise<void> {
+    await rethrown(this.binding.modelUnload(modelIdOf(model)));
+  }
+
+  submit(device: Device, batch: readonly BackendTask[]): void {
+    const queue = this.queueOf(device);
+    const now = performance.now();
+    const ids = rethrowing(() => {
+      const staged = batch.map((task) => this.stage(task, now));
+      this.binding.submit(queue);
+      return staged;
+    });
+    ids.forEach((id, i) => {
+      const task = batch[i] as BackendTask;
+      this.taskIds.set(task, id);
+      this.pending.set(id, (completion) => {
+        task.settle(outcomeOf(completion));
+      });
+    });
+  }
+
+  cancel(task: BackendTask): void {
+    const id = this.taskIds.get(task);
+    if (id !== undefined) this.binding.cancel(id);
+  }
+
+  openStream(device: Device, range: OpRange, args: OpArgs): BackendStream {
+    const { pluginId } = this.plugin;
+    const streamId = rethrowing(() =>
+      this.binding.streamOpen(pluginId, device.index, range.op, range.version, this.args.idOf(args)),
+    );
+    return new NativeStream(this.binding, this.pending, streamId);
+  }
+
+  async health(device: Device): Promise<Health> {
+    const health = await rethrown(this.binding.health(this.plugin.pluginId, device.index));
+    return { state: nameOf(HealthState, health.state, 'LOST'), message: health.message };
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.queues.values()].map((id) => rethrown(this.binding.queueClose(id))));
+    this.queues.clear();
+    this.args.clear();
+    await rethrown(this.binding.pluginClose(this.plugin.pluginId));
+  }
+
+  private stage(task: BackendTask, now: number): number {
+    const { range } = task;
+    const inputs: unknown[] = [];
+    for (const { name, tensor } of task.inputs) {
+      inputs.push(name === '' ? null : name, DataType[tensor.dtype], tensor.shape, tensor.bytes);
+    }
+    return this.binding.stage(
+      range.op,
+      range.version,
+      range.first,
+      range.last,
+      task.model === undefined ? 0 : modelIdOf(task.model),
+      this.args.idOf(task.args),
+      inputs,
+      task.outputBytesMax,
+      task.deadlineAt === undefined ? 0 : Math.max(task.deadlineAt - now, 0.001),
+    );
+  }
+
+  private queueOf(device: Device): number {
+    let queue = this.queues.get(device.index);
+    if (queue === undefined) {
+      queue = rethrowing(() => this.binding.queueOpen(this.plugin.pluginId, device.index));
+      this.queues.set(device.index, queue);
+    }
+    return queue;
+  }
+}
+
+class NativeStream implements BackendStream {
+  constructor(
+    private readonly binding: NativeBinding,
+    private readonly pending: Map<number, (completion: Completion) => void>,
+    private readonly streamId: number,
+  ) {}
+
+  async write(
+    data: Uint8Array | undefined,
+    end: boolean,
+    outputBytesMax: number,
+  ): Promise<StreamWriteResult> {
+    const completion = await new Promise<Completion>((resolve) => {
+      const id = rethrowing(() =>
+        this.binding.streamWrite(this.streamId, data ?? null, end, outputBytesMax, 0),
+      );
+      this.pending.set(id, resolve);
+    });
+    const outcome = outcomeOf(completion);
+    if (!outcome.ok) throw outcome.error;
+    return {
+      chunks: outcome.outputs.map((output) => output.tensor.bytes),
+      consumedBytes: completion.consumedBytes,
+      more: completion.more,
+      timing: completion.timing,
+    };
+  }
+
+  async close(): Promise<void> {
+    await rethrown(this.binding.streamClose(this.streamId));
+  }
+}
+
+/** Arguments are encoded once in the addon and named by a number afterwards. Least recently used ones go first. */
+class ArgsCache {
+  private readonly ids = new Map<string, number>();
+  /** Callers pass the same object again and again: found without making its key. */
+  private readonly idByObject = new WeakMap<OpArgs, { readonly key: string; readonly id: number }>();
+
+  constructor(private readonly binding: NativeBinding) {}
+
+  idOf(args: OpArgs): number {
+    const known = this.idByObject.get(args);
+    if (known !== undefined && this.ids.get(known.key) === known.id) return known.id;
+    const key = argsKey(args);
+    if (key === '') return 0;
+    const id = this.ids.get(key) ?? this.create(args);
+    this.ids.delete(key);
+    this.ids.set(key, id);
+    this.idByObject.set(args, { key, id });
+    if (this.ids.size > argsCacheMax) this.dropOldest();
+    return id;
+  }
+
+  clear(): void {
+    for (const id of this.ids.values()) this.binding.argsFree(id);
+    this.ids.clear();
+  }
+
+  private create(args: OpArgs): number {
+    const list = Object.entries(args).map(
+      ([name, value]): NativeArg => [name, argTypeOf(value), value],
+    );
+    return this.binding.argsCreate(list);
+  }
+
+  private dropOldest(): void {
+    const oldest = this.ids.entries().next().value;
+    if (oldest === undefined) return;
+    this.ids.delete(oldest[0]);
+    this.binding.argsFree(oldest[1]);
+  }
+}
+
+function outcomeOf(completion: Completion): TaskOutcome {
+  const { payload, status, timing } = completion;
+  if (typeof payload !== 'string') {
+    return { ok: true, outputs: payload.flatMap(readOutput), timing };
+  }
+  return { ok: false, error: new AxleError(errorCodeOf(status), payload) };
+}
+
+/** An output that came in several chunks gives a tensor for each; only byte outputs do. */
+function readOutput(output: NativeOutput): NamedTensor[] {
+  const dtype = dataTypeName(output.dtype);
+  const { data } = output;
+  if (data instanceof Uint8Array) {
+    return [{ name: output.name, tensor: Tensor.fromBytes(dtype, data, output.dims) }];
+  }
+  return data.map((chunk) => ({
+    name: output.name,
+    tensor: Tensor.fromBytes('UINT8', chunk, [chunk.byteLength]),
+  }));
+}
+
+function readDevice(backend: string, info: NativeDeviceInfo, index: number): Device {
+  return {
+    id: `${backend}:${info.id}`,
+    backend,
+    index,
+    name: info.name,
+    kind: nameOf<DeviceKindName>(DeviceKind, info.kind, 'OTHER'),
+    emulated: (info.flags & DeviceFlag.EMULATED) !== 0,
+    memoryBytes: info.memoryBytes,
+    parallel: info.parallel,
+  };
+}
+
+function readTensorSpec(spec: NativeTensorSpec): TensorSpec {
+  return { name: spec.name, dtype: dataTypeName(spec.dtype), shape: spec.dims };
+}
+
+const dataTypeNames = new Map<number, DataTypeName>(
+  (Object.keys(DataType) as DataTypeName[]).map((name) => [DataType[name], name]),
+);
+
+function dataTypeName(id: number): DataTypeName {
+  const name = dataTypeNames.get(id);
+  if (name !== undefined) return name;
+  throw new AxleError('INTERNAL', `the plugin gave a tensor of the unknown type ${id}`);
+}
+
+function nameOf<N extends string>(
+  table: Readonly<Record<N, number>>,
+  id: number,
+  otherwise: N,
+): N {
+  const names = Object.keys(table) as N[];
+  return names.find((name) => table[name] === id) ?? otherwise;
+}
+
+function modelIdOf(model: LoadedModel): number {
+  return (model.handle as NativeModelInfo).modelId;
+}
+
+/** The addon throws plain errors with a status number; everyone else sees AxleError. */
+function toAxleError(error: unknown): unknown {
+  const status = error instanceof Error ? (error as { status?: unknown }).status : undefined;
+  if (typeof status !== 'number') return error;
+  return new AxleError(errorCodeOf(status), messageOf(error));
+}
+
+function rethrowing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw toAxleError(error);
+  }
+}
+
+async function rethrown<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw toAxleError(error);
+  }
+}
+

@@ -1,0 +1,55 @@
+import { AxleError } from '../errors.js';
+import type { ClassifySettings, Model } from '../models/model.js';
+import type { Preprocess } from '../models/preprocess.js';
+import type { OpArgs } from '../op.js';
+import type { Chain } from './chain.js';
+
+/**
+ * classify = decode -> preprocess -> infer -> topk, for one model.
+ *
+ * @throws AxleError FAILED_PRECONDITION when the model takes no images.
+ */
+export function classifyChain(model: Model, topK: number): Chain {
+  const settings = model.classify;
+  if (settings === undefined) throw new AxleError('FAILED_PRECONDITION', model.classifyProblem);
+  const { preprocess, input, output } = settings;
+  return {
+    op: 'classify',
+    main: 2,
+    steps: [
+      { name: 'decode', usesModel: false, args: decodeArgs(preprocess) },
+      { name: 'preprocess', usesModel: false, args: preprocessArgs(preprocess) },
+      {
+        name: 'infer',
+        usesModel: true,
+        args: {},
+        adapt: (outputs) => outputs.map(({ tensor }) => ({ name: input, tensor })),
+      },
+      {
+        name: 'topk',
+        usesModel: false,
+        args: topkArgs(settings, topK),
+        adapt: (outputs) =>
+          outputs
+            .filter((candidate) => candidate.name === output)
+            .map(({ tensor }) => ({ name: '', tensor })),
+      },
+    ],
+  };
+}
+
+function decodeArgs({ width, height, channels, fit }: Preprocess): OpArgs {
+  return { width, height, channels, fit };
+}
+
+function preprocessArgs({ layout, standardize, mean, std }: Preprocess): OpArgs {
+  return { layout, standardize, mean: floats(mean), std: floats(std) };
+}
+
+function topkArgs(settings: ClassifySettings, topK: number): OpArgs {
+  return { k: topK, softmax: settings.scores === 'logits', output: settings.output };
+}
+
+function floats(values: readonly number[]): Uint8Array {
+  return new Uint8Array(Float32Array.from(values).buffer);
+}

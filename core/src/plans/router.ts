@@ -1,0 +1,186 @@
+import type { Backend, Device, Support } from '../backend.js';
+import { AxleError } from '../errors.js';
+import { DeviceKind } from '../generated/constants.js';
+import type { Model } from '../models/model.js';
+import { argsKey, type OpArgs, type OpRange } from '../op.js';
+import type { Registry } from '../registry.js';
+import { argsOf, rangeOf, stepLabel, usesModel, type Chain } from './chain.js';
+import type { CostModel } from './cost-model.js';
+
+/** Consecutive steps that one device runs in one task. */
+export interface Segment {
+  readonly first: number;
+  readonly last: number;
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly backend: Backend;
+  readonly device: Device;
+  readonly flags: number;
+  readonly batchMax: number;
+  readonly usesModel: boolean;
+}
+
+/** A way to run a whole chain. */
+export interface Plan {
+  readonly segments: readonly Segment[];
+  /** What it is expected to take, milliseconds. */
+  readonly costMs: number;
+}
+
+export interface Preference {
+  /** Device id, backend name or device kind. */
+  readonly device: string | undefined;
+  readonly strict: boolean;
+}
+
+/** Plans that are looked at, and that are kept for fallback. */
+const plansConsideredMax = 256;
+const plansKeptMax = 8;
+const supportCacheMax = 4096;
+
+/** Finds the ways to run a chain and orders them: what the caller prefers first, then what should be done soonest. */
+export class Router {
+  private readonly supportCache = new Map<string, Support>();
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly costs: CostModel,
+  ) {}
+
+  /**
+   * Best plan first; never empty.
+   *
+   * @throws AxleError NOT_FOUND for a device that does not exist; UNAVAILABLE when a strict preference cannot be met;
+   * UNIMPLEMENTED when no device runs one of the steps, with the reasons that the devices gave.
+   */
+  plans(chain: Chain, model: Model | undefined, preference: Preference): Plan[] {
+    this.checkPreference(preference);
+    const reasons = new Map<string, string>();
+    const plans: Plan[] = [];
+    this.extend(chain, model, [], plans, reasons);
+    if (plans.length === 0) throw unimplemented(chain, reasons);
+    const preferred = (plan: Plan) => matches(mainSegment(chain, plan).device, preference.device);
+    const allowed = preference.strict ? plans.filter(preferred) : plans;
+    if (allowed.length === 0) {
+      throw new AxleError(
+        'UNAVAILABLE',
+        `${chain.op} cannot run on '${preference.device ?? ''}': ${reasonsText(reasons) || 'it does not offer it'}; ` +
+          `leave 'strict' out to let another device run it`,
+      );
+    }
+    return allowed
+      .sort((a, b) => Number(preferred(b)) - Number(preferred(a)) || a.costMs - b.costMs)
+      .slice(0, plansKeptMax);
+  }
+
+  private checkPreference({ device, strict }: Preference): void {
+    if (device === undefined) {
+      if (!strict) return;
+      throw new AxleError('INVALID_ARGUMENT', "'strict' needs 'device': say which device is meant");
+    }
+    const known = this.registry.devices;
+    if (known.some((candidate) => matches(candidate, device))) return;
+    const missing = this.registry.unavailable.find((backend) => backend.backend === device);
+    if (missing !== undefined && strict) {
+      throw new AxleError('UNAVAILABLE', `'${device}' is not available here: ${missing.reason}`);
+    }
+    if (missing !== undefined || isKind(device)) {
+      if (!strict) return;
+      throw new AxleError('UNAVAILABLE', `there is no ${device} here; see axle devices`);
+    }
+    throw new AxleError(
+      'NOT_FOUND',
+      `there is no device '${device}'; give one of ${known.map(({ id }) => id).join(', ')}, a backend, or a kind`,
+    );
+  }
+
+  private extend(
+    chain: Chain,
+    model: Model | undefined,
+    segments: readonly Segment[],
+    plans: Plan[],
+    reasons: Map<string, string>,
+  ): void {
+    const first = (segments.at(-1)?.last ?? -1) + 1;
+    if (first === chain.steps.length) {
+      plans.push({ segments, costMs: this.costs.planMs(segments, model) });
+      return;
+    }
+    for (let last = chain.steps.length - 1; last >= first; last--) {
+      for (const segment of this.segments(chain, first, last, model, reasons)) {
+        if (plans.length >= plansConsideredMax) return;
+        this.extend(chain, model, [...segments, segment], plans, reasons);
+      }
+    }
+  }
+
+  private segments(
+    chain: Chain,
+    first: number,
+    last: number,
+    model: Model | undefined,
+    reasons: Map<string, string>,
+  ): Segment[] {
+    const range = rangeOf(chain, first, last);
+    const candidates = this.registry.candidates(range);
+    if (candidates.length === 0) {
+      if (first === last) reasons.set(stepLabel(chain, first, last), 'no device offers it');
+      return [];
+    }
+    const args = argsOf(chain, first, last);
+    const withModel = usesModel(chain, first, last);
+    return candidates.flatMap(({ backend, device, offered }) => {
+      const support = this.support(backend, device, range, args, withModel ? model : undefined);
+      if (support.score > 0) {
+        const { flags, batchMax } = offered;
+        return [{ first, last, range, args, backend, device, flags, batchMax, usesModel: withModel }];
+      }
+      reasons.set(`${stepLabel(chain, first, last)} on ${device.id}`, support.reason);
+      return [];
+    });
+  }
+
+  private support(
+    backend: Backend,
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    model: Model | undefined,
+  ): Support {
+    const { op, version, first, last } = range;
+    const key = `${device.id} ${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''} ${argsKey(args)}`;
+    const known = this.supportCache.get(key);
+    if (known !== undefined) return known;
+    const support = backend.supports(device, { range, args, model: model?.source });
+    if (this.supportCache.size >= supportCacheMax) this.supportCache.clear();
+    this.supportCache.set(key, support);
+    return support;
+  }
+}
+
+/** The segment that runs the chain's main step. */
+export function mainSegment(chain: Chain, plan: Plan): Segment {
+  const segment = plan.segments.find(({ first, last }) => first <= chain.main && chain.main <= last);
+  if (segment === undefined) throw new AxleError('INTERNAL', `a plan of ${chain.op} skips its main step`);
+  return segment;
+}
+
+function matches(device: Device, wanted: string | undefined): boolean {
+  if (wanted === undefined) return false;
+  return device.id === wanted || device.backend === wanted || device.kind === wanted.toUpperCase();
+}
+
+function isKind(text: string): boolean {
+  return text.toUpperCase() in DeviceKind;
+}
+
+function unimplemented(chain: Chain, reasons: ReadonlyMap<string, string>): AxleError {
+  return new AxleError(
+    'UNIMPLEMENTED',
+    `no device here runs ${chain.op}: ${reasonsText(reasons)}; see axle devices`,
+  );
+}
+
+function reasonsText(reasons: ReadonlyMap<string, string>): string {
+  return [...reasons].map(([what, why]) => `${what}: ${why}`).join('; ');
+}

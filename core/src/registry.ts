@@ -1,0 +1,56 @@
+import type { Backend, Device, OfferedOp } from './backend.js';
+import { AxleError } from './errors.js';
+import type { UnavailableBackend } from './results.js';
+import { sameRange, type OpRange } from './op.js';
+
+export interface Candidate {
+  readonly backend: Backend;
+  readonly device: Device;
+  readonly offered: OfferedOp;
+}
+
+/** The backends of a runtime and what their devices offer. */
+export class Registry {
+  private readonly backends = new Map<string, Backend>();
+  private readonly missing: UnavailableBackend[] = [];
+
+  /** @throws AxleError ALREADY_EXISTS when a backend of that name is there. */
+  add(backend: Backend): void {
+    if (this.backends.has(backend.name)) {
+      throw new AxleError('ALREADY_EXISTS', `there is a backend named '${backend.name}' already`);
+    }
+    this.backends.set(backend.name, backend);
+  }
+
+  /** Notes a backend that this machine cannot have. */
+  addUnavailable(backend: string, reason: string): void {
+    this.missing.push({ backend, reason });
+  }
+
+  get all(): readonly Backend[] {
+    return [...this.backends.values()];
+  }
+
+  get unavailable(): readonly UnavailableBackend[] {
+    return this.missing;
+  }
+
+  get devices(): readonly Device[] {
+    return this.all.flatMap((backend) => backend.devices);
+  }
+
+  backendOf(device: Device): Backend {
+    const backend = this.backends.get(device.backend);
+    if (backend === undefined) throw new AxleError('INTERNAL', `device ${device.id} has no backend`);
+    return backend;
+  }
+
+  /** Devices whose backend offers exactly this range. */
+  candidates(range: OpRange): Candidate[] {
+    return this.all.flatMap((backend) => {
+      const offered = backend.ops.find((op) => sameRange(op, range));
+      if (offered === undefined) return [];
+      return backend.devices.map((device) => ({ backend, device, offered }));
+    });
+  }
+}

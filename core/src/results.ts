@@ -1,0 +1,119 @@
+import type { CodecName, DeviceKindName } from './generated/constants.js';
+import type { Tensor } from './tensor.js';
+
+/** Where the time of a call went, milliseconds. Steps of a chain are added up. */
+export interface TimingMs {
+  /** Waiting for a device: in Axle's queue and in the device's own. */
+  readonly queue: number;
+  /** Gathering and moving data to and from the device. */
+  readonly transfer: number;
+  readonly compute: number;
+  /** From the call to the result, as the caller saw it. */
+  readonly total: number;
+}
+
+/** One task of a call: which device ran which steps. */
+export interface StepReport {
+  /** 'infer', or for several steps in one task 'preprocess..topk'. */
+  readonly step: string;
+  readonly device: string;
+  readonly timingMs: Omit<TimingMs, 'total'>;
+  /** Tasks that were computed together, this one included. */
+  readonly batchSize: number;
+}
+
+/** A plan that was tried before the one that gave the result. */
+export interface FailedAttempt {
+  readonly devices: readonly string[];
+  readonly code: string;
+  readonly message: string;
+}
+
+/** What every result says of its making. */
+export interface CallReport {
+  /** The device that did the main work of the call: 'cpu-fallback:0'. */
+  readonly device: string;
+  readonly steps: readonly StepReport[];
+  readonly timingMs: TimingMs;
+  /** Plans that failed first; empty when the first one worked. */
+  readonly fallbacks: readonly FailedAttempt[];
+}
+
+export interface Label {
+  readonly label: string;
+  /** Position among the model's labels. */
+  readonly index: number;
+  /** Probability, 0..1. */
+  readonly score: number;
+}
+
+export interface ClassifyResult extends CallReport {
+  /** `NAME` or `NAME:VERSION` as it was resolved. */
+  readonly model: string;
+  /** Best first, `topK` of them. */
+  readonly results: readonly Label[];
+}
+
+export interface InferResult extends CallReport {
+  readonly model: string;
+  /** By the model's output names. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
+export interface CompressResult extends CallReport {
+  readonly data: Buffer;
+  readonly codec: CodecName;
+  readonly level: number;
+}
+
+export interface DecompressResult extends CallReport {
+  readonly data: Buffer;
+}
+
+export interface DeviceReport {
+  readonly id: string;
+  readonly name: string;
+  readonly kind: DeviceKindName;
+  readonly emulated: boolean;
+  readonly backend: string;
+  readonly version: string;
+  readonly memoryBytes: number;
+  /** Batches that make progress at once. */
+  readonly parallel: number;
+  readonly ops: readonly string[];
+  readonly health: 'OK' | 'DEGRADED' | 'LOST';
+  /** Why it is not OK. */
+  readonly healthMessage: string;
+}
+
+/** A backend that this machine cannot have, and why. */
+export interface UnavailableBackend {
+  readonly backend: string;
+  readonly reason: string;
+}
+
+export interface DevicesReport {
+  readonly devices: readonly DeviceReport[];
+  readonly unavailable: readonly UnavailableBackend[];
+}
+
+export interface ModelReport {
+  readonly name: string;
+  readonly version: string;
+  readonly path: string;
+  readonly format: string;
+  readonly maxBatchSize: number;
+  readonly inputs: readonly TensorReport[];
+  readonly outputs: readonly TensorReport[];
+  readonly labels: number;
+  readonly bytes: number;
+  /** Why it cannot be used; undefined when it can. */
+  readonly problem: string | undefined;
+}
+
+export interface TensorReport {
+  readonly name: string;
+  readonly dtype: string;
+  /** -1 stands for any. */
+  readonly shape: readonly number[];
+}

@@ -1,0 +1,85 @@
+import type { Device } from './backend.js';
+import { DeviceQueue, type Clock } from './device-queue.js';
+import { Dispatch } from './dispatch.js';
+import { AxleError, messageOf } from './errors.js';
+import { ImageBackend } from './image-backend.js';
+import type { Limits } from './limits.js';
+import { ModelRepository } from './models/repository.js';
+import { ModelStore } from './models/model-store.js';
+import { NativeHost, type PluginSpec } from './native-backend.js';
+import { loadNativeBinding } from './native-loader.js';
+import { CostModel } from './plans/cost-model.js';
+import { Router } from './plans/router.js';
+import { Registry } from './registry.js';
+
+export interface RuntimeOptions {
+  readonly plugins: readonly PluginSpec[];
+  /** Repository folders; a model name is looked up in them in order. */
+  readonly models: readonly string[];
+  readonly limits: Limits;
+}
+
+/** Everything that runs calls in this process: backends, queues, loaded models. Sessions share it. */
+export class Runtime {
+  readonly clock: Clock = () => performance.now();
+  readonly registry = new Registry();
+  readonly repository: ModelRepository;
+  readonly router: Router;
+  readonly dispatch: Dispatch;
+  private readonly models = new ModelStore();
+  private readonly queues = new Map<string, DeviceQueue>();
+
+  private constructor(private readonly limits: Limits, modelFolders: readonly string[]) {
+    this.repository = new ModelRepository(modelFolders, limits);
+    const costs = new CostModel({
+      load: (device) => this.queues.get(device.id)?.load ?? 0,
+      hasModel: (device, model) => this.models.has(device, model),
+    });
+    this.router = new Router(this.registry, costs);
+    this.dispatch = new Dispatch(
+      this.router,
+      costs,
+      this.models,
+      ({ device }) => this.queueOf(device),
+      this.clock,
+    );
+  }
+
+  /**
+   * Opens the plugins. One that this machine cannot have is listed with the reason and harms nothing.
+   *
+   * @throws AxleError FAILED_PRECONDITION when the addon is not built.
+   */
+  static async start(options: RuntimeOptions): Promise<Runtime> {
+    const runtime = new Runtime(options.limits, options.models);
+    runtime.registry.add(new ImageBackend(options.limits));
+    const host = new NativeHost(loadNativeBinding());
+    await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
+    return runtime;
+  }
+
+  /** To be called once, with no calls in flight. */
+  async close(): Promise<void> {
+    await this.models.close();
+    await Promise.all(this.registry.all.map((backend) => backend.close()));
+  }
+
+  private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<void> {
+    try {
+      this.registry.add(await host.open(spec));
+    } catch (error) {
+      if (!(error instanceof AxleError)) throw error;
+      this.registry.addUnavailable(spec.name, messageOf(error));
+    }
+  }
+
+  private queueOf(device: Device): DeviceQueue {
+    let queue = this.queues.get(device.id);
+    if (queue === undefined) {
+      const backend = this.registry.backendOf(device);
+      queue = new DeviceQueue(backend, device, this.limits, this.clock);
+      this.queues.set(device.id, queue);
+    }
+    return queue;
+  }
+}

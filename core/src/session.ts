@@ -1,0 +1,134 @@
+import type { CallOptions } from './client.js';
+import { Cancellation } from './cancellation.js';
+import type { Call, CallOutcome } from './dispatch.js';
+import { AxleError } from './errors.js';
+import type { Limits } from './limits.js';
+import type { Model } from './models/model.js';
+import type { Runtime } from './runtime.js';
+
+const priorityMax = 100;
+
+/** What the session adds to a call that it is given. */
+export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
+  readonly outputBytesMax?: number;
+};
+
+/**
+ * One user of a runtime: its tenant, its limits, the models that it opened, and the calls that it has not been
+ * answered. Ending it aborts those.
+ */
+export class Session {
+  private readonly models = new Map<string, Promise<Model>>();
+  private readonly calls = new Set<Cancellation>();
+  private closed = false;
+
+  constructor(
+    readonly runtime: Runtime,
+    readonly tenant: string,
+    readonly limits: Limits,
+  ) {}
+
+  /**
+   * Runs `work` as one call: counted, cancellable, under the caller's options.
+   *
+   * @throws AxleError FAILED_PRECONDITION after close, RESOURCE_EXHAUSTED with too many calls in flight,
+   * INVALID_ARGUMENT for options that are out of range; the signal's reason.
+   */
+  async call<T>(options: CallOptions, work: (cancellation: Cancellation) => Promise<T>): Promise<T> {
+    this.checkOpen();
+    checkOptions(options);
+    if (this.calls.size >= this.limits.callsInFlightMax) {
+      throw new AxleError(
+        'RESOURCE_EXHAUSTED',
+        `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
+      );
+    }
+    const cancellation = new Cancellation(options.signal, options.deadlineMs);
+    this.calls.add(cancellation);
+    try {
+      cancellation.check();
+      return await work(cancellation);
+    } finally {
+      this.calls.delete(cancellation);
+      cancellation.dispose();
+    }
+  }
+
+  /** Hands a prepared call to dispatch. */
+  dispatch(
+    request: CallRequest,
+    options: CallOptions,
+    startedAt: number,
+    cancellation: Cancellation,
+  ): Promise<CallOutcome> {
+    return this.runtime.dispatch.run(this.complete(request, options, startedAt, cancellation));
+  }
+
+  async prefetch(
+    request: Omit<CallRequest, 'inputs'>,
+    options: CallOptions,
+    cancellation: Cancellation,
+  ): Promise<void> {
+    const call = this.complete({ ...request, inputs: [] }, options, this.runtime.clock(), cancellation);
+    await this.runtime.dispatch.prefetch(call);
+  }
+
+  /** The model under this reference, read once; a failure is not remembered. */
+  async model(reference: string | URL): Promise<Model> {
+    const key = String(reference);
+    const known = this.models.get(key);
+    if (known !== undefined) return known;
+    const reading = this.runtime.repository.read(reference);
+    this.models.set(key, reading);
+    try {
+      return await reading;
+    } catch (error) {
+      this.models.delete(key);
+      throw error;
+    }
+  }
+
+  checkOpen(): void {
+    if (this.closed) {
+      throw new AxleError('FAILED_PRECONDITION', 'this client is closed; connect again');
+    }
+  }
+
+  /** Aborts the calls in flight. */
+  close(): void {
+    this.closed = true;
+    const reason = new AxleError('CANCELLED', 'the client was closed while this call was in flight');
+    for (const cancellation of this.calls) cancellation.cancel(reason);
+  }
+
+  private complete(
+    request: CallRequest,
+    options: CallOptions,
+    startedAt: number,
+    cancellation: Cancellation,
+  ): Call {
+    const { device, deadlineMs } = options;
+    return {
+      ...request,
+      outputBytesMax: request.outputBytesMax ?? this.limits.outputBytesMax,
+      preference: { device, strict: options.strict ?? false },
+      priority: options.priority ?? 0,
+      deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs,
+      tenant: this.tenant,
+      cancellation,
+      startedAt,
+    };
+  }
+}
+
+function checkOptions({ deadlineMs, priority }: CallOptions): void {
+  if (deadlineMs !== undefined && !(deadlineMs >= 0)) {
+    throw new AxleError('INVALID_ARGUMENT', `deadlineMs is ${deadlineMs}; give a number from 0 up`);
+  }
+  if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `priority is ${priority}; give a whole number from -${priorityMax} to ${priorityMax}`,
+    );
+  }
+}

@@ -1,0 +1,206 @@
+import { AxleError } from './errors.js';
+import { DATA_TYPE_BYTES, type DataTypeName } from './generated/constants.js';
+
+/** The typed array under each data type. FP16 and BF16 are bit patterns; BOOL is 0 or 1. */
+export interface TensorDataOf {
+  BOOL: Uint8Array;
+  UINT8: Uint8Array;
+  UINT16: Uint16Array;
+  UINT32: Uint32Array;
+  UINT64: BigUint64Array;
+  INT8: Int8Array;
+  INT16: Int16Array;
+  INT32: Int32Array;
+  INT64: BigInt64Array;
+  FP16: Uint16Array;
+  FP32: Float32Array;
+  FP64: Float64Array;
+  BF16: Uint16Array;
+  /** Strings go in and come out as UTF-8. */
+  BYTES: readonly string[] | readonly Uint8Array[];
+}
+export type TensorData = TensorDataOf[DataTypeName];
+
+type ArrayConstructorOf = new (
+  buffer: ArrayBufferLike,
+  byteOffset: number,
+  length: number,
+) => Exclude<TensorData, readonly unknown[]>;
+
+const arrayConstructors: Record<Exclude<DataTypeName, 'BYTES'>, ArrayConstructorOf> = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+  BF16: Uint16Array,
+};
+
+/**
+ * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
+ * the wire see; `data` is the typed view of the same memory (a copy only for BYTES and for unaligned memory).
+ */
+export class Tensor<T extends DataTypeName = DataTypeName> {
+  private constructor(
+    readonly dtype: T,
+    /** Sizes of the dimensions, outermost first; empty for a scalar. */
+    readonly shape: readonly number[],
+    readonly bytes: Uint8Array,
+  ) {}
+
+  /**
+   * Wraps `data` without copying it. BOOL takes booleans too, FP16 and BF16 take bit patterns in a Uint16Array.
+   *
+   * @throws AxleError INVALID_ARGUMENT when the array is of another kind or length than `dtype` and `shape` ask for.
+   */
+  static from<T extends DataTypeName>(
+    dtype: T,
+    data: TensorDataOf[T] | readonly boolean[],
+    shape: readonly number[],
+  ): Tensor<T> {
+    const count = elementCount(shape);
+    if (dtype === 'BYTES') {
+      const elements = data as readonly string[] | readonly Uint8Array[];
+      checkLength(dtype, shape, count, elements.length);
+      return new Tensor(dtype, shape, packBytes(elements));
+    }
+    const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
+    const expected = arrayConstructors[dtype as Exclude<DataTypeName, 'BYTES'>];
+    if (!(array instanceof expected)) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `a ${dtype} tensor takes a ${expected.name}, got ${describe(array)}; convert the data or change the type`,
+      );
+    }
+    checkLength(dtype, shape, count, array.length);
+    return new Tensor(dtype, shape, new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+  }
+
+  /**
+   * Wraps raw bytes without copying them.
+   *
+   * @throws AxleError INVALID_ARGUMENT when their length is not what `dtype` and `shape` ask for.
+   */
+  static fromBytes<T extends DataTypeName>(
+    dtype: T,
+    bytes: Uint8Array,
+    shape: readonly number[],
+  ): Tensor<T> {
+    const count = elementCount(shape);
+    if (dtype === 'BYTES') {
+      checkLength(dtype, shape, count, unpackBytes(bytes).length);
+    } else {
+      const expected = count * DATA_TYPE_BYTES[dtype];
+      if (bytes.byteLength !== expected) {
+        throw new AxleError(
+          'INVALID_ARGUMENT',
+          `a ${dtype} tensor of shape [${shape.join(', ')}] has ${expected} bytes, got ${bytes.byteLength}`,
+        );
+      }
+    }
+    return new Tensor(dtype, shape, bytes);
+  }
+
+  /** The elements. For BYTES, strings decoded as UTF-8; `Tensor.elements` has the raw bytes. */
+  get data(): T extends 'BYTES' ? readonly string[] : TensorDataOf[T] {
+    return this.typedData() as T extends 'BYTES' ? readonly string[] : TensorDataOf[T];
+  }
+
+  private typedData(): unknown {
+    if (this.dtype === 'BYTES') return this.elements.map((element) => textDecoder.decode(element));
+    const constructor = arrayConstructors[this.dtype as Exclude<DataTypeName, 'BYTES'>];
+    const size = DATA_TYPE_BYTES[this.dtype];
+    const aligned = this.bytes.byteOffset % size === 0 ? this.bytes : this.bytes.slice();
+    return new constructor(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
+  }
+
+  /** The elements of a BYTES tensor as views of its memory. */
+  get elements(): readonly Uint8Array[] {
+    return this.dtype === 'BYTES' ? unpackBytes(this.bytes) : [];
+  }
+
+  /** The same memory under another shape with as many elements. */
+  reshape(shape: readonly number[]): Tensor<T> {
+    checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
+    return new Tensor(this.dtype, shape, this.bytes);
+  }
+}
+
+const textDecoder = new TextDecoder();
+const textEncoder = new TextEncoder();
+
+/** Number of elements of a shape. Throws INVALID_ARGUMENT on sizes that are no count. */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1;
+  for (const size of shape) {
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `[${shape.join(', ')}] is no shape: sizes are whole numbers from 0 up`,
+      );
+    }
+    count *= size;
+  }
+  if (!Number.isSafeInteger(count)) {
+    throw new AxleError('INVALID_ARGUMENT', `[${shape.join(', ')}] has more elements than fit`);
+  }
+  return count;
+}
+
+function checkLength(dtype: DataTypeName, shape: readonly number[], expected: number, actual: number) {
+  if (expected === actual) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `a ${dtype} tensor of shape [${shape.join(', ')}] has ${expected} elements, got ${actual}`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (value === null || typeof value !== 'object') return typeof value;
+  return value.constructor.name;
+}
+
+function booleansToBytes(values: readonly unknown[]): Uint8Array {
+  return Uint8Array.from(values, (value) => (value ? 1 : 0));
+}
+
+function packBytes(elements: readonly string[] | readonly Uint8Array[]): Uint8Array {
+  const encoded = elements.map((element) =>
+    typeof element === 'string' ? textEncoder.encode(element) : element,
+  );
+  const total = encoded.reduce((sum, element) => sum + 4 + element.byteLength, 0);
+  const packed = new Uint8Array(total);
+  const view = new DataView(packed.buffer);
+  let offset = 0;
+  for (const element of encoded) {
+    view.setUint32(offset, element.byteLength, true);
+    packed.set(element, offset + 4);
+    offset += 4 + element.byteLength;
+  }
+  return packed;
+}
+
+function unpackBytes(packed: Uint8Array): Uint8Array[] {
+  const view = new DataView(packed.buffer, packed.byteOffset, packed.byteLength);
+  const elements: Uint8Array[] = [];
+  let offset = 0;
+  while (offset < packed.byteLength) {
+    const length = offset + 4 <= packed.byteLength ? view.getUint32(offset, true) : Infinity;
+    if (offset + 4 + length > packed.byteLength) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `a BYTES tensor ends in the middle of element ${elements.length}: each is a 32-bit length and its bytes`,
+      );
+    }
+    elements.push(packed.subarray(offset + 4, offset + 4 + length));
+    offset += 4 + length;
+  }
+  return elements;
+}
