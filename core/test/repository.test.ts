@@ -1,0 +1,146 @@
+import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { defaultLimits } from '../src/limits.js';
+import { ModelRepository } from '../src/models/repository.js';
+import { addModel } from './onnx-model.js';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'axle-repository-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const weights = Float32Array.of(1, 2, 3);
+const plain = addModel([3], { data: weights });
+
+async function repositoryWith(name: string, files: Readonly<Record<string, string | Uint8Array>>) {
+  const root = join(folder, name);
+  for (const [path, content] of Object.entries(files)) {
+    const file = join(root, path);
+    await mkdir(join(file, '..'), { recursive: true });
+    await writeFile(file, content);
+  }
+  return { root, repository: new ModelRepository([root], defaultLimits) };
+}
+
+describe('ModelRepository', () => {
+  it('completes a model without a config from the model itself', async () => {
+    const { repository } = await repositoryWith('bare', { 'add/1/model.onnx': plain });
+    const model = await repository.read('add');
+    expect(model).toMatchObject({
+      name: 'add',
+      version: '1',
+      maxBatchSize: 4,
+      inputs: [{ name: 'x', dtype: 'FP32', shape: [-1, 3] }],
+      classify: undefined,
+    });
+    expect(model.source.contentId).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('takes the latest version, or the one asked for', async () => {
+    const { repository } = await repositoryWith('versions', {
+      'add/1/model.onnx': plain,
+      'add/9/model.onnx': plain,
+      'add/10/model.onnx': plain,
+      'add/11/other.txt': '',
+      'add/draft/model.onnx': plain,
+    });
+    expect((await repository.read('add')).version).toBe('10');
+    expect((await repository.read('add:9')).version).toBe('9');
+    await expect(repository.read('add:11')).rejects.toThrow(/no model 'add:11'.*there are: add/);
+  });
+
+  it('gives the same content id wherever the same bytes lie', async () => {
+    const { root, repository } = await repositoryWith('content', {
+      'add/1/model.onnx': plain,
+      'copy/model.onnx': plain,
+      'other/model.onnx': addModel([3], { data: Float32Array.of(1, 2, 4) }),
+    });
+    const byName = await repository.read('add');
+    const byPath = await repository.read(join(root, 'copy/model.onnx'));
+    const byUrl = await repository.read(pathToFileURL(join(root, 'other/model.onnx')));
+    expect(byPath.source.contentId).toBe(byName.source.contentId);
+    expect(byUrl.source.contentId).not.toBe(byName.source.contentId);
+  });
+
+  it('brings the files that hold weights along', async () => {
+    const { repository } = await repositoryWith('external', {
+      'add/1/model.onnx': addModel([3], { location: 'deep/w.bin' }),
+      'add/1/deep/w.bin': new Uint8Array(weights.buffer),
+    });
+    const { files } = (await repository.read('add')).source;
+    expect(files.map((file) => file.name)).toEqual(['model.onnx', 'deep/w.bin']);
+  });
+
+  it.each(['../secret', '/etc/passwd', 'a/../../secret', '.'])(
+    'refuses weights at %j, outside its folder',
+    async (location) => {
+      const { repository } = await repositoryWith('escape', {
+        'add/1/model.onnx': addModel([3], { location }),
+        'add/secret': 'secret',
+      });
+      await expect(repository.read('add')).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(`'${location}', which is outside its folder`) as string,
+      });
+    },
+  );
+
+  it('refuses weights behind a link that leads outside', async () => {
+    const { root, repository } = await repositoryWith('link', {
+      'add/1/model.onnx': addModel([3], { location: 'w.bin' }),
+      secret: 'secret',
+    });
+    await symlink(join(root, 'secret'), join(root, 'add/1/w.bin'));
+    await expect(repository.read('add')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it.each([
+    ['name: "other"', /for a model named 'other'/],
+    ['input { name: "z" data_type: TYPE_FP32 dims: 3 }', /tensor 'z' is not in the model, which has: x/],
+    ['max_batch_size: 8 input { name: "x" data_type: TYPE_INT32 dims: 3 }', /declared INT32 but the model has FP32/],
+    ['max_batch_size: 8 input { name: "x" data_type: TYPE_FP32 dims: 4 }', /declared \[4\] but the model has \[3\]/],
+    ['max_batch_size: nine', /field 'max_batch_size'/],
+  ])('refuses a config that contradicts the model: %s', async (config, message) => {
+    const { repository } = await repositoryWith('contradiction', {
+      'add/1/model.onnx': plain,
+      'add/config.pbtxt': config,
+    });
+    await expect(repository.read('add')).rejects.toThrow(message);
+  });
+
+  it('refuses a labels file outside the folder, and one that is not there', async () => {
+    const image = addModel([1, 2, 2], { data: new Float32Array(4) });
+    const output = (file: string) =>
+      `max_batch_size: 8 output { name: "y" data_type: TYPE_FP32 dims: [1, 2, 2] label_filename: "${file}" }`;
+    const { root, repository } = await repositoryWith('labels', { 'add/1/model.onnx': image });
+    await writeFile(join(root, 'add/config.pbtxt'), output('../x'));
+    await expect(repository.read('add')).rejects.toThrow(/must be a file of the model's folder/);
+    await writeFile(join(root, 'add/config.pbtxt'), output('labels.txt'));
+    await expect(repository.read('add')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('says what there is when a model is missing', async () => {
+    const { root, repository } = await repositoryWith('missing', { 'add/1/model.onnx': plain });
+    await expect(repository.read('nope')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringMatching(/no model 'nope'.*there are: add/) as string,
+    });
+    await expect(repository.read('./nope.onnx')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(repository.read(`${root}/`)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('keeps to the limit on file size', async () => {
+    const { root } = await repositoryWith('large', { 'add/1/model.onnx': plain });
+    const limits = { ...defaultLimits, modelFileBytesMax: plain.length - 1 };
+    await expect(new ModelRepository([root], limits).read('add')).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+    });
+  });
+});

@@ -1,0 +1,47 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { Tensor } from '../src/tensor.js';
+
+describe('Tensor', () => {
+  it('views typed arrays without a copy', () => {
+    const data = Float32Array.of(1, 2, 3, 4);
+    const tensor = Tensor.from('FP32', data, [2, 2]);
+    data[0] = 9;
+    expect(tensor.data[0]).toBe(9);
+    expect(tensor.bytes.byteLength).toBe(16);
+  });
+
+  it('reads unaligned memory', () => {
+    const memory = new Uint8Array(1 + 8);
+    memory.set(new Uint8Array(Float64Array.of(1.5).buffer), 1);
+    expect([...Tensor.fromBytes('FP64', memory.subarray(1), [1]).data]).toEqual([1.5]);
+  });
+
+  it('packs booleans and strings as KServe does', () => {
+    expect([...Tensor.from('BOOL', [true, false], [2]).bytes]).toEqual([1, 0]);
+    const strings = Tensor.from('BYTES', ['a', 'é'], [2]);
+    expect([...strings.bytes]).toEqual([1, 0, 0, 0, 97, 2, 0, 0, 0, 0xc3, 0xa9]);
+    expect(strings.data).toEqual(['a', 'é']);
+  });
+
+  it('round-trips any list of byte strings', () => {
+    fc.assert(
+      fc.property(fc.array(fc.uint8Array()), (elements) => {
+        const tensor = Tensor.from('BYTES', elements, [elements.length]);
+        expect(tensor.elements.map((element) => [...element])).toEqual(elements.map((e) => [...e]));
+      }),
+    );
+  });
+
+  it('refuses data of another kind, length or shape', () => {
+    expect(() => Tensor.from('FP32', new Float64Array(1) as unknown as Float32Array, [1])).toThrow(
+      /takes a Float32Array, got Float64Array/,
+    );
+    expect(() => Tensor.from('FP32', new Float32Array(3), [2, 2])).toThrow(/has 4 elements, got 3/);
+    expect(() => Tensor.fromBytes('FP32', new Uint8Array(15), [4])).toThrow(/has 16 bytes, got 15/);
+    expect(() => Tensor.fromBytes('INT8', new Uint8Array(1), [-1])).toThrow(/is no shape/);
+    expect(() => Tensor.fromBytes('INT8', new Uint8Array(1), [2 ** 40, 2 ** 40])).toThrow(/more elements/);
+    expect(() => Tensor.fromBytes('BYTES', Uint8Array.of(5, 0, 0, 0, 1), [1])).toThrow(/in the middle of element 0/);
+  });
+});
