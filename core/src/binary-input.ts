@@ -46,12 +46,17 @@ async function readElsewhere(input: unknown, what: string, bytesMax: number): Pr
 
 function pathOf(url: URL): string {
   if (url.protocol === 'file:') return fileURLToPath(url);
-  throw new AxleError('INVALID_ARGUMENT', `'${url.href}' is no file URL; fetch it first and give the bytes`);
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `'${url.href}' is no file URL; fetch it first and give the bytes`,
+  );
 }
 
 async function readPath(path: string, what: string, bytesMax: number): Promise<Uint8Array> {
   const cannotRead = (error: unknown) =>
-    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${messageOf(error)}`, { cause: error });
+    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${messageOf(error)}`, {
+      cause: error,
+    });
   const file = await open(path).catch((error: unknown) => {
     throw cannotRead(error);
   });
@@ -79,7 +84,10 @@ async function readStream(
   let bytes = 0;
   for await (const chunk of stream) {
     if (!(chunk instanceof Uint8Array)) {
-      throw new AxleError('INVALID_ARGUMENT', `the ${what} stream gives ${typeof chunk}s; it must give bytes`);
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `the ${what} stream gives ${typeof chunk}s; it must give bytes`,
+      );
     }
     bytes += chunk.byteLength;
     if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);

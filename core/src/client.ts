@@ -46,7 +46,7 @@ export interface ClassifyOptions extends CallOptions {
   readonly topK?: number | undefined;
 }
 
-export interface InferOptions extends CallOptions {}
+export type InferOptions = CallOptions;
 
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
 export type InferInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;

@@ -18,7 +18,10 @@ export class CodecStream extends Transform {
 
   /** Made by a client. `open` picks the device when the first bytes are there. */
   constructor(
-    private readonly open: () => Promise<{ readonly stream: BackendStream; readonly device: string }>,
+    private readonly open: () => Promise<{
+      readonly stream: BackendStream;
+      readonly device: string;
+    }>,
     private readonly limits: Limits,
     private readonly outputCheck: (outputBytes: number) => void,
   ) {

@@ -145,7 +145,10 @@ export class DeviceQueue {
     try {
       this.backend.submit(this.device, batch);
     } catch (error) {
-      const cause = error instanceof AxleError ? error : new AxleError('INTERNAL', messageOf(error), { cause: error });
+      const cause =
+        error instanceof AxleError
+          ? error
+          : new AxleError('INTERNAL', messageOf(error), { cause: error });
       for (const task of batch) task.settle({ ok: false, error: cause });
     }
   }

@@ -8,7 +8,13 @@ import { argsKey, hasFlag } from './op.js';
 import type { Chain, ChainStep } from './plans/chain.js';
 import { stepLabel } from './plans/chain.js';
 import type { CostModel } from './plans/cost-model.js';
-import { mainSegment, type Plan, type Preference, type Router, type Segment } from './plans/router.js';
+import {
+  mainSegment,
+  type Plan,
+  type Preference,
+  type Router,
+  type Segment,
+} from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport } from './results.js';
 
 /** One call as dispatch takes it: validated, its inputs in memory. */
@@ -32,7 +38,13 @@ export interface CallOutcome {
 }
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
-const fallbackCodes = new Set(['UNAVAILABLE', 'INTERNAL', 'UNIMPLEMENTED', 'UNKNOWN', 'RESOURCE_EXHAUSTED']);
+const fallbackCodes = new Set([
+  'UNAVAILABLE',
+  'INTERNAL',
+  'UNIMPLEMENTED',
+  'UNKNOWN',
+  'RESOURCE_EXHAUSTED',
+]);
 
 /** Executes calls: takes the router's plans in order until one gives a result. */
 export class Dispatch {
@@ -181,7 +193,11 @@ function batchKey(segment: Segment, call: Call, inputs: readonly NamedTensor[]):
   return `${op}.${first}.${last} ${call.model?.source.contentId ?? ''} ${argsKey(segment.args)} ${shapes.join(' ')}`;
 }
 
-function stepReport(chain: Chain, segment: Segment, { outcome, waitedMs }: QueuedResult): StepReport {
+function stepReport(
+  chain: Chain,
+  segment: Segment,
+  { outcome, waitedMs }: QueuedResult,
+): StepReport {
   if (!outcome.ok) throw outcome.error;
   const { queueMs, transferMs, computeMs, batchSize } = outcome.timing;
   return {

@@ -87,7 +87,12 @@ export class ImageBackend implements Backend {
     const start = performance.now();
     try {
       const tensor = await this.decode(task.inputs, task.args);
-      const timing = { queueMs: 0, transferMs: 0, computeMs: performance.now() - start, batchSize: 1 };
+      const timing = {
+        queueMs: 0,
+        transferMs: 0,
+        computeMs: performance.now() - start,
+        batchSize: 1,
+      };
       task.settle({ ok: true, outputs: [{ name: '', tensor }], timing });
     } catch (error) {
       const failure = error instanceof AxleError ? error : describe(error, this.limits);
@@ -98,7 +103,10 @@ export class ImageBackend implements Backend {
   private async decode(inputs: readonly NamedTensor[], args: OpArgs): Promise<Tensor> {
     const encoded = inputs[0]?.tensor.bytes;
     if (encoded === undefined || encoded.byteLength === 0) {
-      throw new AxleError('INVALID_ARGUMENT', 'the image is empty; give a JPEG, PNG, WebP or other image');
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        'the image is empty; give a JPEG, PNG, WebP or other image',
+      );
     }
     const { width, height, channels, fit } = args as unknown as DecodeArgs;
     const image = sharp(encoded, {

@@ -1,4 +1,3 @@
-
 import type { NamedTensor, TensorSpec } from './backend.js';
 import { readBinaryInput } from './binary-input.js';
 import type { Cancellation } from './cancellation.js';
@@ -133,14 +132,22 @@ export class LocalClient implements Client {
     const { limits } = this.session;
     const topK = options.topK ?? 1;
     if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
-      throw new AxleError('INVALID_ARGUMENT', `topK is ${topK}; give a whole number from 1 to ${limits.topKMax}`);
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `topK is ${topK}; give a whole number from 1 to ${limits.topKMax}`,
+      );
     }
     return this.session.call(options, async (cancellation) => {
       const reference = options.model ?? defaultClassifyModel;
       const model = await this.session.model(reference);
       const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
       const call = { chain: this.classifyChain(model, topK), model, inputs: [bytesTensor(bytes)] };
-      const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
+      const { outputs, report } = await this.session.dispatch(
+        call,
+        options,
+        startedAt,
+        cancellation,
+      );
       return { model: model.name, results: readLabels(outputs, model), ...report };
     });
   }
@@ -154,7 +161,12 @@ export class LocalClient implements Client {
     return this.session.call(options, async (cancellation) => {
       const model = await cancellation.race(this.session.model(reference));
       const call = { chain: inferChain, model, inputs: namedTensors(inputs, model) };
-      const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
+      const { outputs, report } = await this.session.dispatch(
+        call,
+        options,
+        startedAt,
+        cancellation,
+      );
       const byName = Object.fromEntries(outputs.map(({ name, tensor }) => [name, tensor]));
       return { model: model.name, outputs: byName, ...report };
     });
@@ -164,8 +176,20 @@ export class LocalClient implements Client {
     const startedAt = this.session.runtime.clock();
     const args = compressArgs(options);
     return this.session.call(options, async (cancellation) => {
-      const { data, report } = await this.runCodec('compress', input, args, options, startedAt, cancellation);
-      return { data, codec: options.codec ?? defaultCodec, level: args['level'] as number, ...report };
+      const { data, report } = await this.runCodec(
+        'compress',
+        input,
+        args,
+        options,
+        startedAt,
+        cancellation,
+      );
+      return {
+        data,
+        codec: options.codec ?? defaultCodec,
+        level: args['level'] as number,
+        ...report,
+      };
     });
   }
 
@@ -176,7 +200,14 @@ export class LocalClient implements Client {
     const startedAt = this.session.runtime.clock();
     const args = decompressArgs(options);
     return this.session.call(options, async (cancellation) => {
-      const { data, report } = await this.runCodec('decompress', input, args, options, startedAt, cancellation);
+      const { data, report } = await this.runCodec(
+        'decompress',
+        input,
+        args,
+        options,
+        startedAt,
+        cancellation,
+      );
       return { data, ...report };
     });
   }
@@ -211,12 +242,20 @@ export class LocalClient implements Client {
     const open = () => {
       const preference = { device: options.device, strict: options.strict ?? false };
       const plans = this.session.runtime.router.plans(codecChain(op, args), undefined, preference);
-      const segment = plans.map((plan) => plan.segments[0]).find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
+      const segment = plans
+        .map((plan) => plan.segments[0])
+        .find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
       if (segment === undefined) {
-        throw new AxleError('UNIMPLEMENTED', `no device here offers ${op} as a stream; see axle devices`);
+        throw new AxleError(
+          'UNIMPLEMENTED',
+          `no device here offers ${op} as a stream; see axle devices`,
+        );
       }
       const { backend, device, range } = segment;
-      return Promise.resolve({ stream: backend.openStream(device, range, args), device: device.id });
+      return Promise.resolve({
+        stream: backend.openStream(device, range, args),
+        device: device.id,
+      });
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
@@ -253,7 +292,14 @@ export class LocalClient implements Client {
     readonly version: string;
     readonly path: string;
   }): Promise<ModelReport> {
-    const nothing = { format: 'onnx', maxBatchSize: 0, inputs: [], outputs: [], labels: 0, bytes: 0 };
+    const nothing = {
+      format: 'onnx',
+      maxBatchSize: 0,
+      inputs: [],
+      outputs: [],
+      labels: 0,
+      bytes: 0,
+    };
     try {
       const model = await this.session.runtime.repository.read(`${entry.path}/`);
       return {
@@ -342,7 +388,10 @@ function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
     if (value instanceof Tensor) return { name, tensor: value };
     const spec = model.inputs.find((input) => input.name === name);
     if (spec === undefined) throw unknownInput(name, model);
-    return { name, tensor: shapedTensor(value as ArrayBufferView | readonly string[], spec, model) };
+    return {
+      name,
+      tensor: shapedTensor(value, spec, model),
+    };
   });
 }
 
@@ -377,7 +426,9 @@ function shapedTensor(
 }
 
 function unknownInput(name: string, model: Model): AxleError {
-  const known = model.inputs.map((input) => `${input.name} ${input.dtype} [${input.shape.join(', ')}]`);
+  const known = model.inputs.map(
+    (input) => `${input.name} ${input.dtype} [${input.shape.join(', ')}]`,
+  );
   return new AxleError(
     'INVALID_ARGUMENT',
     `model '${model.name}' has no input '${name}'; it takes ${known.join('; ')}`,
@@ -421,4 +472,3 @@ function untilClosed(stream: CodecStream, cancellation: Cancellation): Promise<v
     stream.once('close', resolve);
   });
 }
-

@@ -56,7 +56,8 @@ export class NativeHost {
 
   constructor(private readonly binding: NativeBinding) {
     binding.onCompletions((count, numbers, payloads) => {
-      for (let i = 0; i < count; i++) this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');
+      for (let i = 0; i < count; i++)
+        this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');
     });
   }
 
@@ -193,7 +194,13 @@ class NativeBackend implements Backend {
   openStream(device: Device, range: OpRange, args: OpArgs): BackendStream {
     const { pluginId } = this.plugin;
     const streamId = rethrowing(() =>
-      this.binding.streamOpen(pluginId, device.index, range.op, range.version, this.args.idOf(args)),
+      this.binding.streamOpen(
+        pluginId,
+        device.index,
+        range.op,
+        range.version,
+        this.args.idOf(args),
+      ),
     );
     return new NativeStream(this.binding, this.pending, streamId);
   }
@@ -276,7 +283,10 @@ class NativeStream implements BackendStream {
 class ArgsCache {
   private readonly ids = new Map<string, number>();
   /** Callers pass the same object again and again: found without making its key. */
-  private readonly idByObject = new WeakMap<OpArgs, { readonly key: string; readonly id: number }>();
+  private readonly idByObject = new WeakMap<
+    OpArgs,
+    { readonly key: string; readonly id: number }
+  >();
 
   constructor(private readonly binding: NativeBinding) {}
 
@@ -299,9 +309,11 @@ class ArgsCache {
   }
 
   private create(args: OpArgs): number {
-    const list = Object.entries(args).map(
-      ([name, value]): NativeArg => [name, argTypeOf(value), value],
-    );
+    const list = Object.entries(args).map(([name, value]): NativeArg => [
+      name,
+      argTypeOf(value),
+      value,
+    ]);
     return this.binding.argsCreate(list);
   }
 
@@ -361,11 +373,7 @@ function dataTypeName(id: number): DataTypeName {
   throw new AxleError('INTERNAL', `the plugin gave a tensor of the unknown type ${id}`);
 }
 
-function nameOf<N extends string>(
-  table: Readonly<Record<N, number>>,
-  id: number,
-  otherwise: N,
-): N {
+function nameOf<N extends string>(table: Readonly<Record<N, number>>, id: number, otherwise: N): N {
   const names = Object.keys(table) as N[];
   return names.find((name) => table[name] === id) ?? otherwise;
 }
@@ -396,4 +404,3 @@ async function rethrown<T>(work: Promise<T>): Promise<T> {
     throw toAxleError(error);
   }
 }
-

@@ -41,7 +41,8 @@ export class Registry {
 
   backendOf(device: Device): Backend {
     const backend = this.backends.get(device.backend);
-    if (backend === undefined) throw new AxleError('INTERNAL', `device ${device.id} has no backend`);
+    if (backend === undefined)
+      throw new AxleError('INTERNAL', `device ${device.id} has no backend`);
     return backend;
   }
 

@@ -29,7 +29,10 @@ export class Runtime {
   private readonly models = new ModelStore();
   private readonly queues = new Map<string, DeviceQueue>();
 
-  private constructor(private readonly limits: Limits, modelFolders: readonly string[]) {
+  private constructor(
+    private readonly limits: Limits,
+    modelFolders: readonly string[],
+  ) {
     this.repository = new ModelRepository(modelFolders, limits);
     const costs = new CostModel({
       load: (device) => this.queues.get(device.id)?.load ?? 0,

@@ -34,7 +34,10 @@ export class Session {
    * @throws AxleError FAILED_PRECONDITION after close, RESOURCE_EXHAUSTED with too many calls in flight,
    * INVALID_ARGUMENT for options that are out of range; the signal's reason.
    */
-  async call<T>(options: CallOptions, work: (cancellation: Cancellation) => Promise<T>): Promise<T> {
+  async call<T>(
+    options: CallOptions,
+    work: (cancellation: Cancellation) => Promise<T>,
+  ): Promise<T> {
     this.checkOpen();
     checkOptions(options);
     if (this.calls.size >= this.limits.callsInFlightMax) {
@@ -69,7 +72,12 @@ export class Session {
     options: CallOptions,
     cancellation: Cancellation,
   ): Promise<void> {
-    const call = this.complete({ ...request, inputs: [] }, options, this.runtime.clock(), cancellation);
+    const call = this.complete(
+      { ...request, inputs: [] },
+      options,
+      this.runtime.clock(),
+      cancellation,
+    );
     await this.runtime.dispatch.prefetch(call);
   }
 
@@ -97,7 +105,10 @@ export class Session {
   /** Aborts the calls in flight. */
   close(): void {
     this.closed = true;
-    const reason = new AxleError('CANCELLED', 'the client was closed while this call was in flight');
+    const reason = new AxleError(
+      'CANCELLED',
+      'the client was closed while this call was in flight',
+    );
     for (const cancellation of this.calls) cancellation.cancel(reason);
   }
 
@@ -125,7 +136,10 @@ function checkOptions({ deadlineMs, priority }: CallOptions): void {
   if (deadlineMs !== undefined && !(deadlineMs >= 0)) {
     throw new AxleError('INVALID_ARGUMENT', `deadlineMs is ${deadlineMs}; give a number from 0 up`);
   }
-  if (priority !== undefined && !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)) {
+  if (
+    priority !== undefined &&
+    !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)
+  ) {
     throw new AxleError(
       'INVALID_ARGUMENT',
       `priority is ${priority}; give a whole number from -${priorityMax} to ${priorityMax}`,

@@ -72,7 +72,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       return new Tensor(dtype, shape, packBytes(elements));
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
-    const expected = arrayConstructors[dtype as Exclude<DataTypeName, 'BYTES'>];
+    const expected = arrayConstructors[dtype];
     if (!(array instanceof expected)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
@@ -80,7 +80,11 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(dtype, shape, new Uint8Array(array.buffer, array.byteOffset, array.byteLength));
+    return new Tensor(
+      dtype,
+      shape,
+      new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
+    );
   }
 
   /**
@@ -115,7 +119,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
 
   private typedData(): unknown {
     if (this.dtype === 'BYTES') return this.elements.map((element) => textDecoder.decode(element));
-    const constructor = arrayConstructors[this.dtype as Exclude<DataTypeName, 'BYTES'>];
+    const constructor = arrayConstructors[this.dtype];
     const size = DATA_TYPE_BYTES[this.dtype];
     const aligned = this.bytes.byteOffset % size === 0 ? this.bytes : this.bytes.slice();
     return new constructor(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
@@ -154,7 +158,12 @@ export function elementCount(shape: readonly number[]): number {
   return count;
 }
 
-function checkLength(dtype: DataTypeName, shape: readonly number[], expected: number, actual: number) {
+function checkLength(
+  dtype: DataTypeName,
+  shape: readonly number[],
+  expected: number,
+  actual: number,
+) {
   if (expected === actual) return;
   throw new AxleError(
     'INVALID_ARGUMENT',

@@ -30,7 +30,10 @@ describe('readOnnxMetadata', () => {
   });
 
   it('never fails but with INVALID_ARGUMENT on damaged models', () => {
-    const damage = fc.array(fc.tuple(fc.nat(inMemory.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 });
+    const damage = fc.array(fc.tuple(fc.nat(inMemory.length - 1), fc.nat(255)), {
+      minLength: 1,
+      maxLength: 8,
+    });
     fc.assert(
       fc.property(damage, fc.nat(inMemory.length), (changes, length) => {
         const bytes = inMemory.slice(0, Math.max(length, 1));

@@ -45,7 +45,10 @@ export function onnxModel(options: OnnxModelOptions): Uint8Array {
 }
 
 /** y = x + w, with w of `shape` in another file when `location` is given. */
-export function addModel(shape: readonly number[], weight: Omit<OnnxWeight, 'name' | 'shape'>): Uint8Array {
+export function addModel(
+  shape: readonly number[],
+  weight: Omit<OnnxWeight, 'name' | 'shape'>,
+): Uint8Array {
   return onnxModel({
     inputs: [{ name: 'x', shape: ['batch', ...shape] }],
     outputs: [{ name: 'y', shape: ['batch', ...shape] }],
@@ -62,7 +65,11 @@ function writeNested(into: protobuf.Writer, field: number, nested: protobuf.Writ
   into.uint32(tag(field, 2)).bytes(nested.finish());
 }
 
-function writeNode(op: string, inputs: readonly string[], outputs: readonly string[]): protobuf.Writer {
+function writeNode(
+  op: string,
+  inputs: readonly string[],
+  outputs: readonly string[],
+): protobuf.Writer {
   const node = protobuf.Writer.create();
   for (const input of inputs) node.uint32(tag(1, 2)).string(input);
   for (const output of outputs) node.uint32(tag(2, 2)).string(output);

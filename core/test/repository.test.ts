@@ -103,9 +103,18 @@ describe('ModelRepository', () => {
 
   it.each([
     ['name: "other"', /for a model named 'other'/],
-    ['input { name: "z" data_type: TYPE_FP32 dims: 3 }', /tensor 'z' is not in the model, which has: x/],
-    ['max_batch_size: 8 input { name: "x" data_type: TYPE_INT32 dims: 3 }', /declared INT32 but the model has FP32/],
-    ['max_batch_size: 8 input { name: "x" data_type: TYPE_FP32 dims: 4 }', /declared \[4\] but the model has \[3\]/],
+    [
+      'input { name: "z" data_type: TYPE_FP32 dims: 3 }',
+      /tensor 'z' is not in the model, which has: x/,
+    ],
+    [
+      'max_batch_size: 8 input { name: "x" data_type: TYPE_INT32 dims: 3 }',
+      /declared INT32 but the model has FP32/,
+    ],
+    [
+      'max_batch_size: 8 input { name: "x" data_type: TYPE_FP32 dims: 4 }',
+      /declared \[4\] but the model has \[3\]/,
+    ],
     ['max_batch_size: nine', /field 'max_batch_size'/],
   ])('refuses a config that contradicts the model: %s', async (config, message) => {
     const { repository } = await repositoryWith('contradiction', {

@@ -126,51 +126,56 @@ describe('Scheduler', () => {
       fc.constant({ finish: true }),
     );
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), fc.integer({ min: 1, max: 3 }), (steps, slots) => {
-        const scheduler = schedulerWith(slots, 1000);
-        const offered = new Set<string>();
-        const gone: string[] = [];
-        let now = 0;
-        let running = 0;
-        const drain = () => {
-          for (;;) {
-            const decision = scheduler.poll(now);
-            if (decision.kind === 'idle' || decision.kind === 'wait') return decision;
-            gone.push(...namesOf(decision));
-            if (decision.kind !== 'batch') continue;
-            running += 1;
-            expect(running).toBeLessThanOrEqual(slots);
-            for (const sent of decision.tasks) expect(sent.deadlineAt ?? Infinity).toBeGreaterThan(now);
-            const items = decision.tasks.reduce((sum, sent) => sum + sent.items, 0);
-            expect(decision.tasks.length === 1 || items <= 4).toBe(true);
-            expect(new Set(decision.tasks.map(({ batchKey }) => batchKey)).size).toBe(1);
+      fc.property(
+        fc.array(step, { maxLength: 120 }),
+        fc.integer({ min: 1, max: 3 }),
+        (steps, slots) => {
+          const scheduler = schedulerWith(slots, 1000);
+          const offered = new Set<string>();
+          const gone: string[] = [];
+          let now = 0;
+          let running = 0;
+          const drain = () => {
+            for (;;) {
+              const decision = scheduler.poll(now);
+              if (decision.kind === 'idle' || decision.kind === 'wait') return decision;
+              gone.push(...namesOf(decision));
+              if (decision.kind !== 'batch') continue;
+              running += 1;
+              expect(running).toBeLessThanOrEqual(slots);
+              for (const sent of decision.tasks)
+                expect(sent.deadlineAt ?? Infinity).toBeGreaterThan(now);
+              const items = decision.tasks.reduce((sum, sent) => sum + sent.items, 0);
+              expect(decision.tasks.length === 1 || items <= 4).toBe(true);
+              expect(new Set(decision.tasks.map(({ batchKey }) => batchKey)).size).toBe(1);
+            }
+          };
+          for (const action of steps) {
+            if ('offer' in action) {
+              const { ttl, ...overrides } = action.offer;
+              const name = `t${offered.size}`;
+              offered.add(name);
+              scheduler.offer(task(name, { ...overrides, deadlineAt: ttl && now + ttl }), now);
+            } else if ('pass' in action) {
+              now += action.pass;
+            } else if (running > 0) {
+              running -= 1;
+              scheduler.finished();
+            }
+            drain();
           }
-        };
-        for (const action of steps) {
-          if ('offer' in action) {
-            const { ttl, ...overrides } = action.offer;
-            const name = `t${offered.size}`;
-            offered.add(name);
-            scheduler.offer(task(name, { ...overrides, deadlineAt: ttl && now + ttl }), now);
-          } else if ('pass' in action) {
-            now += action.pass;
-          } else if (running > 0) {
-            running -= 1;
-            scheduler.finished();
+          while (scheduler.waiting > 0) {
+            now += 10;
+            while (running > 0) {
+              running -= 1;
+              scheduler.finished();
+            }
+            drain();
           }
-          drain();
-        }
-        while (scheduler.waiting > 0) {
-          now += 10;
-          while (running > 0) {
-            running -= 1;
-            scheduler.finished();
-          }
-          drain();
-        }
-        expect(gone.length).toBe(offered.size);
-        expect(new Set(gone)).toEqual(offered);
-      }),
+          expect(gone.length).toBe(offered.size);
+          expect(new Set(gone)).toEqual(offered);
+        },
+      ),
       { numRuns: 1500 },
     );
   });

@@ -41,7 +41,11 @@ describe('Tensor', () => {
     expect(() => Tensor.from('FP32', new Float32Array(3), [2, 2])).toThrow(/has 4 elements, got 3/);
     expect(() => Tensor.fromBytes('FP32', new Uint8Array(15), [4])).toThrow(/has 16 bytes, got 15/);
     expect(() => Tensor.fromBytes('INT8', new Uint8Array(1), [-1])).toThrow(/is no shape/);
-    expect(() => Tensor.fromBytes('INT8', new Uint8Array(1), [2 ** 40, 2 ** 40])).toThrow(/more elements/);
-    expect(() => Tensor.fromBytes('BYTES', Uint8Array.of(5, 0, 0, 0, 1), [1])).toThrow(/in the middle of element 0/);
+    expect(() => Tensor.fromBytes('INT8', new Uint8Array(1), [2 ** 40, 2 ** 40])).toThrow(
+      /more elements/,
+    );
+    expect(() => Tensor.fromBytes('BYTES', Uint8Array.of(5, 0, 0, 0, 1), [1])).toThrow(
+      /in the middle of element 0/,
+    );
   });
 });

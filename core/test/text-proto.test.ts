@@ -42,8 +42,28 @@ describe('parseTextProto', () => {
   });
 
   it('either parses any text or refuses it with INVALID_ARGUMENT', () => {
-    const pieces = ['a', ':', '{', '}', '[', ']', '<', '>', '"x"', '1', '-', '#', '\n', ' ', '\\', "'", ','];
-    const text = fc.array(fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 3 }))).map((p) => p.join(''));
+    const pieces = [
+      'a',
+      ':',
+      '{',
+      '}',
+      '[',
+      ']',
+      '<',
+      '>',
+      '"x"',
+      '1',
+      '-',
+      '#',
+      '\n',
+      ' ',
+      '\\',
+      "'",
+      ',',
+    ];
+    const text = fc
+      .array(fc.oneof(fc.constantFrom(...pieces), fc.string({ maxLength: 3 })))
+      .map((p) => p.join(''));
     fc.assert(
       fc.property(text, (input) => {
         try {

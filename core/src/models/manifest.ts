@@ -10,14 +10,12 @@ import type { ModelFile } from '../backend.js';
 export async function contentIdOf(files: readonly ModelFile[]): Promise<string> {
   const sorted = [...files].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const lines = await Promise.all(
-    sorted.map(
-      async (file) => `${await sha256(file.data)} ${file.data.byteLength} ${file.name}\n`,
-    ),
+    sorted.map(async (file) => `${await sha256(file.data)} ${file.data.byteLength} ${file.name}\n`),
   );
   return sha256(new TextEncoder().encode(lines.join('')));
 }
 
 async function sha256(data: Uint8Array): Promise<string> {
-  const digest = await webcrypto.subtle.digest('SHA-256', data as Uint8Array<ArrayBuffer>);
+  const digest = await webcrypto.subtle.digest('SHA-256', data);
   return Buffer.from(digest).toString('hex');
 }

@@ -46,7 +46,8 @@ export function readPreprocess(
     throw fail(`parameter ${prefix}${key} is '${text}'; it takes ${count} numbers with commas`);
   };
 
-  const channelsLast = [1, 3].includes(input.shape[3] ?? 0) && ![1, 3].includes(input.shape[1] ?? 0);
+  const channelsLast =
+    [1, 3].includes(input.shape[3] ?? 0) && ![1, 3].includes(input.shape[1] ?? 0);
   const layout = choose('layout', ['nchw', 'nhwc'], channelsLast ? 'nhwc' : 'nchw');
   const [, a = 0, b = 0, c = 0] = input.shape;
   const [channels, height, width] = layout === 'nchw' ? [a, b, c] : [c, a, b];

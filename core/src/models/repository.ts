@@ -64,7 +64,12 @@ export class ModelRepository {
 
   private async locate(reference: string | URL): Promise<ModelLocation> {
     const text = reference instanceof URL ? fileURLToPath(reference) : reference;
-    if (reference instanceof URL || text.includes('/') || text.includes(sep) || text.endsWith('.onnx')) {
+    if (
+      reference instanceof URL ||
+      text.includes('/') ||
+      text.includes(sep) ||
+      text.endsWith('.onnx')
+    ) {
       return locatePath(text);
     }
     const [name = '', wanted] = text.split(':');
@@ -141,7 +146,9 @@ export class ModelRepository {
         `${name}/${configFileName} is for a model named '${config.name}'; rename it or the folder`,
       );
     }
-    const batchable = [...metadata.inputs, ...metadata.outputs].every((spec) => spec.shape[0] === -1);
+    const batchable = [...metadata.inputs, ...metadata.outputs].every(
+      (spec) => spec.shape[0] === -1,
+    );
     const maxBatchSize = config.maxBatchSize ?? (batchable ? defaultMaxBatchSize : 0);
     if (maxBatchSize > 0 && !batchable) {
       throw new AxleError(
@@ -174,7 +181,8 @@ export class ModelRepository {
     metadata: OnnxMetadata,
   ): Promise<{ settings: ClassifySettings | undefined; problem: string }> {
     const [input] = metadata.inputs;
-    const output = metadata.outputs.find((spec) => spec.name === config.parameters['axle.classify.output']) ??
+    const output =
+      metadata.outputs.find((spec) => spec.name === config.parameters['axle.classify.output']) ??
       metadata.outputs[0];
     if (input === undefined || output === undefined || metadata.inputs.length !== 1) {
       return { settings: undefined, problem: `it has ${metadata.inputs.length} inputs, not one` };
@@ -187,7 +195,8 @@ export class ModelRepository {
           preprocess,
           input: input.name,
           output: output.name,
-          scores: config.parameters['axle.classify.scores'] === 'logits' ? 'logits' : 'probabilities',
+          scores:
+            config.parameters['axle.classify.scores'] === 'logits' ? 'logits' : 'probabilities',
           labels: await this.readLabels(location, labelFile),
         },
         problem: '',
@@ -200,7 +209,10 @@ export class ModelRepository {
     }
   }
 
-  private async readLabels(location: ModelLocation, labelFile: string | undefined): Promise<string[]> {
+  private async readLabels(
+    location: ModelLocation,
+    labelFile: string | undefined,
+  ): Promise<string[]> {
     if (location.modelFolder === undefined || labelFile === undefined) return [];
     if (labelFile !== basename(labelFile)) {
       throw new AxleError(
@@ -236,7 +248,9 @@ function checkDeclared(
       shape.length === spec.shape.length &&
       shape.every((size, i) => size === -1 || spec.shape[i] === -1 || size === spec.shape[i]);
     if (!fits) {
-      throw mismatch(`is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`);
+      throw mismatch(
+        `is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`,
+      );
     }
   }
 }

@@ -19,7 +19,11 @@ const tokenPattern =
 const restPattern = /(?:[ \t\r\n,;]|#[^\n]*)*/y;
 
 type Token =
-  | { readonly kind: 'word' | 'number' | 'string' | 'mark'; readonly text: string; readonly at: number }
+  | {
+      readonly kind: 'word' | 'number' | 'string' | 'mark';
+      readonly text: string;
+      readonly at: number;
+    }
   | { readonly kind: 'end'; readonly text: ''; readonly at: number };
 
 /** @throws AxleError INVALID_ARGUMENT naming `fileName` and the line. */
@@ -71,10 +75,15 @@ class Parser {
     if (this.take('<')) return this.nested('>', depth);
     if (this.token.kind === 'string') return { kind: 'string', value: this.strings() };
     if (this.token.kind === 'number') {
-      return { kind: 'number', value: Number(this.next().text.replace(/^\+|(?<!0x.*)[fFuU]$/g, '')) };
+      return {
+        kind: 'number',
+        value: Number(this.next().text.replace(/^\+|(?<!0x.*)[fFuU]$/g, '')),
+      };
     }
     if (this.token.kind === 'word') return { kind: 'word', value: this.next().text };
-    throw this.error(this.token.kind === 'end' ? 'the file ends too early' : `unexpected '${this.token.text}'`);
+    throw this.error(
+      this.token.kind === 'end' ? 'the file ends too early' : `unexpected '${this.token.text}'`,
+    );
   }
 
   private nested(close: string, depth: number): TextValue {

@@ -32,7 +32,10 @@ export function stepLabel(chain: Chain, first: number, last: number): string {
 /** A fused range takes the arguments of all its steps. */
 export function argsOf(chain: Chain, first: number, last: number): OpArgs {
   if (first === last) return (chain.steps[first] as ChainStep).args;
-  return Object.assign({}, ...chain.steps.slice(first, last + 1).map((step) => step.args)) as OpArgs;
+  return Object.assign(
+    {},
+    ...chain.steps.slice(first, last + 1).map((step) => step.args),
+  ) as OpArgs;
 }
 
 export function usesModel(chain: Chain, first: number, last: number): boolean {

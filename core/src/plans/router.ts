@@ -133,7 +133,9 @@ export class Router {
       const support = this.support(backend, device, range, args, withModel ? model : undefined);
       if (support.score > 0) {
         const { flags, batchMax } = offered;
-        return [{ first, last, range, args, backend, device, flags, batchMax, usesModel: withModel }];
+        return [
+          { first, last, range, args, backend, device, flags, batchMax, usesModel: withModel },
+        ];
       }
       reasons.set(`${stepLabel(chain, first, last)} on ${device.id}`, support.reason);
       return [];
@@ -160,8 +162,11 @@ export class Router {
 
 /** The segment that runs the chain's main step. */
 export function mainSegment(chain: Chain, plan: Plan): Segment {
-  const segment = plan.segments.find(({ first, last }) => first <= chain.main && chain.main <= last);
-  if (segment === undefined) throw new AxleError('INTERNAL', `a plan of ${chain.op} skips its main step`);
+  const segment = plan.segments.find(
+    ({ first, last }) => first <= chain.main && chain.main <= last,
+  );
+  if (segment === undefined)
+    throw new AxleError('INTERNAL', `a plan of ${chain.op} skips its main step`);
   return segment;
 }
 

@@ -1,0 +1,48 @@
+import { delimiter } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import {
+  connectLocal,
+  connectTo,
+  registerScheme,
+  type Client,
+  type ConnectOptions,
+} from '@axle/core';
+import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
+
+export * from '@axle/core';
+
+/** The models that the package ships: `glyphs`, a classifier of printed characters, and `mlp`. */
+export const shippedModels: string = fileURLToPath(new URL('../models', import.meta.url));
+
+registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
+
+/**
+ * A client, and with it the devices: of this process by default, or of whatever `target` names.
+ *
+ * Models are looked up in `options.models`, else in the folders of `AXLE_MODELS` (separated as in PATH), and then in
+ * `shippedModels`.
+ *
+ * @param target a URL; default `AXLE_ENDPOINT`, else `local:`.
+ * @throws AxleError INVALID_ARGUMENT for a URL that is not understood, UNAVAILABLE when nothing answers there.
+ */
+export function connect(options?: ConnectOptions): Promise<Client>;
+export function connect(target: string | URL, options?: ConnectOptions): Promise<Client>;
+export async function connect(
+  first: string | URL | ConnectOptions = {},
+  second: ConnectOptions = {},
+): Promise<Client> {
+  const named = typeof first === 'string' || first instanceof URL;
+  const target = named ? first : (process.env['AXLE_ENDPOINT'] ?? 'local:');
+  return connectTo(target, named ? second : first);
+}
+
+function withDefaults(options: ConnectOptions): ConnectOptions {
+  const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [], plugins = [] } = options;
+  const folders = typeof models === 'string' ? [models] : models;
+  return {
+    ...options,
+    models: [...folders.filter((folder) => folder !== ''), shippedModels],
+    plugins: [cpuFallback, ...plugins],
+  };
+}

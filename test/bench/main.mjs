@@ -1,0 +1,34 @@
+// npm run bench [-- NAME...] [--json]: figures beside a peer or a floor measured in the same run.
+import { parseArgs } from 'node:util';
+
+import { benchClassify } from './classify.mjs';
+import { benchCompress } from './compress.mjs';
+import { formatTable } from './table.mjs';
+
+/** @typedef {import('./row.mjs').Row} Row */
+
+/** @type {Readonly<Record<string, (progress: (line: string) => void) => Promise<Row[]>>>} */
+const BENCHES = { classify: benchClassify, compress: benchCompress };
+
+const usage = `npm run bench -- [NAME...] [--json]
+  NAME    ${Object.keys(BENCHES).join(', ')}; all by default
+  --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
+ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+});
+const unknown = positionals.filter((name) => !(name in BENCHES));
+if (values.help || unknown.length > 0) {
+  console.error(unknown.length > 0 ? `no bench named ${unknown.join(', ')}\n${usage}` : usage);
+  process.exit(values.help ? 0 : 2);
+}
+
+const rows = [];
+for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
+  const bench = BENCHES[name];
+  if (bench === undefined) continue;
+  rows.push(...(await bench((line) => process.stderr.write(`bench ${name}: ${line}\n`))));
+}
+process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : formatTable(rows));
