@@ -27,7 +27,7 @@ type ArrayConstructorOf = new (
   length: number,
 ) => Exclude<TensorData, readonly unknown[]>;
 
-const arrayConstructors: Record<Exclude<DataTypeName, 'BYTES'>, ArrayConstructorOf> = {
+const arrayConstructors: Readonly<Record<string, ArrayConstructorOf | undefined>> = {
   BOOL: Uint8Array,
   UINT8: Uint8Array,
   UINT16: Uint16Array,
@@ -72,7 +72,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       return new Tensor(dtype, shape, packBytes(elements));
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
-    const expected = arrayConstructors[dtype];
+    const expected = constructorOf(dtype);
     if (!(array instanceof expected)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
@@ -119,9 +119,9 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
 
   private typedData(): unknown {
     if (this.dtype === 'BYTES') return this.elements.map((element) => textDecoder.decode(element));
-    const constructor = arrayConstructors[this.dtype];
+    const constructor = constructorOf(this.dtype);
     const size = DATA_TYPE_BYTES[this.dtype];
-    const aligned = this.bytes.byteOffset % size === 0 ? this.bytes : this.bytes.slice();
+    const aligned = this.bytes.byteOffset % size === 0 ? this.bytes : new Uint8Array(this.bytes);
     return new constructor(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
   }
 
@@ -135,6 +135,12 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
     return new Tensor(this.dtype, shape, this.bytes);
   }
+}
+
+function constructorOf(dtype: DataTypeName): ArrayConstructorOf {
+  const constructor = arrayConstructors[dtype];
+  if (constructor !== undefined) return constructor;
+  throw new AxleError('INTERNAL', `${dtype} tensors are no typed arrays`);
 }
 
 const textDecoder = new TextDecoder();

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { AxleError } from '../src/errors.js';
 import { readOnnxMetadata } from '../src/models/onnx-metadata.js';
-import { addModel } from './onnx-model.js';
+import { addModel } from '../../test/onnx-model.mjs';
 
 const inMemory = addModel([3], { data: Float32Array.of(1, 2, 3) });
 

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { defaultLimits } from '../src/limits.js';
 import { ModelRepository } from '../src/models/repository.js';
-import { addModel } from './onnx-model.js';
+import { addModel } from '../../test/onnx-model.mjs';
 
 let folder: string;
 

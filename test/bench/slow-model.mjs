@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import ort from 'onnxruntime-node';
 
-import { matMulModel } from './onnx-writer.mjs';
+import { matMulModel } from '../onnx-model.mjs';
 
 const SIDE = 1024;
 const LAYERS = 4;

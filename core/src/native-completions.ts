@@ -1,0 +1,80 @@
+import { completionField, numbersPerCompletion, type NativeOutput } from './native-binding.js';
+
+/** As many as the addon hands over at once. */
+const completionsMax = 1024;
+
+/** Room for the numbers of one task at its limits: 256 outputs of rank 16, 16384 chunks. */
+const shapesMax = 40_960;
+
+/** Outputs of at most 1 KiB go through here; with several in one turn, as many as fit. */
+const bytesMax = 256 * 1024;
+
+/**
+ * Makes objects of what the addon writes into three typed arrays, which costs a fraction of making them in native
+ * code. The layout stands in `core/native/src/completions.h`.
+ */
+export class CompletionReader {
+  readonly numbers = new Float64Array(completionsMax * numbersPerCompletion);
+  readonly shapes = new Float64Array(shapesMax);
+  readonly bytes = new Uint8Array(bytesMax);
+
+  private values: readonly unknown[] = [];
+  private shape = 0;
+  private value = 0;
+
+  /** The payloads of `count` completions, in their order. */
+  read(count: number, values: readonly unknown[]): (readonly NativeOutput[] | string)[] {
+    this.values = values;
+    this.shape = 0;
+    this.value = 0;
+    const payloads: (readonly NativeOutput[] | string)[] = [];
+    for (let i = 0; i < count; i++) {
+      const status = this.numbers[i * numbersPerCompletion + completionField.status];
+      payloads.push(status === 0 ? this.readOutputs() : (this.nextValue() as string));
+    }
+    this.values = [];
+    return payloads;
+  }
+
+  private readOutputs(): readonly NativeOutput[] {
+    const count = this.nextNumber();
+    const outputs: NativeOutput[] = [];
+    for (let i = 0; i < count; i++) outputs.push(this.readOutput());
+    return outputs;
+  }
+
+  private readOutput(): NativeOutput {
+    const index = this.nextNumber();
+    const dtype = this.nextNumber();
+    const isNamed = this.nextNumber() === 1;
+    const chunks = this.nextNumber();
+    const rank = this.nextNumber();
+    const dims: number[] = [];
+    for (let i = 0; i < rank; i++) dims.push(this.nextNumber());
+    const name = isNamed ? (this.nextValue() as string) : '';
+    return { index, name, dtype, dims, data: chunks === 1 ? this.readChunk() : this.readChunks(chunks) };
+  }
+
+  private readChunks(count: number): readonly Uint8Array[] {
+    const chunks: Uint8Array[] = [];
+    for (let i = 0; i < count; i++) chunks.push(this.readChunk());
+    return chunks;
+  }
+
+  private readChunk(): Uint8Array {
+    const bytes = this.nextNumber();
+    const offset = this.nextNumber();
+    // A copy: the next turn of the event loop writes over `bytes`.
+    return offset < 0
+      ? (this.nextValue() as Uint8Array)
+      : this.bytes.slice(offset, offset + bytes);
+  }
+
+  private nextNumber(): number {
+    return this.shapes[this.shape++] as number;
+  }
+
+  private nextValue(): unknown {
+    return this.values[this.value++];
+  }
+}

@@ -1,0 +1,295 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { createReadStream } from 'node:fs';
+import { Readable } from 'node:stream';
+import { pathToFileURL } from 'node:url';
+
+import { AxleError, connect, type BinaryInput, type Client } from 'axle';
+import sharp from 'sharp';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { hugePng, sampleImages, type Sample } from './images.js';
+
+const device = 'cpu-fallback:0';
+let client: Client;
+let samples: Sample[];
+let first: Sample;
+
+beforeAll(async () => {
+  client = await connect();
+  samples = await sampleImages();
+  first = samples[0] as Sample;
+});
+afterAll(() => client.close());
+
+describe('classify', () => {
+  it('reads the shipped samples, and says which device ran what for how long', async () => {
+    expect(samples.length).toBeGreaterThanOrEqual(4);
+    for (const sample of samples) {
+      const result = await client.classify(sample.path);
+      expect(result.results[0]?.label).toBe(sample.label);
+      expect(result.model).toBe('glyphs');
+      expect(result.device).toBe(device);
+      expect(result.steps.map(({ step, device: ran }) => [step, ran])).toEqual([
+        ['decode', 'host:0'],
+        ['preprocess..topk', device],
+      ]);
+      expect(result.fallbacks).toEqual([]);
+      const { queue, transfer, compute, total } = result.timingMs;
+      expect(Math.min(queue, transfer)).toBeGreaterThanOrEqual(0);
+      expect(compute).toBeGreaterThan(0);
+      expect(total).toBeGreaterThanOrEqual(compute);
+    }
+  });
+
+  it.each<[string, (sample: Sample) => BinaryInput]>([
+    ['Buffer', ({ bytes }) => bytes],
+    ['Uint8Array', ({ bytes }) => new Uint8Array(bytes)],
+    ['Float32Array', ({ bytes }) => floatsOver(bytes)],
+    ['ArrayBuffer', ({ bytes }) => new Uint8Array(bytes).buffer],
+    ['path', ({ path }) => path],
+    ['file URL', ({ path }) => pathToFileURL(path)],
+    ['Node stream', ({ path }) => createReadStream(path, { highWaterMark: 100 })],
+    [
+      'web stream',
+      ({ bytes }) => Readable.toWeb(Readable.from([bytes])) as ReadableStream<Uint8Array>,
+    ],
+  ])('takes a %s', async (_, input) => {
+    const { results } = await client.classify(input(first));
+    expect(results[0]?.label).toBe(first.label);
+  });
+
+  it('takes an array and gives an array in the same order', async () => {
+    const many = Array.from({ length: 100 }, (_, i) => samples[i % samples.length] as Sample);
+    const results = await client.classify(many.map(({ bytes }) => bytes));
+    expect(results.map((result) => result.results[0]?.label)).toEqual(
+      many.map(({ label }) => label),
+    );
+    expect(await client.classify([])).toEqual([]);
+  });
+
+  it('gives the best labels first, with scores that are probabilities', async () => {
+    const { results } = await client.classify(first.path, { topK: 34 });
+    const scores = results.map(({ score }) => score);
+    expect(results).toHaveLength(34);
+    expect([...scores].sort((a, b) => b - a)).toEqual(scores);
+    expect(scores.reduce((sum, score) => sum + score, 0)).toBeCloseTo(1, 3);
+    expect(new Set(results.map(({ label }) => label)).size).toBe(34);
+  });
+
+  it('is the same alone and in a batch', async () => {
+    const alone = await client.classify(first.path, { topK: 3 });
+    const together = await client.classify(Array<string>(64).fill(first.path), { topK: 3 });
+    for (const { results } of together) {
+      expect(results.map(({ label }) => label)).toEqual(alone.results.map(({ label }) => label));
+      expect(results[0]?.score).toBeCloseTo(alone.results[0]?.score ?? NaN, 4);
+    }
+  });
+
+  it('runs other models that take images', async () => {
+    const { model, results } = await client.classify(first.path, { model: 'mlp' });
+    expect(model).toBe('mlp');
+    expect(results[0]?.score).toBeGreaterThan(0);
+  });
+
+  it('reads pictures turned upright by EXIF, grey, transparent and 16 bits deep', async () => {
+    const rotated = await sharp(first.bytes)
+      .rotate(90)
+      .jpeg()
+      .withMetadata({ orientation: 8 })
+      .toBuffer();
+    const grey16 = await sharp(first.bytes).greyscale().toColourspace('grey16').png().toBuffer();
+    const webp = await sharp(first.bytes).ensureAlpha().webp().toBuffer();
+    const results = await client.classify([rotated, grey16, webp]);
+    expect(results.map((result) => result.results[0]?.label)).toEqual(Array(3).fill(first.label));
+  });
+
+  it('keeps AsyncLocalStorage over the call', async () => {
+    const storage = new AsyncLocalStorage<string>();
+    await storage.run('here', async () => {
+      await client.classify(first.path);
+      expect(storage.getStore()).toBe('here');
+    });
+  });
+});
+
+describe('classify with bad input', () => {
+  it.each<[string, () => Promise<Uint8Array | string>, string, RegExp]>([
+    ['a truncated JPEG', truncatedJpeg, 'INVALID_ARGUMENT', /damaged or cut short/],
+    [
+      'an image of 10^9 pixels',
+      () => Promise.resolve(hugePng(40_000, 25_000)),
+      'INVALID_ARGUMENT',
+      /pixels; scale it down/,
+    ],
+    [
+      'text',
+      () => Promise.resolve(Buffer.from('hello')),
+      'INVALID_ARGUMENT',
+      /no image that can be read/,
+    ],
+    ['nothing', () => Promise.resolve(Buffer.alloc(0)), 'INVALID_ARGUMENT', /the image is empty/],
+    [
+      'a missing file',
+      () => Promise.resolve('/nowhere/x.png'),
+      'NOT_FOUND',
+      /cannot read the image \/nowhere\/x.png/,
+    ],
+    ['a folder', () => Promise.resolve('/'), 'NOT_FOUND', /cannot read the image \//],
+  ])('refuses %s', async (_, input, code, message) => {
+    const error = await client.classify(await input()).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(AxleError);
+    expect((error as AxleError).code).toBe(code);
+    expect((error as AxleError).message).toMatch(message);
+  });
+
+  it('refuses what is no input at all, naming what it takes', async () => {
+    await expect(client.classify(5 as unknown as string)).rejects.toThrow(
+      /the image is number; give a Buffer/,
+    );
+    await expect(client.classify(new URL('http://127.0.0.1/x.png'))).rejects.toThrow(/no file URL/);
+  });
+
+  it('says which element of an array was bad', async () => {
+    const inputs = [first.bytes, await truncatedJpeg(), first.bytes];
+    await expect(client.classify(inputs)).rejects.toMatchObject({
+      index: 1,
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('harms no other call', async () => {
+    const bad = await truncatedJpeg();
+    const calls = Array.from({ length: 60 }, (_, i) =>
+      client.classify(i % 3 === 0 ? bad : first.bytes),
+    );
+    const outcomes = await Promise.allSettled(calls);
+    outcomes.forEach((outcome, i) => {
+      expect(outcome.status).toBe(i % 3 === 0 ? 'rejected' : 'fulfilled');
+    });
+  });
+
+  it.each([0, 1.5, -1, 1001])('refuses topK %d', async (topK) => {
+    await expect(client.classify(first.path, { topK })).rejects.toThrow(/topK is/);
+  });
+
+  it('refuses a model that is missing, or that takes no images', async () => {
+    await expect(client.classify(first.path, { model: 'nope' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringContaining('there are: glyphs, mlp') as string,
+    });
+  });
+});
+
+describe('call options', () => {
+  it('rejects with the reason of the signal, before and during the call', async () => {
+    await expect(
+      client.classify(first.path, { signal: AbortSignal.abort() }),
+    ).rejects.toMatchObject({ name: 'AbortError' });
+    const controller = new AbortController();
+    const calls = Array.from({ length: 20 }, () =>
+      client.classify(first.path, { signal: controller.signal }),
+    );
+    controller.abort(new Error('changed my mind'));
+    for (const outcome of await Promise.allSettled(calls)) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { message: 'changed my mind' } });
+    }
+    await expect(client.classify(first.path)).resolves.toBeDefined();
+  });
+
+  it('fails DEADLINE_EXCEEDED past the deadline', async () => {
+    await expect(client.classify(first.path, { deadlineMs: 0 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    await expect(client.classify(first.path, { deadlineMs: 60_000 })).resolves.toBeDefined();
+  });
+
+  it.each([
+    [{ deadlineMs: -1 }, 'INVALID_ARGUMENT', /deadlineMs is -1/],
+    [{ deadlineMs: NaN }, 'INVALID_ARGUMENT', /deadlineMs is NaN/],
+    [{ priority: 0.5 }, 'INVALID_ARGUMENT', /priority is 0.5/],
+    [
+      { device: 'cpu-falback' },
+      'NOT_FOUND',
+      /no device 'cpu-falback'; give one of host:0, cpu-fallback:0/,
+    ],
+    [{ device: 'gpu', strict: true }, 'UNAVAILABLE', /no gpu here/],
+    [{ device: 'host:0', strict: true }, 'UNAVAILABLE', /cannot run on 'host:0'/],
+    [{ strict: true }, 'INVALID_ARGUMENT', /'strict' needs 'device'/],
+  ] as const)('refuses %j', async (options, code, message) => {
+    const error = await client.classify(first.path, options).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code });
+    expect((error as Error).message).toMatch(message);
+  });
+
+  it('runs elsewhere when the preferred kind is not there, and says so', async () => {
+    expect((await client.classify(first.path, { device: 'gpu' })).device).toBe(device);
+    expect((await client.classify(first.path, { device: 'cpu', strict: true })).device).toBe(
+      device,
+    );
+  });
+});
+
+describe('a client', () => {
+  it('lists devices and models', async () => {
+    const { devices, unavailable } = await client.devices();
+    expect(devices.map(({ id }) => id).sort()).toEqual([device, 'host:0']);
+    const cpu = devices.find(({ id }) => id === device);
+    expect(cpu?.ops).toEqual(
+      expect.arrayContaining(['infer', 'compress', 'decompress', 'classify[preprocess..topk]']),
+    );
+    expect(cpu).toMatchObject({ kind: 'CPU', emulated: false, health: 'OK' });
+    expect(unavailable).toEqual([]);
+    const models = await client.models();
+    expect(models.map(({ name, labels, problem }) => [name, labels, problem])).toEqual([
+      ['glyphs', 34, undefined],
+      ['mlp', 34, undefined],
+    ]);
+  });
+
+  it('loads a model ahead', async () => {
+    await using other = await connect();
+    await other.prefetch('glyphs');
+    await expect(other.prefetch('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('aborts its calls when it is closed, and takes no more', async () => {
+    const other = await connect();
+    const calls = Array.from({ length: 10 }, () => other.classify(first.path));
+    const outcomes = Promise.allSettled(calls);
+    await other.close();
+    for (const outcome of await outcomes) {
+      if (outcome.status === 'rejected')
+        expect(outcome.reason).toMatchObject({ code: 'CANCELLED' });
+    }
+    await expect(other.classify(first.path)).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+    await other.close();
+  });
+
+  it('keeps to its limits', async () => {
+    await using small = await connect({ limits: { imageBytesMax: 10, callsInFlightMax: 2 } });
+    await expect(small.classify(first.bytes)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+    });
+    const outcomes = await Promise.allSettled([1, 2, 3].map(() => small.classify(first.path)));
+    expect(outcomes.map((o) => (o.status === 'rejected' ? String(o.reason) : ''))[2]).toMatch(
+      /2 calls of this client/,
+    );
+  });
+
+  it('refuses a URL that it does not understand', async () => {
+    await expect(connect('gopher://127.0.0.1')).rejects.toThrow(/URLs start with local:/);
+  });
+});
+
+function floatsOver(bytes: Buffer): Float32Array {
+  // Whole floats: an image may be followed by padding.
+  const padded = new Uint8Array(Math.ceil(bytes.length / 4) * 4);
+  padded.set(bytes);
+  return new Float32Array(padded.buffer);
+}
+
+async function truncatedJpeg(): Promise<Buffer> {
+  const jpeg = await sharp(first.bytes).resize(256, 256).jpeg().toBuffer();
+  return jpeg.subarray(0, jpeg.length / 2);
+}

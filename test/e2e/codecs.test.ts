@@ -1,0 +1,202 @@
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { gunzipSync, gzipSync } from 'node:zlib';
+
+import { connect, type Client, type CodecName } from 'axle';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const tools: Readonly<Record<CodecName, string>> = { zstd: 'zstd', lz4: 'lz4', gzip: 'gzip' };
+const codecs = Object.keys(tools) as CodecName[];
+const levels: Readonly<Record<CodecName, readonly number[]>> = {
+  zstd: Array.from({ length: 22 }, (_, i) => i + 1),
+  lz4: Array.from({ length: 12 }, (_, i) => i + 1),
+  gzip: Array.from({ length: 12 }, (_, i) => i + 1),
+};
+
+let client: Client;
+beforeAll(async () => {
+  client = await connect();
+});
+afterAll(() => client.close());
+
+function tool(name: string, args: readonly string[], input: Uint8Array): Buffer {
+  return execFileSync(name, [...args], {
+    input,
+    maxBuffer: 2 ** 30,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+}
+
+/** Text with repeats, then noise: compresses, but not to nothing. */
+function mixed(bytes: number): Buffer {
+  const text = Buffer.alloc(
+    Math.ceil(bytes / 2),
+    'The quick brown fox jumps over the lazy dog. 0123456789\n',
+  );
+  for (let at = 0; at < text.length; at += 97) text[at] = (at * 31) & 0xff;
+  return Buffer.concat([text, randomBytes(bytes - text.length)]);
+}
+
+describe.each(codecs)('%s', (codec) => {
+  it('is read by its own tool at every level', async () => {
+    const data = mixed(300_000);
+    for (const level of levels[codec]) {
+      const result = await client.compress(data, { codec, level });
+      expect(result).toMatchObject({ codec, level, device: 'cpu-fallback:0' });
+      expect(result.data.length).toBeLessThan(data.length);
+      expect(tool(tools[codec], ['-d', '-c'], result.data).equals(data)).toBe(true);
+    }
+  });
+
+  it('is read by its own tool when it was split over cores', async () => {
+    const data = mixed(20_000_000);
+    const { data: compressed } = await client.compress(data, { codec });
+    expect(tool(tools[codec], ['-d', '-c'], compressed).equals(data)).toBe(true);
+    expect((await client.decompress(compressed)).data.equals(data)).toBe(true);
+  });
+
+  it('reads what its own tool wrote, alone and several one after another', async () => {
+    const data = mixed(3_000_000);
+    const archive = tool(tools[codec], ['-c'], data);
+    expect((await client.decompress(archive)).data.equals(data)).toBe(true);
+    const two = await client.decompress(Buffer.concat([archive, archive]), { codec });
+    expect(two.data.equals(Buffer.concat([data, data]))).toBe(true);
+  });
+
+  it('round-trips any bytes', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ maxLength: 5000 }), async (bytes) => {
+        const { data } = await client.compress(bytes, { codec });
+        expect([...(await client.decompress(data)).data]).toEqual([...bytes]);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('streams in pieces of any size', async () => {
+    const data = mixed(30_000_000);
+    const compressed = await buffer(piecesOf(data, 777_777).pipe(client.compressStream({ codec })));
+    expect(tool(tools[codec], ['-d', '-c'], compressed).equals(data)).toBe(true);
+    const restored = await buffer(piecesOf(compressed, 65_537).pipe(client.decompressStream()));
+    expect(restored.equals(data)).toBe(true);
+  });
+
+  it('streams nothing as an empty archive', async () => {
+    const compressed = await buffer(Readable.from([]).pipe(client.compressStream({ codec })));
+    expect(tool(tools[codec], ['-d', '-c'], compressed)).toHaveLength(0);
+  });
+
+  it('refuses a truncated archive at every length', async () => {
+    const { data } = await client.compress(mixed(500), { codec });
+    for (let length = 0; length < data.length; length++) {
+      await expect(client.decompress(data.subarray(0, length), { codec })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    }
+  });
+
+  it('never gives other bytes for a tampered archive', async () => {
+    const original = mixed(2000);
+    const { data } = await client.compress(original, { codec });
+    for (let bit = 0; bit < data.length * 8; bit += 7) {
+      const tampered = Buffer.from(data);
+      tampered[bit >> 3] = (tampered[bit >> 3] ?? 0) ^ (1 << (bit & 7));
+      const outcome = await client.decompress(tampered, { codec }).catch((error: unknown) => error);
+      if (outcome instanceof Error) expect(outcome).toMatchObject({ name: 'AxleError' });
+      else expect((outcome as { data: Buffer }).data.equals(original)).toBe(true);
+    }
+  });
+
+  it('refuses garbage behind an archive', async () => {
+    const { data } = await client.compress(mixed(500), { codec });
+    await expect(
+      client.decompress(Buffer.concat([data, Buffer.from('garbage')])),
+    ).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('stops a bomb at the cap', async () => {
+    const { data } = await client.compress(Buffer.alloc(50_000_000), { codec });
+    await expect(client.decompress(data, { outputBytesMax: 1_000_000 })).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+    });
+    const stream = client.decompressStream({ outputBytesMax: 1_000_000 });
+    await expect(pipeline(Readable.from([data]), stream, discard)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+    });
+  });
+
+  it.each([0, 99, 1.5])('refuses level %d, naming the range', async (level) => {
+    await expect(client.compress(Buffer.from('x'), { codec, level })).rejects.toThrow(
+      /has levels 1 to/,
+    );
+  });
+});
+
+describe('codecs', () => {
+  it("agrees with Node's zlib on gzip", async () => {
+    const data = mixed(2_000_000);
+    expect(gunzipSync((await client.compress(data, { codec: 'gzip' })).data).equals(data)).toBe(
+      true,
+    );
+    expect((await client.decompress(gzipSync(data))).data.equals(data)).toBe(true);
+  });
+
+  it('refuses an unknown codec, and bytes of no codec', async () => {
+    const brotli = 'brotli' as CodecName;
+    await expect(client.compress(Buffer.from('x'), { codec: brotli })).rejects.toThrow(
+      /no codec 'brotli'; give one of zstd, lz4, gzip/,
+    );
+    await expect(client.decompress(Buffer.from('not an archive'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    await expect(client.decompress(Buffer.alloc(0))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+  });
+
+  it('ends a stream when it is aborted', async () => {
+    const controller = new AbortController();
+    const stream = client.compressStream({ signal: controller.signal });
+    const endless = Readable.from(
+      repeat(mixed(100_000), () => {
+        controller.abort();
+      }),
+    );
+    await expect(pipeline(endless, stream, discard)).rejects.toMatchObject({ name: 'AbortError' });
+  });
+
+  it('can be aborted in the middle of long work', async () => {
+    const controller = new AbortController();
+    const call = client.compress(mixed(64_000_000), { level: 19, signal: controller.signal });
+    setImmediate(() => {
+      controller.abort();
+    });
+    await expect(call).rejects.toMatchObject({ name: 'AbortError' });
+    await expect(client.compress(Buffer.from('still there'))).resolves.toBeDefined();
+  });
+});
+
+function piecesOf(data: Buffer, size: number): Readable {
+  return Readable.from(
+    (function* () {
+      for (let at = 0; at < data.length; at += size) yield data.subarray(at, at + size);
+    })(),
+  );
+}
+
+function* repeat(piece: Buffer, atTwoHundred: () => void) {
+  for (let i = 0; ; i++) {
+    if (i === 200) atTwoHundred();
+    yield piece;
+  }
+}
+
+async function discard(source: AsyncIterable<unknown>): Promise<void> {
+  for await (const chunk of source) void chunk;
+}

@@ -1,0 +1,205 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+
+import {
+  connect,
+  shippedModels,
+  Tensor,
+  type Client,
+  type DataTypeName,
+  type TensorData,
+} from 'axle';
+import ort from 'onnxruntime-node';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { addModel, onnxModel } from '../onnx-model.mjs';
+
+let client: Client;
+let folder: string;
+
+beforeAll(async () => {
+  client = await connect();
+  folder = await mkdtemp(join(tmpdir(), 'axle-infer-'));
+});
+afterAll(async () => {
+  await client.close();
+  await rm(folder, { recursive: true });
+});
+
+async function save(name: string, model: Uint8Array): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, model);
+  return path;
+}
+
+/** onnx.TensorProto.DataType by our name, and some elements of each. */
+const types: readonly (readonly [DataTypeName, number, TensorData])[] = [
+  ['FP32', 1, Float32Array.of(-1.5, 0, 3e38)],
+  ['UINT8', 2, Uint8Array.of(0, 1, 255)],
+  ['INT8', 3, Int8Array.of(-128, 0, 127)],
+  ['UINT16', 4, Uint16Array.of(0, 1, 65535)],
+  ['INT16', 5, Int16Array.of(-32768, 0, 32767)],
+  ['INT32', 6, Int32Array.of(-(2 ** 31), 0, 2 ** 31 - 1)],
+  ['INT64', 7, BigInt64Array.of(-(2n ** 63n), 0n, 2n ** 63n - 1n)],
+  ['BYTES', 8, ['', 'a', 'längere Zeichenkette 🚀']],
+  ['BOOL', 9, Uint8Array.of(0, 1, 1)],
+  ['FP16', 10, Uint16Array.of(0x3c00, 0xfbff, 0x0001)],
+  ['FP64', 11, Float64Array.of(-1.5, 0, 1e300)],
+  ['UINT32', 12, Uint32Array.of(0, 1, 2 ** 32 - 1)],
+  ['UINT64', 13, BigUint64Array.of(0n, 1n, 2n ** 64n - 1n)],
+  ['BF16', 16, Uint16Array.of(0x3f80, 0xff7f, 0x0001)],
+];
+
+describe('infer', () => {
+  it.each(types)('carries %s unchanged', async (dtype, elementType, data) => {
+    const value = { shape: ['n'], elementType };
+    const path = await save(
+      `${dtype}.onnx`,
+      onnxModel({
+        inputs: [{ name: 'x', ...value }],
+        outputs: [{ name: 'y', ...value }],
+        nodes: [['Identity', ['x'], ['y']]],
+      }),
+    );
+    const { outputs, device } = await client.infer(path, { x: data as Float32Array });
+    expect(device).toBe('cpu-fallback:0');
+    expect(outputs['y']?.dtype).toBe(dtype);
+    expect(outputs['y']?.shape).toEqual([3]);
+    expect(outputs['y']?.data).toEqual(data);
+  });
+
+  it('gives what ONNX Runtime gives, in batches of any size', async () => {
+    const session = await ort.InferenceSession.create(
+      join(shippedModels, 'mlp', '1', 'model.onnx'),
+    );
+    for (const rows of [1, 2, 7, 64, 100]) {
+      const shape = [rows, 1, 32, 32];
+      const data = Float32Array.from({ length: rows * 1024 }, (_, i) => Math.sin(i));
+      const expected = await session.run({ image: new ort.Tensor('float32', data, shape) });
+      const { outputs } = await client.infer('mlp', { image: Tensor.from('FP32', data, shape) });
+      expect(outputs['scores']?.shape).toEqual([rows, 34]);
+      const scores = outputs['scores']?.data as Float32Array;
+      const wanted = expected['scores']?.data as Float32Array;
+      scores.forEach((score, i) => {
+        expect(score).toBeCloseTo(wanted[i] ?? NaN, 5);
+      });
+    }
+  });
+
+  it('puts calls made together into batches, each with its own answer', async () => {
+    const path = await save('add.onnx', addModel([2], { data: Float32Array.of(10, 20) }));
+    const inputs = Array.from({ length: 300 }, (_, i) => ({ x: Float32Array.of(i, -i) }));
+    const results = await client.infer(path, inputs);
+    results.forEach(({ outputs }, i) => {
+      expect([...(outputs['y']?.data as Float32Array)]).toEqual([i + 10, 20 - i]);
+    });
+    expect(
+      Math.max(...results.flatMap(({ steps }) => steps.map(({ batchSize }) => batchSize))),
+    ).toBeGreaterThan(1);
+  });
+
+  it('reads weights from files of the model folder', async () => {
+    const path = await save('external.onnx', addModel([2], { location: 'weights.bin' }));
+    await writeFile(join(folder, 'weights.bin'), new Uint8Array(Float32Array.of(5, 6).buffer));
+    const { outputs } = await client.infer(path, { x: Float32Array.of(1, 1) });
+    expect([...(outputs['y']?.data as Float32Array)]).toEqual([6, 7]);
+  });
+
+  it('works in several worker threads at once', async () => {
+    const path = await save('worker.onnx', addModel([2], { data: Float32Array.of(1, 2) }));
+    const workers = Array.from(
+      { length: 3 },
+      () => new Worker(new URL('infer-worker.mjs', import.meta.url), { workerData: path }),
+    );
+    const sums = await Promise.all(
+      workers.map(
+        (worker) =>
+          new Promise((resolve, reject) => {
+            worker.once('message', resolve);
+            worker.once('error', reject);
+          }),
+      ),
+    );
+    expect(sums).toEqual([300, 300, 300]);
+  });
+});
+
+describe('infer with bad input', () => {
+  it.each<[string, Record<string, Tensor | Float32Array>, RegExp]>([
+    ['a wrong name', { z: Float32Array.of(1, 2) }, /no input 'z'; it takes x FP32 \[-1, 2\]/],
+    [
+      'a wrong name in a Tensor',
+      { z: Tensor.from('FP32', Float32Array.of(1, 2), [1, 2]) },
+      /'z'.*x/s,
+    ],
+    ['nothing', {}, /x/],
+    ['a wrong type', { x: Tensor.from('INT32', Int32Array.of(1, 2), [1, 2]) }, /'x'.*FP32.*INT32/s],
+    [
+      'a wrong shape',
+      { x: Tensor.from('FP32', Float32Array.of(1, 2, 3), [1, 3]) },
+      /'x'.*\[-1, 2\].*\[1, 3\]/s,
+    ],
+    [
+      'a wrong rank',
+      { x: Tensor.from('FP32', Float32Array.of(1, 2), [2]) },
+      /'x'.*\[-1, 2\].*\[2\]/s,
+    ],
+    [
+      'too many elements',
+      { x: Float32Array.of(1, 2, 3) },
+      /'x'.*FP32 \[-1, 2\]; 3 elements do not fill it/s,
+    ],
+    [
+      'another array',
+      { x: new Float64Array(1) as unknown as Float32Array },
+      /input 'x'.*Float32Array, got Float64Array/s,
+    ],
+  ])('refuses %s, saying what was expected and what came', async (_, inputs, message) => {
+    const path = await save('bad.onnx', addModel([2], { data: Float32Array.of(10, 20) }));
+    const error = await client.infer(path, inputs).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect((error as Error).message).toMatch(message);
+  });
+
+  it.each<[string, Uint8Array, string]>([
+    ['bytes that are no model', Buffer.from('not a model'), 'INVALID_ARGUMENT'],
+    [
+      'half a model',
+      addModel([2], { data: new Float32Array(2) }).subarray(0, 60),
+      'INVALID_ARGUMENT',
+    ],
+    ['an operator that does not exist', unknownOperator(), 'INVALID_ARGUMENT'],
+    [
+      'weights outside the folder',
+      addModel([2], { location: '../../etc/passwd' }),
+      'INVALID_ARGUMENT',
+    ],
+    ['weights that are not there', addModel([2], { location: 'missing.bin' }), 'NOT_FOUND'],
+  ])('refuses %s', async (name, model, code) => {
+    const path = await save(`${name.replaceAll(' ', '-')}.onnx`, model);
+    await expect(client.infer(path, { x: Float32Array.of(1, 2) })).rejects.toMatchObject({ code });
+  });
+
+  it('gives the good calls of a batch their results when others are bad', async () => {
+    const path = await save('mixed.onnx', addModel([2], { data: Float32Array.of(10, 20) }));
+    const calls = Array.from({ length: 90 }, (_, i) =>
+      client.infer(path, {
+        x: Tensor.from('FP32', new Float32Array(i % 3 === 0 ? 3 : 2), [1, i % 3 === 0 ? 3 : 2]),
+      }),
+    );
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.map(({ status }) => status)).toEqual(
+      calls.map((_, i) => (i % 3 === 0 ? 'rejected' : 'fulfilled')),
+    );
+  });
+});
+
+function unknownOperator(): Uint8Array {
+  return onnxModel({
+    inputs: [{ name: 'x', shape: ['n', 2] }],
+    outputs: [{ name: 'y', shape: ['n', 2] }],
+    nodes: [['NoSuchOperator', ['x'], ['y']]],
+  });
+}
