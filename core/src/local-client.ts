@@ -14,6 +14,7 @@ import type {
 import { CodecStream } from './codec-stream.js';
 import { AxleError, errorAtIndex, messageOf } from './errors.js';
 import { CODEC_LEVELS, Codec, DATA_TYPE_BYTES, type CodecName } from './generated/constants.js';
+import { checkInputs, describeSpec, unknownInput } from './models/check-inputs.js';
 import type { Model } from './models/model.js';
 import { hasFlag, type OpArgs } from './op.js';
 import type { Chain } from './plans/chain.js';
@@ -382,9 +383,9 @@ function readLabels(outputs: readonly NamedTensor[], model: Model): ClassifyResu
   }));
 }
 
-/** Inputs in the model's order; unknown names are left for the device, whose message lists what there is. */
+/** @throws AxleError INVALID_ARGUMENT when the inputs are not what the model takes. */
 function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
-  return Object.entries(inputs).map(([name, value]) => {
+  const tensors = Object.entries(inputs).map(([name, value]) => {
     if (value instanceof Tensor) return { name, tensor: value };
     const spec = model.inputs.find((input) => input.name === name);
     if (spec === undefined) throw unknownInput(name, model);
@@ -393,6 +394,8 @@ function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
       tensor: shapedTensor(value, spec, model),
     };
   });
+  checkInputs(tensors, model);
+  return tensors;
 }
 
 /** A bare array takes the model's shape; its one free dimension is what is left. */
@@ -409,7 +412,7 @@ function shapedTensor(
   if (free > 1 || !Number.isInteger(left) || (free === 0 && left !== 1)) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `input '${spec.name}' of model '${model.name}' takes ${spec.dtype} [${spec.shape.join(', ')}]; ` +
+      `input '${spec.name}' of model '${model.name}' takes ${describeSpec(spec)}; ` +
         `${count} elements do not fill it. Give a Tensor with the shape that is meant`,
     );
   }
@@ -423,16 +426,6 @@ function shapedTensor(
       { cause: error },
     );
   }
-}
-
-function unknownInput(name: string, model: Model): AxleError {
-  const known = model.inputs.map(
-    (input) => `${input.name} ${input.dtype} [${input.shape.join(', ')}]`,
-  );
-  return new AxleError(
-    'INVALID_ARGUMENT',
-    `model '${model.name}' has no input '${name}'; it takes ${known.join('; ')}`,
-  );
 }
 
 function compressArgs({ codec = defaultCodec, level }: CompressOptions): OpArgs {

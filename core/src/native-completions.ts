@@ -52,7 +52,13 @@ export class CompletionReader {
     const dims: number[] = [];
     for (let i = 0; i < rank; i++) dims.push(this.nextNumber());
     const name = isNamed ? (this.nextValue() as string) : '';
-    return { index, name, dtype, dims, data: chunks === 1 ? this.readChunk() : this.readChunks(chunks) };
+    return {
+      index,
+      name,
+      dtype,
+      dims,
+      data: chunks === 1 ? this.readChunk() : this.readChunks(chunks),
+    };
   }
 
   private readChunks(count: number): readonly Uint8Array[] {
@@ -65,9 +71,7 @@ export class CompletionReader {
     const bytes = this.nextNumber();
     const offset = this.nextNumber();
     // A copy: the next turn of the event loop writes over `bytes`.
-    return offset < 0
-      ? (this.nextValue() as Uint8Array)
-      : this.bytes.slice(offset, offset + bytes);
+    return offset < 0 ? (this.nextValue() as Uint8Array) : this.bytes.slice(offset, offset + bytes);
   }
 
   private nextNumber(): number {

@@ -5,16 +5,22 @@ import { fileURLToPath } from 'node:url';
 import { AxleError, messageOf } from './errors.js';
 import type { NativeBinding } from './native-binding.js';
 import { CompletionReader } from './native-completions.js';
+import { TaskWriter } from './native-staging.js';
 
-/** What the addon exports: {@link NativeBinding}, but for the form in which completions come. */
-interface RawBinding extends Omit<NativeBinding, 'onCompletions'> {
-  /** The arrays are the reader's: see `core/native/src/completions.h`. */
-  onCompletions(
-    receiver: (count: number, values: readonly unknown[]) => void,
+/** What the addon exports: {@link NativeBinding}, but for the form in which tasks go and completions come. */
+interface RawBinding extends Omit<NativeBinding, 'onCompletions' | 'stage'> {
+  /** The arrays of a {@link CompletionReader}, and that of a {@link TaskWriter}. */
+  connect(
     numbers: Float64Array,
     shapes: Float64Array,
     bytes: Uint8Array,
+    staging: Float64Array,
   ): void;
+  onCompletions(receiver: (count: number, values: readonly unknown[]) => void): void;
+  /** Takes names and data from the list, and all numbers from `staging`, into whose first place it puts the id. */
+  stage(inputs: readonly unknown[]): void;
+  /** The same for one input. */
+  stageOne(name: unknown, data: unknown): void;
 }
 
 const addonPath = fileURLToPath(new URL('../native/build/Release/axle_host.node', import.meta.url));
@@ -52,16 +58,21 @@ function loadAddon(path: string): RawBinding {
 }
 
 function bind(raw: RawBinding): NativeBinding {
+  const reader = new CompletionReader();
+  const writer = new TaskWriter();
+  raw.connect(reader.numbers, reader.shapes, reader.bytes, writer.numbers);
   return {
     ...raw,
     onCompletions(handler) {
-      const reader = new CompletionReader();
-      raw.onCompletions(
-        (count, values) => handler(count, reader.numbers, reader.read(count, values)),
-        reader.numbers,
-        reader.shapes,
-        reader.bytes,
-      );
+      raw.onCompletions((count, values) => {
+        handler(count, reader.numbers, reader.read(count, values));
+      });
+    },
+    stage(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs) {
+      writer.write(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs);
+      if (inputs.length === 4) raw.stageOne(inputs[0], inputs[3]);
+      else raw.stage(inputs);
+      return writer.numbers[0] as number;
     },
   };
 }

@@ -5,9 +5,9 @@ import { connect } from 'axle';
 const client = await connect();
 const inputs = Array.from({ length: 100 }, () => ({ x: Float32Array.of(0, 0) }));
 const results = await client.infer(workerData, inputs);
-const sum = results.reduce(
-  (total, { outputs }) => total + outputs.y.data[0] + outputs.y.data[1],
-  0,
-);
+let sum = 0;
+for (const { outputs } of results) {
+  for (const value of outputs['y']?.data ?? []) sum += Number(value);
+}
 await client.close();
 parentPort?.postMessage(sum);

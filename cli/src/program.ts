@@ -1,0 +1,48 @@
+import { readFileSync } from 'node:fs';
+
+import { Command } from 'commander';
+
+import { addClassifyCommand } from './commands/classify.js';
+import { addCompletionCommand } from './commands/completion.js';
+import { addCompressCommand } from './commands/compress.js';
+import { addDecompressCommand } from './commands/decompress.js';
+import { addDevicesCommand } from './commands/devices.js';
+import { addInferCommand } from './commands/infer.js';
+import { addModelsCommand } from './commands/models.js';
+import type { CommandContext } from './session.js';
+
+/** The whole command line. Errors are thrown as CommanderError, never printed. */
+export function createProgram(context: CommandContext): Command {
+  const program = new Command('axle')
+    .description('Say what you want done; Axle decides where: CPU, GPU or FPGA.')
+    .version(packageVersion(), '--version', 'print the version')
+    .helpOption('-h, --help', 'show this help, or that of a command')
+    .option('--debug', 'show where an error came from; also AXLE_DEBUG=1')
+    .exitOverride()
+    .configureOutput({ outputError: () => undefined })
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText(
+      'after',
+      `
+Exit codes: 0 done, 1 failed, 2 wrong command line; 130 interrupted, 143 terminated.
+Environment: AXLE_MODELS (folders of models), AXLE_DEBUG, NO_COLOR.
+
+Examples:
+  $ axle devices
+  $ axle classify photo.jpg
+  $ axle compress data.bin`,
+    );
+  addDevicesCommand(program);
+  addModelsCommand(program);
+  addClassifyCommand(program, context);
+  addInferCommand(program, context);
+  addCompressCommand(program, context);
+  addDecompressCommand(program, context);
+  addCompletionCommand(program);
+  return program;
+}
+
+function packageVersion(): string {
+  const url = new URL('../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
+}

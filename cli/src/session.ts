@@ -1,0 +1,30 @@
+import type { Client } from 'axle';
+
+/** What every command is given. */
+export interface CommandContext {
+  /** Aborts when the user or the system stops the command. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Connects, works, and closes whatever happened. Core is loaded only here, so that help and completion are quick and
+ * need no device.
+ */
+export async function withClient<T>(
+  options: { readonly models?: readonly string[] | undefined },
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const { connect } = await import('axle');
+  const client = await connect(options.models === undefined ? {} : { models: [...options.models] });
+  try {
+    return await work(client);
+  } finally {
+    await client.close();
+  }
+}
+
+/** Ids of devices that only stand for their hardware: no number of theirs is shown without saying so. */
+export async function emulatedDevices(client: Client): Promise<ReadonlySet<string>> {
+  const { devices } = await client.devices();
+  return new Set(devices.filter((device) => device.emulated).map((device) => device.id));
+}

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { runCli, temporaryFolder } from './run-cli.js';
+
+const commands = ['devices', 'models', 'classify', 'infer', 'compress', 'decompress', 'completion'];
+
+describe('axle', () => {
+  it('prints its version', async () => {
+    const { code, stdout } = await runCli(['--version']);
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+
+  it.each([[], ...commands.map((command) => [command])])(
+    'shows help with examples for %s',
+    async (...path) => {
+      const { code, stdout, stderr } = await runCli([...path, '--help']);
+      expect(code).toBe(0);
+      expect(stderr).toBe('');
+      expect(stdout.toString()).toMatch(/^Usage: axle/);
+      expect(stdout.toString()).toContain('Examples:\n  $ ');
+    },
+  );
+
+  it.each([
+    [['comprss'], /unknown command 'comprss'.*compress/],
+    [['compress', '--lvel', '3', 'x'], /unknown option '--lvel'.*--level/],
+    [['compress'], /missing required argument 'file'/],
+    [['classify'], /missing required argument 'image'/],
+    [['classify', '--top', '0', 'x'], /whole number from 1 to 1000/],
+    [['classify', '--top', '1e3', 'x'], /whole number from 1 to 1000/],
+    [['classify', '-', '-'], /standard input.*only once/],
+    [['compress', '--codec', 'lzma', 'x'], /'lzma'.*zstd, lz4, gzip/],
+    [['compress', '--level', 'high', 'x'], /whole number/],
+    [['compress', '--level', '13', '--codec', 'gzip', 'x'], /gzip has levels 1 to 12, not 13/],
+    [['decompress', 'x.txt'], /does not end in .*--output/],
+    [['decompress', '--max-bytes', '0', 'x.gz'], /number of bytes/],
+    [['infer', 'mlp'], /required option '--input/],
+    [['infer', 'mlp', '--input', 'x.npy'], /NAME=FILE/],
+    [['infer', 'mlp', '--input', 'x=a.csv'], /\.npy or \.json/],
+    [['infer', 'mlp', '--input', 'x=a.npy', 'x=b.npy'], /x is given twice/],
+    [['completion', 'tcsh'], /'tcsh'.*bash, zsh, fish/],
+  ])('refuses %j with exit code 2 and one line', async (args, message) => {
+    const { code, stdout, stderr } = await runCli(args);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^axle: [^\n]*\n$/);
+    expect(stdout.toString()).toBe('');
+    expect(code).toBe(2);
+  });
+
+  it('shows help and exits with 2 when no command is named', async () => {
+    const { code, stderr } = await runCli([]);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/^Usage: axle/);
+  });
+
+  it('says where an error came from only when asked', async () => {
+    const plain = await runCli(['compress', '/nonexistent']);
+    expect(plain.stderr).toBe('axle: /nonexistent: no such file or directory\n');
+    expect(plain.code).toBe(1);
+    for (const debugged of [
+      await runCli(['compress', '--debug', '/nonexistent']),
+      await runCli(['compress', '/nonexistent'], { env: { AXLE_DEBUG: '1' } }),
+    ]) {
+      expect(debugged.stderr).toMatch(/\n {4}at /);
+      expect(debugged.code).toBe(1);
+    }
+  });
+});
+
+describe('completion', () => {
+  it.each(['bash', 'zsh', 'fish'])('for %s knows every command and option', async (shell) => {
+    const { code, stdout } = await runCli(['completion', shell]);
+    expect(code).toBe(0);
+    for (const command of commands) expect(stdout.toString()).toContain(command);
+    for (const option of ['codec', 'max-bytes', 'strict']) {
+      expect(stdout.toString()).toContain(option);
+    }
+  });
+
+  it('works in bash', async () => {
+    const folder = temporaryFolder();
+    const { stdout } = await runCli(['completion', 'bash']);
+    writeFileSync(join(folder, 'axle.bash'), stdout);
+    writeFileSync(join(folder, 'photo one.jpg'), '');
+    const complete = (...words: string[]) => {
+      const script = `source axle.bash
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _axle
+        printf '%s\\n' "\${COMPREPLY[@]}"`;
+      const { stdout: replies, stderr } = spawnSync('bash', ['-c', script, 'bash', ...words], {
+        cwd: folder,
+        encoding: 'utf8',
+      });
+      expect(stderr).toBe('');
+      return replies.trim().split('\n');
+    };
+    expect(complete('axle', 'comp')).toEqual(['compress', 'completion']);
+    expect(complete('axle', 'compress', '--codec', '')).toEqual(['zstd', 'lz4', 'gzip']);
+    expect(complete('axle', 'compress', '--for')).toEqual(['--force']);
+    expect(complete('axle', 'classify', 'pho')).toEqual(['photo one.jpg']);
+    expect(complete('axle', 'completion', 'f')).toEqual(['fish']);
+  });
+});

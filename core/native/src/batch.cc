@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "batch.h"
+
+#include "dtype.h"
+#include "host_table.h"
+#include "plugin_call.h"
+
+namespace axle::host {
+namespace {
+
+// ---- what tasks of one submit must have in common ------------------------------------------------
+
+bool same_op(const axle_task &a, const axle_task &b) {
+  return a.op == b.op && a.op_version == b.op_version && a.chain_first == b.chain_first &&
+         a.chain_last == b.chain_last;
+}
+
+bool same_text(const char *a, const char *b) {
+  if (a == nullptr || b == nullptr) return a == b;
+  return strcmp(a, b) == 0;
+}
+
+// But for dimension 0.
+bool same_shape(const axle_tensor &a, const axle_tensor &b) {
+  if (a.dtype != b.dtype || a.rank != b.rank || !same_text(a.name, b.name)) return false;
+  for (uint32_t i = 1; i < a.rank; ++i) {
+    if (a.dims[i] != b.dims[i]) return false;
+  }
+  return true;
+}
+
+bool same_inputs(const axle_task &a, const axle_task &b) {
+  if (a.input_count != b.input_count) return false;
+  for (uint64_t i = 0; i < a.input_count; ++i) {
+    if (!same_shape(a.inputs[i], b.inputs[i])) return false;
+  }
+  return true;
+}
+
+void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
+  const Task &first = *tasks.front();
+  const OpInfo *op = queue.instance->find_op(first.abi.op, first.abi.op_version,
+                                             first.abi.chain_first, first.abi.chain_last);
+  if (op == nullptr) {
+    fail(AXLE_STATUS_UNIMPLEMENTED, "plugin '%s' has no op %u version %u, steps %u to %u",
+         queue.instance->library->name.c_str(), first.abi.op, first.abi.op_version,
+         first.abi.chain_first, first.abi.chain_last);
+  }
+  for (const Task *task : tasks) {
+    if (task->model != nullptr &&
+        (task->model->instance != queue.instance || task->model->device != queue.device)) {
+      fail(AXLE_STATUS_INVALID_ARGUMENT, "a task's model is loaded on another device than the queue's");
+    }
+  }
+  const bool is_batchable = (op->flags & AXLE_OP_FLAG_BATCHABLE) != 0;
+  for (size_t i = 1; i < tasks.size(); ++i) {
+    const Task &task = *tasks[i];
+    if (!same_op(first.abi, task.abi)) {
+      fail(AXLE_STATUS_INVALID_ARGUMENT, "tasks of one submit must be of one op, version and range");
+    }
+    if (is_batchable && (task.model != first.model || !same_args(task.args, first.args) ||
+                         !same_inputs(first.abi, task.abi))) {
+      fail(AXLE_STATUS_INVALID_ARGUMENT,
+           "tasks of one submit of a BATCHABLE op must share model, arguments, and the shape and type "
+           "of every input but for dimension 0");
+    }
+  }
+}
+
+// ---- handing over --------------------------------------------------------------------------------
+
+void hand_over(Task *task, const PluginLibrary *library) {
+  task->library = library;
+  task->state.store(TaskState::Submitting, std::memory_order_release);
+}
+
+// After submit returned OK.
+void settle(Task *task) {
+  TaskState state = TaskState::Submitting;
+  if (task->state.compare_exchange_strong(state, TaskState::Running)) return;
+  task->state.store(TaskState::Completed);
+  task->environment->push_completed(task);
+}
+
+// After submit returned something else: the plugin must not have the task.
+void take_back(Environment *environment, Task *task) {
+  {
+    TaskGuard guard(task);
+    if (task->state.load() == TaskState::CompletedEarly) {
+      plugin_fault(task->library, "a task was completed whose submit failed");
+    }
+    task->state.store(TaskState::Staged);
+  }
+  task->queue = nullptr;
+  task->stream = nullptr;
+  environment->retire(task, true);
+}
+
+}  // namespace
+
+void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *tasks) {
+  try {
+    check_batch(*queue, *tasks);
+  } catch (...) {
+    for (Task *task : *tasks) environment->retire(task, false);
+    tasks->clear();
+    throw;
+  }
+  const PluginLibrary *library = queue->instance->library;
+  axle_task *list[AXLE_SUBMIT_MAX];
+  size_t count = 0;
+  for (Task *task : *tasks) {
+    task->queue = queue;
+    hand_over(task, library);
+    list[count++] = &task->abi;
+  }
+  try {
+    const SubmitScope scope;
+    call_plugin_checked(library, "submit", [&](axle_error *error) {
+      return library->table.submit(queue->instance->handle, queue->handle, list, count, error);
+    });
+  } catch (...) {
+    for (Task *task : *tasks) take_back(environment, task);
+    tasks->clear();
+    throw;
+  }
+  for (Task *task : *tasks) {
+    ++queue->outstanding;
+    environment->began(task);
+    settle(task);
+  }
+  tasks->clear();
+}
+
+void submit_write(Environment *environment, Stream *stream, Task *task) {
+  const PluginLibrary *library = stream->instance->library;
+  task->stream = stream;
+  hand_over(task, library);
+  try {
+    const SubmitScope scope;
+    call_plugin_checked(library, "stream_write", [&](axle_error *error) {
+      return library->table.stream_write(stream->instance->handle, stream->handle, &task->abi, error);
+    });
+  } catch (...) {
+    stream->failed = true;
+    take_back(environment, task);
+    throw;
+  }
+  stream->task = task;
+  environment->began(task);
+  settle(task);
+}
+
+}  // namespace axle::host

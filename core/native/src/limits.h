@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// The plugin host's own limits. Those that plugins see too stand in axle/plugin.h.
+#ifndef AXLE_HOST_LIMITS_H
+#define AXLE_HOST_LIMITS_H
+
+#include <cstdint>
+
+namespace axle::host {
+
+// ---- what a caller may pass ----------------------------------------------------------------------
+constexpr uint64_t kOptionsMax = 64;
+constexpr uint64_t kOptionBytesMax = 4096;
+constexpr uint64_t kPathBytesMax = 4096;
+constexpr uint64_t kSegmentsMax = 65536;  // of all inputs of one task
+constexpr uint64_t kModelFilesMax = 4096;
+constexpr uint64_t kFileNameBytesMax = 1023;
+constexpr uint64_t kTasksMax = 1u << 20;  // allocated at once in one environment
+
+// ---- what a plugin may describe or do ------------------------------------------------------------
+constexpr uint64_t kSpecsMax = 256;  // tensors or arguments of one op or model
+constexpr uint64_t kDocBytesMax = 1023;
+constexpr uint64_t kOutputsMax = 256;           // positions of outputs of one task
+constexpr uint64_t kChunksMax = 16384;          // emitted by one task
+constexpr uint64_t kLiveAllocationsMax = 4096;  // of one task, not emitted yet
+constexpr uint64_t kFaultLinesMax = 100;        // logged for one plugin; all are counted
+
+// ---- how the host works --------------------------------------------------------------------------
+constexpr uint64_t kCopiedInputBytesMax = 1023;      // smaller than a pin costs
+constexpr uint64_t kExternalBytesMin = 16 * 1024;    // below it a copy costs less than a finaliser
+constexpr uint64_t kCompletionsPerCall = 1024;       // of the completion handler
+constexpr uint64_t kPoolRetainedBytesMax = 64 << 20; // freed output memory kept for reuse
+constexpr uint64_t kPoolBlockBytesMax = 32 << 20;    // larger blocks are not kept
+constexpr uint64_t kTaskReuseDelay = 256;            // freed tasks that lie still before reuse
+constexpr uint64_t kBlockingThreadsMax = 16;
+constexpr uint64_t kBlockingThreadIdleMs = 5000;
+constexpr uint64_t kLogLinesMax = 1024;              // waiting for one environment
+constexpr uint64_t kExitWaitMs = 5000;               // for tasks in flight at process.exit()
+constexpr uint64_t kTeardownComplainMs = 5000;       // between complaints of a teardown that waits
+
+}  // namespace axle::host
+
+#endif  // AXLE_HOST_LIMITS_H

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// One task, from stage() until its completion is delivered.
+#ifndef AXLE_HOST_TASK_H
+#define AXLE_HOST_TASK_H
+
+#include <axle/plugin.h>
+#include <node_api.h>
+
+#include <atomic>
+#include <string>
+#include <vector>
+
+#include "arena.h"
+#include "memory_pool.h"
+#include "plugin_library.h"
+
+namespace axle::host {
+
+class Environment;
+class ArgSet;
+struct Model;
+struct Queue;
+struct Stream;
+
+// Who may touch a task follows from its state. The environment's JS thread alone moves it into Staged,
+// Submitting, Running and Free; complete() moves it on from Submitting or Running.
+enum class TaskState : uint32_t {
+  Free,            // of the pool
+  Staged,          // of the JS thread
+  Submitting,      // handed to the plugin, whose submit has not returned yet
+  CompletedEarly,  // completed before submit returned; the JS thread sends it on
+  Running,         // of the plugin
+  Completed,       // on its way to the JS thread
+};
+
+// Output memory that the plugin has and did not emit yet. `bytes` is what it asked for.
+struct LiveBlock {
+  Block block;
+  uint64_t bytes;
+};
+
+struct OutputChunk {
+  OutputChunk *next;
+  Block block;
+  uint64_t bytes;
+};
+
+// One output; its chunks in the order of emission.
+struct Output {
+  Output *next;  // by rising index
+  uint32_t index;
+  uint32_t dtype;
+  uint32_t rank;
+  uint32_t chunk_count;
+  int64_t *dims;
+  const char *name;  // never NULL
+  size_t name_bytes;
+  OutputChunk *first;
+  OutputChunk *last;
+};
+
+struct Task {
+  static constexpr uint64_t kMagic = 0x4b5341545f4c5841;  // "AXL_TASK"
+
+  axle_task abi{};  // first: the plugin's pointer is the task's
+  uint64_t magic = kMagic;
+  std::atomic<TaskState> state{TaskState::Free};
+  std::atomic<bool> busy{false};  // a host-> call on this task is under way
+  std::atomic<bool> cancelled{false};
+
+  uint32_t slot = 0;  // in the environment's pool
+  uint64_t generation = 0;
+  uint64_t id = 0;
+
+  Environment *environment = nullptr;
+  const PluginLibrary *library = nullptr;  // set at submit, never freed
+  Queue *queue = nullptr;                  // or
+  Stream *stream = nullptr;
+  Model *model = nullptr;
+  ArgSet *args = nullptr;
+  Task *next = nullptr;  // in the list of completions, or of free tasks
+
+  // Of the plugin's thread while Submitting or Running.
+  std::vector<LiveBlock> live;
+  uint64_t allocated_bytes = 0;  // live and emitted
+  uint64_t chunk_count = 0;
+  Output *outputs = nullptr;
+  std::string broken_rule;  // the first one; empty for none
+
+  // Set by complete().
+  axle_completion completion{};
+  const char *message = "";
+  size_t message_bytes = 0;
+
+  // Of the JS thread.
+  std::vector<napi_ref> pins;
+  Arena arena;
+};
+
+// Waits its turn when calls on one task overlap, which is a fault of the plugin.
+class TaskGuard {
+ public:
+  explicit TaskGuard(Task *task) noexcept;
+  ~TaskGuard() { task_->busy.store(false, std::memory_order_release); }
+  TaskGuard(const TaskGuard &) = delete;
+  TaskGuard &operator=(const TaskGuard &) = delete;
+
+ private:
+  Task *task_;
+};
+
+// The task under a plugin's pointer, or nullptr, counted as a fault, when it is none.
+Task *task_of(const axle_task *task, const char *slot) noexcept;
+
+// Counts a fault of the task's plugin, and makes the task end with INTERNAL.
+void break_rule(Task *task, const char *rule) noexcept;
+
+}  // namespace axle::host
+
+#endif  // AXLE_HOST_TASK_H

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "task_memory.h"
+
+#include <cstring>
+
+#include "dtype.h"
+#include "environment.h"
+#include "limits.h"
+#include "log.h"
+#include "names.h"
+
+namespace axle::host {
+namespace {
+
+// Stands behind every allocation, so that a plugin that writes past its end is noticed.
+constexpr uint64_t kFence = 0xfe9ce0feed0ddba1;
+
+void write_fence(const LiveBlock &live) {
+  std::memcpy(live.block.data + live.bytes, &kFence, sizeof kFence);
+}
+
+bool fence_is_whole(const LiveBlock &live) {
+  return std::memcmp(live.block.data + live.bytes, &kFence, sizeof kFence) == 0;
+}
+
+// The newest is the likeliest.
+LiveBlock *find_live(Task *task, const void *data) {
+  for (size_t i = task->live.size(); i-- > 0;) {
+    if (task->live[i].block.data == data) return &task->live[i];
+  }
+  return nullptr;
+}
+
+void remove_live(Task *task, LiveBlock *live) {
+  *live = task->live.back();
+  task->live.pop_back();
+}
+
+// What is wrong with the chunk in itself, or nullptr.
+const char *shape_problem(const axle_chunk &chunk, uint64_t *elements) {
+  if (chunk.output >= kOutputsMax) return "emitted an output whose position is over 255";
+  if (!is_dtype(chunk.dtype)) return "emitted a chunk whose dtype is not known";
+  if (chunk.rank > AXLE_RANK_MAX) return "emitted a chunk whose rank is over 16";
+  if (chunk.rank > 0 && chunk.dims == nullptr) return "emitted a chunk whose dims is NULL";
+  for (uint32_t i = 0; i < chunk.rank; ++i) {
+    if (chunk.dims[i] < 0 || chunk.dims[i] > (int64_t{1} << 53)) {
+      return "emitted a chunk with a dimension that is negative or over 2^53";
+    }
+  }
+  if (!element_count(chunk.dims, chunk.rank, elements)) {
+    return "emitted a chunk whose dimensions overflow";
+  }
+  return nullptr;
+}
+
+const char *content_problem(const axle_chunk &chunk, uint64_t elements) {
+  if (chunk.dtype == AXLE_DTYPE_BYTES) {
+    const axle_segment segment{chunk.data, chunk.bytes};
+    bool exact = false;
+    if (count_bytes_elements(&segment, 1, elements, &exact) != elements || !exact) {
+      return "emitted a BYTES chunk whose lengths do not cover its data";
+    }
+    return nullptr;
+  }
+  uint64_t bytes = 0;
+  if (__builtin_mul_overflow(elements, element_bytes(chunk.dtype), &bytes) ||
+      bytes != chunk.bytes) {
+    return "emitted a chunk whose bytes are not its dimensions times its dtype";
+  }
+  return nullptr;
+}
+
+// Chunks are joined end to end, which has a meaning in one dimension only.
+const char *join_problem(const Output &output, const axle_chunk &chunk, const char *name,
+                         size_t name_bytes) {
+  if (output.rank != 1 || chunk.rank != 1) {
+    return "emitted several chunks for an output that does not have one dimension";
+  }
+  if (output.dtype != chunk.dtype) return "emitted chunks of different dtypes for one output";
+  if (output.name_bytes != name_bytes || std::memcmp(output.name, name, name_bytes) != 0) {
+    return "emitted chunks of different names for one output";
+  }
+  return nullptr;
+}
+
+// Where the output with this index is, or is to be.
+Output **find_output(Task *task, uint32_t index) {
+  Output **at = &task->outputs;
+  while (*at != nullptr && (*at)->index < index) at = &(*at)->next;
+  return at;
+}
+
+Output *make_output(Task *task, const axle_chunk &chunk, const char *name, size_t name_bytes) {
+  auto *output = task->arena.array<Output>(1);
+  auto *dims = task->arena.array<int64_t>(chunk.rank);
+  if (chunk.rank > 0) std::memcpy(dims, chunk.dims, chunk.rank * sizeof *dims);
+  *output = {nullptr, chunk.output, chunk.dtype, chunk.rank, 0,
+             dims,    task->arena.copy_text(name, name_bytes), name_bytes, nullptr, nullptr};
+  return output;
+}
+
+int32_t refuse(Task *task, const char *rule) {
+  break_rule(task, rule);
+  return AXLE_STATUS_INVALID_ARGUMENT;
+}
+
+}  // namespace
+
+void *task_alloc(Task *task, uint64_t bytes) noexcept try {
+  const uint64_t cap = task->abi.output_bytes_max;
+  if (bytes > cap || task->allocated_bytes > cap - bytes) return nullptr;
+  if (task->live.size() >= kLiveAllocationsMax) {
+    plugin_fault(task->library, "a task holds more than 4096 allocations that it did not emit");
+    return nullptr;
+  }
+  task->live.reserve(task->live.size() + 1);
+  LiveBlock live{{}, bytes};
+  if (!MemoryPool::get().acquire(bytes + sizeof kFence, &live.block)) return nullptr;
+  write_fence(live);
+  task->live.push_back(live);
+  task->allocated_bytes += bytes;
+  task->environment->add_output_bytes(bytes);
+  return live.block.data;
+} catch (...) {
+  return nullptr;
+}
+
+void *task_resize(Task *task, void *data, uint64_t bytes) noexcept {
+  LiveBlock *live = find_live(task, data);
+  if (live == nullptr) {
+    break_rule(task, "resized memory that is not allocated for this task");
+    return nullptr;
+  }
+  if (!fence_is_whole(*live)) break_rule(task, "wrote past the end of memory from alloc");
+  const uint64_t others = task->allocated_bytes - live->bytes;
+  const uint64_t cap = task->abi.output_bytes_max;
+  if (bytes > cap || others > cap - bytes) return nullptr;
+  const uint64_t kept = bytes < live->bytes ? bytes : live->bytes;
+  if (!MemoryPool::get().resize(&live->block, kept, bytes + sizeof kFence)) return nullptr;
+  task->environment->add_output_bytes(bytes - live->bytes);
+  task->allocated_bytes = others + bytes;
+  live->bytes = bytes;
+  write_fence(*live);
+  return live->block.data;
+}
+
+void task_release(Task *task, void *data) noexcept {
+  if (data == nullptr) return;
+  LiveBlock *live = find_live(task, data);
+  if (live == nullptr) {
+    break_rule(task, "released memory that is not allocated for this task");
+    return;
+  }
+  if (!fence_is_whole(*live)) break_rule(task, "wrote past the end of memory from alloc");
+  task->allocated_bytes -= live->bytes;
+  task->environment->sub_output_bytes(live->bytes);
+  MemoryPool::get().release(live->block);
+  remove_live(task, live);
+}
+
+int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
+  if (given == nullptr) return refuse(task, "emitted a NULL chunk");
+  if (given->struct_size < sizeof(axle_chunk)) {
+    return refuse(task, "emitted a chunk whose struct_size is too small");
+  }
+  const axle_chunk chunk = *given;
+  if (task->chunk_count >= kChunksMax) return refuse(task, "emitted more than 16384 chunks");
+
+  const char *name = "";
+  size_t name_bytes = 0;
+  if (chunk.name != nullptr && chunk.name[0] != '\0') {
+    name = chunk.name;
+    if (name_problem(name, &name_bytes) != nullptr) {
+      return refuse(task, "emitted a chunk whose name is too long or not UTF-8");
+    }
+  }
+  uint64_t elements = 0;
+  if (const char *problem = shape_problem(chunk, &elements)) return refuse(task, problem);
+
+  // Without bytes there may be no memory either.
+  LiveBlock *live = nullptr;
+  if (chunk.data != nullptr || chunk.bytes != 0) {
+    live = find_live(task, chunk.data);
+    if (live == nullptr) return refuse(task, "emitted memory that is not allocated for this task");
+    if (chunk.bytes > live->bytes) return refuse(task, "emitted more bytes than were allocated");
+    if (!fence_is_whole(*live)) return refuse(task, "wrote past the end of memory from alloc");
+  }
+  if (const char *problem = content_problem(chunk, elements)) return refuse(task, problem);
+
+  Output **at = find_output(task, chunk.output);
+  const bool exists = *at != nullptr && (*at)->index == chunk.output;
+  if (exists) {
+    if (const char *problem = join_problem(**at, chunk, name, name_bytes)) {
+      return refuse(task, problem);
+    }
+  }
+  auto *piece = task->arena.array<OutputChunk>(1);
+  Output *output = exists ? *at : make_output(task, chunk, name, name_bytes);
+
+  // Nothing fails from here on.
+  *piece = {nullptr, {}, chunk.bytes};
+  if (live != nullptr) {
+    piece->block = live->block;
+    // What was allocated in vain is nobody's any more; the cap counts it until the task ends.
+    task->environment->sub_output_bytes(live->bytes - chunk.bytes);
+    MemoryPool::get().trim(&piece->block, chunk.bytes);
+    remove_live(task, live);
+  }
+  if (!exists) {
+    output->next = *at;
+    *at = output;
+  } else {
+    output->dims[0] += chunk.dims[0];
+  }
+  (output->last == nullptr ? output->first : output->last->next) = piece;
+  output->last = piece;
+  ++output->chunk_count;
+  ++task->chunk_count;
+  return AXLE_STATUS_OK;
+} catch (...) {
+  return AXLE_STATUS_RESOURCE_EXHAUSTED;
+}
+
+void free_live_blocks(Task *task) noexcept {
+  for (const LiveBlock &live : task->live) {
+    task->environment->sub_output_bytes(live.bytes);
+    MemoryPool::get().release(live.block);
+  }
+  task->live.clear();
+}
+
+void free_outputs(Task *task) noexcept {
+  for (Output *output = task->outputs; output != nullptr; output = output->next) {
+    for (OutputChunk *chunk = output->first; chunk != nullptr; chunk = chunk->next) {
+      if (chunk->block.data == nullptr) continue;
+      task->environment->sub_output_bytes(chunk->bytes);
+      MemoryPool::get().release(chunk->block);
+    }
+  }
+  task->outputs = nullptr;
+}
+
+}  // namespace axle::host

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "preprocess.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "arguments.h"
+#include "failure.h"
+#include "scratch.h"
+#include "tensor_data.h"
+
+namespace axle::cpu {
+
+namespace {
+
+constexpr uint64_t kChannelsMax = 1024;
+
+[[noreturn]] void refuse(const std::string &what) {
+  throw Failure(AXLE_STATUS_INVALID_ARGUMENT, one_line(what));
+}
+
+bool one_of(const Arguments &arguments, const char *name, const char *usual, const char *other) {
+  const std::string value = arguments.string(name, usual);
+  if (value == other) return true;
+  if (value == usual) return false;
+  refuse(std::string("argument \"") + name + "\" is \"" + value + "\"; give \"" + usual + "\" or \"" +
+         other + "\"");
+}
+
+void check_numbers(const char *name, const std::vector<float> &values, bool divides) {
+  for (const float value : values) {
+    if (std::isfinite(value) && !(divides && value == 0.0f)) continue;
+    refuse(std::string("argument \"") + name + "\" holds a value that is not finite" +
+           (divides ? " or is 0" : ""));
+  }
+}
+
+// The loops below run over memory that does not overlap and have constant strides for the usual
+// numbers of channels, so that the compiler vectorises them.
+template <uint64_t kStride>
+void convert(const uint8_t *__restrict from, float *__restrict to, uint64_t count, float centre,
+             float spread, float mean, float std) {
+  for (uint64_t i = 0; i < count; i++) {
+    to[i] = ((static_cast<float>(from[i * kStride]) - centre) / spread - mean) / std;
+  }
+}
+
+void convert_strided(const uint8_t *__restrict from, float *__restrict to, uint64_t count,
+                     uint64_t stride, float centre, float spread, float mean, float std) {
+  switch (stride) {
+    case 1:
+      return convert<1>(from, to, count, centre, spread, mean, std);
+    case 3:
+      return convert<3>(from, to, count, centre, spread, mean, std);
+    case 4:
+      return convert<4>(from, to, count, centre, spread, mean, std);
+    default:
+      for (uint64_t i = 0; i < count; i++) {
+        to[i] = ((static_cast<float>(from[i * stride]) - centre) / spread - mean) / std;
+      }
+  }
+}
+
+bool all_equal(const std::vector<float> &values) {
+  return std::all_of(values.begin(), values.end(), [&](float v) { return v == values[0]; });
+}
+
+}  // namespace
+
+Preprocess::Preprocess(const axle_tensor &image, const Arguments &arguments) {
+  if (image.dtype != AXLE_DTYPE_UINT8 || image.rank != 3) {
+    refuse("preprocess takes UINT8 [height, width, channels], not " + tensor_text(image));
+  }
+  const uint64_t elements = cpu::element_count(image.dims, image.rank);
+  if (elements == 0) refuse("preprocess got an image without pixels: " + tensor_text(image));
+  check_bytes(image, "the image");
+  channels_ = static_cast<uint64_t>(image.dims[2]);
+  pixels_ = elements / channels_;
+  planar_ = !one_of(arguments, "layout", "nchw", "nhwc");
+  standardizes_ = one_of(arguments, "standardize", "none", "image");
+  if (channels_ > kChannelsMax) {
+    refuse("the image " + tensor_text(image) + " has " + std::to_string(channels_) +
+           " channels; at most " + std::to_string(kChannelsMax) + " are taken");
+  }
+  mean_ = arguments.floats("mean", channels_, 0.0f);
+  std_ = arguments.floats("std", channels_, 1.0f);
+  check_numbers("mean", mean_, false);
+  check_numbers("std", std_, true);
+  if (planar_) {
+    shape_ = {1, image.dims[2], image.dims[0], image.dims[1]};
+  } else {
+    shape_ = {1, image.dims[0], image.dims[1], image.dims[2]};
+  }
+}
+
+Preprocess::Scaling Preprocess::scaling_of(const uint8_t *image) const {
+  if (!standardizes_) return {};
+  const uint64_t count = element_count();
+  // Blocks keep the inner sums in 32 bits, which vectorise better; the totals are exact.
+  uint64_t sum = 0;
+  uint64_t squares = 0;
+  constexpr uint64_t block = 65536;
+  for (uint64_t start = 0; start < count; start += block) {
+    const uint64_t end = std::min(count, start + block);
+    uint32_t block_sum = 0;
+    uint32_t block_squares = 0;
+    for (uint64_t i = start; i < end; i++) {
+      const uint32_t x = image[i];
+      block_sum += x;
+      block_squares += x * x;
+    }
+    sum += block_sum;
+    squares += block_squares;
+  }
+  const double n = static_cast<double>(count);
+  const double mean = static_cast<double>(sum) / n;
+  const double variance = std::max(0.0, static_cast<double>(squares) / n - mean * mean);
+  return {static_cast<float>(mean),
+          static_cast<float>(std::max(std::sqrt(variance), 1.0 / std::sqrt(n)))};
+}
+
+void Preprocess::run(const axle_tensor &image, float *to) const {
+  const void *data = contiguous_data(image);
+  if (data == nullptr) {
+    void *copy = Scratch::of_thread().take(Scratch::kGather, image.bytes);
+    gather(image, copy);
+    data = copy;
+  }
+  const auto *from = static_cast<const uint8_t *>(data);
+  const Scaling scaling = scaling_of(from);
+  if (channels_ == 1 || (!planar_ && all_equal(mean_) && all_equal(std_))) {
+    convert<1>(from, to, element_count(), scaling.centre, scaling.spread, mean_[0], std_[0]);
+    return;
+  }
+  if (planar_) {
+    for (uint64_t c = 0; c < channels_; c++) {
+      convert_strided(from + c, to + c * pixels_, pixels_, channels_, scaling.centre,
+                      scaling.spread, mean_[c], std_[c]);
+    }
+    return;
+  }
+  for (uint64_t i = 0; i < pixels_; i++) {
+    for (uint64_t c = 0; c < channels_; c++) {
+      const float x = static_cast<float>(from[i * channels_ + c]);
+      to[i * channels_ + c] = ((x - scaling.centre) / scaling.spread - mean_[c]) / std_[c];
+    }
+  }
+}
+
+}  // namespace axle::cpu

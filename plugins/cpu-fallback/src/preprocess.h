@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef AXLE_CPU_PREPROCESS_H
+#define AXLE_CPU_PREPROCESS_H
+
+#include <axle/plugin.h>
+
+#include <cstdint>
+#include <vector>
+
+namespace axle::cpu {
+
+class Arguments;
+
+// UINT8 [height, width, channels] -> FP32 of one image, as the op "preprocess" says.
+class Preprocess {
+ public:
+  // Checks the image's type and shape and the arguments. Throws Failure (INVALID_ARGUMENT).
+  Preprocess(const axle_tensor &image, const Arguments &arguments);
+
+  // [1, channels, height, width] or [1, height, width, channels]
+  const std::vector<int64_t> &shape() const { return shape_; }
+  uint64_t element_count() const { return pixels_ * channels_; }
+
+  // Writes element_count() values. Uses this thread's scratch memory for an image in pieces.
+  void run(const axle_tensor &image, float *to) const;
+
+ private:
+  // y = ((x - centre) / spread - mean[c]) / std[c]
+  struct Scaling {
+    float centre = 0;
+    float spread = 1;
+  };
+  Scaling scaling_of(const uint8_t *image) const;
+
+  uint64_t pixels_;
+  uint64_t channels_;
+  bool planar_;
+  bool standardizes_;
+  std::vector<float> mean_;
+  std::vector<float> std_;
+  std::vector<int64_t> shape_;
+};
+
+}  // namespace axle::cpu
+
+#endif
