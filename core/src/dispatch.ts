@@ -150,8 +150,8 @@ export class Dispatch {
         resolve(result);
       });
       unsubscribe = call.cancellation.subscribe((reason) => {
+        reject(reason as Error);
         cancelTask();
-        reject(reason instanceof Error ? reason : new AxleError('CANCELLED', String(reason)));
       });
     });
   }

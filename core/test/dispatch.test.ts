@@ -1,0 +1,238 @@
+import { describe, expect, it } from 'vitest';
+
+import type { BackendTask, NamedTensor } from '../src/backend.js';
+import { Cancellation } from '../src/cancellation.js';
+import { DeviceQueue } from '../src/device-queue.js';
+import { Dispatch, type Call } from '../src/dispatch.js';
+import { AxleError } from '../src/errors.js';
+import { defaultLimits } from '../src/limits.js';
+import type { Model } from '../src/models/model.js';
+import { ModelStore } from '../src/models/model-store.js';
+import { fusedRange, singleOp } from '../src/op.js';
+import type { Chain } from '../src/plans/chain.js';
+import { CostModel } from '../src/plans/cost-model.js';
+import { Router } from '../src/plans/router.js';
+import { Registry } from '../src/registry.js';
+import { Tensor } from '../src/tensor.js';
+import { TestBackend } from './test-backend.js';
+
+const compressChain: Chain = {
+  op: 'compress',
+  main: 0,
+  steps: [{ name: 'compress', usesModel: false, args: {} }],
+};
+const classifyChain: Chain = {
+  op: 'classify',
+  main: 2,
+  steps: [
+    { name: 'decode', usesModel: false, args: { a: 1 } },
+    { name: 'preprocess', usesModel: false, args: { b: 2 } },
+    { name: 'infer', usesModel: true, args: {} },
+    { name: 'topk', usesModel: false, args: { c: 3 } },
+  ],
+};
+const model: Model = {
+  name: 'm',
+  version: '1',
+  source: { name: 'm', format: 'onnx', contentId: 'abc', files: [] },
+  inputs: [],
+  outputs: [],
+  maxBatchSize: 8,
+  dynamicBatching: { preferredBatchSizes: [], maxQueueDelayMs: 0 },
+  classify: undefined,
+  classifyProblem: '',
+};
+
+function value(...bytes: number[]): NamedTensor[] {
+  return [{ name: '', tensor: Tensor.from('UINT8', Uint8Array.from(bytes), [bytes.length]) }];
+}
+
+function bytesOf(values: readonly NamedTensor[]): number[] {
+  return [...(values[0]?.tensor.bytes ?? [])];
+}
+
+/** Appends a number to the input: which devices a call went through can be read off the result. */
+function appending(number: number) {
+  return (batch: readonly BackendTask[]) =>
+    batch.map((task) => value(...bytesOf(task.inputs), number));
+}
+
+function failing(code: ConstructorParameters<typeof AxleError>[0]) {
+  return () => {
+    throw new AxleError(code, `it is ${code}`);
+  };
+}
+
+function dispatchOver(...backends: TestBackend[]) {
+  const registry = new Registry();
+  for (const backend of backends) registry.add(backend);
+  const models = new ModelStore();
+  const clock = () => performance.now();
+  const queues = new Map<string, DeviceQueue>();
+  const costs = new CostModel({
+    load: (device) => queues.get(device.id)?.load ?? 0,
+    hasModel: (device, wanted) => models.has(device, wanted),
+  });
+  const router = new Router(registry, costs);
+  const dispatch = new Dispatch(
+    router,
+    costs,
+    models,
+    ({ device, backend }) => {
+      const queue = queues.get(device.id) ?? new DeviceQueue(backend, device, defaultLimits, clock);
+      queues.set(device.id, queue);
+      return queue;
+    },
+    clock,
+  );
+  const run = (chain: Chain, inputs: readonly NamedTensor[], overrides: Partial<Call> = {}) =>
+    dispatch.run({
+      chain,
+      model: chain.steps.some((step) => step.usesModel) ? model : undefined,
+      inputs,
+      outputBytesMax: 1000,
+      preference: { device: undefined, strict: false },
+      priority: 0,
+      deadlineAt: undefined,
+      tenant: 't',
+      cancellation: new Cancellation(undefined, undefined),
+      startedAt: clock(),
+      ...overrides,
+    });
+  return { run, models };
+}
+
+function deferred() {
+  let resolve = () => undefined as unknown;
+  const promise = new Promise<void>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve: () => resolve() };
+}
+
+const compress = singleOp('compress');
+
+describe('Dispatch', () => {
+  it('covers a chain with several devices, and prefers the fewest hops', async () => {
+    const host = new TestBackend('host', [singleOp('decode')], appending(1));
+    const steps = ['preprocess', 'infer', 'topk'] as const;
+    const single = new TestBackend('single', steps.map(singleOp), appending(2));
+    const { run: runSingle } = dispatchOver(host, single);
+    const alone = await runSingle(classifyChain, value(0));
+    expect(bytesOf(alone.outputs)).toEqual([0, 1, 2, 2, 2]);
+    expect(alone.report.steps.map(({ step }) => step)).toEqual([
+      'decode',
+      'preprocess',
+      'infer',
+      'topk',
+    ]);
+
+    const fused = new TestBackend('fused', [fusedRange('classify', 1, 3)], appending(3));
+    const { run } = dispatchOver(host, single, fused);
+    const { outputs, report } = await run(classifyChain, value(0));
+    expect(bytesOf(outputs)).toEqual([0, 1, 3]);
+    expect(report).toMatchObject({ device: 'fused:0', fallbacks: [] });
+    expect(fused.batchesSeen[0]?.[0]?.args).toEqual({ b: 2, c: 3 });
+    expect(fused.batchesSeen[0]?.[0]?.range).toMatchObject({ first: 1, last: 3 });
+  });
+
+  it('tries the next plan when a device fails, and tells the caller', async () => {
+    const broken = new TestBackend('broken', [compress], failing('UNAVAILABLE'));
+    const sound = new TestBackend('sound', [compress], appending(9));
+    const { run } = dispatchOver(broken, sound);
+    const { outputs, report } = await run(compressChain, value(1), {
+      preference: { device: 'broken', strict: false },
+    });
+    expect(bytesOf(outputs)).toEqual([1, 9]);
+    expect(report.device).toBe('sound:0');
+    expect(report.fallbacks).toEqual([
+      { devices: ['broken:0'], code: 'UNAVAILABLE', message: 'it is UNAVAILABLE' },
+    ]);
+  });
+
+  it('does not fall back when told to be strict, nor from input that is wrong in itself', async () => {
+    const sound = new TestBackend('sound', [compress], appending(9));
+    for (const [code, strict] of [
+      ['UNAVAILABLE', true],
+      ['INVALID_ARGUMENT', false],
+    ] as const) {
+      const broken = new TestBackend('broken', [compress], failing(code));
+      const { run } = dispatchOver(broken, sound);
+      const preference = { device: 'broken', strict };
+      await expect(run(compressChain, value(1), { preference })).rejects.toMatchObject({ code });
+    }
+    expect(sound.batchesSeen).toHaveLength(0);
+  });
+
+  it('says why no device runs an op', async () => {
+    const picky = new TestBackend('picky', [compress], appending(9));
+    picky.support = { score: 0, reason: 'it has no such codec' };
+    const { run } = dispatchOver(picky);
+    await expect(run(compressChain, value(1))).rejects.toMatchObject({
+      code: 'UNIMPLEMENTED',
+      message: expect.stringContaining('compress on picky:0: it has no such codec') as string,
+    });
+  });
+
+  it('runs the rest of a batch again when one of its tasks breaks it', async () => {
+    const work = (batch: readonly BackendTask[]) => {
+      if (batch.some((task) => bytesOf(task.inputs).includes(66))) {
+        throw new AxleError('INVALID_ARGUMENT', 'poisoned');
+      }
+      return batch.map(() => value(1));
+    };
+    const backend = new TestBackend('gpu', [singleOp('infer')], work);
+    const { run } = dispatchOver(backend);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [{ name: 'infer', usesModel: true, args: {} }],
+    };
+    const calls = Array.from({ length: 12 }, (_, i) => run(chain, value(i === 7 ? 66 : i)));
+    const outcomes = await Promise.allSettled(calls);
+    expect(outcomes.map(({ status }) => status).indexOf('rejected')).toBe(7);
+    expect(outcomes.filter(({ status }) => status === 'rejected')).toHaveLength(1);
+    expect(Math.max(...backend.batchesSeen.map((batch) => batch.length))).toBeGreaterThan(1);
+    expect(backend.loads).toBe(1);
+  });
+
+  it('takes a waiting task out when its call is cancelled, and stops a running one', async () => {
+    const gate = deferred();
+    const backend = new TestBackend('slow', [compress], async (batch) => {
+      await gate.promise;
+      return batch.map(() => value(1));
+    });
+    const { run } = dispatchOver(backend);
+    const cancellations = Array.from({ length: 4 }, () => new Cancellation(undefined, undefined));
+    const calls = cancellations.map((cancellation) =>
+      run(compressChain, value(1), { cancellation }),
+    );
+    await new Promise(setImmediate);
+    expect(backend.batchesSeen).toHaveLength(2);
+    cancellations[0]?.cancel(new Error('stop the running one'));
+    cancellations[3]?.cancel(new Error('stop the waiting one'));
+    await expect(calls[0]).rejects.toThrow('stop the running one');
+    await expect(calls[3]).rejects.toThrow('stop the waiting one');
+    expect(backend.cancelled).toHaveLength(1);
+    gate.resolve();
+    await Promise.all([calls[1], calls[2]]);
+    expect(backend.batchesSeen).toHaveLength(3);
+  });
+
+  it('loads a model once for calls that come together, and tries again after a failure', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], appending(1));
+    const { run, models } = dispatchOver(backend);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [{ name: 'infer', usesModel: true, args: {} }],
+    };
+    backend.loadFailure = new AxleError('INVALID_ARGUMENT', 'damaged');
+    await expect(run(chain, value(1))).rejects.toThrow('damaged');
+    backend.loadFailure = undefined;
+    await Promise.all([run(chain, value(1)), run(chain, value(2)), run(chain, value(3))]);
+    expect(backend.loads).toBe(2);
+    await models.close();
+    expect(backend.unloads).toBe(1);
+  });
+});

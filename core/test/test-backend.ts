@@ -1,0 +1,105 @@
+import type {
+  Backend,
+  BackendStream,
+  BackendTask,
+  Device,
+  Health,
+  LoadedModel,
+  ModelSource,
+  NamedTensor,
+  OfferedOp,
+  Support,
+  SupportQuery,
+} from '../src/backend.js';
+import { AxleError } from '../src/errors.js';
+import type { OpRange } from '../src/op.js';
+
+const timing = { queueMs: 0, transferMs: 0, computeMs: 1, batchSize: 1 };
+
+/** A backend in TypeScript, whose work is a function: for what core does around devices. */
+export class TestBackend implements Backend {
+  readonly version = '1';
+  readonly batches = 'here';
+  readonly devices: readonly Device[];
+  readonly ops: readonly OfferedOp[];
+  readonly batchesSeen: BackendTask[][] = [];
+  readonly cancelled: BackendTask[] = [];
+  loads = 0;
+  unloads = 0;
+  loadFailure: AxleError | undefined;
+  support: Support = { score: 1, reason: '' };
+
+  /** @param work gives the outputs of a task, or throws an AxleError, for a whole batch at once. */
+  constructor(
+    readonly name: string,
+    ranges: readonly OpRange[],
+    private readonly work: (
+      batch: readonly BackendTask[],
+    ) => Promise<readonly NamedTensor[][]> | readonly NamedTensor[][],
+    parallel = 1,
+  ) {
+    this.devices = [
+      {
+        id: `${name}:0`,
+        backend: name,
+        index: 0,
+        name,
+        kind: 'OTHER',
+        emulated: false,
+        memoryBytes: 0,
+        parallel,
+      },
+    ];
+    this.ops = ranges.map((range) => ({ ...range, name: '', flags: 7, batchMax: 0 }));
+  }
+
+  supports(_device: Device, _query: SupportQuery): Support {
+    return this.support;
+  }
+
+  async loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    this.loads += 1;
+    await Promise.resolve();
+    if (this.loadFailure !== undefined) throw this.loadFailure;
+    return { source, device, inputs: [], outputs: [], memoryBytes: 0, handle: undefined };
+  }
+
+  unloadModel(): Promise<void> {
+    this.unloads += 1;
+    return Promise.resolve();
+  }
+
+  submit(_device: Device, batch: readonly BackendTask[]): void {
+    this.batchesSeen.push([...batch]);
+    void this.run(batch);
+  }
+
+  cancel(task: BackendTask): void {
+    this.cancelled.push(task);
+    task.settle({ ok: false, error: new AxleError('CANCELLED', 'stopped') });
+  }
+
+  openStream(): BackendStream {
+    throw new AxleError('UNIMPLEMENTED', 'no streams');
+  }
+
+  health(): Promise<Health> {
+    return Promise.resolve({ state: 'OK', message: '' });
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private async run(batch: readonly BackendTask[]): Promise<void> {
+    await Promise.resolve();
+    try {
+      const outputs = await this.work(batch);
+      batch.forEach((task, i) => {
+        task.settle({ ok: true, outputs: outputs[i] ?? [], timing });
+      });
+    } catch (error) {
+      for (const task of batch) task.settle({ ok: false, error: error as AxleError });
+    }
+  }
+}
