@@ -65,6 +65,10 @@ async function pipe(name: string, signal: AbortSignal): Promise<Output> {
 async function device(name: string): Promise<Output> {
   const handle = await open(name, 'w');
   const sink = handle.createWriteStream({ autoClose: false, highWaterMark: 1024 * 1024 });
+  // The system does not say which file it was.
+  sink.prependListener('error', (error: NodeJS.ErrnoException) => {
+    error.path ??= name;
+  });
   const close = async () => {
     if (handle.fd >= 0) await handle.close();
   };

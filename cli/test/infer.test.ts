@@ -134,7 +134,7 @@ describe('infer with bad input', () => {
   it.each<[string, string[], RegExp]>([
     ['a wrong name', ['z=x.npy'], /'z'.*x/],
     ['a missing input', ['z=x.npy'], /x/],
-    ['a wrong shape', ['x=shape.npy'], /'x'.*\[-1, 2\].*\[1, 3\]/],
+    ['a wrong shape', ['x=shape.npy'], /'x'.*\[(-1|any), 2\].*\[1, 3\]/],
     ['a wrong type', ['x=type.npy'], /'x'.*FP32.*INT32/],
     ['a file that is not there', ['x=none.npy'], /^axle: none\.npy: no such file or directory$/],
     ['a folder', ['x=folder.npy'], /folder\.npy is a directory/],

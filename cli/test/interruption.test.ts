@@ -84,11 +84,11 @@ describe('while waiting for a pipe', () => {
   });
 });
 
-/** SIGINT is the second bit of the mask of caught signals (proc(5)). */
+/** SIGHUP, which Node by itself leaves alone, is the first bit of the mask of caught signals (proc(5)). */
 async function untilHandlingSignals(child: ChildProcess): Promise<void> {
   const caught = () => {
     const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
-    return (Number.parseInt(/SigCgt:\t\w*(\w)/.exec(status)?.[1] ?? '0', 16) & 2) !== 0;
+    return (Number.parseInt(/SigCgt:\t\w*(\w)/.exec(status)?.[1] ?? '0', 16) & 1) !== 0;
   };
   while (!caught()) await delay(10);
 }

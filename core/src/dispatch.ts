@@ -136,23 +136,18 @@ export class Dispatch {
   }
 
   /** Settles when the task does, or with the reason as soon as the call is cancelled. */
-  private enqueue(
+  private async enqueue(
     segment: Segment,
     call: Call,
     model: LoadedModel | undefined,
     inputs: readonly NamedTensor[],
   ): Promise<QueuedResult> {
+    call.cancellation.check();
     const task = toTask(segment, call, model, inputs);
     return new Promise((resolve, reject) => {
-      let unsubscribe = () => undefined as unknown;
-      const cancelTask = this.queueOf(segment).add(task, (result) => {
-        unsubscribe();
-        resolve(result);
-      });
-      unsubscribe = call.cancellation.subscribe((reason) => {
-        reject(reason as Error);
-        cancelTask();
-      });
+      // In this order, so that the caller gets its own reason before the task settles as cancelled.
+      call.cancellation.subscribe(reject);
+      call.cancellation.subscribe(this.queueOf(segment).add(task, resolve));
     });
   }
 }

@@ -33,6 +33,7 @@ import type {
   NativePluginInfo,
   NativeTensorSpec,
 } from './native-binding.js';
+import { loadNativeBinding } from './native-loader.js';
 import { completionField, numbersPerCompletion } from './native-binding.js';
 import { argsKey, argTypeOf, type OpArgs, type OpRange } from './op.js';
 import { Tensor } from './tensor.js';
@@ -50,11 +51,22 @@ const argsCacheMax = 256;
 
 const msPerNs = 1e-6;
 
-/** The plugins of this process: opens them, and hands completions to the backend that they belong to. */
+/** The addon in this Node environment: opens plugins, and hands completions to the backend that they belong to. */
 export class NativeHost {
+  private static instance: NativeHost | undefined;
   private readonly pending = new Map<number, (completion: Completion) => void>();
 
-  constructor(private readonly binding: NativeBinding) {
+  /**
+   * The one of this environment: completions have one handler.
+   *
+   * @throws AxleError FAILED_PRECONDITION when the addon is not built or does not load.
+   */
+  static shared(): NativeHost {
+    NativeHost.instance ??= new NativeHost(loadNativeBinding());
+    return NativeHost.instance;
+  }
+
+  private constructor(private readonly binding: NativeBinding) {
     binding.onCompletions((count, numbers, payloads) => {
       for (let i = 0; i < count; i++)
         this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');

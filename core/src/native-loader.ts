@@ -69,8 +69,18 @@ function bind(raw: RawBinding): NativeBinding {
       });
     },
     stage(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs) {
-      writer.write(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs);
-      if (inputs.length === 4) raw.stageOne(inputs[0], inputs[3]);
+      const count = writer.write(
+        op,
+        opVersion,
+        first,
+        last,
+        modelId,
+        argsId,
+        inputs,
+        outputBytesMax,
+        deadlineMs,
+      );
+      if (count === 1) raw.stageOne(inputs[0], inputs[3]);
       else raw.stage(inputs);
       return writer.numbers[0] as number;
     },

@@ -12,7 +12,7 @@ const headerNumbers = 9;
 export class TaskWriter {
   readonly numbers = new Float64Array(headerNumbers + inputsMax * (2 + rankMax));
 
-  /** `inputs` as in `NativeBinding.stage`. */
+  /** `inputs` as in `NativeBinding.stage`. Returns how many inputs there are, if it is a list of them. */
   write(
     op: number,
     opVersion: number,
@@ -23,7 +23,7 @@ export class TaskWriter {
     inputs: readonly unknown[],
     outputBytesMax: number,
     deadlineMs: number,
-  ): void {
+  ): number {
     const numbers = this.numbers;
     numbers[0] = checked(op);
     numbers[1] = checked(opVersion);
@@ -35,7 +35,7 @@ export class TaskWriter {
     numbers[7] = checked(deadlineMs);
     const count = Array.isArray(inputs) ? inputs.length / valuesPerInput : NaN;
     numbers[8] = count;
-    if (count > inputsMax) return;
+    if (count > inputsMax) return count;
 
     let at = headerNumbers;
     for (let i = 0; i < count; i++) {
@@ -43,9 +43,10 @@ export class TaskWriter {
       const dims = inputs[i * valuesPerInput + 2];
       const rank = Array.isArray(dims) ? dims.length : NaN;
       numbers[at++] = rank;
-      if (rank > rankMax) return;
+      if (rank > rankMax) return count;
       for (let k = 0; k < rank; k++) numbers[at++] = checked((dims as unknown[])[k]);
     }
+    return count;
   }
 }
 

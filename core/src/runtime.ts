@@ -7,7 +7,6 @@ import type { Limits } from './limits.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
-import { loadNativeBinding } from './native-loader.js';
 import { CostModel } from './plans/cost-model.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
@@ -56,7 +55,7 @@ export class Runtime {
   static async start(options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(options.limits, options.models);
     runtime.registry.add(new ImageBackend(options.limits));
-    const host = new NativeHost(loadNativeBinding());
+    const host = NativeHost.shared();
     await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
     return runtime;
   }

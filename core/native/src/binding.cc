@@ -27,6 +27,19 @@ void throw_current(napi_env env) noexcept {
   }
 }
 
+napi_value reject_current(napi_env env) noexcept {
+  throw_current(env);
+  napi_value error = nullptr;
+  napi_value promise = nullptr;
+  napi_deferred deferred = nullptr;
+  if (napi_get_and_clear_last_exception(env, &error) != napi_ok ||
+      napi_create_promise(env, &deferred, &promise) != napi_ok ||
+      napi_reject_deferred(env, deferred, error) != napi_ok) {
+    return nullptr;
+  }
+  return promise;
+}
+
 namespace {
 
 void check_function(const Call &call, napi_value value, const char *what) {

@@ -92,8 +92,8 @@ napi_value model_unload(const Call &call) {
 }  // namespace
 
 void add_model_functions(Environment *environment, napi_value exports) {
-  add_function<model_load>(environment, exports, "modelLoad");
-  add_function<model_unload>(environment, exports, "modelUnload");
+  add_promise_function<model_load>(environment, exports, "modelLoad");
+  add_promise_function<model_unload>(environment, exports, "modelUnload");
 }
 
 }  // namespace axle::host

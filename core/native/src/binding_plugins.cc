@@ -176,10 +176,10 @@ napi_value supports(const Call &call) {
 }  // namespace
 
 void add_plugin_functions(Environment *environment, napi_value exports) {
-  add_function<plugin_open>(environment, exports, "pluginOpen");
-  add_function<plugin_close>(environment, exports, "pluginClose");
-  add_function<health>(environment, exports, "health");
-  add_function<statistics>(environment, exports, "statistics");
+  add_promise_function<plugin_open>(environment, exports, "pluginOpen");
+  add_promise_function<plugin_close>(environment, exports, "pluginClose");
+  add_promise_function<health>(environment, exports, "health");
+  add_promise_function<statistics>(environment, exports, "statistics");
   add_function<supports>(environment, exports, "supports");
 }
 

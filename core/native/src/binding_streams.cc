@@ -108,7 +108,7 @@ napi_value stream_close(const Call &call) {
 void add_stream_functions(Environment *environment, napi_value exports) {
   add_function<stream_open>(environment, exports, "streamOpen");
   add_function<stream_write>(environment, exports, "streamWrite");
-  add_function<stream_close>(environment, exports, "streamClose");
+  add_promise_function<stream_close>(environment, exports, "streamClose");
 }
 
 }  // namespace axle::host

@@ -116,7 +116,7 @@ void add_task_functions(Environment *environment, napi_value exports) {
   add_function<args_create>(environment, exports, "argsCreate");
   add_function<args_free>(environment, exports, "argsFree");
   add_function<queue_open>(environment, exports, "queueOpen");
-  add_function<queue_close>(environment, exports, "queueClose");
+  add_promise_function<queue_close>(environment, exports, "queueClose");
   add_function<stage>(environment, exports, "stage");
   add_function<stage_one>(environment, exports, "stageOne");
   add_function<submit>(environment, exports, "submit");

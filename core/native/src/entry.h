@@ -25,8 +25,12 @@ using Body = napi_value (*)(const Call &call);
 
 // Throws the JavaScript error for the C++ exception that is being handled.
 void throw_current(napi_env env) noexcept;
+// Returns a promise that is rejected with it.
+napi_value reject_current(napi_env env) noexcept;
 
-template <Body kBody>
+enum class Returns { Value, Promise };
+
+template <Body kBody, Returns kReturns>
 napi_value entry(napi_env env, napi_callback_info info) {
   size_t count = kParametersMax;
   void *environment = nullptr;
@@ -39,17 +43,24 @@ napi_value entry(napi_env env, napi_callback_info info) {
   try {
     return kBody(call);
   } catch (...) {
+    if (kReturns == Returns::Promise) return reject_current(env);
     throw_current(env);
     return nullptr;
   }
 }
 
-template <Body kBody>
+template <Body kBody, Returns kReturns = Returns::Value>
 void add_function(Environment *environment, napi_value exports, const char *name) {
   napi_env env = environment->napi();
   napi_value function = nullptr;
-  check(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, entry<kBody>, environment, &function));
+  check(env, napi_create_function(env, name, NAPI_AUTO_LENGTH, entry<kBody, kReturns>, environment,
+                                  &function));
   check(env, napi_set_named_property(env, exports, name, function));
+}
+
+template <Body kBody>
+void add_promise_function(Environment *environment, napi_value exports, const char *name) {
+  add_function<kBody, Returns::Promise>(environment, exports, name);
 }
 
 // Each adds its part of NativeBinding (core/src/native-binding.ts).
