@@ -18,10 +18,6 @@ import type { Limits } from './limits.js';
 import { singleOp, type OpArgs } from './op.js';
 import { Tensor } from './tensor.js';
 
-// Many images at a time, each on one thread, beats one image on many threads; and no image is seen twice.
-sharp.concurrency(1);
-sharp.cache(false);
-
 /**
  * Image decoding in the host, by libvips on libuv's threads: JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG.
  *

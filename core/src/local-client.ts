@@ -1,4 +1,4 @@
-import type { NamedTensor, TensorSpec } from './backend.js';
+import type { NamedTensor } from './backend.js';
 import { readBinaryInput } from './binary-input.js';
 import type { Cancellation } from './cancellation.js';
 import type {
@@ -11,11 +11,12 @@ import type {
   InferInputs,
   InferOptions,
 } from './client.js';
+import { chooseCodec, compressArgs, decompressArgs } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
-import { AxleError, errorAtIndex, messageOf } from './errors.js';
-import { CODEC_LEVELS, Codec, DATA_TYPE_BYTES, type CodecName } from './generated/constants.js';
-import { checkInputs, describeSpec, unknownInput } from './models/check-inputs.js';
+import { AxleError, messageOf } from './errors.js';
+import { namedTensors } from './models/infer-inputs.js';
 import type { Model } from './models/model.js';
+import { mapConcurrently } from './map-concurrently.js';
 import { hasFlag, type OpArgs } from './op.js';
 import type { Chain } from './plans/chain.js';
 import { classifyChain } from './plans/classify.js';
@@ -29,10 +30,9 @@ import type {
   ModelReport,
 } from './results.js';
 import type { Session } from './session.js';
-import { Tensor, type TensorData } from './tensor.js';
+import { Tensor } from './tensor.js';
 
 const defaultClassifyModel = 'glyphs';
-const defaultCodec: CodecName = 'zstd';
 
 /** The client of a runtime in this process. */
 export class LocalClient implements Client {
@@ -92,7 +92,7 @@ export class LocalClient implements Client {
   }
 
   compressStream(options: CompressOptions = {}): CodecStream {
-    return this.codecStream('compress', compressArgs(options), options, Infinity);
+    return this.codecStream('compress', compressArgs(chooseCodec(options)), options, Infinity);
   }
 
   decompressStream(options: DecompressOptions = {}): CodecStream {
@@ -175,7 +175,8 @@ export class LocalClient implements Client {
 
   private async compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
     const startedAt = this.session.runtime.clock();
-    const args = compressArgs(options);
+    const choice = chooseCodec(options);
+    const args = compressArgs(choice);
     return this.session.call(options, async (cancellation) => {
       const { data, report } = await this.runCodec(
         'compress',
@@ -185,12 +186,7 @@ export class LocalClient implements Client {
         startedAt,
         cancellation,
       );
-      return {
-        data,
-        codec: options.codec ?? defaultCodec,
-        level: args['level'] as number,
-        ...report,
-      };
+      return { data, ...choice, ...report };
     });
   }
 
@@ -342,29 +338,6 @@ function isArray<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }
 
-async function mapConcurrently<I, O>(
-  inputs: readonly I[],
-  concurrency: number,
-  run: (input: I) => Promise<O>,
-): Promise<O[]> {
-  const outputs = new Array<O>(inputs.length);
-  let next = 0;
-  let failed = false;
-  const worker = async () => {
-    while (next < inputs.length && !failed) {
-      const index = next++;
-      try {
-        outputs[index] = await run(inputs[index] as I);
-      } catch (error) {
-        failed = true;
-        throw errorAtIndex(error, index);
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(concurrency, inputs.length) }, worker));
-  return outputs;
-}
-
 function bytesTensor(bytes: Uint8Array): NamedTensor {
   return { name: '', tensor: Tensor.fromBytes('UINT8', bytes, [bytes.byteLength]) };
 }
@@ -381,75 +354,6 @@ function readLabels(outputs: readonly NamedTensor[], model: Model): ClassifyResu
     index,
     score: scoreOf[rank] ?? 0,
   }));
-}
-
-/** @throws AxleError INVALID_ARGUMENT when the inputs are not what the model takes. */
-function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
-  const tensors = Object.entries(inputs).map(([name, value]) => {
-    if (value instanceof Tensor) return { name, tensor: value };
-    const spec = model.inputs.find((input) => input.name === name);
-    if (spec === undefined) throw unknownInput(name, model);
-    return {
-      name,
-      tensor: shapedTensor(value, spec, model),
-    };
-  });
-  checkInputs(tensors, model);
-  return tensors;
-}
-
-/** A bare array takes the model's shape; its one free dimension is what is left. */
-function shapedTensor(
-  value: ArrayBufferView | readonly string[],
-  spec: TensorSpec,
-  model: Model,
-): Tensor {
-  const elementBytes = DATA_TYPE_BYTES[spec.dtype];
-  const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
-  const free = spec.shape.filter((size) => size === -1).length;
-  const fixed = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
-  const left = count / fixed;
-  if (free > 1 || !Number.isInteger(left) || (free === 0 && left !== 1)) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `input '${spec.name}' of model '${model.name}' takes ${describeSpec(spec)}; ` +
-        `${count} elements do not fill it. Give a Tensor with the shape that is meant`,
-    );
-  }
-  const shape = spec.shape.map((size) => (size === -1 ? left : size));
-  try {
-    return Tensor.from(spec.dtype, value as TensorData, shape);
-  } catch (error) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `input '${spec.name}' of model '${model.name}': ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
-}
-
-function compressArgs({ codec = defaultCodec, level }: CompressOptions): OpArgs {
-  checkCodec(codec);
-  const { min, max, default: byDefault } = CODEC_LEVELS[codec];
-  const chosen = level ?? byDefault;
-  if (!Number.isInteger(chosen) || chosen < min || chosen > max) {
-    throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${chosen}`);
-  }
-  return { codec: Codec[codec], level: chosen };
-}
-
-function decompressArgs({ codec }: DecompressOptions): OpArgs {
-  if (codec === undefined) return {};
-  checkCodec(codec);
-  return { codec: Codec[codec] };
-}
-
-function checkCodec(codec: string): void {
-  if (codec in Codec) return;
-  throw new AxleError(
-    'INVALID_ARGUMENT',
-    `there is no codec '${codec}'; give one of ${Object.keys(Codec).join(', ')}`,
-  );
 }
 
 function joined(parts: readonly Uint8Array[]): Buffer {

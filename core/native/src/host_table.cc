@@ -116,6 +116,7 @@ bool finish(Task *task, const axle_completion *given) noexcept {
   if (state == TaskState::Submitting && inside_submit) {
     plugin_fault(task->library, "complete was called inside submit");
   }
+  check_live_blocks(task);
   record_completion(task, given);
   free_live_blocks(task);
   if (task->completion.status != AXLE_STATUS_OK) free_outputs(task);

@@ -183,7 +183,10 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
     live = find_live(task, chunk.data);
     if (live == nullptr) return refuse(task, "emitted memory that is not allocated for this task");
     if (chunk.bytes > live->bytes) return refuse(task, "emitted more bytes than were allocated");
-    if (!fence_is_whole(*live)) return refuse(task, "wrote past the end of memory from alloc");
+    if (!fence_is_whole(*live)) {
+      write_fence(*live);  // Said once is enough.
+      return refuse(task, "wrote past the end of memory from alloc");
+    }
   }
   if (const char *problem = content_problem(chunk, elements)) return refuse(task, problem);
 
@@ -219,6 +222,12 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
   return AXLE_STATUS_OK;
 } catch (...) {
   return AXLE_STATUS_RESOURCE_EXHAUSTED;
+}
+
+void check_live_blocks(Task *task) noexcept {
+  for (const LiveBlock &live : task->live) {
+    if (!fence_is_whole(live)) break_rule(task, "wrote past the end of memory from alloc");
+  }
 }
 
 void free_live_blocks(Task *task) noexcept {

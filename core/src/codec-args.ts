@@ -1,0 +1,46 @@
+import type { CompressOptions, DecompressOptions } from './client.js';
+import { AxleError } from './errors.js';
+import { CODEC_LEVELS, Codec, type CodecName } from './generated/constants.js';
+import type { OpArgs } from './op.js';
+
+export interface CodecChoice {
+  readonly codec: CodecName;
+  readonly level: number;
+}
+
+const defaultCodec: CodecName = 'zstd';
+
+/** @throws AxleError INVALID_ARGUMENT for a codec or level that does not exist, naming those that do. */
+export function chooseCodec({ codec = defaultCodec, level }: CompressOptions): CodecChoice {
+  checkCodec(codec);
+  const { min, max, default: byDefault } = CODEC_LEVELS[codec];
+  const chosen = level ?? byDefault;
+  if (!Number.isInteger(chosen) || chosen < min || chosen > max) {
+    throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${chosen}`);
+  }
+  return { codec, level: chosen };
+}
+
+/** Arguments of the op `compress`. */
+export function compressArgs({ codec, level }: CodecChoice): OpArgs {
+  return { codec: Codec[codec], level };
+}
+
+/**
+ * Arguments of the op `decompress`.
+ *
+ * @throws AxleError INVALID_ARGUMENT for a codec that does not exist.
+ */
+export function decompressArgs({ codec }: DecompressOptions): OpArgs {
+  if (codec === undefined) return {};
+  checkCodec(codec);
+  return { codec: Codec[codec] };
+}
+
+function checkCodec(codec: string): void {
+  if (codec in Codec) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `there is no codec '${codec}'; give one of ${Object.keys(Codec).join(', ')}`,
+  );
+}

@@ -1,0 +1,100 @@
+import type { NamedTensor, TensorSpec } from '../backend.js';
+import type { InferInputs } from '../client.js';
+import { AxleError, messageOf } from '../errors.js';
+import { DATA_TYPE_BYTES } from '../generated/constants.js';
+import { Tensor, type TensorData } from '../tensor.js';
+import type { Model } from './model.js';
+
+/**
+ * The inputs of a call as named tensors, bare arrays shaped as the model asks for.
+ *
+ * @throws AxleError INVALID_ARGUMENT, naming the input, when they are not what the model takes.
+ */
+export function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
+  const tensors = Object.entries(inputs).map(([name, value]) => {
+    if (value instanceof Tensor) return { name, tensor: value };
+    const spec = model.inputs.find((input) => input.name === name);
+    if (spec === undefined) throw unknownInput(name, model);
+    return {
+      name,
+      tensor: shapedTensor(value, spec, model),
+    };
+  });
+  checkInputs(tensors, model);
+  return tensors;
+}
+
+/** A bare array takes the model's shape; its one free dimension is what is left. */
+function shapedTensor(
+  value: ArrayBufferView | readonly string[],
+  spec: TensorSpec,
+  model: Model,
+): Tensor {
+  const elementBytes = DATA_TYPE_BYTES[spec.dtype];
+  const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
+  const free = spec.shape.filter((size) => size === -1).length;
+  const fixed = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
+  const left = count / fixed;
+  if (free > 1 || !Number.isInteger(left) || (free === 0 && left !== 1)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${spec.name}' of model '${model.name}' takes ${describeSpec(spec)}; ` +
+        `${count} elements do not fill it. Give a Tensor with the shape that is meant`,
+    );
+  }
+  const shape = spec.shape.map((size) => (size === -1 ? left : size));
+  try {
+    return Tensor.from(spec.dtype, value as TensorData, shape);
+  } catch (error) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${spec.name}' of model '${model.name}': ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Holds the inputs of a call against what the model takes, before any device sees them: the same message whichever
+ * device would have run it.
+ *
+ * @throws AxleError INVALID_ARGUMENT naming the input, what was expected and what came.
+ */
+function checkInputs(inputs: readonly NamedTensor[], model: Model): void {
+  for (const { name, tensor } of inputs) {
+    const spec = model.inputs.find((input) => input.name === name);
+    if (spec === undefined) throw unknownInput(name, model);
+    if (spec.dtype === tensor.dtype && fits(tensor, spec)) continue;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${name}' of model '${model.name}' takes ${describeSpec(spec)}, not ${describeSpec(tensor)}`,
+    );
+  }
+  for (const spec of model.inputs) {
+    if (inputs.some(({ name }) => name === spec.name)) continue;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `input '${spec.name}' of model '${model.name}' is missing; it takes ${describeSpec(spec)}`,
+    );
+  }
+}
+
+/** 'FP32 [any, 3]'. */
+function describeSpec({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): string {
+  return `${dtype} [${shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`;
+}
+
+function unknownInput(name: string, model: Model): AxleError {
+  const known = model.inputs.map((input) => `'${input.name}' ${describeSpec(input)}`);
+  return new AxleError(
+    'INVALID_ARGUMENT',
+    `model '${model.name}' has no input '${name}'; it takes ${known.join(', ')}`,
+  );
+}
+
+function fits(tensor: Tensor, spec: TensorSpec): boolean {
+  return (
+    tensor.shape.length === spec.shape.length &&
+    spec.shape.every((size, i) => size === -1 || size === tensor.shape[i])
+  );
+}
