@@ -1,6 +1,6 @@
 // Sets up and shows the main jobs on real input: each command line, then what it prints.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isProgram, ROOT } from './repository.mjs';
@@ -24,12 +24,11 @@ const FILE_TO_COMPRESS = 'package-lock.json';
 function steps(folder) {
   const compressed = join(folder, 'compressed.zst');
   const restored = join(folder, 'restored');
+  const pixels = join(folder, 'pixels.json');
+  writeFileSync(pixels, JSON.stringify([[letterL()]]));
   return [
     { title: 'The devices here', command: axle('devices') },
-    ...sampleImages().map((image) => ({
-      title: 'What is in this picture?',
-      command: axle('classify', image),
-    })),
+    { title: 'What is in these pictures?', command: axle('classify', ...sampleImages()) },
     {
       title: 'Compress a file',
       command: axle('compress', FILE_TO_COMPRESS, '-o', compressed),
@@ -39,8 +38,25 @@ function steps(folder) {
       command: ['zstd', '-d', '-q', '-f', compressed, '-o', restored],
     },
     { title: 'It is the same file', command: ['cmp', FILE_TO_COMPRESS, restored] },
-    { title: 'Infer with a model', command: axle('infer', 'mlp') },
+    { title: 'The models here', command: axle('models') },
+    {
+      title: 'Run one on a tensor, an L of 32 x 32 pixels; L is its label 20',
+      command: axle('infer', 'mlp', '--input', `image=${pixels}`),
+    },
   ];
+}
+
+/** @returns {number[][]} dark on light, with mean 0 and deviation 1 as the model was trained */
+function letterL() {
+  const side = 32;
+  const isInk = (/** @type {number} */ x, /** @type {number} */ y) =>
+    y > 3 && y < 28 && x > 8 && (x < 13 || (x < 24 && y > 23));
+  const rows = Array.from({ length: side }, (_, y) =>
+    Array.from({ length: side }, (_, x) => (isInk(x, y) ? 0 : 1)),
+  );
+  const light = rows.flat().filter((pixel) => pixel === 1).length / side ** 2;
+  const deviation = Math.sqrt(light * (1 - light));
+  return rows.map((row) => row.map((pixel) => (pixel - light) / deviation));
 }
 
 /**

@@ -61,9 +61,10 @@ function render(out) {
 async function measure(from) {
   /** @type {Image[]} */
   const images = JSON.parse(await readFile(join(from, 'labels.json'), 'utf8'));
-  await using client = await connect();
   const paths = images.map(({ file }) => join(from, file));
+  const client = await connect();
   const results = await client.classify(paths, { model: values.model });
+  await client.close();
   const given = results.map((result) => result.results[0]?.label ?? '');
   const right = images.filter(({ label }, i) => given[i] === label).length;
   const accuracy = right / images.length;

@@ -6,6 +6,9 @@ export interface CommandContext {
   readonly signal: AbortSignal;
 }
 
+/** Several pieces of a stream are on their way at once; smaller ones keep the command within 300 MB. */
+const limits = { streamWriteBytesMax: 4 * 1024 * 1024, streamOutputBytesMax: 1024 * 1024 };
+
 /**
  * Connects, works, and closes whatever happened. Core is loaded only here, so that help and completion are quick and
  * need no device.
@@ -15,7 +18,7 @@ export async function withClient<T>(
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const { connect } = await import('axle');
-  const client = await connect(options.models === undefined ? {} : { models: [...options.models] });
+  const client = await connect({ models: options.models, limits });
   try {
     return await work(client);
   } finally {

@@ -55,6 +55,23 @@ export function previewElements(array: ArrayData, countMax: number): readonly st
   return numberTexts(array.dtype, array.bytes.subarray(0, bytesMax));
 }
 
+/** The largest number and its position in row-major order; undefined where there are no numbers. */
+export function largestElement(
+  array: ArrayData,
+): { readonly value: number; readonly index: number } | undefined {
+  if (array.dtype === 'BYTES') return undefined;
+  const codec = elementCodecs[array.dtype];
+  const view = new DataView(array.bytes.buffer, array.bytes.byteOffset, array.bytes.byteLength);
+  let largest: { value: number; index: number } | undefined;
+  for (let index = 0; index < array.bytes.byteLength / codec.bytes; index += 1) {
+    const value = codec.read(view, index * codec.bytes);
+    if (typeof value === 'number' && (largest === undefined || value > largest.value)) {
+      largest = { value, index };
+    }
+  }
+  return largest;
+}
+
 interface TensorObject {
   readonly dtype: DataTypeName | undefined;
   readonly shape: readonly number[] | undefined;

@@ -57,6 +57,17 @@ describe('infer', () => {
     expect(row).toMatch(/^y +FP32 +\[2,2\] +11 22 13 24$/);
   });
 
+  it('sums up a long output by its first elements and the largest', async () => {
+    save(
+      'long.npy',
+      writeNpy({ dtype: 'FP32', shape: [5, 2], bytes: floats(...Array(10).keys()) }),
+    );
+    const { stdout } = await infer('add', '--input', 'x=long.npy');
+    expect(stdout.toString()).toMatch(
+      /^y +FP32 +\[5,2\] +10 21 12 23 14 25 16 27 \.\.\. \(10, largest 29 at 9\)$/m,
+    );
+  });
+
   it('prints whole arrays with --json', async () => {
     const { stdout } = await infer('add', '--json', '--input', 'x=x.npy');
     const report = JSON.parse(stdout.toString()) as InferJson;

@@ -1,3 +1,4 @@
+import { onAbort } from './abort-listeners.js';
 import { AxleError } from './errors.js';
 
 /**
@@ -8,17 +9,11 @@ export class Cancellation {
   private readonly listeners = new Set<(reason: unknown) => void>();
   private timer: NodeJS.Timeout | undefined;
   private stopped: { readonly reason: unknown } | undefined;
-  private readonly onAbort = () => {
-    this.cancel(this.signal?.reason);
-  };
+  private stopListening: (() => void) | undefined;
 
   /** @param deadlineMs time from now; undefined = none. */
-  constructor(
-    private readonly signal: AbortSignal | undefined,
-    deadlineMs: number | undefined,
-  ) {
-    if (signal?.aborted) this.cancel(signal.reason);
-    else signal?.addEventListener('abort', this.onAbort, { once: true });
+  constructor(signal: AbortSignal | undefined, deadlineMs: number | undefined) {
+    if (signal !== undefined) this.listenTo(signal);
     if (deadlineMs !== undefined && this.stopped === undefined) this.startTimer(deadlineMs);
   }
 
@@ -60,8 +55,18 @@ export class Cancellation {
   /** Frees the timer and the listener; to be called when the call is over. */
   dispose(): void {
     clearTimeout(this.timer);
-    this.signal?.removeEventListener('abort', this.onAbort);
+    this.stopListening?.();
     this.listeners.clear();
+  }
+
+  private listenTo(signal: AbortSignal): void {
+    if (signal.aborted) {
+      this.cancel(signal.reason);
+      return;
+    }
+    this.stopListening = onAbort(signal, () => {
+      this.cancel(signal.reason);
+    });
   }
 
   private startTimer(deadlineMs: number): void {

@@ -1,7 +1,8 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
-import type { BackendStream } from './backend.js';
+import type { BackendStream, TaskTiming } from './backend.js';
 import type { Limits } from './limits.js';
+import type { TimingMs } from './results.js';
 
 /**
  * A Node Duplex that compresses or decompresses in constant memory, with back-pressure both ways. Small writes are
@@ -12,6 +13,8 @@ export class CodecStream extends Transform {
   /** The device that runs it; undefined until the first byte. */
   device: string | undefined;
   private stream: BackendStream | undefined;
+  private readonly startedAt = performance.now();
+  private readonly spent = { queue: 0, transfer: 0, compute: 0 };
   private gathered: Uint8Array[] = [];
   private gatheredBytes = 0;
   private outputBytes = 0;
@@ -26,6 +29,11 @@ export class CodecStream extends Transform {
     private readonly outputCheck: (outputBytes: number) => void,
   ) {
     super({ highWaterMark: limits.streamWriteBytesMax, decodeStrings: true });
+  }
+
+  /** Where the time went so far; `total` counts from when the stream was made. */
+  get timingMs(): TimingMs {
+    return { ...this.spent, total: performance.now() - this.startedAt };
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -78,11 +86,18 @@ export class CodecStream extends Transform {
     this.gatheredBytes = 0;
     for (;;) {
       const result = await stream.write(data, end, this.limits.streamOutputBytesMax);
+      this.addTiming(result.timing);
       for (const chunk of result.chunks) this.emitChunk(chunk);
       data = data.subarray(result.consumedBytes);
       if (data.byteLength === 0 && !result.more) break;
       await this.drained();
     }
+  }
+
+  private addTiming({ queueMs, transferMs, computeMs }: TaskTiming): void {
+    this.spent.queue += queueMs;
+    this.spent.transfer += transferMs;
+    this.spent.compute += computeMs;
   }
 
   private async opened(): Promise<BackendStream> {

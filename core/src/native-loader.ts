@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 import { AxleError, messageOf } from './errors.js';
@@ -33,7 +32,7 @@ export function nativeAddonPath(): string {
 }
 
 /**
- * The addon, loaded once in each Node environment.
+ * The addon, once for each Node environment (and copy of this module in it).
  *
  * @throws AxleError FAILED_PRECONDITION when it is not built or does not load, with what to do.
  */
@@ -47,7 +46,10 @@ function loadAddon(path: string): RawBinding {
     throw new AxleError('FAILED_PRECONDITION', `${path} is not built; run npm run setup`);
   }
   try {
-    return createRequire(import.meta.url)(path) as RawBinding;
+    // Not require: what it returns is shared by all copies of this module, and a binding has one user.
+    const module = { exports: {} as RawBinding };
+    process.dlopen(module, path);
+    return module.exports;
   } catch (error) {
     throw new AxleError(
       'FAILED_PRECONDITION',

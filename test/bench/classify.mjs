@@ -63,7 +63,7 @@ async function makeImages(folder) {
  */
 async function throughput(images, progress) {
   const cores = availableParallelism();
-  await using client = await connect();
+  const client = await connect();
   const classify = await openPlainClassifier();
   const workers = await openWorkers(cores);
   const common = {
@@ -95,6 +95,7 @@ async function throughput(images, progress) {
     runPeer: () => imagesPerSecond(images, () => workers.classify(images)),
   });
   await workers.close();
+  await client.close();
   return [loop, spread];
 }
 
@@ -174,13 +175,14 @@ async function eventLoopDelay(progress) {
   try {
     const { path, shape, runMs } = await slowModel(folder, 300);
     const data = new Float32Array(shape.reduce((product, size) => product * size, 1)).fill(0.5);
-    await using client = await connect();
+    const client = await connect();
     const input = { x: Tensor.from('FP32', data, shape) };
     const session = await ort.InferenceSession.create(path);
     const feeds = { x: new ort.Tensor('float32', data, [...shape]) };
     await client.infer(path, input);
     const ours = await delayDuring(() => client.infer(path, input));
     const theirs = await delayDuring(() => session.run(feeds));
+    await client.close();
     return row({
       bench: 'classify',
       case: `event-loop delay p99 during a ${runMs.toFixed(0)} ms model (goal: under ${LOOP_DELAY_MS} ms)`,

@@ -72,7 +72,7 @@ export async function benchCompress(progress) {
  */
 async function benchCase({ codec, level, tool, goal, rounds, threads }, corpus) {
   const options = threads === undefined ? {} : { threads: String(threads) };
-  await using client = await connectLocal({
+  const client = await connectLocal({
     plugins: [{ ...plugin, options: { ...plugin.options, ...options } }],
   });
   let ourBytes = 0;
@@ -97,6 +97,7 @@ async function benchCase({ codec, level, tool, goal, rounds, threads }, corpus) 
         toolBytes = await runTool([...tool, '-c', corpus]);
       }),
   });
+  await client.close();
   const size = row({
     bench: 'compress',
     case: `${name}: size`,

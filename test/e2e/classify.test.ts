@@ -196,6 +196,17 @@ describe('call options', () => {
     await expect(client.classify(first.path)).resolves.toBeDefined();
   });
 
+  it('takes one signal for any number of calls', async () => {
+    const warnings: Error[] = [];
+    const note = (warning: Error) => warnings.push(warning);
+    process.on('warning', note);
+    const { signal } = new AbortController();
+    await client.classify(Array<string>(40).fill(first.path), { signal });
+    await new Promise(setImmediate);
+    process.off('warning', note);
+    expect(warnings).toEqual([]);
+  });
+
   it('fails DEADLINE_EXCEEDED past the deadline', async () => {
     await expect(client.classify(first.path, { deadlineMs: 0 })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',

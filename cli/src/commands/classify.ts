@@ -1,4 +1,4 @@
-import type { ClassifyResult, Client } from 'axle';
+import type { ClassifyResult, Client, ErrorCodeName } from 'axle';
 import type { Command } from 'commander';
 
 import { ExitCode, failureReport, FileError, oneLine, UsageError } from '../failure.js';
@@ -106,8 +106,24 @@ async function classifyFile(
     }
   } catch (error) {
     context.signal.throwIfAborted();
+    if (isOfAllImages(error)) throw error;
     return { file, error };
   }
+}
+
+const codesOfAllImages: readonly unknown[] = [
+  'FAILED_PRECONDITION',
+  'NOT_FOUND',
+  'PERMISSION_DENIED',
+  'UNAUTHENTICATED',
+  'UNAVAILABLE',
+  'UNIMPLEMENTED',
+] satisfies ErrorCodeName[];
+
+/** Errors of the model, the device or the session, which every image would meet. */
+function isOfAllImages(error: unknown): boolean {
+  if (!(error instanceof Error) || error.name !== 'AxleError') return false;
+  return 'code' in error && codesOfAllImages.includes(error.code);
 }
 
 function callOptions({ device, strict }: DeviceOptions, { signal }: CommandContext) {

@@ -13,7 +13,12 @@ import { printable } from '../printable.js';
 import { emulatedDevices, withClient, type CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 import { formatTable } from '../table.js';
-import { formatTensorJson, previewElements, type ArrayData } from '../tensor-json.js';
+import {
+  formatTensorJson,
+  largestElement,
+  previewElements,
+  type ArrayData,
+} from '../tensor-json.js';
 import { painterFor } from '../terminal.js';
 import { formatMs } from '../units.js';
 
@@ -120,10 +125,8 @@ function formatJson({ result, emulated, written, toArrayData }: InferReport): st
 
 function formatSummary({ result, emulated, written, toArrayData }: InferReport): string {
   const rows = Object.entries(result.outputs).map(([name, tensor]) => {
-    const count = tensor.shape.reduce((product, size) => product * size, 1);
-    const preview = previewElements(toArrayData(tensor), previewCount).join(' ');
-    const more = count > previewCount ? ` ... (${count})` : '';
-    return [name, tensor.dtype, `[${tensor.shape.join(',')}]`, written.get(name) ?? preview + more];
+    const values = written.get(name) ?? formatValues(toArrayData(tensor));
+    return [name, tensor.dtype, `[${tensor.shape.join(',')}]`, values];
   });
   const where = emulated ? `${result.device} EMULATED` : result.device;
   const heading = `${printable(result.model)} on ${where}, ${formatMs(result.timingMs.total)}\n`;
@@ -131,4 +134,13 @@ function formatSummary({ result, emulated, written, toArrayData }: InferReport):
   return (
     heading + formatTable(['OUTPUT', 'DTYPE', 'SHAPE', last], rows, painterFor(process.stdout))
   );
+}
+
+function formatValues(array: ArrayData): string {
+  const preview = previewElements(array, previewCount).join(' ');
+  const count = array.shape.reduce((product, size) => product * size, 1);
+  if (count <= previewCount) return preview;
+  const largest = largestElement(array);
+  const where = largest === undefined ? '' : `, largest ${largest.value} at ${largest.index}`;
+  return `${preview} ... (${count}${where})`;
 }
