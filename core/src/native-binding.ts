@@ -4,7 +4,7 @@
  * completions belong to the environment (main thread or worker) that made them.
  *
  * Small positional calls on purpose: reading an options object costs more than the call itself.
- * Ids are positive integers, never reused in an environment. Every function throws, and every promise rejects
+ * Ids are positive integers, never reused in an environment; those of tasks do not rise. Every function throws, and every promise rejects
  * with, a plain `Error` that carries `status` (an error code's number); `native-backend` makes `AxleError`s of
  * them. Passing an id that is unknown or already closed is status INVALID_ARGUMENT, never a crash.
  */

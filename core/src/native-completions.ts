@@ -6,7 +6,7 @@ const completionsMax = 1024;
 /** Room for the numbers of one task at its limits: 256 outputs of rank 16, 16384 chunks. */
 const shapesMax = 40_960;
 
-/** Outputs of at most 1 KiB go through here; with several in one turn, as many as fit. */
+/** Outputs below 16 KiB go through here, as many in one turn as fit. */
 const bytesMax = 256 * 1024;
 
 /**

@@ -168,6 +168,9 @@ extern "C" {
 #define AXLE_INPUTS_MAX 256u /* tensors of one task */
 #define AXLE_ARGS_MAX 64u
 #define AXLE_SUBMIT_MAX 1024u /* tasks of one submit */
+#define AXLE_OUTPUTS_MAX 256u /* outputs of one task */
+#define AXLE_CHUNKS_MAX 16384u /* chunks that one task emits */
+#define AXLE_ALLOCATIONS_MAX 4096u /* of one task, not emitted or released yet */
 
 /* The plugin's own types; the host only carries pointers to them. */
 typedef struct axle_instance axle_instance; /* the opened plugin */
@@ -243,7 +246,8 @@ typedef struct axle_task {
 } axle_task;
 
 /* A piece of output. Chunks of one output are concatenated by the host in the order of emission, so
- * an op with byte output may emit it piecemeal; a tensor is emitted whole, in one chunk. */
+ * an op with byte output may emit it piecemeal; a tensor is emitted whole, in one chunk. Several chunks
+ * of one output have rank 1 and the same dtype and name. */
 typedef struct axle_chunk {
   uint64_t struct_size;
   uint32_t output; /* 0-based position among the op's or the model's outputs */
@@ -444,8 +448,9 @@ typedef struct axle_stream_config {
 
 /* ---- the plugin's table ---------------------------------------------------------------------- */
 
-/* Devices and ops are named by their index, 0 .. count - 1, fixed from open to close. Slots marked
- * optional may be NULL. The table is valid for the life of the process. */
+/* Devices and ops are named by their index, 0 .. count - 1, fixed from open to close: at least one
+ * device, ops with a version of at least 1, custom names with a '/' in them. Slots marked optional may be
+ * NULL. The table is valid for the life of the process. */
 typedef struct axle_plugin {
   uint64_t struct_size;
   uint32_t abi_major; /* AXLE_ABI_MAJOR and AXLE_ABI_MINOR that it was compiled with */
@@ -487,7 +492,8 @@ typedef struct axle_plugin {
   void (*model_info)(axle_instance *instance, axle_model *model, axle_model_info *info);
 
   /* A queue belongs to one user of a device; a device has many. Calls on one queue never overlap.
-   * Close comes when none of its tasks is outstanding. */
+   * Open comes from a thread that must not wait: reserve in open() or model_load() what takes time.
+   * Close comes when none of its tasks is outstanding, and may block. */
   int32_t (*queue_open)(axle_instance *instance, uint32_t device, axle_queue **queue,
                         axle_error *error);
   void (*queue_close)(axle_instance *instance, axle_queue *queue);
@@ -495,17 +501,20 @@ typedef struct axle_plugin {
   /* Takes all n tasks (1 .. AXLE_SUBMIT_MAX) and returns OK, or takes none and returns why. The tasks
    * are of one op, version and range; tasks of a BATCHABLE op also share model, arguments, and the
    * shape and type of every input but for dimension 0, and are offered to be computed together. Must
-   * not wait for the device; must not complete a task before it returns. `tasks` itself is valid
+   * not wait for the device, and must not call complete() itself; another thread of the plugin may,
+   * from the moment that it has the task. `tasks` itself is valid
    * only during the call. Input that is wrong in itself is an error of its own task, by complete(),
    * and harms no other task of the batch. */
   int32_t (*submit)(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
                     axle_error *error);
-  /* Optional. Best effort; the task is still completed, once. From any thread, at any time between
-   * submit's return and complete(). Most plugins only poll host->cancelled(). */
+  /* Optional. Best effort; the task is still completed, once. From any thread, at any time after
+   * submit's return; it may overlap complete() of the same task, which stays allocated until cancel
+   * returns, and may call complete() itself. Not called for stream writes, whose cancellation, like
+   * any other, shows in host->cancelled(): most plugins only poll that. */
   void (*cancel)(axle_instance *instance, axle_queue *queue, axle_task *task);
 
   /* Optional, for ops with AXLE_OP_FLAG_STREAMABLE: input in order, at most one task outstanding on a
-   * stream. A write's task has the next bytes as input 0 (perhaps none) and is completed like any
+   * stream. Open must not wait, as queue_open must not. A write's task has the next bytes as input 0 (perhaps none) and is completed like any
    * other. The plugin need not use all of them, nor emit more than task->output_bytes_max: it says in
    * the completion how much it consumed and whether more output waits, and is called again with the
    * rest. The last write carries AXLE_STREAM_END; with everything consumed and no more output the

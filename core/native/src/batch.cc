@@ -49,19 +49,22 @@ void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
   for (const Task *task : tasks) {
     if (task->model != nullptr &&
         (task->model->instance != queue.instance || task->model->device != queue.device)) {
-      fail(AXLE_STATUS_INVALID_ARGUMENT, "a task's model is loaded on another device than the queue's");
+      fail(AXLE_STATUS_INVALID_ARGUMENT,
+           "a task's model is loaded on another device than the queue's");
     }
   }
   const bool is_batchable = (op->flags & AXLE_OP_FLAG_BATCHABLE) != 0;
   for (size_t i = 1; i < tasks.size(); ++i) {
     const Task &task = *tasks[i];
     if (!same_op(first.abi, task.abi)) {
-      fail(AXLE_STATUS_INVALID_ARGUMENT, "tasks of one submit must be of one op, version and range");
+      fail(AXLE_STATUS_INVALID_ARGUMENT,
+           "tasks of one submit must be of one op, version and range");
     }
     if (is_batchable && (task.model != first.model || !same_args(task.args, first.args) ||
                          !same_inputs(first.abi, task.abi))) {
       fail(AXLE_STATUS_INVALID_ARGUMENT,
-           "tasks of one submit of a BATCHABLE op must share model, arguments, and the shape and type "
+           "tasks of one submit of a BATCHABLE op must share model, arguments, and the shape and "
+           "type "
            "of every input but for dimension 0");
     }
   }
@@ -126,7 +129,7 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
   }
   for (Task *task : *tasks) {
     ++queue->outstanding;
-    environment->began(task);
+    environment->began();
     settle(task);
   }
   tasks->clear();
@@ -139,7 +142,8 @@ void submit_write(Environment *environment, Stream *stream, Task *task) {
   try {
     const SubmitScope scope;
     call_plugin_checked(library, "stream_write", [&](axle_error *error) {
-      return library->table.stream_write(stream->instance->handle, stream->handle, &task->abi, error);
+      return library->table.stream_write(stream->instance->handle, stream->handle, &task->abi,
+                                         error);
     });
   } catch (...) {
     stream->failed = true;
@@ -147,7 +151,7 @@ void submit_write(Environment *environment, Stream *stream, Task *task) {
     throw;
   }
   stream->task = task;
-  environment->began(task);
+  environment->began();
   settle(task);
 }
 

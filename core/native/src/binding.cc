@@ -48,7 +48,8 @@ void check_function(const Call &call, napi_value value, const char *what) {
   if (type != napi_function) fail(AXLE_STATUS_INVALID_ARGUMENT, "%s must be a function", what);
 }
 
-void check_array(const Call &call, napi_value value, napi_typedarray_type wanted, const char *what) {
+void check_array(const Call &call, napi_value value, napi_typedarray_type wanted,
+                 const char *what) {
   napi_typedarray_type type = napi_int8_array;
   if (napi_get_typedarray_info(call.env, value, &type, nullptr, nullptr, nullptr, nullptr) !=
           napi_ok ||

@@ -18,10 +18,10 @@ Options read_options(napi_env env, napi_value object) {
   check(env, napi_typeof(env, object, &type));
   if (type != napi_object) fail(AXLE_STATUS_INVALID_ARGUMENT, "options must be an object");
   napi_value names = nullptr;
-  check(env, napi_get_all_property_names(env, object, napi_key_own_only,
-                                         static_cast<napi_key_filter>(napi_key_enumerable |
-                                                                      napi_key_skip_symbols),
-                                         napi_key_numbers_to_strings, &names));
+  check(env, napi_get_all_property_names(
+                 env, object, napi_key_own_only,
+                 static_cast<napi_key_filter>(napi_key_enumerable | napi_key_skip_symbols),
+                 napi_key_numbers_to_strings, &names));
   const uint32_t count = read_array_length(env, names, kOptionsMax, "options");
   Options options;
   for (uint32_t i = 0; i < count; ++i) {
@@ -92,9 +92,8 @@ napi_value health(const Call &call) {
   return ask_device<axle_health>(
       call, empty,
       [](const PluginInstance &plugin, uint32_t device, axle_health *health) {
-        call_plugin_void(plugin.library, "health", [&] {
-          plugin.library->table.health(plugin.handle, device, health);
-        });
+        call_plugin_void(plugin.library, "health",
+                         [&] { plugin.library->table.health(plugin.handle, device, health); });
         if (health->state < AXLE_HEALTH_OK || health->state > AXLE_HEALTH_LOST) {
           plugin_fault(plugin.library, format("health gave the state %u", health->state));
           health->state = AXLE_HEALTH_DEGRADED;
@@ -157,8 +156,10 @@ napi_value supports(const Call &call) {
   }
   uint32_t score = 0;
   axle_error why = empty_error();
-  if (instance->find_op(query.op, query.op_version, query.chain_first, query.chain_last) == nullptr) {
-    snprintf(why.message, sizeof why.message, "plugin '%s' has no such op", instance->library->name.c_str());
+  if (instance->find_op(query.op, query.op_version, query.chain_first, query.chain_last) ==
+      nullptr) {
+    snprintf(why.message, sizeof why.message, "plugin '%s' has no such op",
+             instance->library->name.c_str());
   } else {
     const PluginLibrary *library = instance->library;
     PluginInstance *plugin = instance;

@@ -44,7 +44,8 @@ napi_value stream_open(const Call &call) {
     return library->table.stream_open(stream->instance->handle, &config, &stream->handle, error);
   });
   PluginTable::get().retain(instance);
-  return make_number(call.env, static_cast<double>(call.environment->streams.add(std::move(stream))));
+  return make_number(call.env,
+                     static_cast<double>(call.environment->streams.add(std::move(stream))));
 }
 
 void check_writable(const Stream &stream, bool end) {
@@ -58,7 +59,8 @@ void check_writable(const Stream &stream, bool end) {
     fail(AXLE_STATUS_FAILED_PRECONDITION, "the stream is finished; close it");
   }
   if (stream.ending && !end) {
-    fail(AXLE_STATUS_INVALID_ARGUMENT, "the stream's end was given already, so this write has it too");
+    fail(AXLE_STATUS_INVALID_ARGUMENT,
+         "the stream's end was given already, so this write has it too");
   }
 }
 

@@ -16,7 +16,8 @@ namespace axle::host {
 namespace {
 
 napi_value args_create(const Call &call) {
-  std::shared_ptr<ArgSet> args(ArgSet::read(call.env, call[0]), [](ArgSet *set) { set->release(); });
+  std::shared_ptr<ArgSet> args(ArgSet::read(call.env, call[0]),
+                               [](ArgSet *set) { set->release(); });
   return make_number(call.env, static_cast<double>(call.environment->args.add(std::move(args))));
 }
 

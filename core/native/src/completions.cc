@@ -148,6 +148,8 @@ void CompletionWriter::write_chunk(Task *task, OutputChunk *chunk) {
   push_value(array);
 }
 
-void CompletionWriter::push_value(napi_value value) { set_element(env_, values_, values_used_++, value); }
+void CompletionWriter::push_value(napi_value value) {
+  set_element(env_, values_, values_used_++, value);
+}
 
 }  // namespace axle::host

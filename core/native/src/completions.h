@@ -15,12 +15,13 @@
 
 #include <node_api.h>
 
+#include "limits.h"
 #include "task.h"
 
 namespace axle::host {
 
 constexpr uint64_t kNumbersPerCompletion = 8;
-constexpr uint64_t kScratchChunkBytesMax = 1024;  // larger chunks get an ArrayBuffer at once
+constexpr uint64_t kScratchChunkBytesMax = kExternalBytesMin - 1;
 
 class CompletionWriter {
  public:

@@ -13,7 +13,9 @@ napi_value make_list(napi_env env, const std::vector<T> &all, Make make) {
   return list;
 }
 
-napi_value make_dim(napi_env env, int64_t dim) { return make_number(env, static_cast<double>(dim)); }
+napi_value make_dim(napi_env env, int64_t dim) {
+  return make_number(env, static_cast<double>(dim));
+}
 
 napi_value make_tensor_spec(napi_env env, const TensorSpec &spec) {
   return ObjectMaker(env)

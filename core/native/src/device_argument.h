@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The device that a call is about.
 #ifndef AXLE_HOST_DEVICE_ARGUMENT_H
 #define AXLE_HOST_DEVICE_ARGUMENT_H
 

@@ -12,9 +12,9 @@ struct DtypeRow {
 };
 
 constexpr DtypeRow kDtypes[] = {
-    {"", 0},      {"BOOL", 1},  {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4},
-    {"UINT64", 8}, {"INT8", 1},  {"INT16", 2}, {"INT32", 4},  {"INT64", 8},
-    {"FP16", 2},  {"FP32", 4},  {"FP64", 8},  {"BYTES", 0},  {"BF16", 2},
+    {"", 0},       {"BOOL", 1}, {"UINT8", 1}, {"UINT16", 2}, {"UINT32", 4},
+    {"UINT64", 8}, {"INT8", 1}, {"INT16", 2}, {"INT32", 4},  {"INT64", 8},
+    {"FP16", 2},   {"FP32", 4}, {"FP64", 8},  {"BYTES", 0},  {"BF16", 2},
 };
 static_assert(sizeof kDtypes / sizeof kDtypes[0] == AXLE_DTYPE_BF16 + 1);
 

@@ -90,7 +90,8 @@ void Environment::connect(const napi_value (&completions)[3], napi_value staging
   if (is_connected()) fail(AXLE_STATUS_FAILED_PRECONDITION, "the addon is connected already");
   size_t length = 0;
   void *memory = nullptr;
-  check(napi_, napi_get_typedarray_info(napi_, staging, nullptr, &length, &memory, nullptr, nullptr));
+  check(napi_,
+        napi_get_typedarray_info(napi_, staging, nullptr, &length, &memory, nullptr, nullptr));
   if (length < kStagingNumbers) fail(AXLE_STATUS_INVALID_ARGUMENT, "staging is too short");
   for (size_t i = 0; i < 3; ++i) arrays_[i] = make_reference(napi_, completions[i]);
   arrays_[3] = make_reference(napi_, staging);
@@ -146,7 +147,8 @@ void Environment::deliver_completions() {
   if (ready_ == nullptr) return;
 
   napi_value arrays[3];
-  for (size_t i = 0; i < 3; ++i) check(napi_, napi_get_reference_value(napi_, arrays_[i], &arrays[i]));
+  for (size_t i = 0; i < 3; ++i)
+    check(napi_, napi_get_reference_value(napi_, arrays_[i], &arrays[i]));
   CompletionWriter writer(napi_, arrays[0], arrays[1], arrays[2]);
   uint64_t count = 0;
   while (ready_ != nullptr && count < kCompletionsPerCall && writer.write(ready_)) {
@@ -187,8 +189,9 @@ void Environment::deliver_logs() {
   }
   if (lines.empty() || log_handler_ == nullptr) return;
   if (lost > 0) {
-    lines.push_back({AXLE_LOG_WARN, "axle", format("%llu lines of log were lost here: too many at once",
-                                                   static_cast<unsigned long long>(lost))});
+    lines.push_back({AXLE_LOG_WARN, "axle",
+                     format("%llu lines of log were lost here: too many at once",
+                            static_cast<unsigned long long>(lost))});
   }
   napi_value handler = nullptr;
   check(napi_, napi_get_reference_value(napi_, log_handler_, &handler));
@@ -201,8 +204,7 @@ void Environment::deliver_logs() {
 
 // ---- tasks ---------------------------------------------------------------------------------------
 
-void Environment::began(Task *task) {
-  (void)task;
+void Environment::began() {
   ++tasks_outstanding_;
   hold();
 }
@@ -321,8 +323,7 @@ void Environment::finish_job(std::unique_ptr<BlockingJob> job) noexcept {
   try {
     if (!job->error.has_value()) {
       try {
-        napi_value value =
-            job->result == nullptr ? make_undefined(napi_) : job->result(napi_);
+        napi_value value = job->result == nullptr ? make_undefined(napi_) : job->result(napi_);
         check(napi_, napi_resolve_deferred(napi_, job->deferred, value));
         return;
       } catch (const StatusError &error) {

@@ -126,7 +126,7 @@ class Environment final : public LogListener {
   void set_log_handler(napi_value function);
 
   // A task was taken by a plugin.
-  void began(Task *task);
+  void began();
   // A task is over: gives back all that it has, and starts what waited for it. `seen` by a plugin.
   void retire(Task *task, bool seen);
   uint64_t tasks_outstanding() const { return tasks_outstanding_; }

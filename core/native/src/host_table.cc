@@ -78,11 +78,13 @@ void record_completion(Task *task, const axle_completion *given) noexcept try {
   axle_completion &completion = task->completion;
   completion = {};
   if (given == nullptr || given->struct_size < sizeof completion) {
-    break_rule(task, "completed a task with no axle_completion or one whose struct_size is too small");
+    break_rule(task,
+               "completed a task with no axle_completion or one whose struct_size is too small");
   } else {
     completion = *given;
   }
-  if (!is_status(completion.status)) break_rule(task, "completed a task with a number that is no status");
+  if (!is_status(completion.status))
+    break_rule(task, "completed a task with a number that is no status");
   if (task->stream != nullptr && completion.consumed_bytes > input_bytes(task)) {
     break_rule(task, "consumed more bytes of a stream than it was given");
   }

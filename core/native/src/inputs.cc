@@ -58,8 +58,9 @@ bool is_integer(double number, uint64_t max) {
 const double *read_shape(const double *numbers, uint32_t index, axle_tensor *tensor, Arena *arena) {
   const double dtype = *numbers++;
   if (!is_integer(dtype, AXLE_DTYPE_BF16) || dtype < AXLE_DTYPE_BOOL) {
-    refuse(index, *tensor,
-           format("the dtype must be one of AXLE_DTYPE_*, 1 to %u, not %g", AXLE_DTYPE_BF16, dtype));
+    refuse(
+        index, *tensor,
+        format("the dtype must be one of AXLE_DTYPE_*, 1 to %u, not %g", AXLE_DTYPE_BF16, dtype));
   }
   tensor->dtype = static_cast<uint32_t>(dtype);
   const double rank = *numbers++;
@@ -139,8 +140,9 @@ void check_size(uint32_t index, const axle_tensor &tensor) {
         count_bytes_elements(tensor.segments, tensor.segment_count, elements, &exact);
     if (found == elements && exact) return;
     if (found > elements) {
-      refuse(index, tensor, format("BYTES %s is %llu elements, and the data goes on after them",
-                                   dims_text(tensor).c_str(), ull{elements}));
+      refuse(index, tensor,
+             format("BYTES %s is %llu elements, and the data goes on after them",
+                    dims_text(tensor).c_str(), ull{elements}));
     }
     refuse(index, tensor,
            format("BYTES %s is %llu elements, and the data %s after %llu of them",
@@ -152,8 +154,9 @@ void check_size(uint32_t index, const axle_tensor &tensor) {
     refuse(index, tensor, format("the shape %s overflows", dims_text(tensor).c_str()));
   }
   if (expected != tensor.bytes) {
-    refuse(index, tensor, format("%s %s is %llu bytes, the data has %llu", dtype_name(tensor.dtype),
-                                 dims_text(tensor).c_str(), ull{expected}, ull{tensor.bytes}));
+    refuse(index, tensor,
+           format("%s %s is %llu bytes, the data has %llu", dtype_name(tensor.dtype),
+                  dims_text(tensor).c_str(), ull{expected}, ull{tensor.bytes}));
   }
 }
 
@@ -192,7 +195,8 @@ void read_inputs(napi_env env, const double *numbers, napi_value list, Task *tas
   task->abi.input_count = count;
 }
 
-void read_one_input(napi_env env, const double *numbers, napi_value name, napi_value data, Task *task) {
+void read_one_input(napi_env env, const double *numbers, napi_value name, napi_value data,
+                    Task *task) {
   auto *tensor = task->arena.array<axle_tensor>(1);
   *tensor = {};
   tensor->name = read_name(env, name, 0, *tensor, &task->arena);

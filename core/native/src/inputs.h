@@ -36,7 +36,8 @@ uint64_t checked_integer(double number, uint64_t max, const char *what);
 // the caller drops the task then.
 void read_inputs(napi_env env, const double *numbers, napi_value list, Task *task);
 // The same where there is one input.
-void read_one_input(napi_env env, const double *numbers, napi_value name, napi_value data, Task *task);
+void read_one_input(napi_env env, const double *numbers, napi_value name, napi_value data,
+                    Task *task);
 
 // One unnamed UINT8 [n] input: what a stream is written. `data` may be null.
 void read_stream_input(napi_env env, napi_value data, Task *task);

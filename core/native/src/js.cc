@@ -46,8 +46,8 @@ std::string read_string(napi_env env, napi_value value, uint64_t bytes_max, cons
     fail(AXLE_STATUS_INVALID_ARGUMENT, "%s must be a string", what);
   }
   if (bytes > bytes_max) {
-    fail(AXLE_STATUS_INVALID_ARGUMENT, "%s is %zu bytes long, at most %llu are allowed", what, bytes,
-         static_cast<unsigned long long>(bytes_max));
+    fail(AXLE_STATUS_INVALID_ARGUMENT, "%s is %zu bytes long, at most %llu are allowed", what,
+         bytes, static_cast<unsigned long long>(bytes_max));
   }
   std::string text(bytes, '\0');
   // Room for the terminator is the string's own.
@@ -152,7 +152,9 @@ napi_value make_error(napi_env env, int32_t status, const std::string &message) 
   return error;
 }
 
-ObjectMaker::ObjectMaker(napi_env env) : env_(env) { check(env, napi_create_object(env, &object_)); }
+ObjectMaker::ObjectMaker(napi_env env) : env_(env) {
+  check(env, napi_create_object(env, &object_));
+}
 
 ObjectMaker &ObjectMaker::set(const char *name, napi_value value) {
   check(env_, napi_set_named_property(env_, object_, name, value));

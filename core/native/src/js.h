@@ -59,7 +59,9 @@ class ObjectMaker {
  public:
   explicit ObjectMaker(napi_env env);
   ObjectMaker &set(const char *name, napi_value value);
-  ObjectMaker &number(const char *name, double value) { return set(name, make_number(env_, value)); }
+  ObjectMaker &number(const char *name, double value) {
+    return set(name, make_number(env_, value));
+  }
   ObjectMaker &text(const char *name, const std::string &value) {
     return set(name, make_string(env_, value));
   }

@@ -19,23 +19,20 @@ constexpr uint64_t kTasksMax = 1u << 20;  // allocated at once in one environmen
 // ---- what a plugin may describe or do ------------------------------------------------------------
 constexpr uint64_t kSpecsMax = 256;  // tensors or arguments of one op or model
 constexpr uint64_t kDocBytesMax = 1023;
-constexpr uint64_t kOutputsMax = 256;           // positions of outputs of one task
-constexpr uint64_t kChunksMax = 16384;          // emitted by one task
-constexpr uint64_t kLiveAllocationsMax = 4096;  // of one task, not emitted yet
 constexpr uint64_t kFaultLinesMax = 100;        // logged for one plugin; all are counted
 
 // ---- how the host works --------------------------------------------------------------------------
-constexpr uint64_t kCopiedInputBytesMax = 1023;      // smaller than a pin costs
-constexpr uint64_t kExternalBytesMin = 16 * 1024;    // below it a copy costs less than a finaliser
-constexpr uint64_t kCompletionsPerCall = 1024;       // of the completion handler
-constexpr uint64_t kPoolRetainedBytesMax = 64 << 20; // freed output memory kept for reuse
-constexpr uint64_t kPoolBlockBytesMax = 32 << 20;    // larger blocks are not kept
-constexpr uint64_t kTaskReuseDelay = 256;            // freed tasks that lie still before reuse
+constexpr uint64_t kCopiedInputBytesMax = 1023;       // smaller than a pin costs
+constexpr uint64_t kExternalBytesMin = 16 * 1024;     // below it a copy costs less than a finaliser
+constexpr uint64_t kCompletionsPerCall = 1024;        // of the completion handler
+constexpr uint64_t kPoolRetainedBytesMax = 64 << 20;  // freed output memory kept for reuse
+constexpr uint64_t kPoolBlockBytesMax = 32 << 20;     // larger blocks are not kept
+constexpr uint64_t kTaskReuseDelay = 256;             // freed tasks that lie still before reuse
 constexpr uint64_t kBlockingThreadsMax = 16;
 constexpr uint64_t kBlockingThreadIdleMs = 5000;
-constexpr uint64_t kLogLinesMax = 1024;              // waiting for one environment
-constexpr uint64_t kExitWaitMs = 5000;               // for tasks in flight at process.exit()
-constexpr uint64_t kTeardownComplainMs = 5000;       // between complaints of a teardown that waits
+constexpr uint64_t kLogLinesMax = 1024;         // waiting for one environment
+constexpr uint64_t kExitWaitMs = 5000;          // for tasks in flight at process.exit()
+constexpr uint64_t kTeardownComplainMs = 5000;  // between complaints of a teardown that waits
 
 }  // namespace axle::host
 

@@ -52,8 +52,7 @@ uint8_t *system_alloc(uint64_t capacity) {
   if (!is_mapped(capacity)) {
     return static_cast<uint8_t *>(std::aligned_alloc(64, std::max<uint64_t>(capacity, 64)));
   }
-  void *pages =
-      mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  void *pages = mmap(nullptr, capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return pages == MAP_FAILED ? nullptr : static_cast<uint8_t *>(pages);
 }
 

@@ -34,11 +34,8 @@ void call_plugin_void(const PluginLibrary *library, const char *slot, Call &&cal
 }
 
 inline axle_error empty_error() {
-  axle_error error;
+  axle_error error{};
   error.struct_size = sizeof error;
-  error.status = AXLE_STATUS_OK;
-  error.reserved = 0;
-  error.message[0] = '\0';
   return error;
 }
 

@@ -19,7 +19,9 @@ class Place {
   Place(const PluginLibrary &library, std::string where, int32_t status)
       : library_(library), where_(std::move(where)), status_(status) {}
 
-  Place inside(const std::string &where) const { return {library_, where_ + ": " + where, status_}; }
+  Place inside(const std::string &where) const {
+    return {library_, where_ + ": " + where, status_};
+  }
 
   [[noreturn]] void refuse(const std::string &why) const {
     plugin_fault(&library_, where_ + ": " + why);
@@ -82,9 +84,12 @@ auto read_list(const Place &place, const char *what, const Spec *specs, uint64_t
 }
 
 DeviceInfo read_device(const Place &place, const axle_device_info &info) {
-  DeviceInfo result{place.name(info.id, "id"), place.name(info.name, "name"),
-                    info.kind,                 info.flags,
-                    info.memory_bytes,         info.parallel};
+  DeviceInfo result{place.name(info.id, "id"),
+                    place.name(info.name, "name"),
+                    info.kind,
+                    info.flags,
+                    info.memory_bytes,
+                    info.parallel};
   if (info.kind < AXLE_DEVICE_KIND_CPU || info.kind > AXLE_DEVICE_KIND_OTHER) {
     place.refuse(format("kind %u is not known", info.kind));
   }
@@ -95,7 +100,8 @@ DeviceInfo read_device(const Place &place, const axle_device_info &info) {
 void check_custom_op(const Place &place, const OpInfo &op) {
   const size_t slash = op.name.find('/');
   if (slash == op.name.npos || slash == 0 || slash + 1 == op.name.size()) {
-    place.refuse(format("the custom op's name '%s' is not of the form vendor/name", op.name.c_str()));
+    place.refuse(
+        format("the custom op's name '%s' is not of the form vendor/name", op.name.c_str()));
   }
   if (op.chain_first != 0 || op.chain_last != 0) place.refuse("a custom op has no chain");
 }
@@ -138,7 +144,8 @@ std::vector<DeviceInfo> read_devices(const PluginLibrary &library, axle_instance
   const Place plugin(library, "devices", AXLE_STATUS_FAILED_PRECONDITION);
   const auto count = call_plugin<uint32_t>(&library, "device_count", 0,
                                            [&] { return library.table.device_count(instance); });
-  if (count == 0) plugin.refuse("there are none; where the hardware is missing, open is UNAVAILABLE");
+  if (count == 0)
+    plugin.refuse("there are none; where the hardware is missing, open is UNAVAILABLE");
   if (count > AXLE_DEVICES_MAX) plugin.refuse(format("%u of them are more than 256", count));
   std::vector<DeviceInfo> devices;
   std::set<std::string> ids;

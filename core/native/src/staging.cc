@@ -65,9 +65,11 @@ void StagedTask::use_args(uint64_t id) {
 }
 
 void StagedTask::use_limits(double output_bytes_max, double deadline_ms) {
-  task_->abi.output_bytes_max = checked_integer(output_bytes_max, kSafeIntegerMax, "outputBytesMax");
+  task_->abi.output_bytes_max =
+      checked_integer(output_bytes_max, kSafeIntegerMax, "outputBytesMax");
   if (!(deadline_ms >= 0)) {
-    fail(AXLE_STATUS_INVALID_ARGUMENT, "deadlineMs is the time left, a number that is not negative");
+    fail(AXLE_STATUS_INVALID_ARGUMENT,
+         "deadlineMs is the time left, a number that is not negative");
   }
   // Past the limit there is no deadline to speak of.
   if (deadline_ms > 0 && deadline_ms < kDeadlineMsMax) {

@@ -34,24 +34,42 @@ void fail(int32_t status, const char *pattern, ...) {
 
 std::string status_name(int32_t status) {
   switch (status) {
-    case AXLE_STATUS_OK: return "OK";
-    case AXLE_STATUS_CANCELLED: return "CANCELLED";
-    case AXLE_STATUS_UNKNOWN: return "UNKNOWN";
-    case AXLE_STATUS_INVALID_ARGUMENT: return "INVALID_ARGUMENT";
-    case AXLE_STATUS_DEADLINE_EXCEEDED: return "DEADLINE_EXCEEDED";
-    case AXLE_STATUS_NOT_FOUND: return "NOT_FOUND";
-    case AXLE_STATUS_ALREADY_EXISTS: return "ALREADY_EXISTS";
-    case AXLE_STATUS_PERMISSION_DENIED: return "PERMISSION_DENIED";
-    case AXLE_STATUS_RESOURCE_EXHAUSTED: return "RESOURCE_EXHAUSTED";
-    case AXLE_STATUS_FAILED_PRECONDITION: return "FAILED_PRECONDITION";
-    case AXLE_STATUS_ABORTED: return "ABORTED";
-    case AXLE_STATUS_OUT_OF_RANGE: return "OUT_OF_RANGE";
-    case AXLE_STATUS_UNIMPLEMENTED: return "UNIMPLEMENTED";
-    case AXLE_STATUS_INTERNAL: return "INTERNAL";
-    case AXLE_STATUS_UNAVAILABLE: return "UNAVAILABLE";
-    case AXLE_STATUS_DATA_LOSS: return "DATA_LOSS";
-    case AXLE_STATUS_UNAUTHENTICATED: return "UNAUTHENTICATED";
-    default: return format("status %d", status);
+    case AXLE_STATUS_OK:
+      return "OK";
+    case AXLE_STATUS_CANCELLED:
+      return "CANCELLED";
+    case AXLE_STATUS_UNKNOWN:
+      return "UNKNOWN";
+    case AXLE_STATUS_INVALID_ARGUMENT:
+      return "INVALID_ARGUMENT";
+    case AXLE_STATUS_DEADLINE_EXCEEDED:
+      return "DEADLINE_EXCEEDED";
+    case AXLE_STATUS_NOT_FOUND:
+      return "NOT_FOUND";
+    case AXLE_STATUS_ALREADY_EXISTS:
+      return "ALREADY_EXISTS";
+    case AXLE_STATUS_PERMISSION_DENIED:
+      return "PERMISSION_DENIED";
+    case AXLE_STATUS_RESOURCE_EXHAUSTED:
+      return "RESOURCE_EXHAUSTED";
+    case AXLE_STATUS_FAILED_PRECONDITION:
+      return "FAILED_PRECONDITION";
+    case AXLE_STATUS_ABORTED:
+      return "ABORTED";
+    case AXLE_STATUS_OUT_OF_RANGE:
+      return "OUT_OF_RANGE";
+    case AXLE_STATUS_UNIMPLEMENTED:
+      return "UNIMPLEMENTED";
+    case AXLE_STATUS_INTERNAL:
+      return "INTERNAL";
+    case AXLE_STATUS_UNAVAILABLE:
+      return "UNAVAILABLE";
+    case AXLE_STATUS_DATA_LOSS:
+      return "DATA_LOSS";
+    case AXLE_STATUS_UNAUTHENTICATED:
+      return "UNAUTHENTICATED";
+    default:
+      return format("status %d", status);
   }
 }
 

@@ -38,7 +38,7 @@ void remove_live(Task *task, LiveBlock *live) {
 
 // What is wrong with the chunk in itself, or nullptr.
 const char *shape_problem(const axle_chunk &chunk, uint64_t *elements) {
-  if (chunk.output >= kOutputsMax) return "emitted an output whose position is over 255";
+  if (chunk.output >= AXLE_OUTPUTS_MAX) return "emitted an output whose position is over 255";
   if (!is_dtype(chunk.dtype)) return "emitted a chunk whose dtype is not known";
   if (chunk.rank > AXLE_RANK_MAX) return "emitted a chunk whose rank is over 16";
   if (chunk.rank > 0 && chunk.dims == nullptr) return "emitted a chunk whose dims is NULL";
@@ -94,8 +94,16 @@ Output *make_output(Task *task, const axle_chunk &chunk, const char *name, size_
   auto *output = task->arena.array<Output>(1);
   auto *dims = task->arena.array<int64_t>(chunk.rank);
   if (chunk.rank > 0) std::memcpy(dims, chunk.dims, chunk.rank * sizeof *dims);
-  *output = {nullptr, chunk.output, chunk.dtype, chunk.rank, 0,
-             dims,    task->arena.copy_text(name, name_bytes), name_bytes, nullptr, nullptr};
+  *output = {nullptr,
+             chunk.output,
+             chunk.dtype,
+             chunk.rank,
+             0,
+             dims,
+             task->arena.copy_text(name, name_bytes),
+             name_bytes,
+             nullptr,
+             nullptr};
   return output;
 }
 
@@ -109,7 +117,7 @@ int32_t refuse(Task *task, const char *rule) {
 void *task_alloc(Task *task, uint64_t bytes) noexcept try {
   const uint64_t cap = task->abi.output_bytes_max;
   if (bytes > cap || task->allocated_bytes > cap - bytes) return nullptr;
-  if (task->live.size() >= kLiveAllocationsMax) {
+  if (task->live.size() >= AXLE_ALLOCATIONS_MAX) {
     plugin_fault(task->library, "a task holds more than 4096 allocations that it did not emit");
     return nullptr;
   }
@@ -164,7 +172,7 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
     return refuse(task, "emitted a chunk whose struct_size is too small");
   }
   const axle_chunk chunk = *given;
-  if (task->chunk_count >= kChunksMax) return refuse(task, "emitted more than 16384 chunks");
+  if (task->chunk_count >= AXLE_CHUNKS_MAX) return refuse(task, "emitted more than 16384 chunks");
 
   const char *name = "";
   size_t name_bytes = 0;

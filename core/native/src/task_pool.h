@@ -36,8 +36,8 @@ class TaskPool {
   void grow();
 
   std::vector<Task *> slots_;
-  Task *fresh_ = nullptr;      // not seen by a plugin lately
-  Task *oldest_ = nullptr;     // lying still, oldest first
+  Task *fresh_ = nullptr;   // not seen by a plugin lately
+  Task *oldest_ = nullptr;  // lying still, oldest first
   Task *youngest_ = nullptr;
   uint64_t lying_ = 0;
 };

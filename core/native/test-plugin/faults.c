@@ -140,7 +140,8 @@ int32_t misbehave_in_submit(axle_instance *instance, axle_task *const *tasks, ui
   if (arg_is(first, "fault", "complete_inside_submit")) {
     const int64_t right = BYTES;
     for (uint64_t i = 0; i < n; ++i) {
-      emit(instance, tasks[i], 0, NULL, AXLE_DTYPE_UINT8, 1, &right, alloc(instance, tasks[i]), BYTES);
+      emit(instance, tasks[i], 0, NULL, AXLE_DTYPE_UINT8, 1, &right, alloc(instance, tasks[i]),
+           BYTES);
       complete(instance, tasks[i], AXLE_STATUS_OK, NULL, 1);
     }
     return AXLE_STATUS_OK;

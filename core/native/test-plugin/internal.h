@@ -31,7 +31,7 @@ struct axle_instance {
   const axle_host *host;
   pthread_mutex_t mutex;
   pthread_cond_t changed;
-  job *jobs; /* by rising due_ns */
+  job *jobs;         /* by rising due_ns */
   job *last_due_now; /* the last with due_ns 0; NULL for none */
   pthread_t threads[4];
   int closing;

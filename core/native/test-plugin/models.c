@@ -54,14 +54,17 @@ void model_unload(axle_instance *instance, axle_model *model) {
 
 void model_info(axle_instance *instance, axle_model *model, axle_model_info *info) {
   static const int64_t dims[2] = {-1, 2};
-  static const axle_tensor_spec input = {.name = "x", .dtype = AXLE_DTYPE_FP32, .rank = 2, .dims = dims};
+  static const axle_tensor_spec input = {
+      .name = "x", .dtype = AXLE_DTYPE_FP32, .rank = 2, .dims = dims};
   static const int64_t any = -1;
   static const axle_tensor_spec output = {
       .name = "content", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
-  static const axle_tensor_spec bad = {.name = "", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
+  static const axle_tensor_spec bad = {
+      .name = "", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
   info->inputs = &input;
   info->input_count = 1;
-  info->outputs = instance->broken != NULL && strcmp(instance->broken, "model") == 0 ? &bad : &output;
+  info->outputs =
+      instance->broken != NULL && strcmp(instance->broken, "model") == 0 ? &bad : &output;
   info->output_count = 1;
   info->memory_bytes = model->byte_count;
 }

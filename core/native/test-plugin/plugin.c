@@ -162,8 +162,8 @@ static void queue_close(axle_instance *instance, axle_queue *queue) {
   pthread_mutex_unlock(&instance->mutex);
 }
 
-static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
-                      axle_error *error) {
+static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
+                      uint64_t n, axle_error *error) {
   (void)queue;
   if (tasks[0]->op == OP_MISBEHAVE) return misbehave_in_submit(instance, tasks, n, error);
   jobs_add(instance, tasks, n);

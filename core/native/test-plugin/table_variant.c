@@ -41,14 +41,16 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
   return AXLE_STATUS_OK;
 }
 static void queue_close(axle_instance *instance, axle_queue *queue) { (void)instance, (void)queue; }
-static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
-                      axle_error *error) {
+static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
+                      uint64_t n, axle_error *error) {
   (void)instance, (void)queue, (void)tasks, (void)n;
   strcpy(error->message, "it does nothing");
   return AXLE_STATUS_UNIMPLEMENTED;
 }
 #ifdef VARIANT_HALF_MODELS
-static void model_unload(axle_instance *instance, axle_model *model) { (void)instance, (void)model; }
+static void model_unload(axle_instance *instance, axle_model *model) {
+  (void)instance, (void)model;
+}
 #endif
 #ifdef VARIANT_NEEDS_ABSENT
 int axle_test_absent(void);

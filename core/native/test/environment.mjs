@@ -67,7 +67,7 @@ const modes = {
   async idle() {
     await echoes(10, 10);
   },
-  async waits() {
+  waits() {
     void call(PAUSE, [], 100).then(() => console.log('came'));
   },
   async busy() {
@@ -75,10 +75,10 @@ const modes = {
     parentPort?.postMessage('busy');
     await sleep(60_000);
   },
-  async returns() {
+  returns() {
     startEverything();
   },
-  async exit() {
+  exit() {
     startEverything();
     process.exit(7);
   },
@@ -93,6 +93,17 @@ const modes = {
       throw new Error('uncaught on purpose');
     });
     await sleep(1000);
+  },
+  async handlerThrows() {
+    process.on('uncaughtException', (error) => console.log(error.message));
+    const argsId = binding.argsCreate([['ms', 2, 20]]);
+    const taskId = binding.stage(PAUSE, 1, 0, 0, 0, argsId, [], 100, 0);
+    pending.set(taskId, () => {
+      throw new Error('out of the handler');
+    });
+    binding.submit(queueId);
+    await sleep(60);
+    console.log(await echoes(10, 10));
   },
   async abandon() {
     // Outputs live on in JavaScript when everything else is gone.

@@ -49,6 +49,7 @@ async function run(mode: string): Promise<Ended> {
 test('workers share the plugin and each gets its own completions', async () => {
   const workers = ['echoes', 'echoes', 'large', 'echoes'].map(startWorker);
   const results = workers.map(messageOf);
+  const exits = workers.map((worker) => once(worker, 'exit'));
   const mine = await Promise.all(
     Array.from({ length: 2000 }, async (_, i) => {
       const { outputs } = await call(queueId, TestOp.echo, [null, 2, [1], Uint8Array.of(i)]);
@@ -57,7 +58,7 @@ test('workers share the plugin and each gets its own completions', async () => {
   );
   expect(mine.every(Boolean)).toBe(true);
   expect(await Promise.all(results)).toEqual([2000, 2000, 200, 2000]);
-  await Promise.all(workers.map((worker) => once(worker, 'exit')));
+  await Promise.all(exits);
 });
 
 test('a worker may be terminated with everything in flight', async () => {
@@ -105,14 +106,21 @@ test('a process with a task outstanding waits for it', async () => {
   expect(await run('waits')).toMatchObject({ code: 0, output: 'came\n' });
 });
 
-test.each(['exit', 'exitLater', 'workers'])('a process ends at once and cleanly: %s', async (mode) => {
-  const ended = await run(mode);
-  expect(ended).toMatchObject({ code: 7, signal: null, output: '' });
-  expect(ended.ms).toBeLessThan(20_000);
-});
+test.each(['exit', 'exitLater', 'workers'])(
+  'a process ends at once and cleanly: %s',
+  async (mode) => {
+    const ended = await run(mode);
+    expect(ended).toMatchObject({ code: 7, signal: null, output: '' });
+    expect(ended.ms).toBeLessThan(20_000);
+  },
+);
 
 test('an uncaught error ends a process as it would without tasks', async () => {
   const ended = await run('throws');
   expect(ended).toMatchObject({ code: 1, signal: null });
   expect(ended.output).toContain('uncaught on purpose');
+});
+
+test('an exception that leaves the completion handler is uncaught, and completions still come', async () => {
+  expect(await run('handlerThrows')).toMatchObject({ code: 0, output: 'out of the handler\n10\n' });
 });

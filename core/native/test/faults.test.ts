@@ -127,7 +127,12 @@ test('complete inside submit is counted, and the tasks complete after it', async
 
 test.each([
   ['submit_fails', ErrorCode.RESOURCE_EXHAUSTED, /^this submit fails$/, 0],
-  ['submit_fails_silently', ErrorCode.UNAVAILABLE, /submit failed with UNAVAILABLE and no message/, 0],
+  [
+    'submit_fails_silently',
+    ErrorCode.UNAVAILABLE,
+    /submit failed with UNAVAILABLE and no message/,
+    0,
+  ],
   ['submit_fails_oddly', ErrorCode.INTERNAL, /submit failed with INTERNAL/, 1],
   ['complete_and_fail', ErrorCode.RESOURCE_EXHAUSTED, /./, 2],
 ])('%s: submit throws and nothing is outstanding', async (fault, status, message, count) => {

@@ -37,7 +37,8 @@ function refusal(inputs: readonly unknown[]): string {
 
 test.each(Object.entries(DataType))('a tensor of %s comes back as it went', async (name, dtype) => {
   const elementBytes = DATA_TYPE_BYTES[name as keyof typeof DataType];
-  const data = elementBytes === 0 ? Uint8Array.of(1, 0, 0, 0, 9, 0, 0, 0, 0) : bytes(2 * elementBytes);
+  const data =
+    elementBytes === 0 ? Uint8Array.of(1, 0, 0, 0, 9, 0, 0, 0, 0) : bytes(2 * elementBytes);
   const { status, outputs } = await call(queueId, TestOp.echo, ['in', dtype, [1, 2], data]);
   expect(status).toBe(0);
   expect(outputs).toEqual([{ index: 0, name: 'in', dtype, dims: [1, 2], data }]);
@@ -191,7 +192,8 @@ test('BYTES elements may cross the borders of segments', async () => {
   ]);
   for (let size = 1; size <= whole.length; size++) {
     const pieces: Uint8Array[] = [];
-    for (let at = 0; at < whole.length; at += size) pieces.push(whole.subarray(at, at + size), bytes(0));
+    for (let at = 0; at < whole.length; at += size)
+      pieces.push(whole.subarray(at, at + size), bytes(0));
     const { outputs } = await call(queueId, TestOp.echo, [null, DataType.BYTES, [3], pieces]);
     expect(Buffer.compare(bytesOf(outputs[0]), whole)).toBe(0);
     expect(refusal([null, DataType.BYTES, [2], pieces])).toMatch(/goes on/);

@@ -44,7 +44,10 @@ test('the same file with the same options is one instance, which the last refere
   lines.length = 0;
   const opens = [
     binding.pluginOpen(TEST_PLUGIN, { a: '1', b: '2' }),
-    binding.pluginOpen(TEST_PLUGIN.replace('/axle_test', '/../Release/axle_test'), { b: '2', a: '1' }),
+    binding.pluginOpen(TEST_PLUGIN.replace('/axle_test', '/../Release/axle_test'), {
+      b: '2',
+      a: '1',
+    }),
   ];
   const [first, second] = await Promise.all(opens);
   expect(lines.filter((line) => line === '2 test opened')).toHaveLength(1);
@@ -59,7 +62,9 @@ test('the same file with the same options is one instance, which the last refere
 });
 
 test('a plugin whose hardware is missing is UNAVAILABLE with its own reason', async () => {
-  const error = await rejectionOf(binding.pluginOpen(TEST_PLUGIN, { unavailable: 'no card found' }));
+  const error = await rejectionOf(
+    binding.pluginOpen(TEST_PLUGIN, { unavailable: 'no card found' }),
+  );
   expect(error).toMatchObject({ status: ErrorCode.UNAVAILABLE, message: 'no card found' });
   expect(error).toBeInstanceOf(Error);
 });
@@ -141,7 +146,9 @@ test('health, statistics and supports are the plugin’s', async () => {
   const model = { name: 'm', format: 'test', files: [{ name: 'a', data: new Uint8Array(70) }] };
   expect(binding.supports(pluginId, 0, 3, 1, 0, 0, 0, model).score).toBe(70);
   withArgs([['refuse', ArgType.INT, 1]], (argsId) => {
-    expect(binding.supports(pluginId, 0, 65536, 1, 0, 0, argsId, null).reason).toBe('refused as asked');
+    expect(binding.supports(pluginId, 0, 65536, 1, 0, 0, argsId, null).reason).toBe(
+      'refused as asked',
+    );
   });
   await binding.pluginClose(pluginId);
 });
@@ -198,7 +205,9 @@ test('wrong arguments and ids are INVALID_ARGUMENT, thrown or in a promise', asy
     expect(error.status, action.toString()).toBe(ErrorCode.INVALID_ARGUMENT);
   }
   await binding.pluginClose(pluginId);
-  expect((await rejectionOf(binding.pluginClose(pluginId))).status).toBe(ErrorCode.INVALID_ARGUMENT);
+  expect((await rejectionOf(binding.pluginClose(pluginId))).status).toBe(
+    ErrorCode.INVALID_ARGUMENT,
+  );
 });
 
 test('arguments must be well formed', () => {

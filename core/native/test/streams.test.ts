@@ -28,7 +28,12 @@ function open(settings: Readonly<Record<string, number>> = {}): number {
   return withArgs(args, (argsId) => binding.streamOpen(pluginId, 0, TestOp.echo, 1, argsId));
 }
 
-function write(stream: number, data: Uint8Array | null, end: boolean, cap = 1 << 20): Promise<Completion> {
+function write(
+  stream: number,
+  data: Uint8Array | null,
+  end: boolean,
+  cap = 1 << 20,
+): Promise<Completion> {
   return completionOf(binding.streamWrite(stream, data, end, cap, 0));
 }
 
@@ -53,7 +58,9 @@ test('what goes in comes out in order, through a small window and a small cap', 
     const times = settings.times ?? 1;
     expect(out).toHaveLength(5000 * times);
     expect(out.every((byte, i) => byte === Math.floor(i / times) % 256)).toBe(true);
-    expect(thrownBy(() => binding.streamWrite(stream, null, true, 1, 0)).message).toMatch(/finished/);
+    expect(thrownBy(() => binding.streamWrite(stream, null, true, 1, 0)).message).toMatch(
+      /finished/,
+    );
     await binding.streamClose(stream);
   }
 });
@@ -72,7 +79,9 @@ test('one write at a time, and the end stays', async () => {
   expect(error.status).toBe(ErrorCode.FAILED_PRECONDITION);
   await first;
   await write(stream, Uint8Array.of(2, 3), true);
-  expect(thrownBy(() => binding.streamWrite(stream, null, false, 1, 0)).message).toMatch(/end was given/);
+  expect(thrownBy(() => binding.streamWrite(stream, null, false, 1, 0)).message).toMatch(
+    /end was given/,
+  );
   await binding.streamClose(stream);
   expect((await rejectionOf(binding.streamClose(stream))).status).toBe(ErrorCode.INVALID_ARGUMENT);
 });
@@ -83,7 +92,9 @@ test('after a failed write only close follows', async () => {
     status: ErrorCode.DATA_LOSS,
     message: 'this stream fails',
   });
-  expect(thrownBy(() => binding.streamWrite(stream, null, false, 1, 0)).message).toMatch(/has failed/);
+  expect(thrownBy(() => binding.streamWrite(stream, null, false, 1, 0)).message).toMatch(
+    /has failed/,
+  );
   await binding.streamClose(stream);
 });
 
