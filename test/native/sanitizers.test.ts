@@ -1,0 +1,47 @@
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../..');
+const plugin = join(root, 'plugins/cpu-fallback');
+/** Of a failed command's output, what is shown. */
+const linesShown = 60;
+
+function run(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): void {
+  const { status, stdout, stderr } = spawnSync(command, [...args], {
+    cwd: root,
+    env: { ...process.env, ...env },
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
+  const shown = `${stdout}${stderr}`.split('\n').slice(-linesShown).join('\n');
+  expect(status, `${command} ${args.join(' ')}\n${shown}`).toBe(0);
+}
+
+describe.each([
+  ['address and undefined', 'address', 'address;undefined', 'asan'],
+  ['thread', 'thread', 'thread', 'tsan'],
+])('under the %s sanitizer', (_, kind, sanitizers, folder) => {
+  it('the CPU plugin passes its own tests', () => {
+    const build = join(plugin, 'build', folder);
+    const options = [
+      '-DAXLE_BUILD_TESTS=ON',
+      `-DAXLE_SANITIZE=${sanitizers}`,
+      '-DCMAKE_CXX_FLAGS_RELEASE=-O1',
+    ];
+    run('cmake', ['-S', plugin, '-B', build, ...options]);
+    run('cmake', ['--build', build, '--parallel', String(availableParallelism())]);
+    // libonnxruntime is not instrumented: what it frees at exit, and its own threads, are not looked at.
+    run('setarch', ['-R', 'ctest', '--test-dir', build, '--output-on-failure']);
+  });
+
+  it('the plugin host passes its tests', () => {
+    run(process.execPath, ['core/native/sanitize.mjs', kind]);
+  });
+});

@@ -1,0 +1,77 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+
+import { describe, expect, it } from 'vitest';
+
+import { findViolations } from '../scripts/check-imports.mjs';
+import { countTests } from '../scripts/test.mjs';
+
+const root = join(import.meta.dirname, '..');
+
+describe('generated constants', () => {
+  it('stand in plugin.h as proto/registry.json says', () => {
+    execFileSync(process.execPath, ['scripts/generate.mjs', '--check'], {
+      cwd: root,
+      stdio: 'pipe',
+    });
+  });
+});
+
+describe('the check of import directions', () => {
+  it.each([
+    ['core/src/a.ts', "import { b } from 'axle';", 'core may not import axle'],
+    [
+      'core/src/a.ts',
+      "import { b } from '../../cli/src/b.js';",
+      'core may not import cli/src/b.js by path',
+    ],
+    ['axle/src/a.ts', "export * from '@axle/cli';", 'axle may not import @axle/cli'],
+    [
+      'cli/src/a.ts',
+      "await import('@axle/core/dist/session.js');",
+      'is not a public entry of @axle/core',
+    ],
+    [
+      'cli/src/a.ts',
+      "const a = require('@axle/plugin-cpu-fallback');",
+      'cli may not import @axle/plugin-cpu-fallback',
+    ],
+    [
+      'plugins/x/src/a.cc',
+      '#include "../../../core/native/src/task.h"',
+      'plugins/x may not include',
+    ],
+  ])('refuses in %s: %s', (path, text, message) => {
+    const task = { path: 'core/native/src/task.h', text: '' };
+    const found = findViolations([{ path, text }, task]);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatchObject({ path, line: 1 });
+    expect(found[0]?.message).toContain(message);
+  });
+
+  it.each([
+    ['cli/src/a.ts', "import { connect } from 'axle';"],
+    ['axle/src/a.ts', "import { Tensor } from '@axle/core';"],
+    ['plugins/x/src/a.cc', '#include <axle/plugin.h>\n#include "own.h"'],
+    ['core/test/a.test.ts', "import { onnxModel } from '../../test/onnx-model.mjs';"],
+  ])('lets pass in %s: %s', (path, text) => {
+    expect(findViolations([{ path, text }])).toEqual([]);
+  });
+});
+
+describe('the count of tests', () => {
+  it('counts a file that fails before its tests as a failure', () => {
+    const report = {
+      numPassedTests: 5,
+      numFailedTests: 1,
+      numPendingTests: 2,
+      numTodoTests: 1,
+      testResults: [
+        { status: 'failed', assertionResults: [{ status: 'failed' }] },
+        { status: 'failed', assertionResults: [] },
+        { status: 'passed', assertionResults: [{ status: 'passed' }] },
+      ],
+    };
+    expect(countTests(report)).toEqual({ passed: 5, failed: 2, skipped: 3 });
+  });
+});
