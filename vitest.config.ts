@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     // Processes, not threads: a test may crash or leak without taking others with it.
     pool: 'forks',
+    // onnxruntime-node, the peer in some tests, reports to its makers otherwise.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     projects: [
       {
         extends: true,

@@ -106,7 +106,8 @@ function importViolations(home, path, text) {
 function pathProblem({ area, folder }, path, specifier) {
   const target = posix.normalize(posix.join(posix.dirname(path), specifier));
   const support = TEST.test(path) ? [TEST_SUPPORT] : [];
-  if ([folder, ...area.folders, ...support].some((each) => isWithin(each, target))) return undefined;
+  if ([folder, ...area.folders, ...support].some((each) => isWithin(each, target)))
+    return undefined;
   return `${folder} may not import ${target} by path`;
 }
 

@@ -7,7 +7,7 @@ const FLOAT = 1;
 /**
  * @typedef {object} OnnxValue
  * @property {string} name
- * @property {readonly (number | string)[]} shape a string is a symbolic size
+ * @property {readonly (number | string)[]} [shape] a string is a symbolic size; none = any rank
  * @property {number} [elementType] onnx.TensorProto.DataType; default FLOAT
  */
 
@@ -134,7 +134,7 @@ function writeWeight({ name, shape, data, location }) {
 /** @param {OnnxValue} value */
 function writeValue({ name, shape, elementType = FLOAT }) {
   const dims = protobuf.Writer.create();
-  for (const size of shape) {
+  for (const size of shape ?? []) {
     const dim = protobuf.Writer.create();
     if (typeof size === 'number') dim.uint32(tag(1, 0)).int64(size);
     else dim.uint32(tag(2, 2)).string(size);
@@ -142,7 +142,7 @@ function writeValue({ name, shape, elementType = FLOAT }) {
   }
   const tensorType = protobuf.Writer.create();
   tensorType.uint32(tag(1, 0)).int32(elementType);
-  writeNested(tensorType, 2, dims);
+  if (shape !== undefined) writeNested(tensorType, 2, dims);
   const type = protobuf.Writer.create();
   writeNested(type, 1, tensorType);
   const value = protobuf.Writer.create();

@@ -99,6 +99,8 @@ export interface TensorSpec {
   readonly dtype: DataTypeName;
   /** -1 stands for any size; dimension 0 is -1 where the model takes a batch. */
   readonly shape: readonly number[];
+  /** The model does not say how many dimensions it takes; `shape` is empty then. */
+  readonly anyRank?: boolean;
 }
 
 export interface LoadedModel {

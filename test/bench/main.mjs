@@ -1,4 +1,6 @@
 // npm run bench [-- NAME...] [--json]: figures beside a peer or a floor measured in the same run.
+import './no-telemetry.mjs';
+
 import { parseArgs } from 'node:util';
 
 import { benchClassify } from './classify.mjs';

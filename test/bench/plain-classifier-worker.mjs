@@ -1,3 +1,5 @@
+import './no-telemetry.mjs';
+
 import { parentPort } from 'node:worker_threads';
 
 import { openPlainClassifier } from './plain-classifier.mjs';

@@ -107,6 +107,21 @@ describe('infer', () => {
     expect([...(outputs['y']?.data as Float32Array)]).toEqual([6, 7]);
   });
 
+  it('takes any shape where the model does not say which', async () => {
+    const path = await save(
+      'any-rank.onnx',
+      onnxModel({
+        inputs: [{ name: 'x' }],
+        outputs: [{ name: 'y' }],
+        nodes: [['Identity', ['x'], ['y']]],
+      }),
+    );
+    const tensor = Tensor.from('FP32', new Float32Array(6), [1, 2, 3]);
+    expect((await client.infer(path, { x: tensor })).outputs['y']?.shape).toEqual([1, 2, 3]);
+    const bare = await client.infer(path, { x: new Float32Array(6) });
+    expect(bare.outputs['y']?.shape).toEqual([6]);
+  });
+
   it('works in several worker threads at once', async () => {
     const path = await save('worker.onnx', addModel([2], { data: Float32Array.of(1, 2) }));
     const workers = Array.from(

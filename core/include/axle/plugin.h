@@ -256,7 +256,7 @@ typedef struct axle_chunk {
   const int64_t *dims; /* copied */
   uint32_t rank;
   uint32_t reserved;
-  void *data;     /* from host->alloc for this task; emit takes it over */
+  void *data;     /* from host->alloc for this task; emit takes it over. NULL will do for 0 bytes */
   uint64_t bytes; /* how much of it counts, from its start; at most what was allocated */
 } axle_chunk;
 
@@ -267,8 +267,8 @@ typedef struct axle_completion {
   uint32_t batch_size; /* tasks that were computed together with this one, itself included */
   const char *message; /* for a status other than OK: what was wrong and what to do; copied; or NULL */
   uint64_t queue_ns;   /* from submit until work on it began */
-  uint64_t transfer_ns; /* gathering, copying to the device and back */
-  uint64_t compute_ns;
+  uint64_t transfer_ns; /* gathering, copying to the device and back; of the whole batch */
+  uint64_t compute_ns;  /* of the whole batch */
   uint64_t consumed_bytes; /* stream_write: how much of input 0 was used up */
   uint32_t stream_more;    /* stream_write: 1 = more output waits, write again before new input */
   uint32_t reserved;
@@ -289,8 +289,8 @@ typedef struct axle_host {
   uint32_t abi_minor;
   const void *extensions; /* NULL in 0.x */
 
-  /* Output memory of `bytes` for `task`, aligned to 64, uninitialised; kind is AXLE_MEMORY_* and is a
-   * wish. NULL when the task's cap or the host's memory would be passed: complete the task with
+  /* Output memory of `bytes` (0 too) for `task`, aligned to 64, uninitialised; kind is AXLE_MEMORY_* and
+   * is a wish. NULL when the task's cap or the host's memory would be passed: complete the task with
    * AXLE_STATUS_RESOURCE_EXHAUSTED. Memory that was not emitted when the task completes is freed. */
   void *(*alloc)(axle_task *task, uint64_t bytes, uint32_t kind);
   /* Changes the size of memory from alloc, keeping its content; NULL as for alloc, and then the old
@@ -550,6 +550,7 @@ AXLE_EXPORT const axle_plugin *axle_plugin_query(uint32_t abi_major, uint32_t ab
  *             index, NaN last
  *     k            INT     default 1; more than n counts as n
  *     softmax      BOOL    default 0: 1 = the input is logits, the scores are softmax of them
+ *                          (NaN stays NaN and takes no part in the sum)
  * classify    steps 0 decode, 1 preprocess, 2 infer, 3 topk; a fused range takes the arguments of all
  *             its steps. The model has one input; scores are its output named by
  *     output       STRING  default: the model's first

@@ -17,6 +17,15 @@
 namespace axle::host {
 namespace {
 
+// Node exports its own zlib, OpenSSL and (from 22.15) zstd. Without DEEPBIND a plugin's libraries would
+// call those, of other versions and built with other options, instead of the ones that it was linked
+// with. The sanitizers' runtimes cannot live with it.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || !defined(RTLD_DEEPBIND)
+constexpr int kDlopenFlags = RTLD_NOW | RTLD_LOCAL;
+#else
+constexpr int kDlopenFlags = RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND;
+#endif
+
 using QueryFunction = const axle_plugin *(*)(uint32_t, uint32_t);
 
 // ---- stubs for the optional slots ----------------------------------------------------------------
@@ -154,7 +163,7 @@ std::unique_ptr<PluginLibrary> validated(const std::string &path, void *handle) 
 }
 
 void *open_file(const std::string &path) {
-  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void *handle = dlopen(path.c_str(), kDlopenFlags);
   if (handle != nullptr) return handle;
   const char *text = dlerror();
   const std::string reason = cleaned(text, AXLE_MESSAGE_BYTES_MAX);

@@ -54,7 +54,7 @@ test('a model is loaded from its files, described, run and unloaded', async () =
 });
 
 test('many load at once, off the JS thread, and their bytes are kept', async () => {
-  const settings: NativeArg[] = [['delay_ms', ArgType.INT, 200]];
+  const settings: NativeArg[] = [['delay_ms', ArgType.INT, 1500]];
   let loaded = 0;
   const loads = Array.from({ length: 8 }, async (_, i) => {
     const model = await load([{ name: 'm', data: new Uint8Array(200_000).fill(65 + i) }], {

@@ -32,6 +32,7 @@ function shapedTensor(
 ): Tensor {
   const elementBytes = DATA_TYPE_BYTES[spec.dtype];
   const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
+  if (spec.anyRank) return typedTensor(value, spec, [count], model);
   const free = spec.shape.filter((size) => size === -1).length;
   const fixed = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
   const left = count / fixed;
@@ -43,6 +44,15 @@ function shapedTensor(
     );
   }
   const shape = spec.shape.map((size) => (size === -1 ? left : size));
+  return typedTensor(value, spec, shape, model);
+}
+
+function typedTensor(
+  value: ArrayBufferView | readonly string[],
+  spec: TensorSpec,
+  shape: readonly number[],
+  model: Model,
+): Tensor {
   try {
     return Tensor.from(spec.dtype, value as TensorData, shape);
   } catch (error) {
@@ -93,6 +103,7 @@ function unknownInput(name: string, model: Model): AxleError {
 }
 
 function fits(tensor: Tensor, spec: TensorSpec): boolean {
+  if (spec.anyRank) return true;
   return (
     tensor.shape.length === spec.shape.length &&
     spec.shape.every((size, i) => size === -1 || size === tensor.shape[i])

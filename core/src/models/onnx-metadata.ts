@@ -175,6 +175,7 @@ function readValueInfo(reader: protobuf.Reader): TensorSpec {
   let name = '';
   let elementType = 0;
   const shape: number[] = [];
+  let ranked = false;
   readNested(reader, {
     1: (field) => {
       name = field.string();
@@ -187,6 +188,7 @@ function readValueInfo(reader: protobuf.Reader): TensorSpec {
               elementType = field.int32();
             },
             2: (dims) => {
+              ranked = true;
               readNested(dims, { 1: (dim) => shape.push(readDimension(dim)) });
             },
           });
@@ -201,7 +203,7 @@ function readValueInfo(reader: protobuf.Reader): TensorSpec {
       `the model's tensor '${name}' has a type (ONNX ${elementType}) that Axle has no tensor for`,
     );
   }
-  return { name, dtype, shape };
+  return ranked ? { name, dtype, shape } : { name, dtype, shape, anyRank: true };
 }
 
 function readDimension(reader: protobuf.Reader): number {

@@ -46,10 +46,10 @@ std::vector<float> Arguments::floats(const char *name, size_t count, float fallb
   std::vector<float> values(count, fallback);
   if (arg == nullptr) return values;
   if (arg->bytes != count * sizeof(float)) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  std::string("argument \"") + name + "\" has " + std::to_string(arg->bytes) +
-                      " bytes; give one FP32 for each of the " + std::to_string(count) +
-                      " channels");
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, std::string("argument \"") + name + "\" has " +
+                                                    std::to_string(arg->bytes) +
+                                                    " bytes; give one FP32 for each of the " +
+                                                    std::to_string(count) + " channels");
   }
   if (count > 0) std::memcpy(values.data(), arg->value.data, arg->bytes);
   return values;

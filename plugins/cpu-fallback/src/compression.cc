@@ -32,6 +32,7 @@ class CodecTask final : public Task {
   }
   void release(uint8_t *data) override { host_.release(task_, data); }
   bool emit(uint8_t *data, uint64_t bytes) override {
+    if (data == nullptr) data = alloc(0);  // the codecs emit an empty output without memory
     const auto dim = static_cast<int64_t>(bytes);
     axle_chunk chunk = {};
     chunk.struct_size = sizeof(chunk);
@@ -71,9 +72,9 @@ CompressionArguments read_arguments(uint32_t op, const axle_arg *args, uint64_t 
   const LevelRange range = level_range(read.codec);
   const int64_t level = arguments.integer("level", range.preset);
   if (level < range.min || level > range.max) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  "argument \"level\" is " + std::to_string(level) + "; give " +
-                      std::to_string(range.min) + " to " + std::to_string(range.max));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "argument \"level\" is " + std::to_string(level) +
+                                                    "; give " + std::to_string(range.min) + " to " +
+                                                    std::to_string(range.max));
   }
   read.level = static_cast<int>(level);
   return read;

@@ -21,8 +21,8 @@ constexpr uint64_t kSharedBytesMin = 1u << 20;
 const axle_tensor &only_input(const TaskRun &run) {
   const axle_task &task = run.task();
   if (task.input_count != 1) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "the op takes one input, not " +
-                                                    std::to_string(task.input_count));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
+                  "the op takes one input, not " + std::to_string(task.input_count));
   }
   return task.inputs[0];
 }
@@ -70,14 +70,15 @@ size_t output_of(const Model &model, const Arguments &arguments) {
   const auto &outputs = model.outputs();
   size_t found = 0;
   if (arguments.has("output")) {
-    found = static_cast<size_t>(
-        std::find_if(outputs.begin(), outputs.end(),
-                     [&](const ModelPort &port) { return port.name == name; }) -
-        outputs.begin());
+    found =
+        static_cast<size_t>(std::find_if(outputs.begin(), outputs.end(),
+                                         [&](const ModelPort &port) { return port.name == name; }) -
+                            outputs.begin());
   }
   if (found == outputs.size()) {
     std::string known;
-    for (const ModelPort &port : outputs) known += (known.empty() ? "\"" : ", \"") + port.name + "\"";
+    for (const ModelPort &port : outputs)
+      known += (known.empty() ? "\"" : ", \"") + port.name + "\"";
     throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
                   one_line("model \"" + model.name() + "\" has no output \"" + name +
                            "\"; its outputs are " + known));
@@ -112,10 +113,10 @@ bool rank_images(const Model &model, const std::vector<Classification> &batch, f
   const bool is_row = shape.size() == 1 && batch.size() == 1;
   if (!is_row && (shape.size() != 2 || shape[0] != dims[0])) {
     if (batch.size() > 1) return false;
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  one_line("output \"" + model.outputs()[output].name + "\" of model \"" +
-                           model.name() + "\" is " + shape_text(shape) +
-                           "; scores of one image are [n] or [1, n]"));
+    throw Failure(
+        AXLE_STATUS_INVALID_ARGUMENT,
+        one_line("output \"" + model.outputs()[output].name + "\" of model \"" + model.name() +
+                 "\" is " + shape_text(shape) + "; scores of one image are [n] or [1, n]"));
   }
   const auto count = static_cast<uint64_t>(shape.back());
   const auto *scores = static_cast<const float *>(data_of(runtime, values[output]));
@@ -178,10 +179,10 @@ void run_topk(const TaskRuns &runs) { for_each_run(runs, topk_one); }
 
 void run_classify(const Model &model, const TaskRuns &runs) {
   if (model.inputs().size() != 1) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  one_line("model \"" + model.name() + "\" has " +
-                           std::to_string(model.inputs().size()) +
-                           " inputs; classify needs a model with one"));
+    throw Failure(
+        AXLE_STATUS_INVALID_ARGUMENT,
+        one_line("model \"" + model.name() + "\" has " + std::to_string(model.inputs().size()) +
+                 " inputs; classify needs a model with one"));
   }
   std::vector<Classification> together;
   std::vector<Classification> others;
@@ -191,9 +192,9 @@ void run_classify(const Model &model, const TaskRuns &runs) {
                             output_of(model, arguments)};
     const std::vector<int64_t> &shape = image.preprocess.shape();
     check_input(model, model.inputs()[0], AXLE_DTYPE_FP32, shape.data(), shape.size());
-    const bool joins = model.takes_batches() &&
-                       (together.empty() || (together[0].preprocess.shape() == shape &&
-                                             together[0].output == image.output));
+    const bool joins =
+        model.takes_batches() && (together.empty() || (together[0].preprocess.shape() == shape &&
+                                                       together[0].output == image.output));
     (joins ? together : others).push_back(std::move(image));
   });
   classify_group(model, together);

@@ -151,8 +151,8 @@ class Outputs {
         run.emit(output, port.name.c_str(), port.dtype, bound.dims.data(), bound.dims.size(),
                  bound.data, bound.bytes);
       } else {
-        emit_value(model_.runtime(), values_[i],
-                   {output, port.name.c_str(), port.dtype, row, rows}, run);
+        emit_value(model_.runtime(), values_[i], {output, port.name.c_str(), port.dtype, row, rows},
+                   run);
       }
     }
   }

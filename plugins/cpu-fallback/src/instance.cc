@@ -79,8 +79,7 @@ void Instance::fill(axle_statistics *statistics) const {
 }
 
 void Instance::check_support(const axle_op_query &query) const {
-  const OpEntry &op =
-      find_op(query.op, query.op_version, query.chain_first, query.chain_last);
+  const OpEntry &op = find_op(query.op, query.op_version, query.chain_first, query.chain_last);
   if (op.streamable()) check_compression_arguments(op.op, query.args, query.arg_count);
   if (!op.needs_model) return;
   onnxruntime();
@@ -99,9 +98,9 @@ std::unique_ptr<Model> Instance::load_model(const axle_model_source &source) {
 
 void Instance::submit(axle_task *const *tasks, uint64_t n) {
   if (n == 0 || n > AXLE_SUBMIT_MAX) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  "a submit has 1 to " + std::to_string(AXLE_SUBMIT_MAX) + " tasks, not " +
-                      std::to_string(n));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "a submit has 1 to " +
+                                                    std::to_string(AXLE_SUBMIT_MAX) +
+                                                    " tasks, not " + std::to_string(n));
   }
   const axle_task &first = *tasks[0];
   const OpEntry &op = find_op(first.op, first.op_version, first.chain_first, first.chain_last);
@@ -136,9 +135,8 @@ std::unique_ptr<Stream> Instance::open_stream(const axle_stream_config &config) 
 void Instance::submit_write(Stream &stream, axle_task *task) {
   CodecStream *codec = stream.codec.get();
   std::vector<WorkerPool::Job> jobs;
-  jobs.push_back(make_job(&task, 1, host_.now_ns(), [codec](const TaskRuns &runs) {
-    write_codec_stream(*codec, *runs[0]);
-  }));
+  jobs.push_back(make_job(&task, 1, host_.now_ns(),
+                          [codec](const TaskRuns &runs) { write_codec_stream(*codec, *runs[0]); }));
   queue(std::move(jobs));
 }
 

@@ -67,10 +67,10 @@ size_t cpus_of_cgroup() {
     const std::string controllers = "," + line.substr(first + 1, second - first - 1) + ",";
     const std::string group = line.substr(second + 1) == "/" ? "" : line.substr(second + 1);
     if (controllers == ",,") {
-      limit = smaller_limit(limit, limit_upwards(group, [](const std::string &at) {
-                              return cpus_of_cgroup2(
-                                  first_line("/sys/fs/cgroup" + at + "/cpu.max"));
-                            }));
+      limit =
+          smaller_limit(limit, limit_upwards(group, [](const std::string &at) {
+                          return cpus_of_cgroup2(first_line("/sys/fs/cgroup" + at + "/cpu.max"));
+                        }));
     } else if (controllers.find(",cpu,") != std::string::npos) {
       limit = smaller_limit(limit, limit_upwards(group, [](const std::string &at) {
                               const std::string folder = "/sys/fs/cgroup/cpu" + at;

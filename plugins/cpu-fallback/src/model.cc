@@ -80,15 +80,16 @@ std::unique_ptr<Model> Model::load(const OrtRuntime &runtime, const axle_model_s
                                    int intra_op_threads) {
   const std::string prefix = "model \"" + std::string(source.name) + "\": ";
   if (std::strcmp(source.format, "onnx") != 0) {
-    throw Failure(AXLE_STATUS_UNIMPLEMENTED, one_line(prefix + "format \"" + source.format +
-                                                      "\" is not known; cpu-fallback runs \"onnx\""));
+    throw Failure(AXLE_STATUS_UNIMPLEMENTED,
+                  one_line(prefix + "format \"" + source.format +
+                           "\" is not known; cpu-fallback runs \"onnx\""));
   }
   try {
     return std::unique_ptr<Model>(new Model(runtime, source, intra_op_threads));
   } catch (const Failure &failure) {
     // A file that ONNX Runtime cannot load is the file's fault.
-    const int32_t status = failure.status() == AXLE_STATUS_INTERNAL ? AXLE_STATUS_INVALID_ARGUMENT
-                                                                    : failure.status();
+    const int32_t status =
+        failure.status() == AXLE_STATUS_INTERNAL ? AXLE_STATUS_INVALID_ARGUMENT : failure.status();
     throw Failure(status, one_line(prefix + failure.what()));
   }
 }
@@ -118,7 +119,9 @@ Model::Model(const OrtRuntime &runtime, const axle_model_source &source, int int
 void Model::create_session(const axle_model_source &source, int intra_op_threads,
                            const std::vector<const axle_file *> &external_files) {
   const OrtFunctions &ort = runtime_.functions();
-  const auto check = [this](OrtStatus *status) { runtime_.check(status, "ONNX Runtime refuses it"); };
+  const auto check = [this](OrtStatus *status) {
+    runtime_.check(status, "ONNX Runtime refuses it");
+  };
 
   OrtSessionOptions *made = nullptr;
   check(ort.create_session_options(&made));
@@ -228,11 +231,10 @@ bool Model::has_common_batch() const {
 }
 
 void Model::run(const OrtValue *const *inputs, OrtValue **outputs) const {
-  runtime_.check(
-      runtime_.functions().run(session_.get(), nullptr, input_names_.data(), inputs,
-                               input_names_.size(), output_names_.data(), output_names_.size(),
-                               outputs),
-      "model \"" + name_ + "\" failed");
+  runtime_.check(runtime_.functions().run(session_.get(), nullptr, input_names_.data(), inputs,
+                                          input_names_.size(), output_names_.data(),
+                                          output_names_.size(), outputs),
+                 "model \"" + name_ + "\" failed");
 }
 
 void Model::fill(axle_model_info *info) const {

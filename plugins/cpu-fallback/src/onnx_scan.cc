@@ -195,8 +195,8 @@ class Scanner {
              "\", which is not among the model's files; add that file to the model");
       }
       if (external.offset > file->bytes || external.length > file->bytes - external.offset) {
-        fail(tensor + " has its data past the end of \"" + std::string(location) + "\", which has " +
-             std::to_string(file->bytes) + " bytes");
+        fail(tensor + " has its data past the end of \"" + std::string(location) +
+             "\", which has " + std::to_string(file->bytes) + " bytes");
       }
       result_.external_files.emplace(location);
     }

@@ -16,9 +16,9 @@ size_t parse_threads(const axle_option &option) {
   const char *end = option.value + std::strlen(option.value);
   const auto [rest, error] = std::from_chars(option.value, end, value);
   if (error != std::errc() || rest != end || value < 1 || value > kThreadsMax) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, std::string("option ") + option.key + "=" +
-                                                    option.value + ": give a whole number from 1 to " +
-                                                    std::to_string(kThreadsMax));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
+                  std::string("option ") + option.key + "=" + option.value +
+                      ": give a whole number from 1 to " + std::to_string(kThreadsMax));
   }
   return value;
 }
@@ -36,9 +36,10 @@ Options parse_options(const axle_option *options, uint64_t option_count) {
     } else if (key == "onnxruntime") {
       parsed.onnxruntime = options[i].value;
     } else {
-      throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                    "option " + key +
-                        " is not known; cpu-fallback has threads, intra_op_threads and onnxruntime");
+      throw Failure(
+          AXLE_STATUS_INVALID_ARGUMENT,
+          "option " + key +
+              " is not known; cpu-fallback has threads, intra_op_threads and onnxruntime");
     }
   }
   if (parsed.threads == 0) parsed.threads = usable_cpus();

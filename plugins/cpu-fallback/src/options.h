@@ -14,9 +14,9 @@ constexpr size_t kThreadsMax = 1024;
 
 // What the operator may set at open.
 struct Options {
-  size_t threads = 0;           // threads=N: worker threads; default usable_cpus()
-  int intra_op_threads = 1;     // intra_op_threads=N: of ONNX Runtime, for each model
-  std::string onnxruntime;      // onnxruntime=PATH: of libonnxruntime.so.1; empty = by its soname
+  size_t threads = 0;        // threads=N: worker threads; default usable_cpus()
+  int intra_op_threads = 1;  // intra_op_threads=N: of ONNX Runtime, for each model
+  std::string onnxruntime;   // onnxruntime=PATH: of libonnxruntime.so.1; empty = by its soname
 };
 
 // Throws Failure (INVALID_ARGUMENT) for an option that is unknown or has a bad value.

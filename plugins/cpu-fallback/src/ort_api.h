@@ -57,6 +57,7 @@ using OrtLogFunction = void (*)(void *param, int level, const char *category, co
   X(2, get_error_message, const char *, (const OrtStatus *))                                       \
   X(4, create_env_with_logger, OrtStatus *,                                                        \
     (OrtLogFunction, void *param, int level, const char *id, OrtEnv **))                           \
+  X(6, disable_telemetry, OrtStatus *, (const OrtEnv *))                                           \
   X(8, create_session_from_array, OrtStatus *,                                                     \
     (const OrtEnv *, const void *data, size_t bytes, const OrtSessionOptions *, OrtSession **))    \
   X(9, run, OrtStatus *,                                                                           \

@@ -2,6 +2,7 @@
 #include "ort_runtime.h"
 
 #include <dlfcn.h>
+#include <stdlib.h>
 
 #include <map>
 #include <mutex>
@@ -30,11 +31,17 @@ void log_to_host(void *param, int level, const char *, const char *, const char 
 }
 
 [[noreturn]] void refuse(const std::string &why) {
-  throw Failure(AXLE_STATUS_UNAVAILABLE,
-                one_line("ONNX Runtime cannot be used: " + why +
-                         "; install onnxruntime 1.18 or newer, or the npm package onnxruntime-node, "
-                         "and name its libonnxruntime.so.1 by the option onnxruntime=PATH"));
+  throw Failure(
+      AXLE_STATUS_UNAVAILABLE,
+      one_line("ONNX Runtime cannot be used: " + why +
+               "; install onnxruntime 1.18 or newer, or the npm package onnxruntime-node, "
+               "and name its libonnxruntime.so.1 by the option onnxruntime=PATH"));
 }
+
+// From 1.29 on, official builds for Linux report each process and model to Microsoft from a thread of
+// their own, and leave an identifier of the machine in the home folder, unless this is set before the
+// first environment is made. An operator who wants that sets it to 0.
+void refuse_telemetry() { setenv("ORT_DISABLE_TELEMETRY", "1", /*overwrite=*/0); }
 
 int32_t status_of(int code, const std::string &message) {
   if (message.find("Failed to allocate memory") != std::string::npos ||
@@ -77,6 +84,7 @@ const OrtRuntime &OrtRuntime::open(const std::string &path, const axle_host &hos
 }
 
 OrtRuntime::OrtRuntime(const std::string &path, const axle_host &host) {
+  refuse_telemetry();
   const std::string file = path.empty() ? kSoname : path;
   void *library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -95,6 +103,8 @@ OrtRuntime::OrtRuntime(const std::string &path, const axle_host &host) {
   check(functions_.create_env_with_logger(log_to_host, const_cast<axle_host *>(&host), kOrtWarning,
                                           "axle", &env_),
         "cannot start");
+  // For an environment that something else in this process made before us.
+  check(functions_.disable_telemetry(env_), "telemetry cannot be switched off");
   check(functions_.get_allocator(&allocator_), "no allocator");
   check(functions_.create_cpu_memory_info(kOrtDeviceAllocator, kOrtMemoryDefault, &cpu_memory_),
         "no CPU memory");
@@ -116,10 +126,9 @@ struct OnnxType {
   uint32_t dtype;
 };
 constexpr OnnxType kOnnxTypes[] = {
-    {1, AXLE_DTYPE_FP32},   {2, AXLE_DTYPE_UINT8},   {3, AXLE_DTYPE_INT8},
-    {4, AXLE_DTYPE_UINT16}, {5, AXLE_DTYPE_INT16},   {6, AXLE_DTYPE_INT32},
-    {7, AXLE_DTYPE_INT64},  {8, AXLE_DTYPE_BYTES},   {9, AXLE_DTYPE_BOOL},
-    {10, AXLE_DTYPE_FP16},  {11, AXLE_DTYPE_FP64},   {12, AXLE_DTYPE_UINT32},
+    {1, AXLE_DTYPE_FP32},    {2, AXLE_DTYPE_UINT8}, {3, AXLE_DTYPE_INT8},  {4, AXLE_DTYPE_UINT16},
+    {5, AXLE_DTYPE_INT16},   {6, AXLE_DTYPE_INT32}, {7, AXLE_DTYPE_INT64}, {8, AXLE_DTYPE_BYTES},
+    {9, AXLE_DTYPE_BOOL},    {10, AXLE_DTYPE_FP16}, {11, AXLE_DTYPE_FP64}, {12, AXLE_DTYPE_UINT32},
     {13, AXLE_DTYPE_UINT64}, {16, AXLE_DTYPE_BF16},
 };
 

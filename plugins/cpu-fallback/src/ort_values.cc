@@ -93,9 +93,9 @@ void emit_strings(const OrtRuntime &runtime, const OrtOwnedValue &value, uint64_
 OrtOwnedValue make_value_over(const OrtRuntime &runtime, uint32_t dtype,
                               const std::vector<int64_t> &dims, void *data, uint64_t bytes) {
   OrtValue *value = nullptr;
-  check(runtime, runtime.functions().create_tensor_over(runtime.cpu_memory(), data, bytes,
-                                                        dims.data(), dims.size(),
-                                                        onnx_of_dtype(dtype), &value));
+  check(runtime,
+        runtime.functions().create_tensor_over(runtime.cpu_memory(), data, bytes, dims.data(),
+                                               dims.size(), onnx_of_dtype(dtype), &value));
   return own(runtime, value);
 }
 
@@ -115,7 +115,8 @@ OrtOwnedValue make_value(const OrtRuntime &runtime, const std::vector<const axle
     }
   }
   // ONNX Runtime does not write to its inputs.
-  return make_value_over(runtime, dtype, concatenated_shape(parts), const_cast<void *>(data), bytes);
+  return make_value_over(runtime, dtype, concatenated_shape(parts), const_cast<void *>(data),
+                         bytes);
 }
 
 std::vector<int64_t> shape_of(const OrtRuntime &runtime, const OrtValue *value) {
@@ -143,7 +144,8 @@ void emit_value(const OrtRuntime &runtime, const OrtOwnedValue &value, const Out
   Elements elements = {0, total};
   if (part.rows >= 0) {
     const uint64_t of_row = dims[0] == 0 ? 0 : total / static_cast<uint64_t>(dims[0]);
-    elements = {of_row * static_cast<uint64_t>(part.row), of_row * static_cast<uint64_t>(part.rows)};
+    elements = {of_row * static_cast<uint64_t>(part.row),
+                of_row * static_cast<uint64_t>(part.rows)};
     dims[0] = part.rows;
   }
   if (part.dtype == AXLE_DTYPE_BYTES) {

@@ -34,8 +34,8 @@ constexpr uint32_t kSoftwareScore = 1;
 
 void check_device(uint32_t device) {
   if (device == 0) return;
-  throw Failure(AXLE_STATUS_NOT_FOUND, "cpu-fallback has device 0 only, not " +
-                                           std::to_string(device));
+  throw Failure(AXLE_STATUS_NOT_FOUND,
+                "cpu-fallback has device 0 only, not " + std::to_string(device));
 }
 
 int32_t open(const axle_host *host, const axle_option *options, uint64_t option_count,
@@ -52,7 +52,10 @@ int32_t open(const axle_host *host, const axle_option *options, uint64_t option_
   });
 }
 
-void close(axle_instance *instance) { delete instance; }
+void close(axle_instance *instance) {
+  delete instance;
+  axle::cpu::guarded(nullptr, [] { axle::cpu::release_codec_memory(); });
+}
 
 uint32_t device_count(axle_instance *) { return 1; }
 
@@ -122,8 +125,8 @@ int32_t submit(axle_instance *instance, axle_queue *, axle_task *const *tasks, u
   return axle::cpu::guarded(error, [&] { instance->submit(tasks, n); });
 }
 
-int32_t stream_open(axle_instance *instance, const axle_stream_config *config,
-                    axle_stream **stream, axle_error *error) {
+int32_t stream_open(axle_instance *instance, const axle_stream_config *config, axle_stream **stream,
+                    axle_error *error) {
   return axle::cpu::guarded(error, [&] {
     check_device(config->device);
     *stream = handle(instance->open_stream(*config).release());

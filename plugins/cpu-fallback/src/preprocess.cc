@@ -23,8 +23,8 @@ bool one_of(const Arguments &arguments, const char *name, const char *usual, con
   const std::string value = arguments.string(name, usual);
   if (value == other) return true;
   if (value == usual) return false;
-  refuse(std::string("argument \"") + name + "\" is \"" + value + "\"; give \"" + usual + "\" or \"" +
-         other + "\"");
+  refuse(std::string("argument \"") + name + "\" is \"" + value + "\"; give \"" + usual +
+         "\" or \"" + other + "\"");
 }
 
 void check_numbers(const char *name, const std::vector<float> &values, bool divides) {
@@ -35,35 +35,7 @@ void check_numbers(const char *name, const std::vector<float> &values, bool divi
   }
 }
 
-// The loops below run over memory that does not overlap and have constant strides for the usual
-// numbers of channels, so that the compiler vectorises them.
-template <uint64_t kStride>
-void convert(const uint8_t *__restrict from, float *__restrict to, uint64_t count, float centre,
-             float spread, float mean, float std) {
-  for (uint64_t i = 0; i < count; i++) {
-    to[i] = ((static_cast<float>(from[i * kStride]) - centre) / spread - mean) / std;
-  }
-}
-
-void convert_strided(const uint8_t *__restrict from, float *__restrict to, uint64_t count,
-                     uint64_t stride, float centre, float spread, float mean, float std) {
-  switch (stride) {
-    case 1:
-      return convert<1>(from, to, count, centre, spread, mean, std);
-    case 3:
-      return convert<3>(from, to, count, centre, spread, mean, std);
-    case 4:
-      return convert<4>(from, to, count, centre, spread, mean, std);
-    default:
-      for (uint64_t i = 0; i < count; i++) {
-        to[i] = ((static_cast<float>(from[i * stride]) - centre) / spread - mean) / std;
-      }
-  }
-}
-
-bool all_equal(const std::vector<float> &values) {
-  return std::all_of(values.begin(), values.end(), [&](float v) { return v == values[0]; });
-}
+constexpr size_t kPixelValues = 256;
 
 }  // namespace
 
@@ -119,6 +91,17 @@ Preprocess::Scaling Preprocess::scaling_of(const uint8_t *image) const {
           static_cast<float>(std::max(std::sqrt(variance), 1.0 / std::sqrt(n)))};
 }
 
+std::vector<float> Preprocess::table_of(const Scaling &scaling) const {
+  std::vector<float> table(channels_ * kPixelValues);
+  for (uint64_t c = 0; c < channels_; c++) {
+    for (size_t x = 0; x < kPixelValues; x++) {
+      const float scaled = (static_cast<float>(x) - scaling.centre) / scaling.spread;
+      table[c * kPixelValues + x] = (scaled - mean_[c]) / std_[c];
+    }
+  }
+  return table;
+}
+
 void Preprocess::run(const axle_tensor &image, float *to) const {
   const void *data = contiguous_data(image);
   if (data == nullptr) {
@@ -127,22 +110,18 @@ void Preprocess::run(const axle_tensor &image, float *to) const {
     data = copy;
   }
   const auto *from = static_cast<const uint8_t *>(data);
-  const Scaling scaling = scaling_of(from);
-  if (channels_ == 1 || (!planar_ && all_equal(mean_) && all_equal(std_))) {
-    convert<1>(from, to, element_count(), scaling.centre, scaling.spread, mean_[0], std_[0]);
-    return;
-  }
+  const std::vector<float> table = table_of(scaling_of(from));
   if (planar_) {
     for (uint64_t c = 0; c < channels_; c++) {
-      convert_strided(from + c, to + c * pixels_, pixels_, channels_, scaling.centre,
-                      scaling.spread, mean_[c], std_[c]);
+      const float *of_value = &table[c * kPixelValues];
+      float *plane = to + c * pixels_;
+      for (uint64_t i = 0; i < pixels_; i++) plane[i] = of_value[from[i * channels_ + c]];
     }
     return;
   }
   for (uint64_t i = 0; i < pixels_; i++) {
     for (uint64_t c = 0; c < channels_; c++) {
-      const float x = static_cast<float>(from[i * channels_ + c]);
-      to[i * channels_ + c] = ((x - scaling.centre) / scaling.spread - mean_[c]) / std_[c];
+      *to++ = table[c * kPixelValues + *from++];
     }
   }
 }

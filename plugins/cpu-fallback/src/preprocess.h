@@ -31,6 +31,8 @@ class Preprocess {
     float spread = 1;
   };
   Scaling scaling_of(const uint8_t *image) const;
+  // y of every x there is, for each channel: 256 divisions instead of one for each pixel.
+  std::vector<float> table_of(const Scaling &scaling) const;
 
   uint64_t pixels_;
   uint64_t channels_;

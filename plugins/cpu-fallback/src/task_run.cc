@@ -25,7 +25,8 @@ bool TaskRun::begin() noexcept {
   if (task_->deadline_ns != 0 && now_ns >= task_->deadline_ns) {
     reason_.status = AXLE_STATUS_DEADLINE_EXCEEDED;
     fixed_message_ =
-        "the deadline passed while the task waited for a thread; allow more time or open the plugin "
+        "the deadline passed while the task waited for a thread; allow more time or open the "
+        "plugin "
         "with more threads";
     return false;
   }
@@ -33,10 +34,11 @@ bool TaskRun::begin() noexcept {
 }
 
 void *TaskRun::allocate(uint64_t bytes) {
-  void *data = host_.alloc(task_, std::max<uint64_t>(bytes, 1), AXLE_MEMORY_HOST);
+  void *data = host_.alloc(task_, bytes, AXLE_MEMORY_HOST);
   if (data == nullptr) {
     throw Failure(AXLE_STATUS_RESOURCE_EXHAUSTED,
-                  "an output of " + std::to_string(bytes) + " bytes does not fit: the call's limit is " +
+                  "an output of " + std::to_string(bytes) +
+                      " bytes does not fit: the call's limit is " +
                       std::to_string(task_->output_bytes_max) +
                       " bytes in all, or the host is out of memory");
   }

@@ -40,7 +40,7 @@ class TaskRun {
   // Notes that work begins. False when nobody wants the result any more; the task then has failed.
   bool begin() noexcept;
 
-  // Output memory, at least one byte. Throws Failure (RESOURCE_EXHAUSTED).
+  // Output memory; not NULL for 0 bytes either. Throws Failure (RESOURCE_EXHAUSTED).
   void *allocate(uint64_t bytes);
   void release(void *data) { host_.release(task_, data); }
   // Hands one whole tensor over. Throws Failure when the host refuses it.

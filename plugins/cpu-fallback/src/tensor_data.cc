@@ -80,9 +80,9 @@ void check_bytes(const axle_tensor &tensor, const std::string &what) {
   const bool fits = tensor.dtype == AXLE_DTYPE_BYTES ||
                     !__builtin_mul_overflow(count, dtype_bytes(tensor.dtype), &wanted);
   if (!fits || wanted != bytes || bytes != tensor.bytes) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, one_line(what + " " + tensor_text(tensor) +
-                                                         " came with " + std::to_string(bytes) +
-                                                         " bytes"));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
+                  one_line(what + " " + tensor_text(tensor) + " came with " +
+                           std::to_string(bytes) + " bytes"));
   }
 }
 

@@ -83,16 +83,18 @@ int main(int argc, char **argv) {
     rows.push_back({Codec::kLz4, level, "lz4 -q -" + std::to_string(level) + " -c " + path});
   }
   for (int level : {1, 3, 6, 9}) {
-    rows.push_back({Codec::kGzip, level,
-                    "pigz -p " + std::to_string(threads) + " -" + std::to_string(level) + " -c " + path});
+    rows.push_back(
+        {Codec::kGzip, level,
+         "pigz -p " + std::to_string(threads) + " -" + std::to_string(level) + " -c " + path});
   }
-  std::printf("%-40s %9s %8s %7s %7s %8s %10s\n", "tool", "tool MB/s", "our MB/s", "wall x", "cpu x",
-              "ratio x", "unzip MB/s");
+  std::printf("%-40s %9s %8s %7s %7s %8s %10s\n", "tool", "tool MB/s", "our MB/s", "wall x",
+              "cpu x", "ratio x", "unzip MB/s");
   for (const Row &row : rows) {
     if (row.tool.find(only) == std::string::npos) continue;
     const Segment segment{data.data(), data.size()};
     TestTask kept;
-    if (!compress(row.codec, row.level, {&segment, 1}, UINT64_MAX, kept, executor).ok()) std::abort();
+    if (!compress(row.codec, row.level, {&segment, 1}, UINT64_MAX, kept, executor).ok())
+      std::abort();
     const Segment archive{kept.output().data(), kept.output().size()};
     Best tool, ours, back;
     for (int i = 0; i < rounds; i++) {
@@ -112,7 +114,8 @@ int main(int argc, char **argv) {
     }
     const double megabytes = static_cast<double>(data.size()) / 1e6;
     std::printf("%-40s %9.0f %8.0f %7.2f %7.2f %8.4f %10.0f\n", row.tool.substr(0, 40).c_str(),
-                megabytes / tool.wall, megabytes / ours.wall, tool.wall / ours.wall, tool.cpu / ours.cpu,
+                megabytes / tool.wall, megabytes / ours.wall, tool.wall / ours.wall,
+                tool.cpu / ours.cpu,
                 static_cast<double>(tool_bytes(row.tool)) / static_cast<double>(archive.bytes),
                 megabytes / back.wall);
     std::fflush(stdout);

@@ -21,14 +21,14 @@ namespace {
 
 int failures = 0;
 
-#define CHECK(condition, ...)                                                     \
-  do {                                                                            \
-    if (!(condition)) {                                                           \
-      failures++;                                                                 \
-      std::printf("FAILED %s:%d: %s ", __FILE__, __LINE__, #condition);           \
-      std::printf(" " __VA_ARGS__);                                               \
-      std::printf("\n");                                                          \
-    }                                                                             \
+#define CHECK(condition, ...)                                           \
+  do {                                                                  \
+    if (!(condition)) {                                                 \
+      failures++;                                                       \
+      std::printf("FAILED %s:%d: %s ", __FILE__, __LINE__, #condition); \
+      std::printf(" " __VA_ARGS__);                                     \
+      std::printf("\n");                                                \
+    }                                                                   \
   } while (0)
 
 constexpr Codec kCodecs[] = {Codec::kZstd, Codec::kLz4, Codec::kGzip};
@@ -96,7 +96,8 @@ Outcome pump(CodecStream &stream, const Bytes &data, Random &random, uint64_t pi
     // While output waits the same input is offered again, and no new.
     if (!more) offered = std::min<size_t>(data.size() - at, random.below(piece_max + 1));
     const bool end = at + offered == data.size();
-    const Bytes piece(data.begin() + static_cast<long>(at), data.begin() + static_cast<long>(at + offered));
+    const Bytes piece(data.begin() + static_cast<long>(at),
+                      data.begin() + static_cast<long>(at + offered));
     const std::vector<Segment> segments = segments_of(piece, &random);
     const uint64_t cap = 1 + random.below(cap_max);
     TestTask task(cap);
@@ -148,7 +149,8 @@ bool has_tool(const char *tool) {
 
 void write_file(const std::string &path, const Bytes &data) {
   std::ofstream(path, std::ios::binary)
-      .write(reinterpret_cast<const char *>(data.data()), static_cast<std::streamsize>(data.size()));
+      .write(reinterpret_cast<const char *>(data.data()),
+             static_cast<std::streamsize>(data.size()));
 }
 
 Bytes read_file(const std::string &path) {
@@ -160,7 +162,8 @@ Bytes read_file(const std::string &path) {
 Bytes run_tool(const std::string &command, const Bytes &input, bool *passed = nullptr) {
   const std::string in = scratch_dir() + "/in", out = scratch_dir() + "/out";
   write_file(in, input);
-  const int code = std::system(("(" + command + ") < " + in + " > " + out + " 2>/dev/null").c_str());
+  const int code =
+      std::system(("(" + command + ") < " + in + " > " + out + " 2>/dev/null").c_str());
   if (passed != nullptr) *passed = code == 0;
   return code == 0 ? read_file(out) : Bytes();
 }
@@ -169,9 +172,9 @@ Bytes run_tool(const std::string &command, const Bytes &input, bool *passed = nu
 
 std::vector<Bytes> samples() {
   std::vector<Bytes> all;
-  for (size_t bytes : {0, 1, 2, 3, 63, 64, 65, 1000, 65535, 65536, 65537, 262143, 262144, 262145,
-                       1048575, 1048576, 1048577, 2097151, 2097152, 2097153, 4194304, 4194305,
-                       6291457, 9000001}) {
+  for (size_t bytes : {0,       1,       2,       3,       63,      64,      65,      1000,
+                       65535,   65536,   65537,   262143,  262144,  262145,  1048575, 1048576,
+                       1048577, 2097151, 2097152, 2097153, 4194304, 4194305, 6291457, 9000001}) {
     all.push_back(text_of(bytes, bytes + 1));
   }
   for (size_t bytes : {1, 100, 65536, 3000000}) all.push_back(noise_of(bytes));
@@ -182,7 +185,8 @@ std::vector<Bytes> samples() {
 void test_round_trips() {
   for (const Bytes &data : samples()) {
     for (Codec codec : kCodecs) {
-      for (Executor *on : {static_cast<Executor *>(&executor()), static_cast<Executor *>(&single())}) {
+      for (Executor *on :
+           {static_cast<Executor *>(&executor()), static_cast<Executor *>(&single())}) {
         const Outcome packed = zip(codec, level_range(codec).preset, data, *on);
         CHECK(packed.result.ok(), "%s", packed.result.message.c_str());
         for (Codec as : {codec, Codec::kAuto}) {
@@ -202,7 +206,8 @@ void test_levels() {
     for (int level = level_range(codec).min; level <= level_range(codec).max; level++) {
       const Outcome packed = zip(codec, level, data);
       CHECK(packed.result.ok(), "%s", packed.result.message.c_str());
-      CHECK(unzip(codec, packed.output).output == data, "codec %d level %d", static_cast<int>(codec), level);
+      CHECK(unzip(codec, packed.output).output == data, "codec %d level %d",
+            static_cast<int>(codec), level);
       if (first == 0) first = packed.output.size();
       last = packed.output.size();
     }
@@ -248,7 +253,8 @@ void test_tools_read_ours() {
     for (int level = 1; level <= level_range(codec).max; level += 5) {
       const std::string command = std::string(tool_of(codec)) + " -d -c";
       CHECK(run_tool(command, zip(codec, level, data).output) == data);
-      CHECK(run_tool(command, zip_stream(codec, level, data, random, 3000000, 1 << 20).output) == data);
+      CHECK(run_tool(command, zip_stream(codec, level, data, random, 3000000, 1 << 20).output) ==
+            data);
     }
   }
 }
@@ -298,13 +304,14 @@ void test_we_read_the_tools() {
       const Bytes packed = run_tool("cd " + scratch_dir() + "; " + one.command, data, &passed);
       CHECK(passed, "%s", one.command);
       Bytes wanted = data;
-      if (std::strstr(one.command, "head") != nullptr) wanted.resize(std::min<size_t>(bytes, 100000));
+      if (std::strstr(one.command, "head") != nullptr)
+        wanted.resize(std::min<size_t>(bytes, 100000));
       const Outcome whole = unzip(Codec::kAuto, packed);
       CHECK(whole.result.ok() && whole.output == wanted, "%s, %zu bytes: %s", one.command, bytes,
             whole.result.message.c_str());
       const Outcome pieces = unzip_stream(Codec::kAuto, packed, random, 100000, 300000);
-      CHECK(pieces.result.ok() && pieces.output == wanted, "stream of %s, %zu bytes: %s", one.command,
-            bytes, pieces.result.message.c_str());
+      CHECK(pieces.result.ok() && pieces.output == wanted, "stream of %s, %zu bytes: %s",
+            one.command, bytes, pieces.result.message.c_str());
     }
   }
 }
@@ -356,7 +363,8 @@ void test_streams() {
           if (bytes / cap > 20000) continue;
           const Outcome packed = zip_stream(codec, 1, data, random, piece, cap);
           CHECK(packed.result.ok(), "%s", packed.result.message.c_str());
-          CHECK(unzip(codec, packed.output).output == data, "codec %d, %zu bytes", static_cast<int>(codec), bytes);
+          CHECK(unzip(codec, packed.output).output == data, "codec %d, %zu bytes",
+                static_cast<int>(codec), bytes);
           const Outcome back = unzip_stream(Codec::kAuto, packed.output, random, piece, cap);
           CHECK(back.result.ok() && back.output == data, "codec %d, %zu bytes: %s",
                 static_cast<int>(codec), bytes, back.result.message.c_str());
@@ -402,7 +410,8 @@ void test_unknown_and_empty() {
   const Outcome unknown = unzip(Codec::kAuto, {'P', 'K', 3, 4, 9, 9});
   CHECK(unknown.result.status == CodecStatus::kInvalidArgument);
   for (const char *part : {"50 4b 03 04", "28 b5 2f fd", "04 22 4d 18", "1f 8b 08"}) {
-    CHECK(unknown.result.message.find(part) != std::string::npos, "%s", unknown.result.message.c_str());
+    CHECK(unknown.result.message.find(part) != std::string::npos, "%s",
+          unknown.result.message.c_str());
   }
   Random random(19);
   for (Codec codec : {Codec::kAuto, Codec::kZstd, Codec::kLz4, Codec::kGzip}) {
@@ -413,8 +422,8 @@ void test_unknown_and_empty() {
     CHECK(unzip(codec, text_of(100)).result.status == CodecStatus::kInvalidArgument);
   }
   // The wrong codec is said to be wrong.
-  CHECK(unzip(Codec::kZstd, zip(Codec::kGzip, 1, text_of(100)).output).result.message.find("zstd begins") !=
-        std::string::npos);
+  CHECK(unzip(Codec::kZstd, zip(Codec::kGzip, 1, text_of(100)).output)
+            .result.message.find("zstd begins") != std::string::npos);
   const Bytes legacy = {0x02, 0x21, 0x4C, 0x18, 0, 0, 0, 0};
   CHECK(unzip(Codec::kAuto, legacy).result.message.find("legacy") != std::string::npos);
 }
@@ -428,8 +437,9 @@ void test_truncation() {
         const Bytes cut(packed.begin(), packed.begin() + static_cast<long>(n));
         for (const Outcome &outcome : {unzip(Codec::kAuto, cut), unzip(codec, cut),
                                        unzip_stream(codec, cut, random, 100, 100)}) {
-          CHECK(outcome.result.status == CodecStatus::kInvalidArgument, "codec %d cut at %zu of %zu: %s",
-                static_cast<int>(codec), n, packed.size(), outcome.result.message.c_str());
+          CHECK(outcome.result.status == CodecStatus::kInvalidArgument,
+                "codec %d cut at %zu of %zu: %s", static_cast<int>(codec), n, packed.size(),
+                outcome.result.message.c_str());
           const std::string wanted = "truncated after " + std::to_string(n) + " bytes";
           CHECK(outcome.result.message.find(wanted) != std::string::npos, "codec %d cut at %zu: %s",
                 static_cast<int>(codec), n, outcome.result.message.c_str());
@@ -448,10 +458,12 @@ void test_bit_flips() {
     for (size_t bit = 0; bit < packed.size() * 8; bit++) {
       Bytes damaged = packed;
       damaged[bit / 8] ^= static_cast<uint8_t>(1 << bit % 8);
-      for (const Outcome &outcome : {unzip(codec, damaged, 1 << 20), unzip(Codec::kAuto, damaged, 1 << 20),
-                                     unzip_stream(codec, damaged, random, 200, 200)}) {
+      for (const Outcome &outcome :
+           {unzip(codec, damaged, 1 << 20), unzip(Codec::kAuto, damaged, 1 << 20),
+            unzip_stream(codec, damaged, random, 200, 200)}) {
         if (outcome.result.status == CodecStatus::kDataLoss) losses++;
-        CHECK(!outcome.result.ok() || outcome.output == data, "codec %d bit %zu", static_cast<int>(codec), bit);
+        CHECK(!outcome.result.ok() || outcome.output == data, "codec %d bit %zu",
+              static_cast<int>(codec), bit);
         CHECK(outcome.result.ok() == outcome.result.message.empty());
       }
     }
@@ -473,7 +485,8 @@ void test_trailing_bytes() {
   Random random(31);
   for (Codec codec : kCodecs) {
     const Bytes packed = zip(codec, 3, text_of(3000)).output;
-    for (const Bytes &tail : {Bytes{1}, Bytes{'x', 'y', 'z', 'w', 'v'}, Bytes{0, 0, 7}, text_of(100)}) {
+    for (const Bytes &tail :
+         {Bytes{1}, Bytes{'x', 'y', 'z', 'w', 'v'}, Bytes{0, 0, 7}, text_of(100)}) {
       const Bytes archive = joined({packed, tail});
       for (const Outcome &outcome :
            {unzip(Codec::kAuto, archive), unzip_stream(codec, archive, random, 999, 999)}) {
@@ -505,11 +518,14 @@ void test_caps() {
       CHECK(unzip(codec, packed, 0).result.status == CodecStatus::kResourceExhausted);
       for (uint64_t cap : {uint64_t{0}, uint64_t{10}, uint64_t{packed.size() - 1}}) {
         CHECK(zip(codec, 3, data, executor(), nullptr, cap).result.status ==
-              CodecStatus::kResourceExhausted, "codec %d, %zu bytes, cap %zu", static_cast<int>(codec), bytes, static_cast<size_t>(cap));
+                  CodecStatus::kResourceExhausted,
+              "codec %d, %zu bytes, cap %zu", static_cast<int>(codec), bytes,
+              static_cast<size_t>(cap));
       }
       const Outcome exact = zip(codec, 3, data, executor(), nullptr, packed.size());
-      CHECK(exact.result.ok() && unzip(codec, exact.output).output == data, "codec %d, %zu bytes: %s",
-            static_cast<int>(codec), bytes, exact.result.message.c_str());
+      CHECK(exact.result.ok() && unzip(codec, exact.output).output == data,
+            "codec %d, %zu bytes: %s", static_cast<int>(codec), bytes,
+            exact.result.message.c_str());
     }
   }
 }
@@ -524,7 +540,8 @@ void test_bombs() {
     CHECK(outcome.peak <= cap);
   }
   // A tiny frame that declares 2 GiB gets memory for what its bytes can hold.
-  const Bytes lz4_liar = {0x04, 0x22, 0x4D, 0x18, 0x6C, 0x40, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  const Bytes lz4_liar = {0x04, 0x22, 0x4D, 0x18, 0x6C, 0x40, 0, 0, 0, 0x80,
+                          0,    0,    0,    0,    0,    0,    0, 0, 0};
   const Bytes zstd_liar = {0x28, 0xB5, 0x2F, 0xFD, 0x80, 0x40, 0, 0, 0, 0x80, 1, 0, 0};
   for (const Bytes &liar : {lz4_liar, zstd_liar}) {
     const Outcome outcome = unzip(Codec::kAuto, liar, UINT64_MAX);
@@ -547,7 +564,8 @@ void test_refused_frames() {
   Random random(41);
   for (bool stream : {false, true}) {
     const auto open = [&](const Bytes &bytes) {
-      return stream ? unzip_stream(Codec::kAuto, bytes, random, 4, 100) : unzip(Codec::kAuto, bytes);
+      return stream ? unzip_stream(Codec::kAuto, bytes, random, 4, 100)
+                    : unzip(Codec::kAuto, bytes);
     };
     CHECK(open(widest_allowed).result.ok(), "%s", open(widest_allowed).result.message.c_str());
     CHECK(open(wide).result.message.find("256 MiB") != std::string::npos);
@@ -660,7 +678,8 @@ int main(int argc, char **argv) {
     const auto begin = std::chrono::steady_clock::now();
     test.run();
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-    std::printf("%s %s (%.1f s)\n", failures == before ? "ok    " : "FAILED", test.name, took.count());
+    std::printf("%s %s (%.1f s)\n", failures == before ? "ok    " : "FAILED", test.name,
+                took.count());
     std::fflush(stdout);
   }
   release_codec_memory();

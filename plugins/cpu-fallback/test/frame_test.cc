@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sched.h>
 
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 
 #include "harness.h"
@@ -12,7 +14,8 @@ using namespace axle::test;
 
 namespace {
 
-axle_error open_error(const std::vector<axle_option> &options, const axle_host *host = test_host()) {
+axle_error open_error(const std::vector<axle_option> &options,
+                      const axle_host *host = test_host()) {
   axle_instance *instance = nullptr;
   axle_error error = make_error();
   const int32_t status =
@@ -36,8 +39,7 @@ uint32_t score(Plugin &plugin, uint32_t op, uint32_t first, uint32_t last, axle_
 // Work for about a tenth of a second, which keeps a single thread busy.
 TestTask &long_work(TestTask &task) {
   const std::string bytes(3000000, 'x');
-  return task
-      .input(nullptr, AXLE_DTYPE_UINT8, {static_cast<int64_t>(bytes.size())}, bytes)
+  return task.input(nullptr, AXLE_DTYPE_UINT8, {static_cast<int64_t>(bytes.size())}, bytes)
       .arg("codec", static_cast<int64_t>(AXLE_CODEC_GZIP))
       .arg("level", static_cast<int64_t>(12));
 }
@@ -47,6 +49,23 @@ TestTask &small_work(TestTask &task) {
 }
 
 }  // namespace
+
+// First of all tests: ONNX Runtime decides this once, when it is first opened.
+TEST(onnxruntime_does_not_phone_home) {
+  need_onnxruntime();
+  const auto threads = [] {
+    const std::filesystem::directory_iterator tasks("/proc/self/task");
+    return std::distance(begin(tasks), end(tasks));
+  };
+  std::thread([] {}).join();  // a sanitizer starts a thread of its own beside the first
+  const auto before = threads();
+  Plugin plugin(Plugin::Options{{"threads", "2"}});
+  plugin.load(
+      Graph().input("x", kFloat, {1}).output("y", kFloat, {1}).node("Relu", {"x"}, {"y"}).model());
+  // The pool's, and no uploader's.
+  CHECK_EQ(threads() - before, 2);
+  CHECK(std::getenv("ORT_DISABLE_TELEMETRY") != nullptr);
+}
 
 TEST(the_table_is_complete) {
   const axle_plugin *table = plugin_table();

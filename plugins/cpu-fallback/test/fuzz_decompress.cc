@@ -113,7 +113,8 @@ CodecResult as_stream(Codec codec, const uint8_t *data, size_t bytes, size_t pie
       return {CodecStatus::kResourceExhausted, "the fuzzer has seen enough"};
     }
     if (at < bytes || written.more) {
-      if (written.consumed_bytes == 0 && task.output().empty() && n > 0) std::abort();  // no progress
+      if (written.consumed_bytes == 0 && task.output().empty() && n > 0)
+        std::abort();  // no progress
       continue;
     }
     if (end) return written.result;
@@ -128,10 +129,13 @@ void try_bytes(const uint8_t *data, size_t bytes) {
     const CodecResult first = as_whole(codec, input.data(), bytes, whole);
     const size_t piece = bytes > 2 ? 1 + data[bytes / 2] : 1;
     const CodecResult second = as_stream(codec, input.data(), bytes, piece, 1 + 37 * piece, pieces);
-    // Both ways agree, but for where they meet the cap.
+    // Both ways agree, but for where they meet the cap. libzstd refuses an empty compressed block in a
+    // frame that it has whole, and lets it pass in a stream.
     const bool capped = first.status == CodecStatus::kResourceExhausted ||
                         second.status == CodecStatus::kResourceExhausted;
-    if (!capped && (first.ok() != second.ok() || (first.ok() && whole != pieces))) {
+    const bool may_differ = capped || (bytes > 0 && (data[0] == 0x28 || data[0] >> 4 == 5));
+    if ((first.ok() && second.ok() && whole != pieces) ||
+        (first.ok() != second.ok() && !may_differ)) {
       std::fprintf(stderr, "codec %u: whole \"%s\", stream \"%s\"\n", static_cast<unsigned>(codec),
                    first.message.c_str(), second.message.c_str());
       std::abort();
@@ -155,8 +159,8 @@ std::vector<Bytes> seeds() {
   static PoolExecutor executor(1);
   for (Codec codec : {Codec::kZstd, Codec::kLz4, Codec::kGzip}) {
     for (int level : {1, 6, 12}) {
-      for (const Bytes &content : {Bytes(), text_of(40), text_of(3000), noise_of(500), Bytes(70000, 7),
-                                   text_of(90000)}) {
+      for (const Bytes &content :
+           {Bytes(), text_of(40), text_of(3000), noise_of(500), Bytes(70000, 7), text_of(90000)}) {
         const Segment segment{content.data(), content.size()};
         TestTask task;
         if (!compress(codec, level, {&segment, 1}, UINT64_MAX, task, executor).ok()) std::abort();
@@ -175,11 +179,21 @@ void mutate(Bytes &bytes, const std::vector<Bytes> &all, Random &random) {
     const size_t at = random.below(range);
     const auto here = bytes.begin() + static_cast<long>(at);
     switch (random.below(8)) {
-      case 0: bytes[at] ^= static_cast<uint8_t>(1 << random.below(8)); break;
-      case 1: bytes[at] = static_cast<uint8_t>(random.next() >> 40); break;
-      case 2: bytes[at] = random.below(2) ? 0xFF : 0; break;
-      case 3: bytes.erase(here, here + static_cast<long>(1 + random.below(bytes.size() - at))); break;
-      case 4: bytes.insert(here, 1 + random.below(20), static_cast<uint8_t>(random.next() >> 40)); break;
+      case 0:
+        bytes[at] ^= static_cast<uint8_t>(1 << random.below(8));
+        break;
+      case 1:
+        bytes[at] = static_cast<uint8_t>(random.next() >> 40);
+        break;
+      case 2:
+        bytes[at] = random.below(2) ? 0xFF : 0;
+        break;
+      case 3:
+        bytes.erase(here, here + static_cast<long>(1 + random.below(bytes.size() - at)));
+        break;
+      case 4:
+        bytes.insert(here, 1 + random.below(20), static_cast<uint8_t>(random.next() >> 40));
+        break;
       case 5: {
         const Bytes &other = all[random.below(all.size())];
         bytes.insert(bytes.end(), other.begin(), other.end());
@@ -192,7 +206,9 @@ void mutate(Bytes &bytes, const std::vector<Bytes> &all, Random &random) {
         }
         break;
       }
-      default: bytes[at] = static_cast<uint8_t>(bytes[at] + 1); break;
+      default:
+        bytes[at] = static_cast<uint8_t>(bytes[at] + 1);
+        break;
     }
   }
 }

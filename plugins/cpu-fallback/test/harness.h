@@ -39,8 +39,8 @@ void check_has(const std::string &text, const std::string &part, const char *fil
 
 }  // namespace axle::test
 
-#define TEST(name)                                                         \
-  static void test_##name();                                               \
+#define TEST(name)                                                           \
+  static void test_##name();                                                 \
   static const bool added_##name = axle::test::add_test(#name, test_##name); \
   static void test_##name()
 

@@ -110,10 +110,9 @@ TEST(preprocess_follows_its_definition) {
         add_settings(task, settings);
         const Output &out = plugin.run(task).output(0);
         check_close(out.as<float>(), reference(image, settings));
-        CHECK(out.dims ==
-              (settings.nhwc
-                   ? std::vector<int64_t>({1, image.height, image.width, channels})
-                   : std::vector<int64_t>({1, channels, image.height, image.width})));
+        CHECK(out.dims == (settings.nhwc
+                               ? std::vector<int64_t>({1, image.height, image.width, channels})
+                               : std::vector<int64_t>({1, channels, image.height, image.width})));
       }
     }
   }
@@ -122,7 +121,8 @@ TEST(preprocess_follows_its_definition) {
 TEST(preprocess_of_a_flat_image_is_finite) {
   Plugin plugin;
   TestTask task(AXLE_OP_PREPROCESS);
-  task.input("image", AXLE_DTYPE_UINT8, {8, 8, 1}, std::string(64, '\x7F')).arg("standardize", "image");
+  task.input("image", AXLE_DTYPE_UINT8, {8, 8, 1}, std::string(64, '\x7F'))
+      .arg("standardize", "image");
   for (const float y : plugin.run(task).output(0).as<float>()) CHECK_EQ(y, 0.0f);
 }
 
@@ -269,7 +269,8 @@ std::string quarters(const Dim &batch) {
       .initializer(tensor("shape", kInt64, {2}, raw<int64_t>({-1, 4})))
       .node("Reshape", {"image", "shape"}, {"scores"})
       .node("Add", {"scores", "scores"}, {"doubled"})
-      .node("ArgMax", {"scores"}, {"class"}, {int_attribute("axis", 1), int_attribute("keepdims", 0)})
+      .node("ArgMax", {"scores"}, {"class"},
+            {int_attribute("axis", 1), int_attribute("keepdims", 0)})
       .model();
 }
 
@@ -330,13 +331,15 @@ TEST(fused_classify_says_what_is_wrong) {
   };
   {
     TestTask task(AXLE_OP_CLASSIFY, model);
-    CHECK_HAS(message(classify_task(task, make_image(4, 4, 3))),
-              "input \"pixels\" of model \"test\" takes FP32 [any, 1, 4, 4], not FP32 [1, 3, 4, 4]");
+    CHECK_HAS(
+        message(classify_task(task, make_image(4, 4, 3))),
+        "input \"pixels\" of model \"test\" takes FP32 [any, 1, 4, 4], not FP32 [1, 3, 4, 4]");
   }
   {
     TestTask task(AXLE_OP_CLASSIFY, model);
-    CHECK_HAS(message(classify_task(task, make_image(4, 4, 1)).arg("output", "logits")),
-              "no output \"logits\"; its outputs are \"scores\", \"doubled\", \"image\", \"class\"");
+    CHECK_HAS(
+        message(classify_task(task, make_image(4, 4, 1)).arg("output", "logits")),
+        "no output \"logits\"; its outputs are \"scores\", \"doubled\", \"image\", \"class\"");
   }
   {
     TestTask task(AXLE_OP_CLASSIFY, model);

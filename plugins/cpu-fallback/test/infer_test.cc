@@ -109,12 +109,12 @@ TEST(infer_passes_every_type_through) {
     int onnx;
     uint32_t dtype;
     size_t bytes;
-  } types[] = {{kBool, AXLE_DTYPE_BOOL, 1},       {kUint8, AXLE_DTYPE_UINT8, 1},
-               {kUint16, AXLE_DTYPE_UINT16, 2},   {kUint32, AXLE_DTYPE_UINT32, 4},
-               {kUint64, AXLE_DTYPE_UINT64, 8},   {kInt8, AXLE_DTYPE_INT8, 1},
-               {kInt16, AXLE_DTYPE_INT16, 2},     {kInt32, AXLE_DTYPE_INT32, 4},
-               {kInt64, AXLE_DTYPE_INT64, 8},     {kFloat16, AXLE_DTYPE_FP16, 2},
-               {kFloat, AXLE_DTYPE_FP32, 4},      {kDouble, AXLE_DTYPE_FP64, 8},
+  } types[] = {{kBool, AXLE_DTYPE_BOOL, 1},     {kUint8, AXLE_DTYPE_UINT8, 1},
+               {kUint16, AXLE_DTYPE_UINT16, 2}, {kUint32, AXLE_DTYPE_UINT32, 4},
+               {kUint64, AXLE_DTYPE_UINT64, 8}, {kInt8, AXLE_DTYPE_INT8, 1},
+               {kInt16, AXLE_DTYPE_INT16, 2},   {kInt32, AXLE_DTYPE_INT32, 4},
+               {kInt64, AXLE_DTYPE_INT64, 8},   {kFloat16, AXLE_DTYPE_FP16, 2},
+               {kFloat, AXLE_DTYPE_FP32, 4},    {kDouble, AXLE_DTYPE_FP64, 8},
                {kBfloat16, AXLE_DTYPE_BF16, 2}};
   for (const auto &type : types) {
     axle_model *model = plugin.load(identity(type.onnx, {"n", 2}));
@@ -168,7 +168,8 @@ TEST(infer_takes_strings) {
   CHECK_EQ(bad.status(), AXLE_STATUS_INVALID_ARGUMENT);
   CHECK_HAS(bad.message(), "after the last one");
 
-  for (const std::string &wrong : {std::string(), element("a"), std::string("\xFF\xFF\xFF\xFF????", 8)}) {
+  for (const std::string &wrong :
+       {std::string(), element("a"), std::string("\xFF\xFF\xFF\xFF????", 8)}) {
     TestTask task(AXLE_OP_INFER, model);
     task.input("x", AXLE_DTYPE_BYTES, {1, 2}, wrong);
     CHECK_EQ(plugin.run(task).status(), AXLE_STATUS_INVALID_ARGUMENT);
@@ -207,7 +208,8 @@ TEST(infer_says_what_is_wrong_with_an_input) {
   }
   {
     TestTask task(AXLE_OP_INFER, model);
-    task.tensor("image", AXLE_DTYPE_FP32, {1, 3}, three).tensor("image", AXLE_DTYPE_FP32, {1, 3}, three);
+    task.tensor("image", AXLE_DTYPE_FP32, {1, 3}, three)
+        .tensor("image", AXLE_DTYPE_FP32, {1, 3}, three);
     CHECK_HAS(message(task), "input \"image\" is given twice");
   }
   {

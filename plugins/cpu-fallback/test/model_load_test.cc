@@ -96,14 +96,14 @@ TEST(external_data_elsewhere_is_refused) {
   for (const std::string &location :
        {std::string(path), "../../.." + std::string(path), std::string("weights.bin"),
         std::string("model.onnx"), std::string()}) {
-    check_refused(plugin, {{"model.onnx", external_model(location)}, {"w.bin", kWeights}},
-                  "tensor \"w\" has its data in \"" + location +
-                      "\", which is not among the model's files");
+    check_refused(
+        plugin, {{"model.onnx", external_model(location)}, {"w.bin", kWeights}},
+        "tensor \"w\" has its data in \"" + location + "\", which is not among the model's files");
   }
   // Nor by giving the bundle's file that name.
-  for (const std::string &name : {std::string(path), std::string("../w.bin"), std::string("a//b"),
-                                  std::string("./w.bin"), std::string("a\\b"), std::string(""),
-                                  std::string("*/_ORT_MEM_ADDR_/*")}) {
+  for (const std::string &name :
+       {std::string(path), std::string("../w.bin"), std::string("a//b"), std::string("./w.bin"),
+        std::string("a\\b"), std::string(""), std::string("*/_ORT_MEM_ADDR_/*")}) {
     check_refused(plugin, {{"model.onnx", external_model(name)}, {name, kWeights}}, "is refused");
   }
   std::remove(path);
@@ -117,10 +117,10 @@ TEST(external_data_past_the_end_of_its_file_is_refused) {
     int64_t length;
   } places[] = {{4, 8}, {9, 0}, {0, 9}, {INT64_MAX, 8}, {8, INT64_MAX}};
   for (const auto &place : places) {
-    check_refused(plugin,
-                  {{"model.onnx", external_model("w.bin", place.offset, place.length)},
-                   {"w.bin", kWeights}},
-                  "past the end");
+    check_refused(
+        plugin,
+        {{"model.onnx", external_model("w.bin", place.offset, place.length)}, {"w.bin", kWeights}},
+        "past the end");
   }
   check_refused(plugin, {{"model.onnx", external_model("w.bin", -1)}, {"w.bin", kWeights}},
                 "no number");
@@ -178,11 +178,12 @@ TEST(a_model_that_is_no_model_is_refused_in_one_line) {
   check_refused(plugin, {{"model.onnx", "this is no model"}}, "not a protobuf message");
   check_refused(plugin, {{"model.onnx", std::string(1000, '\0')}}, "not a protobuf message");
   check_refused(plugin, {{"model.onnx", Message().number(1, 8).text()}}, "it has no graph");
-  check_refused(plugin, {{"model.onnx", Graph()
-                                            .input("x", kFloat, {1})
-                                            .output("y", kFloat, {1})
-                                            .node("NoSuchOp", {"x"}, {"y"})
-                                            .model()}},
+  check_refused(plugin,
+                {{"model.onnx", Graph()
+                                    .input("x", kFloat, {1})
+                                    .output("y", kFloat, {1})
+                                    .node("NoSuchOp", {"x"}, {"y"})
+                                    .model()}},
                 "NoSuchOp");
   check_refused(plugin, {{"model.onnx", with_weights(tensor("w", kFloat, {2}, "abc")).model()}},
                 "ONNX Runtime refuses it");
@@ -219,12 +220,12 @@ TEST(what_axle_cannot_carry_is_said) {
                                                                 .node("Identity", {"x"}, {"y"})
                                                                 .model()}});
   CHECK(type.status == AXLE_STATUS_UNIMPLEMENTED || type.status == AXLE_STATUS_INVALID_ARGUMENT);
-  const axle_error sequence = plugin.load_error(
-      {{"model.onnx", Graph()
-                          .input("x", kFloat, {1})
-                          .output_without_shape("y", kFloat)
-                          .node("SequenceConstruct", {"x"}, {"y"})
-                          .model()}});
+  const axle_error sequence =
+      plugin.load_error({{"model.onnx", Graph()
+                                            .input("x", kFloat, {1})
+                                            .output_without_shape("y", kFloat)
+                                            .node("SequenceConstruct", {"x"}, {"y"})
+                                            .model()}});
   CHECK(sequence.status != AXLE_STATUS_OK);
   const axle_error format = plugin.load_error({{"model.tflite", "x"}}, "tflite");
   CHECK_EQ(format.status, AXLE_STATUS_UNIMPLEMENTED);

@@ -113,7 +113,8 @@ Graph &Graph::output_without_shape(const std::string &name, int type) {
 }
 
 Graph &Graph::node(const std::string &op, const std::vector<std::string> &inputs,
-                   const std::vector<std::string> &outputs, const std::vector<Message> &attributes) {
+                   const std::vector<std::string> &outputs,
+                   const std::vector<Message> &attributes) {
   Message node;
   for (const std::string &input : inputs) node.bytes(1, input);
   for (const std::string &output : outputs) node.bytes(2, output);

@@ -55,13 +55,15 @@ TEST(ort_slots_are_what_they_are_called) {
   const OrtFunctions &ort = runtime.functions();
 
   static int log_lines = 0;
-  axle::cpu::OrtEnv *env = nullptr;
+  // Static, for they are not released: the plugin keeps its own to the end, too.
+  static axle::cpu::OrtEnv *env = nullptr;
+  static axle::cpu::OrtMemoryInfo *memory = nullptr;
   ok(CALL(create_env_with_logger)(
       [](void *, int, const char *, const char *, const char *, const char *) { log_lines++; },
       nullptr, axle::cpu::kOrtWarning, "test", &env));
+  ok(CALL(disable_telemetry)(env));
   axle::cpu::OrtAllocator *allocator = nullptr;
   ok(CALL(get_allocator)(&allocator));
-  axle::cpu::OrtMemoryInfo *memory = nullptr;
   ok(CALL(create_cpu_memory_info)(axle::cpu::kOrtDeviceAllocator, axle::cpu::kOrtMemoryDefault,
                                   &memory));
 

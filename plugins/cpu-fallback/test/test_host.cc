@@ -36,7 +36,7 @@ struct HostFunctions {
     std::lock_guard<std::mutex> lock(self.mutex_);
     if (self.completed_) breach("alloc after complete");
     if (bytes > task->output_bytes_max - self.memory_bytes_) return nullptr;
-    void *data = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    void *data = std::aligned_alloc(64, bytes / 64 * 64 + 64);
     self.memory_[data] = bytes;
     self.memory_bytes_ += bytes;
     return data;
@@ -52,7 +52,7 @@ struct HostFunctions {
     }
     const uint64_t others = self.memory_bytes_ - found->second;
     if (bytes > task->output_bytes_max - others) return nullptr;
-    void *moved = std::aligned_alloc(64, (bytes + 63) / 64 * 64);
+    void *moved = std::aligned_alloc(64, bytes / 64 * 64 + 64);
     std::memcpy(moved, data, std::min(bytes, found->second));
     std::free(data);
     self.memory_.erase(found);

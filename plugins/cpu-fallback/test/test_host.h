@@ -43,9 +43,9 @@ class TestTask {
   template <class T>
   TestTask &tensor(const char *name, uint32_t dtype, std::vector<int64_t> dims,
                    const std::vector<T> &values) {
-    return input(name, dtype, std::move(dims),
-                 std::string(reinterpret_cast<const char *>(values.data()),
-                             values.size() * sizeof(T)));
+    return input(
+        name, dtype, std::move(dims),
+        std::string(reinterpret_cast<const char *>(values.data()), values.size() * sizeof(T)));
   }
   TestTask &range(uint32_t first, uint32_t last);
   TestTask &arg(const char *name, int64_t value);

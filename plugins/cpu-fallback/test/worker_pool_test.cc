@@ -33,9 +33,7 @@ TEST(pool_takes_all_jobs_or_none) {
   }));
   begun.get_future().wait();
   std::atomic<int> ran{0};
-  const auto jobs = [&](size_t n) {
-    return std::vector<WorkerPool::Job>(n, [&ran] { ran++; });
-  };
+  const auto jobs = [&](size_t n) { return std::vector<WorkerPool::Job>(n, [&ran] { ran++; }); };
   CHECK(!pool.submit_all(jobs(4)));
   CHECK(pool.submit_all(jobs(2)));
   CHECK(!pool.submit_all(jobs(2)));

@@ -81,6 +81,9 @@ class GzipDecoder : public MemberDecoder {
       state_->avail_out = static_cast<uint32_t>(room);
       const isal_block_state before = state_->block_state;
       const int code = isal_inflate(&*state_);
+      // On damaged data ISA-L's count of what is left may end below 0.
+      if (state_->avail_in > in_bytes) state_->avail_in = 0;
+      if (state_->avail_out > room) state_->avail_out = 0;
       step.consumed += in_bytes - state_->avail_in;
       step.produced += room - state_->avail_out;
       if (code < 0) {

@@ -43,7 +43,7 @@ class GuardedStream : public CodecStream {
 
 class ZstdCompressStream : public GuardedStream {
  public:
-  ZstdCompressStream(int level, unsigned threads) : encoder_(level, UINT64_MAX, threads) {}
+  ZstdCompressStream(int level, unsigned threads) : encoder_(level, threads) {}
 
  protected:
   CodecResult write_input(const ScatterInput &input, bool end, OutputBuffer &out, Task &task,

@@ -48,6 +48,8 @@ constexpr size_t kStepBytes = 1 << 20;
 constexpr size_t kSlowStepBytes = 128 << 10;
 // How much output one call may wait for.
 constexpr uint64_t kFlushBytes = 256 << 10;
+// What a stream may hold, contexts and buffers of all its threads together.
+constexpr uint64_t kStreamBytesMax = 224 << 20;
 constexpr auto kPollInterval = std::chrono::milliseconds(2);
 
 // Never destroyed: threads may still use them while the process ends.
@@ -125,7 +127,7 @@ int job_bytes(int level, uint64_t content_bytes, unsigned threads, bool *worth_t
   constexpr int kLibraryDefault = 0;
   constexpr uint64_t kJobBytesMin = 1 << 20;
   *worth_threads = threads > 1;
-  if (threads < 2 || content_bytes == UINT64_MAX) return kLibraryDefault;
+  if (threads < 2) return kLibraryDefault;
   const unsigned window_log = ZSTD_getCParams(level, content_bytes, 0).windowLog;
   const uint64_t usual = uint64_t{1} << std::max(20u, window_log + 2);
   if (content_bytes >= usual * threads) return kLibraryDefault;
@@ -135,24 +137,71 @@ int job_bytes(int level, uint64_t content_bytes, unsigned threads, bool *worth_t
   return static_cast<int>(std::min(std::max(even, least), usual));
 }
 
+// How a frame of unknown length is made, within kStreamBytesMax.
+struct StreamPlan {
+  int workers;
+  int job_bytes;
+  bool small_jobs;  // smaller than libzstd's own
+  ZSTD_compressionParameters params;
+};
+
+StreamPlan plan_stream(int level, unsigned threads) {
+  constexpr unsigned kWindowLogMax = 23;  // the levels past 19 ask for up to 27, and 1 GiB
+  constexpr unsigned kJobLogMin = 20;
+  ZSTD_compressionParameters params = ZSTD_getCParams(level, ZSTD_CONTENTSIZE_UNKNOWN, 0);
+  params.windowLog = std::min(params.windowLog, kWindowLogMax);
+  // Tables for more than the window are of no use.
+  params.chainLog = std::min(params.chainLog, params.windowLog + 1);
+  params.hashLog = std::min(params.hashLog, params.windowLog + 1);
+  const uint64_t context_bytes = ZSTD_estimateCCtxSize_usingCParams(params);
+  // Input lies in a ring of the workers' jobs and three more, output in a buffer for each worker.
+  const auto fits = [context_bytes](uint64_t workers, unsigned job_log) {
+    return workers * context_bytes + ((2 * workers + 3) << job_log) <= kStreamBytesMax;
+  };
+  const unsigned job_log_min = std::max(kJobLogMin, params.windowLog);
+  const unsigned job_log_usual = std::max(kJobLogMin, params.windowLog + 2);
+  unsigned job_log = job_log_usual;
+  while (job_log > job_log_min && !fits(threads, job_log)) job_log--;
+  unsigned workers = threads;
+  while (workers > 1 && !fits(workers, job_log)) workers--;
+  return {static_cast<int>(workers > 1 ? workers : 0), 1 << job_log,
+          job_log < job_log_usual, params};
+}
+
 }  // namespace
+
+ZstdEncoder::ZstdEncoder(int level, unsigned threads) : slow_(level >= kLevelSlowMin) {
+  const StreamPlan plan = plan_stream(level, threads);
+  set_up(level, plan.workers, plan.job_bytes);
+  ZSTD_CCtx *zstd = context_->zstd;
+  // A job first reads the end of the one before: at the upper levels a whole window, which would cost
+  // a small job more than its own bytes. This is half of the window, for 0.6 % of the ratio.
+  constexpr int kHalfOfWindow = 8;
+  if (plan.small_jobs && context_->threaded) {
+    ZSTD_CCtx_setParameter(zstd, ZSTD_c_overlapLog, kHalfOfWindow);
+  }
+  ZSTD_CCtx_setParameter(zstd, ZSTD_c_windowLog, static_cast<int>(plan.params.windowLog));
+  ZSTD_CCtx_setParameter(zstd, ZSTD_c_chainLog, static_cast<int>(plan.params.chainLog));
+  ZSTD_CCtx_setParameter(zstd, ZSTD_c_hashLog, static_cast<int>(plan.params.hashLog));
+}
 
 ZstdEncoder::ZstdEncoder(int level, uint64_t content_bytes, unsigned threads)
     : slow_(level >= kLevelSlowMin) {
   bool worth_threads;
   const int job = job_bytes(level, content_bytes, threads, &worth_threads);
-  context_ = take_context(worth_threads);
+  set_up(level, worth_threads ? static_cast<int>(threads) : 0, job);
+  ZSTD_CCtx_setPledgedSrcSize(context_->zstd, content_bytes);
+}
+
+void ZstdEncoder::set_up(int level, int workers, int job_bytes) {
+  context_ = take_context(workers > 0);
   ZSTD_CCtx *zstd = context_->zstd;
   ZSTD_CCtx_setParameter(zstd, ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1);
-  if (worth_threads) {
-    // A libzstd that was built without threads refuses this, and works on the caller's.
-    const size_t code =
-        ZSTD_CCtx_setParameter(zstd, ZSTD_c_nbWorkers, static_cast<int>(threads));
-    context_->threaded = !ZSTD_isError(code);
-    if (context_->threaded) ZSTD_CCtx_setParameter(zstd, ZSTD_c_jobSize, job);
-  }
-  if (content_bytes != UINT64_MAX) ZSTD_CCtx_setPledgedSrcSize(zstd, content_bytes);
+  if (workers == 0) return;
+  // A libzstd that was built without threads refuses this, and works on the caller's.
+  context_->threaded = !ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_nbWorkers, workers));
+  if (context_->threaded) ZSTD_CCtx_setParameter(zstd, ZSTD_c_jobSize, job_bytes);
 }
 
 ZstdEncoder::~ZstdEncoder() {

@@ -18,8 +18,11 @@ struct ZstdContext;
 // enough to do for several. Not for several threads.
 class ZstdEncoder {
  public:
-  // `content_bytes` is UINT64_MAX when it is not known yet. Throws std::bad_alloc.
+  // For content of a known length. Throws std::bad_alloc.
   ZstdEncoder(int level, uint64_t content_bytes, unsigned threads);
+  // For content of any length, in constant memory. Uses fewer threads and a smaller window where the
+  // level would take too much. Throws std::bad_alloc.
+  ZstdEncoder(int level, unsigned threads);
   ~ZstdEncoder();
   ZstdEncoder(const ZstdEncoder &) = delete;
   ZstdEncoder &operator=(const ZstdEncoder &) = delete;
@@ -32,6 +35,7 @@ class ZstdEncoder {
   CodecResult end(OutputBuffer &out, const Task &task, bool *done);
 
  private:
+  void set_up(int level, int workers, int job_bytes);
   CodecResult await_progress(const Task &task) const;
 
   const bool slow_;
