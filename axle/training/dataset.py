@@ -3,7 +3,7 @@
 Chunks are written to `WORK_DIR/{training,held-out}/` and kept between runs, so
 an interrupted run goes on where it stopped.
 
-`python dataset.py --training 240000 --held-out 6000` makes them.
+`python dataset.py --training 120000 --held-out 8000` makes them.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def make_pictures(split: str, count: int, processes: int = 2) -> None:
     """Renders at least `count` pictures of a split, in whole chunks."""
     font_split()  # measured once here, read from its file by the workers
     with ProcessPoolExecutor(processes) as pool:
-        for done, _ in enumerate(pool.map(partial(_render_chunk, split=split), range(-(-count // CHUNK)))):
-            print(f"{split}: {(done + 1) * CHUNK} pictures", flush=True)
+        rendered = pool.map(partial(_render_chunk, split=split), range(-(-count // CHUNK)))
+        for done, _ in enumerate(rendered, start=1):
+            print(f"{split}: {done * CHUNK} pictures", flush=True)
 
 
 def load_pictures(split: str) -> Pictures:
@@ -87,12 +88,13 @@ def load_pictures(split: str) -> Pictures:
     if not paths:
         raise SystemExit(f"No {split} pictures in {WORK_DIR}: run `python dataset.py` first.")
     chunks = [np.load(path) for path in paths]
-    return Pictures(*(np.concatenate([chunk[name] for chunk in chunks]) for name in ("rgb", "grey", "labels")))
+    fields = ("rgb", "grey", "labels")
+    return Pictures(*(np.concatenate([chunk[name] for chunk in chunks]) for name in fields))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--training", type=int, default=240_000)
+    parser.add_argument("--training", type=int, default=120_000)
     parser.add_argument("--held-out", type=int, default=8_000)
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args()

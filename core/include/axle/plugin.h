@@ -160,16 +160,16 @@ extern "C" {
 /* END GENERATED */
 
 /* Limits. The host refuses a plugin, or a call, that is past them. */
-#define AXLE_NAME_BYTES_MAX 127u    /* device ids, op names, tensor names, argument names */
+#define AXLE_NAME_BYTES_MAX 127u     /* device ids, op names, tensor names, argument names */
 #define AXLE_MESSAGE_BYTES_MAX 1023u /* error messages; longer ones are cut */
 #define AXLE_RANK_MAX 16u
 #define AXLE_DEVICES_MAX 256u
 #define AXLE_OPS_MAX 1024u
 #define AXLE_INPUTS_MAX 256u /* tensors of one task */
 #define AXLE_ARGS_MAX 64u
-#define AXLE_SUBMIT_MAX 1024u /* tasks of one submit */
-#define AXLE_OUTPUTS_MAX 256u /* outputs of one task */
-#define AXLE_CHUNKS_MAX 16384u /* chunks that one task emits */
+#define AXLE_SUBMIT_MAX 1024u      /* tasks of one submit */
+#define AXLE_OUTPUTS_MAX 256u      /* outputs of one task */
+#define AXLE_CHUNKS_MAX 16384u     /* chunks that one task emits */
 #define AXLE_ALLOCATIONS_MAX 4096u /* of one task, not emitted or released yet */
 
 /* The plugin's own types; the host only carries pointers to them. */
@@ -252,7 +252,7 @@ typedef struct axle_chunk {
   uint64_t struct_size;
   uint32_t output; /* 0-based position among the op's or the model's outputs */
   uint32_t dtype;
-  const char *name; /* of the output, or NULL; copied */
+  const char *name;    /* of the output, or NULL; copied */
   const int64_t *dims; /* copied */
   uint32_t rank;
   uint32_t reserved;
@@ -265,10 +265,11 @@ typedef struct axle_completion {
   uint64_t struct_size;
   int32_t status;
   uint32_t batch_size; /* tasks that were computed together with this one, itself included */
-  const char *message; /* for a status other than OK: what was wrong and what to do; copied; or NULL */
-  uint64_t queue_ns;   /* from submit until work on it began */
-  uint64_t transfer_ns; /* gathering, copying to the device and back; of the whole batch */
-  uint64_t compute_ns;  /* of the whole batch */
+  const char
+      *message; /* for a status other than OK: what was wrong and what to do; copied; or NULL */
+  uint64_t queue_ns;       /* from submit until work on it began */
+  uint64_t transfer_ns;    /* gathering, copying to the device and back; of the whole batch */
+  uint64_t compute_ns;     /* of the whole batch */
   uint64_t consumed_bytes; /* stream_write: how much of input 0 was used up */
   uint32_t stream_more;    /* stream_write: 1 = more output waits, write again before new input */
   uint32_t reserved;
@@ -322,7 +323,8 @@ typedef struct axle_device_info {
   uint32_t kind;    /* AXLE_DEVICE_KIND_* */
   uint32_t flags;   /* AXLE_DEVICE_FLAG_* */
   uint64_t memory_bytes; /* that models and buffers share; 0 = not known */
-  uint32_t parallel; /* submits that make progress at once, at least 1: the host keeps so many going */
+  uint32_t
+      parallel; /* submits that make progress at once, at least 1: the host keeps so many going */
   uint32_t reserved;
 } axle_device_info;
 
@@ -350,7 +352,7 @@ typedef struct axle_arg_spec {
  * inputs of the first step and the outputs of the last. Both are 0 for every other op. */
 typedef struct axle_op_info {
   uint64_t struct_size;
-  uint32_t op;      /* AXLE_OP_*, or a number from AXLE_CUSTOM_OP_ID_FIRST that this plugin chooses */
+  uint32_t op; /* AXLE_OP_*, or a number from AXLE_CUSTOM_OP_ID_FIRST that this plugin chooses */
   uint32_t version; /* of the op's contract; AXLE_OP_*_VERSION for those below */
   const char *name; /* custom ops: "vendor.example/blur", unique; else NULL */
   const char *doc;  /* one line, or NULL */
@@ -378,7 +380,7 @@ typedef struct axle_file {
  * it, and it may name no file outside this list. Valid until model_load returns. */
 typedef struct axle_model_source {
   uint64_t struct_size;
-  const char *name; /* for messages */
+  const char *name;   /* for messages */
   const char *format; /* "onnx" */
   const axle_file *files;
   uint64_t file_count;

@@ -19,7 +19,7 @@ constexpr uint64_t kTasksMax = 1u << 20;  // allocated at once in one environmen
 // ---- what a plugin may describe or do ------------------------------------------------------------
 constexpr uint64_t kSpecsMax = 256;  // tensors or arguments of one op or model
 constexpr uint64_t kDocBytesMax = 1023;
-constexpr uint64_t kFaultLinesMax = 100;        // logged for one plugin; all are counted
+constexpr uint64_t kFaultLinesMax = 100;  // logged for one plugin; all are counted
 
 // ---- how the host works --------------------------------------------------------------------------
 constexpr uint64_t kCopiedInputBytesMax = 1023;       // smaller than a pin costs

@@ -13,10 +13,14 @@ using Kind = ArchiveHead::Kind;
 
 std::unique_ptr<MemberDecoder> make_decoder(Codec codec) {
   switch (codec) {
-    case Codec::kZstd: return make_zstd_decoder();
-    case Codec::kLz4: return make_lz4_decoder();
-    case Codec::kGzip: return make_gzip_decoder();
-    case Codec::kAuto: break;
+    case Codec::kZstd:
+      return make_zstd_decoder();
+    case Codec::kLz4:
+      return make_lz4_decoder();
+    case Codec::kGzip:
+      return make_gzip_decoder();
+    case Codec::kAuto:
+      break;
   }
   return nullptr;
 }
@@ -146,14 +150,15 @@ CodecResult ArchiveDecoder::not_a_member(const uint8_t *data, size_t bytes) cons
                    " archive: it has " + found + " where a member should begin, and " +
                    expected_magic(wanted_));
   }
-  return invalid("the " + std::string(codec_name(wanted_)) + " archive is followed by other bytes (" +
-                 found + ") at byte " + std::to_string(offset_) +
-                 ": pass the archive without what comes after it");
+  return invalid("the " + std::string(codec_name(wanted_)) +
+                 " archive is followed by other bytes (" + found + ") at byte " +
+                 std::to_string(offset_) + ": pass the archive without what comes after it");
 }
 
 CodecResult ArchiveDecoder::finish() const {
   if (offset_ == 0) {
-    return invalid("the input is empty, and no archive is: pass the bytes of a zstd, lz4 or gzip archive");
+    return invalid(
+        "the input is empty, and no archive is: pass the bytes of a zstd, lz4 or gzip archive");
   }
   const bool between = state_ == State::kPadding || (state_ == State::kHead && head_bytes_ == 0);
   if (between) return {};

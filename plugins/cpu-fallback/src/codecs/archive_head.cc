@@ -146,10 +146,14 @@ std::string hex_of(const uint8_t *data, size_t bytes) {
 
 std::string expected_magic(Codec wanted) {
   switch (wanted) {
-    case Codec::kZstd: return "zstd begins with 28 b5 2f fd";
-    case Codec::kLz4: return "lz4 begins with 04 22 4d 18";
-    case Codec::kGzip: return "gzip begins with 1f 8b 08";
-    case Codec::kAuto: break;
+    case Codec::kZstd:
+      return "zstd begins with 28 b5 2f fd";
+    case Codec::kLz4:
+      return "lz4 begins with 04 22 4d 18";
+    case Codec::kGzip:
+      return "gzip begins with 1f 8b 08";
+    case Codec::kAuto:
+      break;
   }
   return "zstd begins with 28 b5 2f fd, lz4 with 04 22 4d 18, gzip with 1f 8b 08";
 }

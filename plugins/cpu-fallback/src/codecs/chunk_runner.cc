@@ -12,7 +12,8 @@ namespace axle::cpu {
 
 // Guarded by mutex_, but for what is const and `stopped`.
 struct ChunkRunner::Run {
-  Run(const ScatterInput &input_, uint64_t bytes_, const Task &task_, const Sink &sink_, size_t count)
+  Run(const ScatterInput &input_, uint64_t bytes_, const Task &task_, const Sink &sink_,
+      size_t count)
       : input(input_), bytes(bytes_), task(task_), sink(sink_), ready(count) {}
 
   const ScatterInput &input;

@@ -195,10 +195,14 @@ std::unique_ptr<CodecStream> open_guarded(CodecResult *result, const Open &open)
 
 LevelRange level_range(Codec codec) {
   switch (codec) {
-    case Codec::kZstd: return {1, 22, 3};
-    case Codec::kLz4: return {1, 12, 1};
-    case Codec::kGzip: return {1, 12, 6};
-    case Codec::kAuto: break;
+    case Codec::kZstd:
+      return {1, 22, 3};
+    case Codec::kLz4:
+      return {1, 12, 1};
+    case Codec::kGzip:
+      return {1, 12, 6};
+    case Codec::kAuto:
+      break;
   }
   return {0, 0, 0};
 }

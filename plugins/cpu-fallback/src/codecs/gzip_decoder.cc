@@ -87,7 +87,8 @@ class GzipDecoder : public MemberDecoder {
       step.consumed += in_bytes - state_->avail_in;
       step.produced += room - state_->avail_out;
       if (code < 0) {
-        step.error = code == ISAL_INCORRECT_CHECKSUM ? DecodeError::kChecksum : DecodeError::kDamaged;
+        step.error =
+            code == ISAL_INCORRECT_CHECKSUM ? DecodeError::kChecksum : DecodeError::kDamaged;
         step.detail = detail_of(code);
         return step;
       }
@@ -104,11 +105,16 @@ class GzipDecoder : public MemberDecoder {
  private:
   static const char *detail_of(int code) {
     switch (code) {
-      case ISAL_INVALID_BLOCK: return "invalid deflate block";
-      case ISAL_INVALID_SYMBOL: return "invalid deflate symbol";
-      case ISAL_INVALID_LOOKBACK: return "invalid distance";
-      case ISAL_INCORRECT_CHECKSUM: return "wrong CRC or length";
-      default: return "invalid deflate data";
+      case ISAL_INVALID_BLOCK:
+        return "invalid deflate block";
+      case ISAL_INVALID_SYMBOL:
+        return "invalid deflate symbol";
+      case ISAL_INVALID_LOOKBACK:
+        return "invalid distance";
+      case ISAL_INCORRECT_CHECKSUM:
+        return "wrong CRC or length";
+      default:
+        return "invalid deflate data";
     }
   }
 

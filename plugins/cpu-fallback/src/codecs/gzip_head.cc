@@ -36,12 +36,18 @@ void GzipHead::take_byte(uint8_t byte) {
 
 bool GzipHead::has(Part part) const {
   switch (part) {
-    case Part::kExtraLength: return (flags_ & kFlagExtra) != 0;
-    case Part::kExtra: return (flags_ & kFlagExtra) != 0 && number_ > 0;
-    case Part::kName: return (flags_ & kFlagName) != 0;
-    case Part::kComment: return (flags_ & kFlagComment) != 0;
-    case Part::kCrc: return (flags_ & kGzipFlagHeadCrc) != 0;
-    default: return true;
+    case Part::kExtraLength:
+      return (flags_ & kFlagExtra) != 0;
+    case Part::kExtra:
+      return (flags_ & kFlagExtra) != 0 && number_ > 0;
+    case Part::kName:
+      return (flags_ & kFlagName) != 0;
+    case Part::kComment:
+      return (flags_ & kFlagComment) != 0;
+    case Part::kCrc:
+      return (flags_ & kGzipFlagHeadCrc) != 0;
+    default:
+      return true;
   }
 }
 

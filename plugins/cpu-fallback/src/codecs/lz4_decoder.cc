@@ -48,9 +48,12 @@ class Lz4Decoder : public MemberDecoder {
     switch (LZ4F_getErrorCode(code)) {
       case LZ4F_ERROR_headerChecksum_invalid:
       case LZ4F_ERROR_blockChecksum_invalid:
-      case LZ4F_ERROR_contentChecksum_invalid: return DecodeError::kChecksum;
-      case LZ4F_ERROR_allocation_failed: return DecodeError::kNoMemory;
-      default: return DecodeError::kDamaged;
+      case LZ4F_ERROR_contentChecksum_invalid:
+        return DecodeError::kChecksum;
+      case LZ4F_ERROR_allocation_failed:
+        return DecodeError::kNoMemory;
+      default:
+        return DecodeError::kDamaged;
     }
   }
 

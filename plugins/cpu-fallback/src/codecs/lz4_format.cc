@@ -96,8 +96,8 @@ class Lz4Format : public ChunkFormat {
     const bool sized = content_bytes_ != UINT64_MAX;
     std::string head;
     append_little_endian(head, kMagic, 4);
-    head += static_cast<char>(kVersion1 | kIndependent | kContentChecksum |
-                              (sized ? kContentSize : 0));
+    head +=
+        static_cast<char>(kVersion1 | kIndependent | kContentChecksum | (sized ? kContentSize : 0));
     head += static_cast<char>(code_ << 4);
     if (sized) append_little_endian(head, content_bytes_, 8);
     head += static_cast<char>(XXH32(head.data() + 4, head.size() - 4, 0) >> 8);

@@ -78,9 +78,9 @@ CodecResult OutputBuffer::emit() {
 CodecResult OutputBuffer::why_not() const { return cap_hit_ ? past_cap() : out_of_memory(); }
 
 CodecResult OutputBuffer::past_cap() const {
-  return failure(CodecStatus::kResourceExhausted,
-                 "the output is larger than the cap of " + std::to_string(bytes_max_) +
-                     " bytes: raise the cap, or use a stream");
+  return failure(CodecStatus::kResourceExhausted, "the output is larger than the cap of " +
+                                                      std::to_string(bytes_max_) +
+                                                      " bytes: raise the cap, or use a stream");
 }
 
 }  // namespace axle::cpu

@@ -29,10 +29,14 @@ inline CodecResult out_of_memory() {
 
 inline const char *codec_name(Codec codec) {
   switch (codec) {
-    case Codec::kZstd: return "zstd";
-    case Codec::kLz4: return "lz4";
-    case Codec::kGzip: return "gzip";
-    case Codec::kAuto: break;
+    case Codec::kZstd:
+      return "zstd";
+    case Codec::kLz4:
+      return "lz4";
+    case Codec::kGzip:
+      return "gzip";
+    case Codec::kAuto:
+      break;
   }
   return "compressed";
 }

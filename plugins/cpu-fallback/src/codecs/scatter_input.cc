@@ -18,9 +18,9 @@ ScatterInput::ScatterInput(Segments segments) {
 }
 
 size_t ScatterInput::piece_index(uint64_t offset) const {
-  const auto after = std::upper_bound(
-      pieces_.begin(), pieces_.end(), offset,
-      [](uint64_t wanted, const Piece &piece) { return wanted < piece.offset; });
+  const auto after =
+      std::upper_bound(pieces_.begin(), pieces_.end(), offset,
+                       [](uint64_t wanted, const Piece &piece) { return wanted < piece.offset; });
   return static_cast<size_t>(after - pieces_.begin()) - 1;
 }
 

@@ -37,8 +37,8 @@ class GuardedStream : public CodecStream {
 
  protected:
   // Fills consumed_bytes and more.
-  virtual CodecResult write_input(const ScatterInput &input, bool end, OutputBuffer &out, Task &task,
-                                  StreamWriteResult &written) = 0;
+  virtual CodecResult write_input(const ScatterInput &input, bool end, OutputBuffer &out,
+                                  Task &task, StreamWriteResult &written) = 0;
 };
 
 class ZstdCompressStream : public GuardedStream {
@@ -175,9 +175,8 @@ class ChunkCompressStream : public GuardedStream {
     written.consumed_bytes += bytes - held_bytes_;
     held_bytes_ = 0;
     any_chunk_ = true;
-    return runner_.run(joined, bytes, task, [&](const uint8_t *data, size_t n) {
-      return take_output(out, data, n);
-    });
+    return runner_.run(joined, bytes, task,
+                       [&](const uint8_t *data, size_t n) { return take_output(out, data, n); });
   }
 
   const std::unique_ptr<ChunkFormat> format_;

@@ -85,9 +85,12 @@ class ZstdDecoder : public MemberDecoder {
  private:
   static DecodeError error_of(size_t code) {
     switch (ZSTD_getErrorCode(code)) {
-      case ZSTD_error_checksum_wrong: return DecodeError::kChecksum;
-      case ZSTD_error_memory_allocation: return DecodeError::kNoMemory;
-      default: return DecodeError::kDamaged;
+      case ZSTD_error_checksum_wrong:
+        return DecodeError::kChecksum;
+      case ZSTD_error_memory_allocation:
+        return DecodeError::kNoMemory;
+      default:
+        return DecodeError::kDamaged;
     }
   }
 
@@ -146,9 +149,9 @@ bool decompress_zstd_frames(Span archive, OutputBuffer &out, const Task &task, E
     const Frame &frame = frames[i];
     try {
       std::unique_ptr<DecoderContext> context = take_context();
-      const size_t bytes = ZSTD_decompressDCtx(context->zstd, target + frame.output_offset,
-                                               frame.output_bytes, frame.compressed.data,
-                                               frame.compressed.bytes);
+      const size_t bytes =
+          ZSTD_decompressDCtx(context->zstd, target + frame.output_offset, frame.output_bytes,
+                              frame.compressed.data, frame.compressed.bytes);
       if (ZSTD_isError(bytes) || bytes != frame.output_bytes) failed = true;
       give_context(std::move(context));
     } catch (const std::bad_alloc &) {

@@ -164,8 +164,8 @@ StreamPlan plan_stream(int level, unsigned threads) {
   while (job_log > job_log_min && !fits(threads, job_log)) job_log--;
   unsigned workers = threads;
   while (workers > 1 && !fits(workers, job_log)) workers--;
-  return {static_cast<int>(workers > 1 ? workers : 0), 1 << job_log,
-          job_log < job_log_usual, params};
+  return {static_cast<int>(workers > 1 ? workers : 0), 1 << job_log, job_log < job_log_usual,
+          params};
 }
 
 }  // namespace
@@ -229,8 +229,9 @@ CodecResult ZstdEncoder::write(Span &in, OutputBuffer &out, const Task &task) {
   bool fed = true;
   while (in.bytes > 0) {
     // As long as the workers' buffer takes input, a call does not wait for them.
-    const CodecResult ready = fed ? CodecResult{task.cancelled() ? cancelled_result() : CodecResult{}}
-                                  : await_progress(task);
+    const CodecResult ready =
+        fed ? CodecResult{task.cancelled() ? cancelled_result() : CodecResult{}}
+            : await_progress(task);
     if (!ready.ok()) return ready;
     if (out.spare() == 0 && !out.grow()) {
       return out.size() == out.bytes_max() ? CodecResult{} : out.why_not();
