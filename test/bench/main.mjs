@@ -9,17 +9,22 @@ import { formatTable } from './table.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 
-/** @type {Readonly<Record<string, (progress: (line: string) => void) => Promise<Row[]>>>} */
+/** @type {Readonly<Record<string, (progress: (line: string) => void, only: string) => Promise<Row[]>>>} */
 const BENCHES = { classify: benchClassify, compress: benchCompress };
 
-const usage = `npm run bench -- [NAME...] [--json]
+const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default
+  --only  of compress, the cases whose name holds this text: zstd, gzip-6, stream
   --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
 ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { json: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+  options: {
+    only: { type: 'string', default: '' },
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  },
 });
 const unknown = positionals.filter((name) => !(name in BENCHES));
 if (values.help || unknown.length > 0) {
@@ -31,6 +36,8 @@ const rows = [];
 for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
   const bench = BENCHES[name];
   if (bench === undefined) continue;
-  rows.push(...(await bench((line) => process.stderr.write(`bench ${name}: ${line}\n`))));
+  rows.push(
+    ...(await bench((line) => process.stderr.write(`bench ${name}: ${line}\n`), values.only)),
+  );
 }
 process.stdout.write(values.json ? `${JSON.stringify(rows, null, 2)}\n` : formatTable(rows));

@@ -14,7 +14,7 @@
  */
 
 /**
- * Runs both in turn, `rounds` times after one warm-up, and compares pair by pair: these machines drift, and a ratio of
+ * Runs both in turn, `rounds` times after one warm-up (a single round has none), and compares pair by pair: these machines drift, and a ratio of
  * neighbours holds where single times do not.
  *
  * @param {object} comparison
@@ -31,8 +31,11 @@
  */
 export async function compare(comparison) {
   const { run, runPeer, rounds, better } = comparison;
-  await runPeer();
-  await run();
+  // A run of minutes needs no warm-up.
+  if (rounds > 1) {
+    await runPeer();
+    await run();
+  }
   const ours = [];
   const theirs = [];
   for (let round = 0; round < rounds; round++) {
