@@ -28,7 +28,7 @@ export const BUILD_PACKAGES = [
   { name: 'liblz4-dev', header: 'lz4frame.h' },
   { name: 'libdeflate-dev', header: 'libdeflate.h' },
   { name: 'libisal-dev', header: 'isa-l.h' },
-  { name: 'zlib1g-dev', header: 'zlib.h' },
+  { name: 'libxxhash-dev', header: 'xxhash.h' },
 ];
 
 /** The command-line tools that the tests and the demo compare with. @type {readonly SystemPackage[]} */
