@@ -670,10 +670,15 @@ const Test kTests[] = {
 
 }  // namespace
 
+// codecs_test [TEXT...]: the tests whose name holds one of the texts; all by default.
 int main(int argc, char **argv) {
-  const std::string only = argc > 1 ? argv[1] : "";
+  const auto is_wanted = [&](const std::string &name) {
+    return argc < 2 || std::any_of(argv + 1, argv + argc, [&](const char *text) {
+             return name.find(text) != std::string::npos;
+           });
+  };
   for (const Test &test : kTests) {
-    if (std::string(test.name).find(only) == std::string::npos) continue;
+    if (!is_wanted(test.name)) continue;
     const int before = failures;
     const auto begin = std::chrono::steady_clock::now();
     test.run();
