@@ -33,7 +33,7 @@ export async function connect(
   second: ConnectOptions = {},
 ): Promise<Client> {
   const named = typeof first === 'string' || first instanceof URL;
-  const target = named ? first : (process.env['AXLE_ENDPOINT'] ?? 'local:');
+  const target = named ? first : process.env['AXLE_ENDPOINT'] || 'local:';
   return connectTo(target, named ? second : first);
 }
 

@@ -1,6 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { readFile, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { isAnyArrayBuffer } from 'node:util/types';
 
@@ -21,7 +20,9 @@ export async function readBinaryInput(
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array> {
-  const bytes = memoryOf(input) ?? (await cancellation.race(readElsewhere(input, what, bytesMax)));
+  const bytes =
+    memoryOf(input) ??
+    (await cancellation.race(readElsewhere(input, what, bytesMax, cancellation)));
   if (bytes.byteLength > bytesMax) throw tooLarge(what, bytes.byteLength, bytesMax);
   return bytes;
 }
@@ -34,10 +35,15 @@ function memoryOf(input: BinaryInput): Uint8Array | undefined {
   return isAnyArrayBuffer(input) ? new Uint8Array(input) : undefined;
 }
 
-async function readElsewhere(input: unknown, what: string, bytesMax: number): Promise<Uint8Array> {
+async function readElsewhere(
+  input: unknown,
+  what: string,
+  bytesMax: number,
+  cancellation: Cancellation,
+): Promise<Uint8Array> {
   if (typeof input === 'string') return readPath(input, what, bytesMax);
   if (input instanceof URL) return readPath(pathOf(input), what, bytesMax);
-  if (isIterable(input)) return readStream(input, what, bytesMax);
+  if (isIterable(input)) return readStream(input, what, bytesMax, cancellation);
   throw new AxleError(
     'INVALID_ARGUMENT',
     `the ${what} is ${input === null ? 'null' : typeof input}; give a Buffer, typed array, ArrayBuffer, path, file URL or stream`,
@@ -53,45 +59,46 @@ function pathOf(url: URL): string {
 }
 
 async function readPath(path: string, what: string, bytesMax: number): Promise<Uint8Array> {
-  const cannotRead = (error: unknown) =>
-    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
-  const file = await open(path).catch((error: unknown) => {
-    throw cannotRead(error);
-  });
+  const cannotRead = (why: string, cause?: unknown) =>
+    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${why}`, { cause });
   try {
-    const info = await file.stat();
+    // Looked at before it is opened: opening a pipe waits for its writer, on a thread that others need.
+    const info = await stat(path);
+    if (!info.isFile()) throw cannotRead('it is no regular file; give a stream of it instead');
     if (info.size > bytesMax) throw tooLarge(what, info.size, bytesMax);
-    if (info.isFile()) return await file.readFile();
+    return await readFile(path);
   } catch (error) {
-    throw error instanceof AxleError ? error : cannotRead(error);
-  } finally {
-    await file.close();
+    throw error instanceof AxleError ? error : cannotRead(messageOf(error), error);
   }
-  // Pipes and devices have no size to look at beforehand.
-  return readStream(createReadStream(path), what, bytesMax).catch((error: unknown) => {
-    throw error instanceof AxleError ? error : cannotRead(error);
-  });
 }
 
+/** Stops reading, and ends the source, when the call is to stop. */
 async function readStream(
   stream: AsyncIterable<unknown>,
   what: string,
   bytesMax: number,
+  cancellation: Cancellation,
 ): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of stream) {
-    if (!(chunk instanceof Uint8Array)) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `the ${what} stream gives ${typeof chunk}s; it must give bytes`,
-      );
+  const unsubscribe = cancellation.subscribe(() => {
+    if (stream instanceof Readable) stream.destroy();
+  });
+  try {
+    for await (const chunk of stream) {
+      cancellation.check();
+      if (!(chunk instanceof Uint8Array)) {
+        throw new AxleError(
+          'INVALID_ARGUMENT',
+          `the ${what} stream gives ${typeof chunk}s; it must give bytes`,
+        );
+      }
+      bytes += chunk.byteLength;
+      if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
+      chunks.push(chunk);
     }
-    bytes += chunk.byteLength;
-    if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
-    chunks.push(chunk);
+  } finally {
+    unsubscribe();
   }
   return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, bytes);
 }

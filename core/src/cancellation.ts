@@ -74,7 +74,7 @@ export class Cancellation {
       this.cancel(
         new AxleError(
           'DEADLINE_EXCEEDED',
-          `no result within the deadline of ${deadlineMs} ms; give it more time, or load the model ahead with prefetch`,
+          `no result within the deadline (${deadlineMs.toFixed(0)} ms were left); give it more time, or load the model ahead with prefetch`,
         ),
       );
     };

@@ -61,12 +61,14 @@ export interface CompressOptions extends CallOptions {
 export interface DecompressOptions extends CallOptions {
   /** Default: told from the first bytes. */
   readonly codec?: CodecName | undefined;
-  /** Refuse to produce more than this many bytes: the guard against bombs. Default 2 GiB. */
+  /** Refuse to produce more than this many bytes: the guard against bombs. Default 2 GiB; of streams, none. */
   readonly outputBytesMax?: number | undefined;
 }
 
 /**
  * What a function holds. One instance serves any number of calls at once; none of them blocks the event loop.
+ *
+ * Memory handed in must not be changed, transferred or resized until its call has settled: it is read where it lies.
  *
  * Every call takes one input and gives one result, or takes an array and gives an array in the same order, which
  * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input
@@ -74,7 +76,7 @@ export interface DecompressOptions extends CallOptions {
  * DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is there; and the reason of `signal`.
  */
 export interface Client extends AsyncDisposable {
-  /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG). */
+  /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF). */
   classify(input: BinaryInput, options?: ClassifyOptions): Promise<ClassifyResult>;
   classify(inputs: readonly BinaryInput[], options?: ClassifyOptions): Promise<ClassifyResult[]>;
 

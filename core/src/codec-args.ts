@@ -38,7 +38,7 @@ export function decompressArgs({ codec }: DecompressOptions): OpArgs {
 }
 
 function checkCodec(codec: string): void {
-  if (codec in Codec) return;
+  if (Object.hasOwn(Codec, codec)) return;
   throw new AxleError(
     'INVALID_ARGUMENT',
     `there is no codec '${codec}'; give one of ${Object.keys(Codec).join(', ')}`,

@@ -1,6 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 
 import type { BackendStream, TaskTiming } from './backend.js';
+import { AxleError } from './errors.js';
 import type { Limits } from './limits.js';
 import type { TimingMs } from './results.js';
 
@@ -15,16 +16,14 @@ export class CodecStream extends Transform {
   private stream: BackendStream | undefined;
   private readonly startedAt = performance.now();
   private readonly spent = { queue: 0, transfer: 0, compute: 0 };
-  private gathered: Uint8Array[] = [];
+  /** Our own memory: the writer may reuse its buffer as soon as its write is called back. */
+  private gathered = Buffer.alloc(0);
   private gatheredBytes = 0;
   private outputBytes = 0;
 
   /** Made by a client. `open` picks the device when the first bytes are there. */
   constructor(
-    private readonly open: () => Promise<{
-      readonly stream: BackendStream;
-      readonly device: string;
-    }>,
+    private readonly open: () => { readonly stream: BackendStream; readonly device: string },
     private readonly limits: Limits,
     private readonly outputCheck: (outputBytes: number) => void,
   ) {
@@ -37,17 +36,16 @@ export class CodecStream extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    this.gathered.push(chunk);
-    this.gatheredBytes += chunk.byteLength;
-    if (this.gatheredBytes < this.limits.streamWriteBytesMax) {
+    if (this.gatheredBytes + chunk.byteLength < this.limits.streamWriteBytesMax) {
+      this.gather(chunk);
       done();
       return;
     }
-    this.finishWith(this.send(false), done);
+    this.finishWith(this.sendFull(chunk), done);
   }
 
   override _flush(done: TransformCallback): void {
-    this.finishWith(this.send(true), done);
+    this.finishWith(this.sendGathered(true), done);
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
@@ -78,11 +76,33 @@ export class CodecStream extends Transform {
     );
   }
 
+  /** Cuts what is larger than a write may be. */
+  private async sendFull(chunk: Buffer): Promise<void> {
+    let rest = chunk;
+    while (rest.byteLength > 0) {
+      const room = this.limits.streamWriteBytesMax - this.gatheredBytes;
+      this.gather(rest.subarray(0, room));
+      rest = rest.subarray(room);
+      if (this.gatheredBytes === this.limits.streamWriteBytesMax) await this.sendGathered(false);
+    }
+  }
+
+  private gather(chunk: Buffer): void {
+    const needed = this.gatheredBytes + chunk.byteLength;
+    if (needed > this.gathered.byteLength) {
+      const size = Math.min(2 * needed, this.limits.streamWriteBytesMax);
+      const grown = Buffer.allocUnsafeSlow(size);
+      this.gathered.copy(grown, 0, 0, this.gatheredBytes);
+      this.gathered = grown;
+    }
+    chunk.copy(this.gathered, this.gatheredBytes);
+    this.gatheredBytes = needed;
+  }
+
   /** Hands what was gathered to the device, and takes all output that it gives for it. */
-  private async send(end: boolean): Promise<void> {
-    const stream = await this.opened();
-    let data: Uint8Array = Buffer.concat(this.gathered, this.gatheredBytes);
-    this.gathered = [];
+  private async sendGathered(end: boolean): Promise<void> {
+    const stream = this.opened();
+    let data: Uint8Array = this.gathered.subarray(0, this.gatheredBytes);
     this.gatheredBytes = 0;
     for (;;) {
       const result = await stream.write(data, end, this.limits.streamOutputBytesMax);
@@ -90,6 +110,12 @@ export class CodecStream extends Transform {
       for (const chunk of result.chunks) this.emitChunk(chunk);
       data = data.subarray(result.consumedBytes);
       if (data.byteLength === 0 && !result.more) break;
+      if (result.consumedBytes === 0 && result.chunks.length === 0 && !result.more) {
+        throw new AxleError(
+          'INTERNAL',
+          `${this.device ?? 'the device'} took nothing of a stream and gave nothing; report it to the plugin's author`,
+        );
+      }
       await this.drained();
     }
   }
@@ -100,9 +126,9 @@ export class CodecStream extends Transform {
     this.spent.compute += computeMs;
   }
 
-  private async opened(): Promise<BackendStream> {
+  private opened(): BackendStream {
     if (this.stream === undefined) {
-      const { stream, device } = await this.open();
+      const { stream, device } = this.open();
       this.stream = stream;
       this.device = device;
     }

@@ -14,12 +14,13 @@ import type {
   SupportQuery,
 } from './backend.js';
 import { AxleError, messageOf } from './errors.js';
+import { imageFormats, isDecodable } from './image-format.js';
 import type { Limits } from './limits.js';
 import { singleOp, type OpArgs } from './op.js';
 import { Tensor } from './tensor.js';
 
 /**
- * Image decoding in the host, by libvips on libuv's threads: JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG.
+ * Image decoding in the host, by libvips on libuv's threads: JPEG, PNG, WebP, GIF, AVIF, TIFF.
  *
  * decode takes `width`, `height`, `channels` (1 grey, 3 RGB) and `fit`, and gives UINT8 [height, width, channels] in
  * sRGB, turned upright as the image's EXIF says, transparency laid on white.
@@ -104,6 +105,7 @@ export class ImageBackend implements Backend {
         'the image is empty; give a JPEG, PNG, WebP or other image',
       );
     }
+    if (!isDecodable(encoded)) throw noImage();
     const { width, height, channels, fit } = args as unknown as DecodeArgs;
     const image = sharp(encoded, {
       limitInputPixels: this.limits.imagePixelsMax,
@@ -115,6 +117,7 @@ export class ImageBackend implements Backend {
     const { data, info } = await shaped
       .resize(width, height, { fit, background: '#fff' })
       .raw({ depth: 'uchar' })
+      .timeout({ seconds: this.limits.imageDecodeSecondsMax })
       .toBuffer({ resolveWithObject: true });
     if (info.channels !== channels) {
       throw new AxleError(
@@ -143,14 +146,23 @@ function describe(error: unknown, limits: Limits): AxleError {
       { cause: error },
     );
   }
-  if (/unsupported image format/i.test(first)) {
+  if (/unsupported image format/i.test(first)) return noImage(error);
+  if (/timeout/i.test(first)) {
     return new AxleError(
-      'INVALID_ARGUMENT',
-      'these bytes are no image that can be read; give JPEG, PNG, WebP, GIF, AVIF, TIFF or SVG',
-      { cause: error },
+      'RESOURCE_EXHAUSTED',
+      `the image took more than ${limits.imageDecodeSecondsMax} s to decode; scale it down first`,
+      { cause: error, retryable: false },
     );
   }
   return new AxleError('INVALID_ARGUMENT', `the image is damaged or cut short: ${first}`, {
     cause: error,
   });
+}
+
+function noImage(cause?: unknown): AxleError {
+  return new AxleError(
+    'INVALID_ARGUMENT',
+    `these bytes are no image that can be read; give ${imageFormats}`,
+    { cause },
+  );
 }

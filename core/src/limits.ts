@@ -6,6 +6,8 @@ export interface Limits {
   readonly imageBytesMax: number;
   /** Width x height of an image, pixels: what decoding may cost, whatever its file says. */
   readonly imagePixelsMax: number;
+  /** Time to decode one image, seconds. */
+  readonly imageDecodeSecondsMax: number;
   /** Whole input of one compress or decompress call, bytes; streams have no such limit. */
   readonly payloadBytesMax: number;
   /** Whole output of one call, bytes. */
@@ -35,6 +37,7 @@ const MiB = 1024 * 1024;
 export const defaultLimits: Limits = {
   imageBytesMax: 64 * MiB,
   imagePixelsMax: 100_000_000,
+  imageDecodeSecondsMax: 20,
   payloadBytesMax: 2048 * MiB,
   outputBytesMax: 2048 * MiB,
   modelFileBytesMax: 2048 * MiB,

@@ -53,7 +53,7 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: ClassifyOptions = {},
   ): Promise<ClassifyResult | ClassifyResult[]> {
-    return this.each(input, (one) => this.classifyOne(one, options));
+    return this.each(input, options, (one, its) => this.classifyOne(one, its));
   }
 
   infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
@@ -67,7 +67,7 @@ export class LocalClient implements Client {
     inputs: InferInputs | readonly InferInputs[],
     options: InferOptions = {},
   ): Promise<InferResult | InferResult[]> {
-    return this.each(inputs, (one) => this.inferOne(model, one, options));
+    return this.each(inputs, options, (one, its) => this.inferOne(model, one, its));
   }
 
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
@@ -76,7 +76,7 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: CompressOptions = {},
   ): Promise<CompressResult | CompressResult[]> {
-    return this.each(input, (one) => this.compressOne(one, options));
+    return this.each(input, options, (one, its) => this.compressOne(one, its));
   }
 
   decompress(input: BinaryInput, options?: DecompressOptions): Promise<DecompressResult>;
@@ -88,7 +88,7 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: DecompressOptions = {},
   ): Promise<DecompressResult | DecompressResult[]> {
-    return this.each(input, (one) => this.decompressOne(one, options));
+    return this.each(input, options, (one, its) => this.decompressOne(one, its));
   }
 
   compressStream(options: CompressOptions = {}): CodecStream {
@@ -249,10 +249,12 @@ export class LocalClient implements Client {
         );
       }
       const { backend, device, range } = segment;
-      return Promise.resolve({
-        stream: backend.openStream(device, range, args),
-        device: device.id,
-      });
+      this.session.checkOpen();
+      // A call from here on: a stream that nobody writes to holds nothing.
+      void this.session
+        .call(options, (cancellation) => untilClosed(stream, cancellation))
+        .catch((error: unknown) => stream.destroy(error as Error));
+      return { stream: backend.openStream(device, range, args), device: device.id };
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
@@ -262,10 +264,7 @@ export class LocalClient implements Client {
         { retryable: false },
       );
     };
-    const stream = new CodecStream(open, this.session.limits, check);
-    void this.session
-      .call(options, (cancellation) => untilClosed(stream, cancellation))
-      .catch((error: unknown) => stream.destroy(error as Error));
+    const stream: CodecStream = new CodecStream(open, this.session.limits, check);
     return stream;
   }
 
@@ -315,12 +314,14 @@ export class LocalClient implements Client {
   }
 
   /** One in, one out; array in, array out, with bounded concurrency, rejecting with the first failure. */
-  private each<I extends object | string, O>(
+  private each<I extends object | string, O, C extends CallOptions>(
     input: I | readonly I[],
-    run: (one: I) => Promise<O>,
+    options: C,
+    run: (one: I, options: C) => Promise<O>,
   ): Promise<O | O[]> {
-    if (!isArray(input)) return run(input);
-    return mapConcurrently(input, this.session.limits.arrayConcurrency, run);
+    if (!isArray(input)) return run(input, options);
+    const { arrayConcurrency } = this.session.limits;
+    return mapConcurrently(input, arrayConcurrency, options, run);
   }
 }
 

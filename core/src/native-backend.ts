@@ -184,10 +184,9 @@ class NativeBackend implements Backend {
   submit(device: Device, batch: readonly BackendTask[]): void {
     const queue = this.queueOf(device);
     const now = performance.now();
-    const ids = rethrowing(() => {
-      const staged = batch.map((task) => this.stage(task, now));
+    const ids = rethrowing(() => this.stageAll(batch, now));
+    rethrowing(() => {
       this.binding.submit(queue);
-      return staged;
     });
     ids.forEach((id, i) => {
       const task = batch[i] as BackendTask;
@@ -227,6 +226,16 @@ class NativeBackend implements Backend {
     this.queues.clear();
     this.args.clear();
     await rethrown(this.binding.pluginClose(this.plugin.pluginId));
+  }
+
+  /** All or none: what stays staged would go with the next batch. */
+  private stageAll(batch: readonly BackendTask[], now: number): number[] {
+    try {
+      return batch.map((task) => this.stage(task, now));
+    } catch (error) {
+      this.binding.unstage();
+      throw error;
+    }
   }
 
   private stage(task: BackendTask, now: number): number {

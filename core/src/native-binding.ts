@@ -211,6 +211,8 @@ export interface NativeBinding {
     outputBytesMax: number,
     deadlineMs: number,
   ): number;
+  /** Drops all staged tasks. */
+  unstage(): void;
   /** Submits all staged tasks as one batch, all or nothing; on a throw none of them was taken and all are dropped. */
   submit(queueId: number): void;
   /** Best effort. The task still completes, through the completion handler. Unknown ids are ignored. */

@@ -48,7 +48,7 @@ export interface Label {
 }
 
 export interface ClassifyResult extends CallReport {
-  /** `NAME` or `NAME:VERSION` as it was resolved. */
+  /** The model's name. */
   readonly model: string;
   /** Best first, `topK` of them. */
   readonly results: readonly Label[];

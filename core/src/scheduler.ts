@@ -35,6 +35,9 @@ export interface SchedulerOptions {
   readonly device: string;
 }
 
+/** Most tasks of one batch: what the plugin ABI takes in one submit (AXLE_SUBMIT_MAX). */
+export const batchTasksMax = 1024;
+
 interface Entry<T> {
   readonly task: T;
   readonly sequence: number;
@@ -148,6 +151,7 @@ export class Scheduler<T extends Schedulable> {
     let items = 0;
     for (const entry of alike) {
       if (entries.length > 0 && items + entry.task.items > share) break;
+      if (entries.length >= batchTasksMax) break;
       entries.push(entry);
       items += entry.task.items;
     }

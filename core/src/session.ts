@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
 import type { Call, CallOutcome } from './dispatch.js';
@@ -132,17 +134,30 @@ export class Session {
   }
 }
 
-function checkOptions({ deadlineMs, priority }: CallOptions): void {
-  if (deadlineMs !== undefined && !(deadlineMs >= 0)) {
-    throw new AxleError('INVALID_ARGUMENT', `deadlineMs is ${deadlineMs}; give a number from 0 up`);
+/** Callers in plain JavaScript have no types to tell them. */
+function checkOptions(options: CallOptions): void {
+  const refuse = (what: string, value: unknown, wanted: string) =>
+    new AxleError('INVALID_ARGUMENT', `${what} is ${inspect(value)}; give ${wanted}`);
+  if (typeof options !== 'object' || options === null) {
+    throw refuse('options', options, 'an object, or nothing');
+  }
+  const { deadlineMs, priority, device, strict, signal } = options;
+  if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
+    throw refuse('deadlineMs', deadlineMs, 'a number from 0 up');
   }
   if (
     priority !== undefined &&
     !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)
   ) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `priority is ${priority}; give a whole number from -${priorityMax} to ${priorityMax}`,
-    );
+    throw refuse('priority', priority, `a whole number from -${priorityMax} to ${priorityMax}`);
+  }
+  if (device !== undefined && typeof device !== 'string') {
+    throw refuse('device', device, 'the id of a device, a backend or a kind, as a string');
+  }
+  if (strict !== undefined && typeof strict !== 'boolean') {
+    throw refuse('strict', strict, 'true or false');
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw refuse('signal', signal, "an AbortSignal, such as an AbortController's signal");
   }
 }

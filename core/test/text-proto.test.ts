@@ -24,6 +24,15 @@ describe('parseTextProto', () => {
     expect(message.get('nested')).toHaveLength(2);
   });
 
+  it('takes comments anywhere, the end and nothing else included', () => {
+    expect([...parseTextProto('n: 8 # eight', 'test.pbtxt').keys()]).toEqual(['n']);
+    expect([...parseTextProto('n: 8\n#### end ####\n', 'test.pbtxt').keys()]).toEqual(['n']);
+    expect([...parseTextProto('# only this', 'test.pbtxt').keys()]).toEqual([]);
+    expect(() => parseTextProto(`${'#'.repeat(100_000)}\n!`, 'test.pbtxt')).toThrow(
+      /line 2: unexpected '!'/,
+    );
+  });
+
   it('unescapes strings', () => {
     const message = parseTextProto(String.raw`s: "a\n\"\x41\101\u00e9\\"`, 'test.pbtxt');
     expect(message.get('s')).toEqual([{ kind: 'string', value: 'a\n"AA\u00e9\\' }]);

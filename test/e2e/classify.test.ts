@@ -149,6 +149,23 @@ describe('classify with bad input', () => {
     await expect(client.classify(new URL('http://127.0.0.1/x.png'))).rejects.toThrow(/no file URL/);
   });
 
+  it('refuses SVG, which nothing could stop', async () => {
+    const svg = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="50" height="50"/>');
+    await expect(client.classify(svg)).rejects.toThrow(/no image that can be read; give JPEG, PNG/);
+  });
+
+  it('ends a stream that it reads when the call is aborted', async () => {
+    const endless = new Readable({
+      read() {
+        setImmediate(() => this.push(Buffer.alloc(10)));
+      },
+    });
+    await expect(client.classify(endless, { deadlineMs: 20 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+    expect(endless.destroyed).toBe(true);
+  });
+
   it('says which element of an array was bad', async () => {
     const inputs = [first.bytes, await truncatedJpeg(), first.bytes];
     await expect(client.classify(inputs)).rejects.toMatchObject({
@@ -207,6 +224,13 @@ describe('call options', () => {
     expect(warnings).toEqual([]);
   });
 
+  it('counts the deadline of an array for the whole array', async () => {
+    const images = Array<string>(20_000).fill(first.path);
+    await expect(client.classify(images, { deadlineMs: 100 })).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+    });
+  });
+
   it('fails DEADLINE_EXCEEDED past the deadline', async () => {
     await expect(client.classify(first.path, { deadlineMs: 0 })).rejects.toMatchObject({
       code: 'DEADLINE_EXCEEDED',
@@ -218,6 +242,13 @@ describe('call options', () => {
     [{ deadlineMs: -1 }, 'INVALID_ARGUMENT', /deadlineMs is -1/],
     [{ deadlineMs: NaN }, 'INVALID_ARGUMENT', /deadlineMs is NaN/],
     [{ priority: 0.5 }, 'INVALID_ARGUMENT', /priority is 0.5/],
+    [
+      { deadlineMs: '5000' as unknown as number },
+      'INVALID_ARGUMENT',
+      /deadlineMs is '5000'; give a number/,
+    ],
+    [{ device: 5 as unknown as string }, 'INVALID_ARGUMENT', /device is 5; give the id/],
+    [{ signal: {} as AbortSignal }, 'INVALID_ARGUMENT', /signal is {}; give an AbortSignal/],
     [
       { device: 'cpu-falback' },
       'NOT_FOUND',

@@ -160,6 +160,27 @@ describe('codecs', () => {
     });
   });
 
+  it('copies what is written to a stream, whose writer may reuse its buffer', async () => {
+    const stream = client.compressStream({ codec: 'gzip' });
+    const result = buffer(stream);
+    const piece = Buffer.alloc(1000);
+    for (let i = 0; i < 10; i++) {
+      piece.fill(i);
+      await new Promise((resolve) => stream.write(piece, resolve));
+    }
+    stream.end();
+    const restored = gunzipSync(await result);
+    expect([...restored].filter((_, i) => i % 1000 === 0)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  });
+
+  it('holds nothing for a stream that nobody writes to', async () => {
+    const other = await connect({ limits: { callsInFlightMax: 1 } });
+    const streams = Array.from({ length: 10 }, () => other.compressStream());
+    await expect(other.compress(Buffer.from('x'))).resolves.toBeDefined();
+    await other.close();
+    for (const stream of streams) stream.destroy();
+  });
+
   it('ends a stream when it is aborted', async () => {
     const controller = new AbortController();
     const stream = client.compressStream({ signal: controller.signal });

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -9,6 +9,7 @@ import {
   Tensor,
   type Client,
   type DataTypeName,
+  type InferResult,
   type TensorData,
 } from 'axle';
 import ort from 'onnxruntime-node';
@@ -32,6 +33,18 @@ async function save(name: string, model: Uint8Array): Promise<string> {
   const path = join(folder, name);
   await writeFile(path, model);
   return path;
+}
+
+async function saveRepositoryModel(name: string, config: string): Promise<string> {
+  const model = join(folder, name);
+  await mkdir(join(model, '1'), { recursive: true });
+  await writeFile(join(model, 'config.pbtxt'), config);
+  await writeFile(join(model, '1/model.onnx'), addModel([2], { data: Float32Array.of(10, 20) }));
+  return model;
+}
+
+function largestBatch(results: readonly InferResult[]): number {
+  return Math.max(...results.flatMap(({ steps }) => steps.map(({ batchSize }) => batchSize)));
 }
 
 /** onnx.TensorProto.DataType by our name, and some elements of each. */
@@ -88,16 +101,23 @@ describe('infer', () => {
     }
   });
 
-  it('puts calls made together into batches, each with its own answer', async () => {
-    const path = await save('add.onnx', addModel([2], { data: Float32Array.of(10, 20) }));
-    const inputs = Array.from({ length: 300 }, (_, i) => ({ x: Float32Array.of(i, -i) }));
-    const results = await client.infer(path, inputs);
+  it('puts calls made together into batches where the config says so', async () => {
+    const model = await saveRepositoryModel(
+      'batched',
+      'max_batch_size: 100000 dynamic_batching { }',
+    );
+    const inputs = Array.from({ length: 3000 }, (_, i) => ({ x: Float32Array.of(i, -i) }));
+    const results = await Promise.all(inputs.map((input) => client.infer(model, input)));
     results.forEach(({ outputs }, i) => {
       expect([...(outputs['y']?.data as Float32Array)]).toEqual([i + 10, 20 - i]);
     });
-    expect(
-      Math.max(...results.flatMap(({ steps }) => steps.map(({ batchSize }) => batchSize))),
-    ).toBeGreaterThan(1);
+    expect(largestBatch(results)).toBeGreaterThan(1);
+  });
+
+  it('runs each call alone where no config says that rows are independent', async () => {
+    const path = await save('alone.onnx', addModel([2], { data: Float32Array.of(10, 20) }));
+    const inputs = Array.from({ length: 50 }, (_, i) => ({ x: Float32Array.of(i, -i) }));
+    expect(largestBatch(await client.infer(path, inputs))).toBe(1);
   });
 
   it('reads weights from files of the model folder', async () => {

@@ -35,7 +35,7 @@ type Outcome =
 export function addClassifyCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('classify')
-    .description('name what is in images (JPEG, PNG, WebP, GIF, AVIF, TIFF, SVG)')
+    .description('name what is in images (JPEG, PNG, WebP, GIF, AVIF, TIFF)')
     .argument('<image...>', "files; '-' is standard input")
     .option('--model <model>', 'a name, NAME:VERSION, or the path of a model (see axle models)')
     .option('--top <k>', 'how many labels to give, best first', wholeNumber(1, topMax), 1)

@@ -105,6 +105,13 @@ napi_value submit(const Call &call) {
   return nullptr;
 }
 
+napi_value unstage(const Call &call) {
+  Environment *environment = call.environment;
+  for (Task *task : environment->staged) environment->retire(task, false);
+  environment->staged.clear();
+  return nullptr;
+}
+
 napi_value cancel(const Call &call) {
   const double id = read_number(call.env, call[0], "taskId");
   if (Task *task = call.environment->tasks.find(id)) call.environment->cancel(task);
@@ -120,6 +127,7 @@ void add_task_functions(Environment *environment, napi_value exports) {
   add_promise_function<queue_close>(environment, exports, "queueClose");
   add_function<stage>(environment, exports, "stage");
   add_function<stage_one>(environment, exports, "stageOne");
+  add_function<unstage>(environment, exports, "unstage");
   add_function<submit>(environment, exports, "submit");
   add_function<cancel>(environment, exports, "cancel");
 }

@@ -138,7 +138,7 @@ function readTensorSpec(fields: FieldReader): TensorSpec {
 function dataTypeOf(word: string): DataTypeName | undefined {
   const name = word.replace(/^TYPE_/, '');
   if (name === 'STRING') return 'BYTES';
-  return name in DataType ? (name as DataTypeName) : undefined;
+  return Object.hasOwn(DataType, name) ? (name as DataTypeName) : undefined;
 }
 
 function readParameters(fields: FieldReader): Record<string, string> {
@@ -151,12 +151,16 @@ function readParameters(fields: FieldReader): Record<string, string> {
   return parameters;
 }
 
+/** Longest that a task may wait for others, milliseconds. */
+const queueDelayMsMax = 60_000;
+
 function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching | undefined {
   if (fields === undefined) return undefined;
-  return {
-    preferredBatchSizes: fields.integers('preferred_batch_size'),
-    maxQueueDelayMs: (fields.count('max_queue_delay_microseconds') ?? 0) / 1000,
-  };
+  const maxQueueDelayMs = (fields.count('max_queue_delay_microseconds') ?? 0) / 1000;
+  if (maxQueueDelayMs > queueDelayMsMax) {
+    throw fields.error('max_queue_delay_microseconds', `at most ${queueDelayMsMax * 1000}`);
+  }
+  return { preferredBatchSizes: fields.integers('preferred_batch_size'), maxQueueDelayMs };
 }
 
 function readVersionPolicy(fields: FieldReader | undefined): VersionPolicy | undefined {

@@ -80,6 +80,7 @@ function checkInputs(inputs: readonly NamedTensor[], model: Model): void {
       `input '${name}' of model '${model.name}' takes ${describeSpec(spec)}, not ${describeSpec(tensor)}`,
     );
   }
+  checkBatch(inputs, model);
   for (const spec of model.inputs) {
     if (inputs.some(({ name }) => name === spec.name)) continue;
     throw new AxleError(
@@ -87,6 +88,20 @@ function checkInputs(inputs: readonly NamedTensor[], model: Model): void {
       `input '${spec.name}' of model '${model.name}' is missing; it takes ${describeSpec(spec)}`,
     );
   }
+}
+
+/** Dimension 0 is the batch, one for all inputs. */
+function checkBatch(inputs: readonly NamedTensor[], model: Model): void {
+  const [first, ...others] = inputs;
+  if (model.maxBatchSize === 0 || first === undefined) return;
+  const rows = first.tensor.shape[0];
+  const other = others.find(({ tensor }) => tensor.shape[0] !== rows);
+  if (other === undefined) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `input '${other.name}' of model '${model.name}' has a batch of ${other.tensor.shape[0] ?? 0}, ` +
+      `but '${first.name}' one of ${rows ?? 0}; give both as many`,
+  );
 }
 
 /** 'FP32 [any, 3]'. */

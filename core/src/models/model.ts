@@ -12,7 +12,7 @@ export interface Model {
   readonly outputs: readonly TensorSpec[];
   /** Most items that one run takes in dimension 0; 0 when the model has no batch dimension. */
   readonly maxBatchSize: number;
-  /** Undefined: runs of different calls are not put together. */
+  /** Undefined: runs of different calls are not put together. Only a config can say that its rows are independent. */
   readonly dynamicBatching: DynamicBatching | undefined;
   readonly classify: ClassifySettings | undefined;
   /** Why `classify` is undefined. */

@@ -159,8 +159,6 @@ export class ModelRepository {
     }
     checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
     checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
-    const autoBatching = { preferredBatchSizes: [], maxQueueDelayMs: 0 };
-    const batching = config.maxBatchSize === undefined ? autoBatching : config.dynamicBatching;
     const { settings, problem } = await this.classifySettings(location, config, metadata);
     return {
       name,
@@ -169,7 +167,7 @@ export class ModelRepository {
       inputs: metadata.inputs,
       outputs: metadata.outputs,
       maxBatchSize,
-      dynamicBatching: maxBatchSize > 1 ? batching : undefined,
+      dynamicBatching: maxBatchSize > 1 ? config.dynamicBatching : undefined,
       classify: settings,
       classifyProblem: problem,
     };
@@ -320,6 +318,7 @@ async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
   const info = await stat(path).catch((error: unknown) => {
     throw new AxleError('NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
   });
+  if (!info.isFile()) throw new AxleError('INVALID_ARGUMENT', `${path} is no regular file`);
   if (info.size > bytesMax) {
     throw new AxleError(
       'RESOURCE_EXHAUSTED',

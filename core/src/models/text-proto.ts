@@ -15,8 +15,8 @@ export type TextValue =
 
 const nestingMax = 32;
 const tokenPattern =
-  /(?:[ \t\r\n,;]|#[^\n]*)*(?:([A-Za-z_][A-Za-z0-9_.]*)|([-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFuU]?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|([{}[\]:<>]))/y;
-const restPattern = /(?:[ \t\r\n,;]|#[^\n]*)*/y;
+  /([A-Za-z_][A-Za-z0-9_.]*)|([-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFuU]?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|([{}[\]:<>])/y;
+const blankPattern = /[ \t\r\n,;]+|#[^\n]*/y;
 
 type Token =
   | {
@@ -116,6 +116,7 @@ class Parser {
   }
 
   private scan(): Token {
+    this.skipBlanks();
     tokenPattern.lastIndex = this.position;
     const match = tokenPattern.exec(this.text);
     if (match !== null) {
@@ -125,14 +126,21 @@ class Parser {
       const kind = word ? 'word' : number ? 'number' : string ? 'string' : 'mark';
       return { kind, text, at: this.position - text.length };
     }
-    restPattern.lastIndex = this.position;
-    restPattern.exec(this.text);
-    const at = restPattern.lastIndex;
+    const at = this.position;
     if (at < this.text.length) {
       this.token = { kind: 'end', text: '', at };
       throw this.error(`unexpected '${this.text[at] ?? ''}'`);
     }
     return { kind: 'end', text: '', at };
+  }
+
+  /** Spaces and comments one by one: a single pattern for any number of them would backtrack into the comments. */
+  private skipBlanks(): void {
+    for (;;) {
+      blankPattern.lastIndex = this.position;
+      if (!blankPattern.test(this.text)) return;
+      this.position = blankPattern.lastIndex;
+    }
   }
 
   private error(what: string): AxleError {
