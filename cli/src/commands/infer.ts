@@ -35,8 +35,9 @@ export function addInferCommand(program: Command, context: CommandContext): void
     .description('run a model on tensors from files')
     .argument('<model>', 'a name, NAME:VERSION, or the path of a model folder or .onnx file')
     .requiredOption(
-      '--input <name=file...>',
-      'an input by its name in the model, from a .npy or .json file',
+      '--input <name=file>',
+      'an input by its name in the model, from a .npy or .json file; once for each',
+      (file: string, before: readonly string[] | undefined) => [...(before ?? []), file],
     )
     .option('--output <dir>', 'write each output as NAME.npy (strings as NAME.json) in this folder')
     .action((model: string, options: InferCommandOptions) => inferModel(model, options, context));
