@@ -57,7 +57,7 @@ export async function readInputTensor(
         `it has ${input.sizeBytes} bytes; the limit for .${format} is ${fileBytesMax[format]}`,
       );
     }
-    const bytes = await readWhole(input);
+    const bytes = await readWhole(input, fileBytesMax[format]);
     const array = format === 'npy' ? readNpy(bytes) : parseTensorJson(bytes.toString(), declared);
     return toTensor(array);
   } catch (error) {

@@ -72,10 +72,21 @@ function named(stream: Readable, name: string): Readable {
   });
 }
 
-/** Reads an input to its end into memory. */
-export async function readWhole(input: Input): Promise<Buffer> {
+/**
+ * Reads an input to its end into memory. Pipes and devices have no size to look at, so what comes is counted.
+ *
+ * @throws FileError RESOURCE_EXHAUSTED past `bytesMax`.
+ */
+export async function readWhole(input: Input, bytesMax: number): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of input.stream() as AsyncIterable<Buffer>) chunks.push(chunk);
+  let bytes = 0;
+  for await (const chunk of input.stream() as AsyncIterable<Buffer>) {
+    bytes += chunk.byteLength;
+    if (bytes > bytesMax) {
+      throw new FileError('RESOURCE_EXHAUSTED', `it has more than ${bytesMax} bytes, the limit`);
+    }
+    chunks.push(chunk);
+  }
   return Buffer.concat(chunks);
 }
 
