@@ -21,18 +21,45 @@ export async function readBinaryInput(
   cancellation: Cancellation,
 ): Promise<Uint8Array> {
   const bytes =
-    memoryOf(input) ??
+    memoryOf(input, what) ??
     (await cancellation.race(readElsewhere(input, what, bytesMax, cancellation)));
   if (bytes.byteLength > bytesMax) throw tooLarge(what, bytes.byteLength, bytesMax);
   return bytes;
 }
 
-function memoryOf(input: BinaryInput): Uint8Array | undefined {
-  if (input instanceof Uint8Array) return input;
-  if (ArrayBuffer.isView(input)) {
-    return new Uint8Array(input.buffer, input.byteOffset, input.byteLength);
+/**
+ * Resizable memory is copied: it could shrink while a device reads it. Nothing in Node-API keeps other memory from being
+ * transferred away meanwhile; callers are told not to.
+ */
+function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
+  const view = ArrayBuffer.isView(input) ? input : undefined;
+  const memory = view?.buffer ?? (isAnyArrayBuffer(input) ? input : undefined);
+  if (memory === undefined) return undefined;
+  checkAttached(memory, what);
+  const bytes = new Uint8Array(
+    memory,
+    view?.byteOffset ?? 0,
+    view?.byteLength ?? memory.byteLength,
+  );
+  return isResizable(memory) ? new Uint8Array(bytes) : bytes;
+}
+
+function isResizable(memory: ArrayBufferLike): boolean {
+  const { resizable, growable } = memory as { resizable?: boolean; growable?: boolean };
+  return resizable === true || growable === true;
+}
+
+function checkAttached(memory: ArrayBufferLike, what: string): void {
+  if (memory.byteLength > 0) return;
+  try {
+    new Uint8Array(memory);
+  } catch (error) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the memory of the ${what} was transferred elsewhere; give it before, or a copy of it`,
+      { cause: error },
+    );
   }
-  return isAnyArrayBuffer(input) ? new Uint8Array(input) : undefined;
 }
 
 async function readElsewhere(

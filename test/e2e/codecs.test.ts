@@ -160,6 +160,18 @@ describe('codecs', () => {
     });
   });
 
+  it('refuses memory that was transferred away, and copies memory that can shrink', async () => {
+    const gone = new Uint8Array(100);
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    await expect(client.compress(gone)).rejects.toThrow(/was transferred elsewhere/);
+
+    const Resizable = ArrayBuffer as new (bytes: number, options: object) => ArrayBuffer;
+    const memory = new Resizable(1_000_000, { maxByteLength: 2_000_000 });
+    const call = client.compress(memory, { codec: 'gzip' });
+    (memory as unknown as { resize(bytes: number): void }).resize(0);
+    expect(gunzipSync((await call).data)).toHaveLength(1_000_000);
+  });
+
   it('copies what is written to a stream, whose writer may reuse its buffer', async () => {
     const stream = client.compressStream({ codec: 'gzip' });
     const result = buffer(stream);
