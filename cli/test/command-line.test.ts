@@ -42,7 +42,7 @@ describe('axle', () => {
     [['infer', 'mlp'], /required option '--input/],
     [['infer', 'mlp', '--input', 'x.npy'], /NAME=FILE/],
     [['infer', 'mlp', '--input', 'x=a.csv'], /\.npy or \.json/],
-    [['infer', 'mlp', '--input', 'x=a.npy', 'x=b.npy'], /x is given twice/],
+    [['infer', 'mlp', '--input', 'x=a.npy', '--input', 'x=b.npy'], /x is given twice/],
     [['completion', 'tcsh'], /'tcsh'.*bash, zsh, fish/],
   ])('refuses %j with exit code 2 and one line', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
