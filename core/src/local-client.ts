@@ -237,6 +237,7 @@ export class LocalClient implements Client {
   ): CodecStream {
     this.session.checkOpen();
     const open = () => {
+      this.session.checkOpen();
       const preference = { device: options.device, strict: options.strict ?? false };
       const plans = this.session.runtime.router.plans(codecChain(op, args), undefined, preference);
       const segment = plans
@@ -249,7 +250,6 @@ export class LocalClient implements Client {
         );
       }
       const { backend, device, range } = segment;
-      this.session.checkOpen();
       // A call from here on: a stream that nobody writes to holds nothing.
       void this.session
         .call(options, (cancellation) => untilClosed(stream, cancellation))

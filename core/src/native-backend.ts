@@ -300,7 +300,7 @@ class NativeStream implements BackendStream {
   }
 }
 
-/** Arguments are encoded once in the addon and named by a number afterwards. Least recently used ones go first. */
+/** Arguments are encoded once in the addon and named by a number afterwards. The oldest go first. */
 class ArgsCache {
   private readonly ids = new Map<string, number>();
   /** Callers pass the same object again and again: found without making its key. */

@@ -4,7 +4,8 @@ import { DataType, type DataTypeName } from '../generated/constants.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
- * The part of Triton's model configuration (`config.pbtxt`) that Axle acts on. Fields that it does not know are
+ * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform`, `versionPolicy` and
+ * `preferredBatchSizes` are checked but not acted on yet: the latest version runs. Fields that it does not know are
  * ignored, so that a repository made for Triton works; a field that it knows must be well-formed.
  */
 export interface ModelConfig {
