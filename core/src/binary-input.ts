@@ -1,4 +1,4 @@
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { isAnyArrayBuffer } from 'node:util/types';
@@ -6,6 +6,7 @@ import { isAnyArrayBuffer } from 'node:util/types';
 import type { Cancellation } from './cancellation.js';
 import type { BinaryInput } from './client.js';
 import { AxleError, messageOf } from './errors.js';
+import { readFilePieces, readWholeFile } from './file-reader.js';
 
 /**
  * The whole of an input in memory; memory is viewed, not copied.
@@ -25,6 +26,38 @@ export async function readBinaryInput(
     (await cancellation.race(readElsewhere(input, what, bytesMax, cancellation)));
   if (bytes.byteLength > bytesMax) throw tooLarge(what, bytes.byteLength, bytesMax);
   return bytes;
+}
+
+/** An input that may lie in several pieces. */
+export interface BinaryPieces {
+  readonly pieces: readonly Uint8Array[];
+  /** Called once nothing reads the pieces any more; never, where that is not certain. */
+  readonly recycle: () => void;
+}
+
+/** Past this many, pieces are put together: each one costs something. */
+const piecesMax = 4096;
+
+/** As `readBinaryInput`, for those who need no single piece: streams are not put together, files are read sooner. */
+export async function readBinaryPieces(
+  input: BinaryInput,
+  what: string,
+  bytesMax: number,
+  cancellation: Cancellation,
+): Promise<BinaryPieces> {
+  const path = pathOf(input);
+  if (path !== undefined) {
+    return cancellation.race(readPath(path, what, bytesMax, readFilePieces));
+  }
+  if (isIterable(input)) {
+    const pieces = await cancellation.race(readStream(input, what, bytesMax, cancellation));
+    return unshared(pieces.length > piecesMax ? [Buffer.concat(pieces)] : pieces);
+  }
+  return unshared([await readBinaryInput(input, what, bytesMax, cancellation)]);
+}
+
+function unshared(pieces: readonly Uint8Array[]): BinaryPieces {
+  return { pieces, recycle: () => undefined };
 }
 
 /**
@@ -68,24 +101,31 @@ async function readElsewhere(
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array> {
-  if (typeof input === 'string') return readPath(input, what, bytesMax);
-  if (input instanceof URL) return readPath(pathOf(input), what, bytesMax);
-  if (isIterable(input)) return readStream(input, what, bytesMax, cancellation);
+  const path = pathOf(input);
+  if (path !== undefined) return readPath(path, what, bytesMax, readWholeFile);
+  if (isIterable(input)) return joined(await readStream(input, what, bytesMax, cancellation));
   throw new AxleError(
     'INVALID_ARGUMENT',
     `the ${what} is ${input === null ? 'null' : typeof input}; give a Buffer, typed array, ArrayBuffer, path, file URL or stream`,
   );
 }
 
-function pathOf(url: URL): string {
-  if (url.protocol === 'file:') return fileURLToPath(url);
+function pathOf(input: unknown): string | undefined {
+  if (typeof input === 'string') return input;
+  if (!(input instanceof URL)) return undefined;
+  if (input.protocol === 'file:') return fileURLToPath(input);
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `'${url.href}' is no file URL; fetch it first and give the bytes`,
+    `'${input.href}' is no file URL; fetch it first and give the bytes`,
   );
 }
 
-async function readPath(path: string, what: string, bytesMax: number): Promise<Uint8Array> {
+async function readPath<T>(
+  path: string,
+  what: string,
+  bytesMax: number,
+  read: (path: string, sizeBytes: number) => Promise<T>,
+): Promise<T> {
   const cannotRead = (why: string, cause?: unknown) =>
     new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${why}`, { cause });
   try {
@@ -93,7 +133,7 @@ async function readPath(path: string, what: string, bytesMax: number): Promise<U
     const info = await stat(path);
     if (!info.isFile()) throw cannotRead('it is no regular file; give a stream of it instead');
     if (info.size > bytesMax) throw tooLarge(what, info.size, bytesMax);
-    return await readFile(path);
+    return await read(path, info.size);
   } catch (error) {
     throw error instanceof AxleError ? error : cannotRead(messageOf(error), error);
   }
@@ -105,7 +145,7 @@ async function readStream(
   what: string,
   bytesMax: number,
   cancellation: Cancellation,
-): Promise<Uint8Array> {
+): Promise<Uint8Array[]> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const unsubscribe = cancellation.subscribe(() => {
@@ -127,7 +167,11 @@ async function readStream(
   } finally {
     unsubscribe();
   }
-  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, bytes);
+  return chunks;
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
 }
 
 function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Array> {

@@ -172,17 +172,26 @@ function toTask(
     tenant: call.tenant,
     repeatable: hasFlag(segment.flags, 'PURE') || hasFlag(segment.flags, 'IDEMPOTENT'),
     batchKey: batchable ? batchKey(segment, call, inputs) : undefined,
-    items: segment.range.first === 0 ? (inputs[0]?.tensor.shape[0] ?? 1) : 1,
+    items: takesImage(segment, call) ? 1 : (inputs[0]?.tensor.shape[0] ?? 1),
     batchItemsMax: Math.min(call.model?.maxBatchSize ?? 1, segment.batchMax || Infinity),
     batchDelayMs: batching?.maxQueueDelayMs ?? 0,
   };
 }
 
-/** Equal for tasks that may be computed together: same model and arguments, same inputs but for dimension 0. */
+/** Whether a segment begins with one image, encoded or as [height, width, channels], instead of a batch. */
+function takesImage(segment: Segment, { chain }: Call): boolean {
+  const step = chain.steps[segment.first]?.name;
+  return step === 'decode' || step === 'preprocess';
+}
+
+/**
+ * Equal for tasks that may be computed together: same model and arguments, same inputs but for dimension 0, or images
+ * of any size on their way to one size.
+ */
 function batchKey(segment: Segment, call: Call, inputs: readonly NamedTensor[]): string {
   const { op, first, last } = segment.range;
   const shapes = inputs.map(({ name, tensor }) => {
-    const shape = first === last ? tensor.shape.slice(1) : tensor.shape;
+    const shape = tensor.shape.slice(takesImage(segment, call) ? 2 : 1);
     return `${name}:${tensor.dtype}[${shape.join(',')}]`;
   });
   return `${op}.${first}.${last} ${call.model?.source.contentId ?? ''} ${argsKey(segment.args)} ${shapes.join(' ')}`;

@@ -14,7 +14,7 @@ import type {
   SupportQuery,
 } from './backend.js';
 import { AxleError, messageOf } from './errors.js';
-import { imageFormats, isDecodable } from './image-format.js';
+import { imageFormats, imageSize, isDecodable } from './image-format.js';
 import type { Limits } from './limits.js';
 import { singleOp, type OpArgs } from './op.js';
 import { Tensor } from './tensor.js';
@@ -22,8 +22,7 @@ import { Tensor } from './tensor.js';
 /**
  * Image decoding in the host, by libvips on libuv's threads: JPEG, PNG, WebP, GIF, AVIF, TIFF.
  *
- * decode takes `width`, `height`, `channels` (1 grey, 3 RGB) and `fit`, and gives UINT8 [height, width, channels] in
- * sRGB, turned upright as the image's EXIF says, transparency laid on white.
+ * Arguments and output of decode are those of plugin.h; the image is turned upright as its EXIF says.
  */
 export class ImageBackend implements Backend {
   readonly name = 'host';
@@ -106,7 +105,7 @@ export class ImageBackend implements Backend {
       );
     }
     if (!isDecodable(encoded)) throw noImage();
-    const { width, height, channels, fit } = args as unknown as DecodeArgs;
+    const { width, height, channels, fit, unscaled_pixels_max } = args as unknown as DecodeArgs;
     const image = sharp(encoded, {
       limitInputPixels: this.limits.imagePixelsMax,
       failOn: 'error',
@@ -114,8 +113,10 @@ export class ImageBackend implements Backend {
     });
     const upright = image.rotate().flatten({ background: '#fff' });
     const shaped = channels === 1 ? upright.greyscale() : upright.toColourspace('srgb');
-    const { data, info } = await shaped
-      .resize(width, height, { fit, background: '#fff' })
+    const scaled = isQuickerUnscaled(encoded, fit === 'fill' ? unscaled_pixels_max : 0)
+      ? shaped
+      : shaped.resize(width, height, { fit, background: '#fff' });
+    const { data, info } = await scaled
       .raw({ depth: 'uchar' })
       .timeout({ seconds: this.limits.imageDecodeSecondsMax })
       .toBuffer({ resolveWithObject: true });
@@ -134,6 +135,18 @@ interface DecodeArgs {
   readonly height: number;
   readonly channels: 1 | 3;
   readonly fit: 'fill' | 'cover' | 'contain';
+  readonly unscaled_pixels_max: number;
+}
+
+/**
+ * libvips spends more on setting up a resize than on decoding a small image: 1.6 of 3.5 ms at 128 x 128. A JPEG it
+ * scales while it decodes, which pays earlier.
+ */
+function isQuickerUnscaled(encoded: Uint8Array, pixelsMax: number): boolean {
+  const size = imageSize(encoded);
+  if (size === undefined) return false;
+  const { format, width, height } = size;
+  return width * height <= (format === 'jpeg' ? pixelsMax / 2 : pixelsMax);
 }
 
 /** libvips says what was wrong in its own words; the caller also needs to know what to do. */

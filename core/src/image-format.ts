@@ -26,3 +26,44 @@ function startsLike(bytes: Uint8Array, pattern: string): boolean {
   }
   return true;
 }
+
+export interface ImageSize {
+  readonly format: 'png' | 'jpeg';
+  /** Pixels, as stored: an EXIF orientation may swap the two. */
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What the head of a PNG or JPEG says; undefined for other formats and for heads that make no sense. */
+export function imageSize(bytes: Uint8Array): ImageSize | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (startsLike(bytes, '\x89PNG')) return pngSize(view);
+  return startsLike(bytes, '\xff\xd8\xff') ? jpegSize(view) : undefined;
+}
+
+/** IHDR comes first and begins with both sides (ISO/IEC 15948, 11.2.2). */
+function pngSize(view: DataView): ImageSize | undefined {
+  const ihdr = 0x49484452;
+  if (view.byteLength < 24 || view.getUint32(12) !== ihdr) return undefined;
+  return { format: 'png', width: view.getUint32(16), height: view.getUint32(20) };
+}
+
+/** Walks the marker segments up to the start of the frame (ITU-T T.81, B.2.2). */
+function jpegSize(view: DataView): ImageSize | undefined {
+  let at = 2;
+  while (at + 9 <= view.byteLength) {
+    const marker = view.getUint16(at);
+    if (isStartOfFrame(marker)) {
+      return { format: 'jpeg', width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
+    }
+    const length = view.getUint16(at + 2);
+    if (marker >> 8 !== 0xff || length < 2) return undefined;
+    at += 2 + length;
+  }
+  return undefined;
+}
+
+/** 0xffc0 to 0xffcf, but for the three that are tables: DHT, JPG and DAC. */
+function isStartOfFrame(marker: number): boolean {
+  return marker >> 4 === 0xffc && ![0xffc4, 0xffc8, 0xffcc].includes(marker);
+}

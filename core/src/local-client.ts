@@ -1,5 +1,5 @@
 import type { NamedTensor } from './backend.js';
-import { readBinaryInput } from './binary-input.js';
+import { readBinaryInput, readBinaryPieces } from './binary-input.js';
 import type { Cancellation } from './cancellation.js';
 import type {
   BinaryInput,
@@ -142,7 +142,11 @@ export class LocalClient implements Client {
       const reference = options.model ?? defaultClassifyModel;
       const model = await this.session.model(reference);
       const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
-      const call = { chain: this.classifyChain(model, topK), model, inputs: [bytesTensor(bytes)] };
+      const call = {
+        chain: this.classifyChain(model, topK),
+        model,
+        inputs: [bytesTensor([bytes])],
+      };
       const { outputs, report } = await this.session.dispatch(
         call,
         options,
@@ -218,15 +222,19 @@ export class LocalClient implements Client {
     cancellation: Cancellation,
   ) {
     const { limits } = this.session;
-    const bytes = await readBinaryInput(input, 'input', limits.payloadBytesMax, cancellation);
+    // Archives are decoded best from one piece, where the frames or members of one can be seen ahead.
+    const read = op === 'compress' ? readBinaryPieces : readOnePiece;
+    const source = await read(input, 'input', limits.payloadBytesMax, cancellation);
     const call = {
       chain: codecChain(op, args),
       model: undefined,
-      inputs: [bytesTensor(bytes)],
+      inputs: [bytesTensor(source.pieces)],
       outputBytesMax: Math.min(options.outputBytesMax ?? Infinity, limits.outputBytesMax),
     };
     const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
-    return { data: joined(outputs.map(({ tensor }) => tensor.bytes)), report };
+    // With a fallback another device may still be at it.
+    if (report.fallbacks.length === 0) source.recycle();
+    return { data: joined(outputs.flatMap(({ tensor }) => tensor.segments)), report };
   }
 
   private codecStream(
@@ -339,8 +347,14 @@ function isArray<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
 }
 
-function bytesTensor(bytes: Uint8Array): NamedTensor {
-  return { name: '', tensor: Tensor.fromBytes('UINT8', bytes, [bytes.byteLength]) };
+const readOnePiece: typeof readBinaryPieces = async (...args) => ({
+  pieces: [await readBinaryInput(...args)],
+  recycle: () => undefined,
+});
+
+function bytesTensor(pieces: readonly Uint8Array[]): NamedTensor {
+  const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+  return { name: '', tensor: Tensor.fromSegments('UINT8', pieces, [bytes]) };
 }
 
 function readLabels(outputs: readonly NamedTensor[], model: Model): ClassifyResult['results'] {

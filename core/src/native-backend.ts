@@ -242,7 +242,9 @@ class NativeBackend implements Backend {
     const { range } = task;
     const inputs: unknown[] = [];
     for (const { name, tensor } of task.inputs) {
-      inputs.push(name === '' ? null : name, DataType[tensor.dtype], tensor.shape, tensor.bytes);
+      const { dtype, shape, segments } = tensor;
+      const data = segments.length === 1 ? segments[0] : segments;
+      inputs.push(name === '' ? null : name, DataType[dtype], shape, data);
     }
     return this.binding.stage(
       range.op,
@@ -288,7 +290,7 @@ class NativeStream implements BackendStream {
     const outcome = outcomeOf(completion);
     if (!outcome.ok) throw outcome.error;
     return {
-      chunks: outcome.outputs.map((output) => output.tensor.bytes),
+      chunks: outcome.outputs.flatMap((output) => output.tensor.segments),
       consumedBytes: completion.consumedBytes,
       more: completion.more,
       timing: completion.timing,
@@ -349,22 +351,16 @@ class ArgsCache {
 function outcomeOf(completion: Completion): TaskOutcome {
   const { payload, status, timing } = completion;
   if (typeof payload !== 'string') {
-    return { ok: true, outputs: payload.flatMap(readOutput), timing };
+    return { ok: true, outputs: payload.map(readOutput), timing };
   }
   return { ok: false, error: new AxleError(errorCodeOf(status), payload) };
 }
 
-/** An output that came in several chunks gives a tensor for each; only byte outputs do. */
-function readOutput(output: NativeOutput): NamedTensor[] {
-  const dtype = dataTypeName(output.dtype);
-  const { data } = output;
-  if (data instanceof Uint8Array) {
-    return [{ name: output.name, tensor: Tensor.fromBytes(dtype, data, output.dims) }];
-  }
-  return data.map((chunk) => ({
-    name: output.name,
-    tensor: Tensor.fromBytes('UINT8', chunk, [chunk.byteLength]),
-  }));
+/** `dims` are those of all chunks together. */
+function readOutput({ name, dtype: id, dims, data }: NativeOutput): NamedTensor {
+  const dtype = dataTypeName(id);
+  const chunks = data instanceof Uint8Array ? [data] : data;
+  return { name, tensor: Tensor.fromSegments(dtype, chunks, dims) };
 }
 
 function readDevice(backend: string, info: NativeDeviceInfo, index: number): Device {

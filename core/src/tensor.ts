@@ -48,11 +48,14 @@ const arrayConstructors: Readonly<Record<string, ArrayConstructorOf | undefined>
  * the wire see; `data` is the typed view of the same memory (a copy only for BYTES and for unaligned memory).
  */
 export class Tensor<T extends DataTypeName = DataTypeName> {
+  private joined: Uint8Array | undefined;
+
   private constructor(
     readonly dtype: T,
     /** Sizes of the dimensions, outermost first; empty for a scalar. */
     readonly shape: readonly number[],
-    readonly bytes: Uint8Array,
+    /** The raw form in the pieces that it lies in, one after another. */
+    readonly segments: readonly Uint8Array[],
   ) {}
 
   /**
@@ -69,7 +72,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     if (dtype === 'BYTES') {
       const elements = data as readonly string[] | readonly Uint8Array[];
       checkLength(dtype, shape, count, elements.length);
-      return new Tensor(dtype, shape, packBytes(elements));
+      return new Tensor(dtype, shape, [packBytes(elements)]);
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
     const expected = constructorOf(dtype);
@@ -80,11 +83,9 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(
-      dtype,
-      shape,
+    return new Tensor(dtype, shape, [
       new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
-    );
+    ]);
   }
 
   /**
@@ -97,19 +98,43 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     bytes: Uint8Array,
     shape: readonly number[],
   ): Tensor<T> {
+    return Tensor.fromSegments(dtype, [bytes], shape);
+  }
+
+  /**
+   * Wraps raw bytes that lie in several pieces, without copying them. Devices take them so; `bytes` and `data` put
+   * them together.
+   *
+   * @throws AxleError INVALID_ARGUMENT when their length is not what `dtype` and `shape` ask for.
+   */
+  static fromSegments<T extends DataTypeName>(
+    dtype: T,
+    segments: readonly Uint8Array[],
+    shape: readonly number[],
+  ): Tensor<T> {
+    const tensor = new Tensor(dtype, shape, segments);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
-      checkLength(dtype, shape, count, unpackBytes(bytes).length);
-    } else {
-      const expected = count * DATA_TYPE_BYTES[dtype];
-      if (bytes.byteLength !== expected) {
-        throw new AxleError(
-          'INVALID_ARGUMENT',
-          `a ${dtype} tensor of shape [${shape.join(', ')}] has ${expected} bytes, got ${bytes.byteLength}`,
-        );
-      }
+      checkLength(dtype, shape, count, tensor.elements.length);
+      return tensor;
     }
-    return new Tensor(dtype, shape, bytes);
+    const expected = count * DATA_TYPE_BYTES[dtype];
+    const actual = segments.reduce((sum, segment) => sum + segment.byteLength, 0);
+    if (actual !== expected) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `a ${dtype} tensor of shape [${shape.join(', ')}] has ${expected} bytes, got ${actual}`,
+      );
+    }
+    return tensor;
+  }
+
+  /** The raw form; a copy where it lies in several pieces. */
+  get bytes(): Uint8Array {
+    const [first] = this.segments;
+    if (this.segments.length === 1 && first !== undefined) return first;
+    this.joined ??= Buffer.concat(this.segments);
+    return this.joined;
   }
 
   /** The elements. For BYTES, strings decoded as UTF-8; `Tensor.elements` has the raw bytes. */
@@ -121,7 +146,8 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     if (this.dtype === 'BYTES') return this.elements.map((element) => textDecoder.decode(element));
     const constructor = constructorOf(this.dtype);
     const size = DATA_TYPE_BYTES[this.dtype];
-    const aligned = this.bytes.byteOffset % size === 0 ? this.bytes : new Uint8Array(this.bytes);
+    const { bytes } = this;
+    const aligned = bytes.byteOffset % size === 0 ? bytes : new Uint8Array(bytes);
     return new constructor(aligned.buffer, aligned.byteOffset, aligned.byteLength / size);
   }
 
@@ -133,7 +159,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   /** The same memory under another shape with as many elements. */
   reshape(shape: readonly number[]): Tensor<T> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
-    return new Tensor(this.dtype, shape, this.bytes);
+    return new Tensor(this.dtype, shape, this.segments);
   }
 }
 

@@ -18,6 +18,19 @@ describe('Tensor', () => {
     expect([...Tensor.fromBytes('FP64', memory.subarray(1), [1]).data]).toEqual([1.5]);
   });
 
+  it('puts together what lies in pieces, which may end within an element', () => {
+    const whole = new Uint8Array(Float32Array.of(1, 2, 3).buffer);
+    const pieces = [whole.subarray(0, 5), whole.subarray(5, 5), whole.subarray(5)];
+    const tensor = Tensor.fromSegments('FP32', pieces, [3]);
+    expect(tensor.segments).toBe(pieces);
+    expect(tensor.data).toEqual(Float32Array.of(1, 2, 3));
+    expect(() => Tensor.fromSegments('FP32', pieces, [2])).toThrow(/has 8 bytes, got 12/);
+    const text = Tensor.from('BYTES', ['ab', ''], [2]).bytes;
+    const halves = [text.subarray(0, 3), text.subarray(3)];
+    expect(Tensor.fromSegments('BYTES', halves, [2]).data).toEqual(['ab', '']);
+    expect(Tensor.fromSegments('UINT8', [], [0]).bytes).toHaveLength(0);
+  });
+
   it('packs booleans and strings as KServe does', () => {
     expect([...Tensor.from('BOOL', [true, false], [2]).bytes]).toEqual([1, 0]);
     const strings = Tensor.from('BYTES', ['a', 'é'], [2]);

@@ -114,9 +114,9 @@ async function pool(images, progress) {
   const { decode } = await import('./decode-worker.mjs');
   const result = await compare({
     bench: 'classify',
-    case: 'decode only: as Axle does, on the main thread',
+    case: 'decode and resize by sharp, on the main thread',
     unit: 'images/s',
-    peer: 'decode in piscina',
+    peer: 'the same in piscina',
     goal: null,
     rounds: ROUNDS,
     better: 'higher',

@@ -85,6 +85,22 @@ describe('classify', () => {
     }
   });
 
+  it('is the same whether the decoder or the device scales the image', async () => {
+    for (const side of [30, 100, 333]) {
+      const image = sharp(first.bytes).resize(side, side + 20, { fit: 'fill' });
+      // Lossless both; what libvips decodes from WebP it also scales.
+      const [png, webp] = await client.classify(
+        [await image.png().toBuffer(), await image.webp({ lossless: true }).toBuffer()],
+        { topK: 34 },
+      );
+      const scores = (result: typeof png) =>
+        [...(result?.results ?? [])].sort((a, b) => a.index - b.index).map(({ score }) => score);
+      for (const [i, score] of scores(png).entries()) {
+        expect(Math.abs(score - (scores(webp)[i] ?? NaN))).toBeLessThan(0.05);
+      }
+    }
+  });
+
   it('runs other models that take images', async () => {
     const { model, results } = await client.classify(first.path, { model: 'mlp' });
     expect(model).toBe('mlp');

@@ -1,5 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -41,6 +44,12 @@ function mixed(bytes: number): Buffer {
   return Buffer.concat([text, randomBytes(bytes - text.length)]);
 }
 
+function cut(data: Buffer, bytes: number): Buffer[] {
+  return Array.from({ length: Math.ceil(data.length / bytes) }, (_, i) =>
+    data.subarray(i * bytes, (i + 1) * bytes),
+  );
+}
+
 describe.each(codecs)('%s', (codec) => {
   it('is read by its own tool at every level', async () => {
     const data = mixed(300_000);
@@ -57,6 +66,30 @@ describe.each(codecs)('%s', (codec) => {
     const { data: compressed } = await client.compress(data, { codec });
     expect(tool(tools[codec], ['-d', '-c'], compressed).equals(data)).toBe(true);
     expect((await client.decompress(compressed)).data.equals(data)).toBe(true);
+  });
+
+  it('is the same from memory, a file and a stream', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'axle-test-'));
+    try {
+      const data = mixed(18_000_000);
+      const path = join(folder, 'data');
+      await writeFile(path, data);
+      const { data: wanted } = await client.compress(data, { codec, level: 1 });
+      for (const input of [path, path, Readable.from(cut(data, 77_777))]) {
+        const { data: compressed } = await client.compress(input, { codec, level: 1 });
+        expect(compressed.equals(wanted)).toBe(true);
+      }
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it('takes a stream of nothing, and one of very many pieces', async () => {
+    const nothing = await client.compress(Readable.from([]), { codec });
+    expect(tool(tools[codec], ['-d', '-c'], nothing.data)).toHaveLength(0);
+    const bytes = mixed(5000);
+    const { data } = await client.compress(Readable.from(cut(bytes, 1)), { codec });
+    expect((await client.decompress(data)).data.equals(bytes)).toBe(true);
   });
 
   it('reads what its own tool wrote, alone and several one after another', async () => {

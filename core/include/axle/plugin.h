@@ -502,11 +502,11 @@ typedef struct axle_plugin {
 
   /* Takes all n tasks (1 .. AXLE_SUBMIT_MAX) and returns OK, or takes none and returns why. The tasks
    * are of one op, version and range; tasks of a BATCHABLE op also share model, arguments, and the
-   * shape and type of every input but for dimension 0, and are offered to be computed together. Must
-   * not wait for the device, and must not call complete() itself; another thread of the plugin may,
-   * from the moment that it has the task. `tasks` itself is valid
-   * only during the call. Input that is wrong in itself is an error of its own task, by complete(),
-   * and harms no other task of the batch. */
+   * type and shape of every input but for dimension 0 (images before preprocess differ in height and
+   * width too), and are offered to be computed together. Must not wait for the device, and must not
+   * call complete() itself; another thread of the plugin may, from the moment that it has the task.
+   * `tasks` itself is valid only during the call. Input that is wrong in itself is an error of its own
+   * task, by complete(), and harms no other task of the batch. */
   int32_t (*submit)(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
                     axle_error *error);
   /* Optional. Best effort; the task is still completed, once. From any thread, at any time after
@@ -537,8 +537,18 @@ AXLE_EXPORT const axle_plugin *axle_plugin_query(uint32_t abi_major, uint32_t ab
  *
  * Arguments are by name; one that is absent has the default given. Unknown ones are ignored.
  *
+ * decode      in 0: UINT8 [n], an encoded image; out 0: UINT8 [height, width, channels], sRGB or grey,
+ *             turned upright, transparency laid on white
+ *     width, height  INT   of the output, required
+ *     fit          STRING  as in CSS object-fit: "fill" (default), "cover" (what sticks out at both
+ *                          ends is cut off) or "contain" (white at both ends)
+ *     channels     INT     3 (default) or 1
+ *     unscaled_pixels_max  INT  default 0: with "fill", an image of at most so many pixels may be
+ *                          given in its own size, when that is quicker, for preprocess to scale
  * preprocess  in 0: UINT8 [height, width, channels]
  *             out 0: FP32 [1, channels, height, width], or [1, height, width, channels]
+ *     width, height  INT   scale to this size with an antialiasing filter of Lanczos's quality, before
+ *                          all else. Default: the size of the image
  *     layout       STRING  "nchw" (default) or "nhwc"
  *     mean, std    BYTES   FP32 little-endian, one for each channel, in units of 0..255;
  *                          y = (x - mean[c]) / std[c]. Defaults 0 and 1

@@ -38,12 +38,15 @@ export function classifyChain(model: Model, topK: number): Chain {
   };
 }
 
+/** Larger images are scaled as they are decoded: moving their pixels would cost more than it saves. */
+const unscaledPixelsMax = 512 * 512;
+
 function decodeArgs({ width, height, channels, fit }: Preprocess): OpArgs {
-  return { width, height, channels, fit };
+  return { width, height, channels, fit, unscaled_pixels_max: unscaledPixelsMax };
 }
 
-function preprocessArgs({ layout, standardize, mean, std }: Preprocess): OpArgs {
-  return { layout, standardize, mean: floats(mean), std: floats(std) };
+function preprocessArgs({ width, height, layout, standardize, mean, std }: Preprocess): OpArgs {
+  return { width, height, layout, standardize, mean: floats(mean), std: floats(std) };
 }
 
 function topkArgs(settings: ClassifySettings, topK: number): OpArgs {

@@ -14,6 +14,7 @@ namespace axle::cpu {
 namespace {
 
 constexpr uint64_t kChannelsMax = 1024;
+constexpr int64_t kSideMax = 16384;
 
 [[noreturn]] void refuse(const std::string &what) {
   throw Failure(AXLE_STATUS_INVALID_ARGUMENT, one_line(what));
@@ -35,6 +36,14 @@ void check_numbers(const char *name, const std::vector<float> &values, bool divi
   }
 }
 
+// The side to scale to, or the image's own.
+uint64_t side(const Arguments &arguments, const char *name, int64_t own) {
+  const int64_t value = arguments.integer(name, own);
+  if (value == own || (value >= 1 && value <= kSideMax)) return static_cast<uint64_t>(value);
+  refuse(std::string("argument \"") + name + "\" is " + std::to_string(value) + "; give 1 to " +
+         std::to_string(kSideMax));
+}
+
 constexpr size_t kPixelValues = 256;
 
 }  // namespace
@@ -43,11 +52,15 @@ Preprocess::Preprocess(const axle_tensor &image, const Arguments &arguments) {
   if (image.dtype != AXLE_DTYPE_UINT8 || image.rank != 3) {
     refuse("preprocess takes UINT8 [height, width, channels], not " + tensor_text(image));
   }
-  const uint64_t elements = cpu::element_count(image.dims, image.rank);
-  if (elements == 0) refuse("preprocess got an image without pixels: " + tensor_text(image));
+  if (cpu::element_count(image.dims, image.rank) == 0)
+    refuse("preprocess got an image without pixels: " + tensor_text(image));
   check_bytes(image, "the image");
   channels_ = static_cast<uint64_t>(image.dims[2]);
-  pixels_ = elements / channels_;
+  width_ = side(arguments, "width", image.dims[1]);
+  height_ = side(arguments, "height", image.dims[0]);
+  pixels_ = width_ * height_;
+  from_ = {static_cast<size_t>(image.dims[1]), static_cast<size_t>(image.dims[0]),
+           static_cast<size_t>(channels_)};
   planar_ = !one_of(arguments, "layout", "nchw", "nhwc");
   standardizes_ = one_of(arguments, "standardize", "none", "image");
   if (channels_ > kChannelsMax) {
@@ -58,10 +71,12 @@ Preprocess::Preprocess(const axle_tensor &image, const Arguments &arguments) {
   std_ = arguments.floats("std", channels_, 1.0f);
   check_numbers("mean", mean_, false);
   check_numbers("std", std_, true);
+  const auto height = static_cast<int64_t>(height_);
+  const auto width = static_cast<int64_t>(width_);
   if (planar_) {
-    shape_ = {1, image.dims[2], image.dims[0], image.dims[1]};
+    shape_ = {1, image.dims[2], height, width};
   } else {
-    shape_ = {1, image.dims[0], image.dims[1], image.dims[2]};
+    shape_ = {1, height, width, image.dims[2]};
   }
 }
 
@@ -102,14 +117,23 @@ std::vector<float> Preprocess::table_of(const Scaling &scaling) const {
   return table;
 }
 
-void Preprocess::run(const axle_tensor &image, float *to) const {
+const uint8_t *Preprocess::pixels_of(const axle_tensor &image) const {
   const void *data = contiguous_data(image);
   if (data == nullptr) {
     void *copy = Scratch::of_thread().take(Scratch::kGather, image.bytes);
     gather(image, copy);
     data = copy;
   }
-  const auto *from = static_cast<const uint8_t *>(data);
+  const auto *pixels = static_cast<const uint8_t *>(data);
+  if (from_.width == width_ && from_.height == height_) return pixels;
+  auto *resized =
+      static_cast<uint8_t *>(Scratch::of_thread().take(Scratch::kResized, element_count()));
+  resize(pixels, from_, width_, height_, resized);
+  return resized;
+}
+
+void Preprocess::run(const axle_tensor &image, float *to) const {
+  const uint8_t *from = pixels_of(image);
   const std::vector<float> table = table_of(scaling_of(from));
   if (planar_) {
     for (uint64_t c = 0; c < channels_; c++) {

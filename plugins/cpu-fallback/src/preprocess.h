@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "resize.h"
+
 namespace axle::cpu {
 
 class Arguments;
@@ -21,10 +23,14 @@ class Preprocess {
   const std::vector<int64_t> &shape() const { return shape_; }
   uint64_t element_count() const { return pixels_ * channels_; }
 
-  // Writes element_count() values. Uses this thread's scratch memory for an image in pieces.
+  // Writes element_count() values. Uses this thread's scratch memory to scale an image, and for one in
+  // pieces. Throws std::bad_alloc.
   void run(const axle_tensor &image, float *to) const;
 
  private:
+  // The image in one piece, in the size that is wanted.
+  const uint8_t *pixels_of(const axle_tensor &image) const;
+
   // y = ((x - centre) / spread - mean[c]) / std[c]
   struct Scaling {
     float centre = 0;
@@ -34,7 +40,10 @@ class Preprocess {
   // y of every x there is, for each channel: 256 divisions instead of one for each pixel.
   std::vector<float> table_of(const Scaling &scaling) const;
 
-  uint64_t pixels_;
+  PixelSize from_;
+  uint64_t width_;
+  uint64_t height_;
+  uint64_t pixels_;  // width_ x height_
   uint64_t channels_;
   bool planar_;
   bool standardizes_;

@@ -28,6 +28,9 @@ class Scratch {
   // Slots by use, so that one job's buffers do not clash: inputs of a model from 0 on.
   static constexpr size_t kModelInputs = 0;
   static constexpr size_t kGather = 256;  // AXLE_INPUTS_MAX
+  static constexpr size_t kResized = 257;
+  static constexpr size_t kResizeBlocks = 258;
+  static constexpr size_t kResizeSums = 259;
 
  private:
   struct Free {

@@ -126,6 +126,94 @@ TEST(preprocess_of_a_flat_image_is_finite) {
   for (const float y : plugin.run(task).output(0).as<float>()) CHECK_EQ(y, 0.0f);
 }
 
+namespace {
+
+std::vector<float> scaled(Plugin &plugin, const Image &image, int64_t width, int64_t height) {
+  TestTask task(AXLE_OP_PREPROCESS);
+  task.input("image", AXLE_DTYPE_UINT8, {image.height, image.width, image.channels}, image.pixels,
+             {5})
+      .arg("layout", "nhwc")
+      .arg("width", width)
+      .arg("height", height);
+  const Output &out = plugin.run(task).output(0);
+  CHECK(out.dims == std::vector<int64_t>({1, height, width, image.channels}));
+  return out.as<float>();
+}
+
+// Lanczos with 3 lobes, widened by the factor of reduction, as slow and plain as it gets.
+double weight_of(int64_t at, int64_t wanted, double scale) {
+  const double widening = std::max(scale, 1.0);
+  const double x = (static_cast<double>(at) + 0.5 - (static_cast<double>(wanted) + 0.5) * scale) /
+                   widening * 3.14159265358979323846;
+  if (x == 0) return 1;
+  if (std::fabs(x) >= 3 * 3.14159265358979323846) return 0;
+  return std::sin(x) / x * std::sin(x / 3) / (x / 3);
+}
+
+std::vector<float> scaled_plainly(const Image &image, int64_t width, int64_t height) {
+  const double across = static_cast<double>(image.width) / static_cast<double>(width);
+  const double down = static_cast<double>(image.height) / static_cast<double>(height);
+  std::vector<float> out;
+  for (int64_t y = 0; y < height; y++) {
+    for (int64_t x = 0; x < width; x++) {
+      for (int64_t c = 0; c < image.channels; c++) {
+        double sum = 0;
+        double weights = 0;
+        for (int64_t v = 0; v < image.height; v++) {
+          for (int64_t u = 0; u < image.width; u++) {
+            const double weight = weight_of(v, y, down) * weight_of(u, x, across);
+            const auto at = static_cast<size_t>((v * image.width + u) * image.channels + c);
+            sum += weight * static_cast<uint8_t>(image.pixels[at]);
+            weights += weight;
+          }
+        }
+        out.push_back(static_cast<float>(std::clamp(sum / weights, 0.0, 255.0)));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST(preprocess_scales_with_a_lanczos_filter) {
+  Plugin plugin;
+  for (const auto &[width, height] :
+       {std::pair<int64_t, int64_t>{7, 9}, {31, 3}, {40, 50}, {1, 1}}) {
+    for (const int64_t channels : {1, 3}) {
+      // Less than four times as large in both directions, so that no blocks are averaged.
+      const Image image = make_image(std::min<int64_t>(4 * height - 1, 27),
+                                     std::min<int64_t>(4 * width - 1, 23), channels);
+      const std::vector<float> out = scaled(plugin, image, width, height);
+      const std::vector<float> wanted = scaled_plainly(image, width, height);
+      for (size_t i = 0; i < out.size(); i++) CHECK(std::fabs(out[i] - wanted[i]) <= 0.51f);
+    }
+  }
+}
+
+TEST(preprocess_scales_large_images_without_a_shift) {
+  Plugin plugin;
+  for (const int64_t side : {48, 193, 500, 1031}) {
+    Image ramp = {side, side, 2, {}};
+    for (int64_t y = 0; y < side; y++) {
+      for (int64_t x = 0; x < side; x++) {
+        ramp.pixels.push_back(static_cast<char>(255 * x / (side - 1)));
+        ramp.pixels.push_back(static_cast<char>(200));
+      }
+    }
+    constexpr int64_t wanted = 24;
+    const std::vector<float> out = scaled(plugin, ramp, wanted, wanted);
+    for (int64_t i = 0; i < wanted * wanted; i++) {
+      const auto at = static_cast<size_t>(i * 2);
+      const double x = (static_cast<double>(i % wanted) + 0.5) * static_cast<double>(side) / wanted;
+      const double there = 255 * (x - 0.5) / static_cast<double>(side - 1);
+      const bool at_edge = i % wanted < 3 || i % wanted >= wanted - 3;
+      if (!at_edge) CHECK(std::fabs(out[at] - there) <= 1.5);
+      CHECK_EQ(out[at + 1], 200.0f);
+    }
+  }
+}
+
 TEST(preprocess_shares_a_large_batch_among_threads) {
   Plugin plugin(Plugin::Options{{"threads", "3"}});
   const Image image = make_image(512, 512, 3);
@@ -182,6 +270,10 @@ TEST(preprocess_says_what_is_wrong) {
   {
     TestTask task(AXLE_OP_PREPROCESS);
     CHECK_HAS(message(image(task).arg("mean", "1,2,3")), "give it as BYTES");
+  }
+  for (const int64_t side : {int64_t{0}, int64_t{-1}, int64_t{16385}, INT64_MAX}) {
+    TestTask task(AXLE_OP_PREPROCESS);
+    CHECK_HAS(message(image(task).arg("height", side)), "give 1 to 16384");
   }
 }
 
@@ -318,6 +410,33 @@ TEST(fused_classify_gives_what_its_steps_give) {
       CHECK(fused.output(0).as<int32_t>() == step3.output(0).as<int32_t>());
       check_close(fused.output(1).as<float>(), step3.output(1).as<float>());
     }
+  }
+}
+
+TEST(fused_classify_takes_images_of_several_sizes_in_one_batch) {
+  need_onnxruntime();
+  Plugin plugin;
+  axle_model *model = plugin.load(quarters("n"));
+  std::vector<std::unique_ptr<TestTask>> tasks;
+  std::vector<TestTask *> list;
+  const auto add_size = [](TestTask &task) {
+    task.arg("width", static_cast<int64_t>(4)).arg("height", static_cast<int64_t>(4));
+  };
+  for (uint32_t i = 0; i < 4; i++) {
+    tasks.push_back(std::make_unique<TestTask>(AXLE_OP_CLASSIFY, model));
+    add_size(
+        classify_task(*tasks.back(), make_image(4 + int64_t{i} * 13, 4 + int64_t{i} * 7, 1, i)));
+    list.push_back(tasks.back().get());
+  }
+  CHECK_EQ(plugin.submit(list), AXLE_STATUS_OK);
+  for (uint32_t i = 0; i < 4; i++) {
+    tasks[i]->wait();
+    CHECK_EQ(tasks[i]->completion().batch_size, 4u);
+    TestTask alone(AXLE_OP_CLASSIFY, model);
+    add_size(classify_task(alone, make_image(4 + int64_t{i} * 13, 4 + int64_t{i} * 7, 1, i)));
+    plugin.run(alone);
+    CHECK(tasks[i]->output(0).as<int32_t>() == alone.output(0).as<int32_t>());
+    check_close(tasks[i]->output(1).as<float>(), alone.output(1).as<float>());
   }
 }
 
