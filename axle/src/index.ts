@@ -2,6 +2,7 @@ import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import {
+  AxleError,
   connectLocal,
   connectTo,
   registerScheme,
@@ -32,6 +33,11 @@ export async function connect(
   first: string | URL | ConnectOptions = {},
   second: ConnectOptions = {},
 ): Promise<Client> {
+  const options: unknown = typeof first === 'string' || first instanceof URL ? second : first;
+  if (typeof options !== 'object' || options === null) {
+    const advice = 'give nothing, a URL, or an object of options';
+    throw new AxleError('INVALID_ARGUMENT', `cannot connect with ${String(options)}; ${advice}`);
+  }
   const named = typeof first === 'string' || first instanceof URL;
   const target = named ? first : process.env['AXLE_ENDPOINT'] || 'local:';
   return connectTo(target, named ? second : first);
@@ -39,10 +45,9 @@ export async function connect(
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
   const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [], plugins = [] } = options;
-  const folders = typeof models === 'string' ? [models] : models;
   return {
     ...options,
-    models: [...folders.filter((folder) => folder !== ''), shippedModels],
-    plugins: [cpuFallback, ...plugins],
+    models: [...[models].flat().filter((folder) => folder !== ''), shippedModels],
+    plugins: [cpuFallback, ...[plugins].flat()],
   };
 }

@@ -10,7 +10,7 @@ from labels import LABELS
 from preprocess import GLYPHS_PX, MLP_PX
 
 #: Channels after each convolution of the glyph classifier.
-CHANNELS: Final[tuple[int, int, int, int, int]] = (16, 24, 48, 64, 128)
+CHANNELS: Final[tuple[int, int, int, int, int]] = (16, 32, 64, 96, 160)
 MLP_HIDDEN: Final[int] = 1024
 
 

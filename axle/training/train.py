@@ -37,7 +37,7 @@ class Recipe:
 
 
 RECIPES: Final[dict[str, Recipe]] = {
-    "glyphs": Recipe(Glyphs, "rgb", epochs=9, learning_rate_max=3e-3),
+    "glyphs": Recipe(Glyphs, "rgb", epochs=14, learning_rate_max=3e-3),
     "mlp": Recipe(Mlp, "grey", epochs=8, learning_rate_max=1e-3),
 }
 

@@ -128,7 +128,7 @@ describe('classify with bad images among good ones', () => {
     expect(elements.map(({ file }) => file)).toEqual([...files, good]);
     expect(elements.map(({ error }) => error?.code)).toEqual([
       'INVALID_ARGUMENT',
-      'INVALID_ARGUMENT',
+      'RESOURCE_EXHAUSTED',
       'INVALID_ARGUMENT',
       'INVALID_ARGUMENT',
       'INVALID_ARGUMENT',

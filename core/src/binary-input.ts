@@ -5,15 +5,16 @@ import { isAnyArrayBuffer } from 'node:util/types';
 
 import type { Cancellation } from './cancellation.js';
 import type { BinaryInput } from './client.js';
-import { AxleError, messageOf } from './errors.js';
+import { AxleError } from './errors.js';
+import { fileError } from './file-error.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
 
 /**
  * The whole of an input in memory; memory is viewed, not copied.
  *
  * @param what for messages: 'image', 'input'.
- * @throws AxleError NOT_FOUND when a file cannot be read, RESOURCE_EXHAUSTED past `bytesMax`, INVALID_ARGUMENT for
- * something that is no input.
+ * @throws AxleError NOT_FOUND for a file that is not there and PERMISSION_DENIED for one that may not be read,
+ * RESOURCE_EXHAUSTED past `bytesMax`, INVALID_ARGUMENT for something that is no input.
  */
 export async function readBinaryInput(
   input: BinaryInput,
@@ -126,16 +127,18 @@ async function readPath<T>(
   bytesMax: number,
   read: (path: string, sizeBytes: number) => Promise<T>,
 ): Promise<T> {
-  const cannotRead = (why: string, cause?: unknown) =>
-    new AxleError('NOT_FOUND', `cannot read the ${what} ${path}: ${why}`, { cause });
+  const problem = `cannot read the ${what} ${path}`;
   try {
     // Looked at before it is opened: opening a pipe waits for its writer, on a thread that others need.
     const info = await stat(path);
-    if (!info.isFile()) throw cannotRead('it is no regular file; give a stream of it instead');
+    if (!info.isFile()) {
+      const advice = 'it is no regular file; give a stream of it instead';
+      throw new AxleError('INVALID_ARGUMENT', `${problem}: ${advice}`);
+    }
     if (info.size > bytesMax) throw tooLarge(what, info.size, bytesMax);
     return await read(path, info.size);
   } catch (error) {
-    throw error instanceof AxleError ? error : cannotRead(messageOf(error), error);
+    throw fileError(problem, error);
   }
 }
 

@@ -72,8 +72,9 @@ export interface DecompressOptions extends CallOptions {
  *
  * Every call takes one input and gives one result, or takes an array and gives an array in the same order, which
  * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input
- * that is wrong in itself, NOT_FOUND for a model or file that is not there, RESOURCE_EXHAUSTED at a limit,
- * DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is there; and the reason of `signal`.
+ * that is wrong in itself, NOT_FOUND for a model or file that is not there, PERMISSION_DENIED for a file that may not be
+ * read, RESOURCE_EXHAUSTED at a limit, DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is
+ * there; and the reason of `signal`.
  */
 export interface Client extends AsyncDisposable {
   /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF). */
@@ -107,6 +108,8 @@ export interface Client extends AsyncDisposable {
   devices(): Promise<DevicesReport>;
   /** Models of the repositories. */
   models(): Promise<ModelReport[]>;
+  /** One model: its inputs and outputs. It is read for this and kept for the calls to come. */
+  model(model: string | URL): Promise<ModelReport>;
 
   /** Loads a model on the device that would run it, so that the first call finds it there. */
   prefetch(model: string | URL, options?: CallOptions): Promise<void>;

@@ -1,6 +1,6 @@
 import type { Client } from './client.js';
 import { AxleError } from './errors.js';
-import { defaultLimits, type Limits } from './limits.js';
+import { limitsWith, type Limits } from './limits.js';
 import { LocalClient } from './local-client.js';
 import type { PluginSpec } from './native-backend.js';
 import { Runtime } from './runtime.js';
@@ -41,9 +41,23 @@ export async function connectTo(target: string | URL, options: ConnectOptions): 
 
 /** A client with a runtime of its own in this process. */
 export async function connectLocal(options: ConnectOptions): Promise<Client> {
-  const limits: Limits = { ...defaultLimits, ...options.limits };
+  checkConnectOptions(options);
+  const limits = limitsWith(options.limits ?? {});
   const { models = [], plugins = [] } = options;
   const folders = typeof models === 'string' ? [models] : models;
   const runtime = await Runtime.start({ plugins, models: folders, limits });
   return new LocalClient(new Session(runtime, 'local', limits), () => runtime.close());
+}
+
+/** Callers in plain JavaScript have no types to tell them. */
+function checkConnectOptions({ models = [], plugins = [] }: ConnectOptions): void {
+  const folders = typeof models === 'string' ? [models] : models;
+  if (!Array.isArray(folders) || folders.some((folder) => typeof folder !== 'string')) {
+    throw new AxleError('INVALID_ARGUMENT', "'models' is a folder or an array of folders");
+  }
+  const isSpec = (spec: unknown) =>
+    typeof spec === 'object' && spec !== null && 'name' in spec && 'path' in spec;
+  if (!Array.isArray(plugins) || !plugins.every(isSpec)) {
+    throw new AxleError('INVALID_ARGUMENT', "'plugins' is an array of {name, path, options}");
+  }
 }

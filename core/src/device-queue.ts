@@ -83,6 +83,11 @@ export class DeviceQueue {
     };
   }
 
+  /** To be called once, with nothing waiting. */
+  close(): void {
+    clearTimeout(this.timer);
+  }
+
   private cancel(ticket: Ticket): void {
     if (ticket.cancelled) return;
     ticket.cancelled = true;

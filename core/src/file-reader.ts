@@ -1,5 +1,7 @@
 import { open, readFile, type FileHandle } from 'node:fs/promises';
 
+import { AxleError } from './errors.js';
+
 /** From this size on several threads read a file; below it, sharing costs more than it gains. */
 const sharedBytesMin = 4 * 1024 * 1024;
 /** Reads of one file that go on at once; libuv has four threads by default. */
@@ -74,11 +76,11 @@ async function readInto(path: string, parts: readonly Buffer[]): Promise<void> {
   }
 }
 
-/** @throws Error when the file ends before. */
+/** @throws AxleError ABORTED when the file ends before. */
 async function fill(file: FileHandle, part: Buffer, position: number): Promise<void> {
   for (let done = 0; done < part.length;) {
     const { bytesRead } = await file.read(part, done, part.length - done, position + done);
-    if (bytesRead === 0) throw new Error('it became shorter while it was read');
+    if (bytesRead === 0) throw new AxleError('ABORTED', 'a file became shorter while it was read');
     done += bytesRead;
   }
 }

@@ -154,9 +154,9 @@ function describe(error: unknown, limits: Limits): AxleError {
   const [first = 'unknown reason'] = messageOf(error).split('\n');
   if (/pixel limit/i.test(first)) {
     return new AxleError(
-      'INVALID_ARGUMENT',
+      'RESOURCE_EXHAUSTED',
       `the image has more than ${limits.imagePixelsMax} pixels; scale it down first`,
-      { cause: error },
+      { cause: error, retryable: false },
     );
   }
   if (/unsupported image format/i.test(first)) return noImage(error);

@@ -1,3 +1,5 @@
+import { AxleError } from './errors.js';
+
 /**
  * Every bound that core puts on what comes from outside. A session may lower them; none is unlimited.
  */
@@ -50,3 +52,24 @@ export const defaultLimits: Limits = {
   streamWriteBytesMax: 8 * MiB,
   streamOutputBytesMax: 16 * MiB,
 };
+
+/**
+ * The default limits with some of them changed.
+ *
+ * @throws AxleError INVALID_ARGUMENT for one that does not exist or is no whole number from 1 up.
+ */
+export function limitsWith(changes: Partial<Limits>): Limits {
+  for (const [name, value] of Object.entries(changes)) {
+    if (!Object.hasOwn(defaultLimits, name)) {
+      const known = Object.keys(defaultLimits).join(', ');
+      throw new AxleError('INVALID_ARGUMENT', `there is no limit '${name}'; there are: ${known}`);
+    }
+    if (!Number.isSafeInteger(value) || value < 1) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `limit ${name} is ${String(value)}; give a whole number from 1 up`,
+      );
+    }
+  }
+  return { ...defaultLimits, ...changes };
+}

@@ -29,7 +29,7 @@ import type {
   InferResult,
   ModelReport,
 } from './results.js';
-import type { Session } from './session.js';
+import { checkOptions, type Session } from './session.js';
 import { Tensor } from './tensor.js';
 
 const defaultClassifyModel = 'glyphs';
@@ -92,10 +92,12 @@ export class LocalClient implements Client {
   }
 
   compressStream(options: CompressOptions = {}): CodecStream {
+    checkOptions(options);
     return this.codecStream('compress', compressArgs(chooseCodec(options)), options, Infinity);
   }
 
   decompressStream(options: DecompressOptions = {}): CodecStream {
+    checkOptions(options);
     const outputBytesMax = options.outputBytesMax ?? Infinity;
     return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
   }
@@ -108,7 +110,12 @@ export class LocalClient implements Client {
   async models(): Promise<ModelReport[]> {
     this.session.checkOpen();
     const found = await this.session.runtime.repository.list();
-    return Promise.all(found.map((entry) => this.describeModel(entry)));
+    return Promise.all(found.map((entry) => this.describeEntry(entry)));
+  }
+
+  async model(reference: string | URL): Promise<ModelReport> {
+    this.session.checkOpen();
+    return describeModel(await this.session.model(reference));
   }
 
   async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
@@ -291,7 +298,7 @@ export class LocalClient implements Client {
     return model.classify === undefined ? inferChain : this.classifyChain(model, 1);
   }
 
-  private async describeModel(entry: {
+  private async describeEntry(entry: {
     readonly name: string;
     readonly version: string;
     readonly path: string;
@@ -305,32 +312,39 @@ export class LocalClient implements Client {
       bytes: 0,
     };
     try {
-      const model = await this.session.runtime.repository.read(`${entry.path}/`);
-      return {
-        ...entry,
-        format: model.source.format,
-        maxBatchSize: model.maxBatchSize,
-        inputs: model.inputs,
-        outputs: model.outputs,
-        labels: model.classify?.labels.length ?? 0,
-        bytes: model.source.files.reduce((sum, file) => sum + file.data.byteLength, 0),
-        problem: undefined,
-      };
+      return describeModel(await this.session.runtime.repository.read(`${entry.path}/`));
     } catch (error) {
       return { ...entry, ...nothing, problem: messageOf(error) };
     }
   }
 
   /** One in, one out; array in, array out, with bounded concurrency, rejecting with the first failure. */
-  private each<I extends object | string, O, C extends CallOptions>(
+  private async each<I extends object | string, O, C extends CallOptions>(
     input: I | readonly I[],
     options: C,
     run: (one: I, options: C) => Promise<O>,
   ): Promise<O | O[]> {
+    checkOptions(options);
     if (!isArray(input)) return run(input, options);
     const { arrayConcurrency } = this.session.limits;
     return mapConcurrently(input, arrayConcurrency, options, run);
   }
+}
+
+function describeModel(model: Model): ModelReport {
+  const { name, version, path, source, maxBatchSize, inputs, outputs, classify } = model;
+  return {
+    name,
+    version,
+    path,
+    format: source.format,
+    maxBatchSize,
+    inputs,
+    outputs,
+    labels: classify?.labels.length ?? 0,
+    bytes: source.files.reduce((sum, file) => sum + file.data.byteLength, 0),
+    problem: undefined,
+  };
 }
 
 const inferChain: Chain = {

@@ -1,4 +1,4 @@
-import type { Device } from './backend.js';
+import type { Backend, Device } from './backend.js';
 import { DeviceQueue, type Clock } from './device-queue.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
@@ -56,22 +56,35 @@ export class Runtime {
     const runtime = new Runtime(options.limits, options.models);
     runtime.registry.add(new ImageBackend(options.limits));
     const host = NativeHost.shared();
-    await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
+    const opened = await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
+    // In the order of the options, whichever was open first: it decides between equals.
+    for (const backend of opened) if (backend !== undefined) await runtime.addBackend(backend);
     return runtime;
   }
 
   /** To be called once, with no calls in flight. */
   async close(): Promise<void> {
+    for (const queue of this.queues.values()) queue.close();
     await this.models.close();
     await Promise.all(this.registry.all.map((backend) => backend.close()));
   }
 
-  private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<void> {
+  private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<Backend | undefined> {
     try {
-      this.registry.add(await host.open(spec));
+      return await host.open(spec);
     } catch (error) {
       if (!(error instanceof AxleError)) throw error;
       this.registry.addUnavailable(spec.name, messageOf(error));
+      return undefined;
+    }
+  }
+
+  private async addBackend(backend: Backend): Promise<void> {
+    try {
+      this.registry.add(backend);
+    } catch (error) {
+      await backend.close();
+      this.registry.addUnavailable(backend.name, messageOf(error));
     }
   }
 

@@ -85,6 +85,9 @@ export class Session {
 
   /** The model under this reference, read once; a failure is not remembered. */
   async model(reference: string | URL): Promise<Model> {
+    if (typeof reference !== 'string' && !(reference instanceof URL)) {
+      throw refused('model', reference, 'a name, NAME:VERSION, a path or a file URL');
+    }
     const key = String(reference);
     const known = this.models.get(key);
     if (known !== undefined) return known;
@@ -134,30 +137,37 @@ export class Session {
   }
 }
 
-/** Callers in plain JavaScript have no types to tell them. */
-function checkOptions(options: CallOptions): void {
-  const refuse = (what: string, value: unknown, wanted: string) =>
-    new AxleError('INVALID_ARGUMENT', `${what} is ${inspect(value)}; give ${wanted}`);
+function refused(what: string, value: unknown, wanted: string): AxleError {
+  const shown = inspect(value, { depth: 0, maxStringLength: 100 });
+  return new AxleError('INVALID_ARGUMENT', `${what} is ${shown}; give ${wanted}`);
+}
+
+/**
+ * Callers in plain JavaScript have no types to tell them.
+ *
+ * @throws AxleError INVALID_ARGUMENT naming the option.
+ */
+export function checkOptions(options: CallOptions): void {
   if (typeof options !== 'object' || options === null) {
-    throw refuse('options', options, 'an object, or nothing');
+    throw refused('options', options, 'an object, or nothing');
   }
   const { deadlineMs, priority, device, strict, signal } = options;
   if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
-    throw refuse('deadlineMs', deadlineMs, 'a number from 0 up');
+    throw refused('deadlineMs', deadlineMs, 'a number from 0 up');
   }
   if (
     priority !== undefined &&
     !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)
   ) {
-    throw refuse('priority', priority, `a whole number from -${priorityMax} to ${priorityMax}`);
+    throw refused('priority', priority, `a whole number from -${priorityMax} to ${priorityMax}`);
   }
   if (device !== undefined && typeof device !== 'string') {
-    throw refuse('device', device, 'the id of a device, a backend or a kind, as a string');
+    throw refused('device', device, 'the id of a device, a backend or a kind, as a string');
   }
   if (strict !== undefined && typeof strict !== 'boolean') {
-    throw refuse('strict', strict, 'true or false');
+    throw refused('strict', strict, 'true or false');
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw refuse('signal', signal, "an AbortSignal, such as an AbortController's signal");
+    throw refused('signal', signal, "an AbortSignal, such as an AbortController's signal");
   }
 }

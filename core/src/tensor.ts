@@ -68,9 +68,10 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     data: TensorDataOf[T] | readonly boolean[],
     shape: readonly number[],
   ): Tensor<T> {
+    checkDataType(dtype);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
-      const elements = data as readonly string[] | readonly Uint8Array[];
+      const elements = checkedElements(data);
       checkLength(dtype, shape, count, elements.length);
       return new Tensor(dtype, shape, [packBytes(elements)]);
     }
@@ -112,6 +113,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     segments: readonly Uint8Array[],
     shape: readonly number[],
   ): Tensor<T> {
+    checkDataType(dtype);
     const tensor = new Tensor(dtype, shape, segments);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
@@ -174,6 +176,9 @@ const textEncoder = new TextEncoder();
 
 /** Number of elements of a shape. Throws INVALID_ARGUMENT on sizes that are no count. */
 export function elementCount(shape: readonly number[]): number {
+  if (!Array.isArray(shape)) {
+    throw new AxleError('INVALID_ARGUMENT', `a shape is an array of sizes, not ${describe(shape)}`);
+  }
   let count = 1;
   for (const size of shape) {
     if (!Number.isSafeInteger(size) || size < 0) {
@@ -188,6 +193,28 @@ export function elementCount(shape: readonly number[]): number {
     throw new AxleError('INVALID_ARGUMENT', `[${shape.join(', ')}] has more elements than fit`);
   }
   return count;
+}
+
+function checkDataType(dtype: string): void {
+  if (Object.hasOwn(DATA_TYPE_BYTES, dtype)) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `there is no data type '${dtype}'; give one of ${Object.keys(DATA_TYPE_BYTES).join(', ')}`,
+  );
+}
+
+function checkedElements(data: unknown): readonly string[] | readonly Uint8Array[] {
+  const elements: readonly unknown[] = Array.isArray(data) ? data : [undefined];
+  const wrong = elements.find(
+    (element) => typeof element !== 'string' && !(element instanceof Uint8Array),
+  );
+  if (Array.isArray(data) && wrong === undefined) return data as string[] | Uint8Array[];
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `a BYTES tensor takes an array of strings or of Uint8Arrays, got ${
+      Array.isArray(data) ? `one that holds ${describe(wrong)}` : describe(data)
+    }`,
+  );
 }
 
 function checkLength(

@@ -34,6 +34,7 @@ const classifyChain: Chain = {
 const model: Model = {
   name: 'm',
   version: '1',
+  path: '/models/m',
   source: { name: 'm', format: 'onnx', contentId: 'abc', files: [] },
   inputs: [],
   outputs: [],

@@ -133,6 +133,9 @@ describe('ModelRepository', () => {
     await expect(repository.read('add')).rejects.toThrow(/must be a file of the model's folder/);
     await writeFile(join(root, 'add/config.pbtxt'), output('labels.txt'));
     await expect(repository.read('add')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await writeFile(join(root, 'secret'), 'one\ntwo\n');
+    await symlink(join(root, 'secret'), join(root, 'add/labels.txt'));
+    await expect(repository.read('add')).rejects.toThrow(/leads out of the model's folder/);
   });
 
   it('says what there is when a model is missing', async () => {
@@ -140,6 +143,11 @@ describe('ModelRepository', () => {
     await expect(repository.read('nope')).rejects.toMatchObject({
       code: 'NOT_FOUND',
       message: expect.stringMatching(/no model 'nope'.*there are: add/) as string,
+    });
+    await expect(repository.read('add:1')).resolves.toMatchObject({ version: '1' });
+    await expect(repository.read('add:1:2')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(repository.read(new URL('http://example.org/x'))).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
     });
     await expect(repository.read('./nope.onnx')).rejects.toMatchObject({ code: 'NOT_FOUND' });
     await expect(repository.read(`${root}/`)).rejects.toMatchObject({ code: 'NOT_FOUND' });

@@ -48,6 +48,13 @@ describe('Tensor', () => {
   });
 
   it('refuses data of another kind, length or shape', () => {
+    const from = Tensor.from as (...args: unknown[]) => unknown;
+    expect(() => from('nope', [], [])).toThrow(/no data type 'nope'; give one of BOOL/);
+    expect(() => from('BYTES', [1], [1])).toThrow(/got one that holds number/);
+    expect(() => from('BYTES', 'abc', [3])).toThrow(
+      /array of strings or of Uint8Arrays, got string/,
+    );
+    expect(() => from('FP32', new Float32Array(1), 1)).toThrow(/a shape is an array of sizes/);
     expect(() => Tensor.from('FP32', new Float64Array(1) as unknown as Float32Array, [1])).toThrow(
       /takes a Float32Array, got Float64Array/,
     );

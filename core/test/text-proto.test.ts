@@ -34,8 +34,18 @@ describe('parseTextProto', () => {
   });
 
   it('unescapes strings', () => {
-    const message = parseTextProto(String.raw`s: "a\n\"\x41\101\u00e9\\"`, 'test.pbtxt');
-    expect(message.get('s')).toEqual([{ kind: 'string', value: 'a\n"AA\u00e9\\' }]);
+    const strings: readonly [string, string][] = [
+      [String.raw`a\n\"\x41\101\u00e9\\`, 'a\n"AA\u00e9\\'],
+      [String.raw`caf\303\251 \xe2\x82\xac`, 'caf\u00e9 \u20ac'],
+      [String.raw`\U0001F600 \q`, '\u{1F600} q'],
+      ['\u00e9', '\u00e9'],
+    ];
+    for (const [written, value] of strings) {
+      const message = parseTextProto(`s: "${written}"`, 'test.pbtxt');
+      expect(message.get('s')).toEqual([{ kind: 'string', value }]);
+    }
+    const apart = parseTextProto(String.raw`s: "\303" '\251'`, 'test.pbtxt');
+    expect(apart.get('s')).toEqual([{ kind: 'string', value: '\u00e9' }]);
   });
 
   it.each([

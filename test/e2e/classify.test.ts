@@ -134,7 +134,7 @@ describe('classify with bad input', () => {
     [
       'an image of 10^9 pixels',
       () => Promise.resolve(hugePng(40_000, 25_000)),
-      'INVALID_ARGUMENT',
+      'RESOURCE_EXHAUSTED',
       /pixels; scale it down/,
     ],
     [
@@ -150,7 +150,13 @@ describe('classify with bad input', () => {
       'NOT_FOUND',
       /cannot read the image \/nowhere\/x.png/,
     ],
-    ['a folder', () => Promise.resolve('/'), 'NOT_FOUND', /cannot read the image \//],
+    ['a folder', () => Promise.resolve('/'), 'INVALID_ARGUMENT', /cannot read the image \//],
+    [
+      'a name longer than any file has',
+      () => Promise.resolve('x'.repeat(5000)),
+      'INVALID_ARGUMENT',
+      /cannot read the image x/,
+    ],
   ])('refuses %s', async (_, input, code, message) => {
     const error = await client.classify(await input()).catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(AxleError);
@@ -337,6 +343,56 @@ describe('a client', () => {
 
   it('refuses a URL that it does not understand', async () => {
     await expect(connect('gopher://127.0.0.1')).rejects.toThrow(/URLs start with local:/);
+  });
+
+  it('describes one model, by name and by path', async () => {
+    const byName = await client.model('mlp');
+    expect(byName).toMatchObject({ name: 'mlp', labels: 34, inputs: [{ name: 'image' }] });
+    expect(await client.model(`${byName.path}/`)).toMatchObject({
+      ...byName,
+      path: `${byName.path}/`,
+    });
+    await expect(client.model('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('lists a plugin that is given twice as unavailable, and works on', async () => {
+    const { plugin } = await import('@axle/plugin-cpu-fallback');
+    await using other = await connect({ plugins: [plugin] });
+    const { devices, unavailable } = await other.devices();
+    expect(devices.filter(({ backend }) => backend === 'cpu-fallback')).toHaveLength(1);
+    expect(unavailable).toEqual([
+      { backend: 'cpu-fallback', reason: expect.stringMatching(/already/) as string },
+    ]);
+    expect((await other.classify(first.path)).results[0]?.label).toBe(first.label);
+  });
+
+  it('names what plain JavaScript got wrong', async () => {
+    // As a caller without types would write it.
+    const plain = client as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    const open = connect as unknown as (...args: unknown[]) => Promise<unknown>;
+    const calls: readonly [() => Promise<unknown> | undefined, RegExp][] = [
+      [() => plain['classify']?.(first.path, null), /options is null; give an object/],
+      [() => plain['classify']?.(first.path, { model: 5 }), /model is 5; give a name/],
+      [() => plain['infer']?.(null, {}), /model is null/],
+      [() => plain['infer']?.('mlp', null), /inputs of model 'mlp' are null/],
+      [() => plain['infer']?.('mlp', { image: 5 }), /input 'image' of model 'mlp'/],
+      [() => plain['compress']?.(first.path, { codec: 5 }), /no codec '5'/],
+      [() => plain['compress']?.(first.path, 'zstd'), /options is 'zstd'/],
+      [() => open(null), /cannot connect with null/],
+      [
+        () => open({ limits: { imageBytes: 1 } }),
+        /no limit 'imageBytes'; there are: imageBytesMax/,
+      ],
+      [() => open({ limits: { imageBytesMax: -1 } }), /imageBytesMax is -1; give a whole number/],
+      [() => open({ models: 5 }), /'models' is a folder/],
+      [() => open({ plugins: [5] }), /'plugins' is an array of/],
+    ];
+    for (const [call, message] of calls) {
+      const error = await call()?.catch((reason: unknown) => reason);
+      expect(error).toBeInstanceOf(AxleError);
+      expect(error).toMatchObject({ code: 'INVALID_ARGUMENT' });
+      expect((error as AxleError).message).toMatch(message);
+    }
   });
 });
 

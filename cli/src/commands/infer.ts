@@ -44,8 +44,8 @@ export function addInferCommand(program: Command, context: CommandContext): void
   addModelsOption(addDeviceOptions(addJsonOption(command))).addHelpText(
     'after',
     `
-A .json file holds nested arrays, of the type that the model declares. For a model given by its path, where that is not
-known, say it as KServe v2 does: {"datatype": "INT64", "shape": [1, 2], "data": [[3, 4]]}.
+A .json file holds nested arrays, of the type that the model declares, or a tensor as KServe v2 writes it:
+{"datatype": "INT64", "shape": [1, 2], "data": [3, 4]}.
 Integers past 2^53 are strings; so are "NaN", "Infinity" and "-Infinity".
 
 Examples:
@@ -86,14 +86,12 @@ async function inferModel(
   });
 }
 
-/** Types of the inputs of a model in a repository; of others they are not known beforehand. */
 async function declaredTypes(
   client: Client,
   reference: string,
 ): Promise<ReadonlyMap<string, DataTypeName>> {
-  const [name] = reference.split(':');
-  const model = (await client.models()).find((candidate) => candidate.name === name);
-  return new Map(model?.inputs.map((input) => [input.name, input.dtype as DataTypeName]));
+  const { inputs } = await client.model(reference);
+  return new Map(inputs.map((input) => [input.name, input.dtype as DataTypeName]));
 }
 
 interface InferReport {

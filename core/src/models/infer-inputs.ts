@@ -11,6 +11,13 @@ import type { Model } from './model.js';
  * @throws AxleError INVALID_ARGUMENT, naming the input, when they are not what the model takes.
  */
 export function namedTensors(inputs: InferInputs, model: Model): NamedTensor[] {
+  if (typeof inputs !== 'object' || inputs === null) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the inputs of model '${model.name}' are ${inputs === null ? 'null' : typeof inputs}; ` +
+        `give an object with a tensor for each name`,
+    );
+  }
   const tensors = Object.entries(inputs).map(([name, value]) => {
     if (value instanceof Tensor) return { name, tensor: value };
     const spec = model.inputs.find((input) => input.name === name);

@@ -1,9 +1,11 @@
-import { readdir, readFile, realpath, stat } from 'node:fs/promises';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { ModelFile, TensorSpec } from '../backend.js';
-import { AxleError, messageOf } from '../errors.js';
+import { AxleError } from '../errors.js';
+import { fileError } from '../file-error.js';
+import { readWholeFile } from '../file-reader.js';
 import type { Limits } from '../limits.js';
 import { emptyModelConfig, parseModelConfig, type ModelConfig } from './config.js';
 import { contentIdOf } from './manifest.js';
@@ -63,7 +65,7 @@ export class ModelRepository {
   }
 
   private async locate(reference: string | URL): Promise<ModelLocation> {
-    const text = reference instanceof URL ? fileURLToPath(reference) : reference;
+    const text = reference instanceof URL ? pathOf(reference) : reference;
     if (
       reference instanceof URL ||
       text.includes('/') ||
@@ -72,7 +74,7 @@ export class ModelRepository {
     ) {
       return locatePath(text);
     }
-    const [name = '', wanted] = text.split(':');
+    const [, name = '', wanted] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
     for (const folder of this.folders) {
       if (!(await folderNames(folder)).includes(name)) continue;
       const location = await locateVersion(join(folder, name), wanted);
@@ -125,10 +127,7 @@ export class ModelRepository {
       );
     if (name.includes('\0') || !inside(path)) throw outside();
     const real = await realpath(path).catch((error: unknown) => {
-      throw new AxleError(
-        'NOT_FOUND',
-        `${file} keeps weights in '${name}', which is not there: ${messageOf(error)}`,
-      );
+      throw fileError(`${file} keeps weights in '${name}', which cannot be read`, error);
     });
     if (!inside(real)) throw outside();
   }
@@ -163,6 +162,7 @@ export class ModelRepository {
     return {
       name,
       version,
+      path: location.modelFolder ?? location.file,
       source: { name, format: 'onnx', contentId: await contentIdOf(files), files },
       inputs: metadata.inputs,
       outputs: metadata.outputs,
@@ -219,8 +219,16 @@ export class ModelRepository {
       );
     }
     const path = join(location.modelFolder, labelFile);
-    const text = await readTextIfThere(path, this.limits.modelTextBytesMax);
-    if (text === undefined) throw new AxleError('NOT_FOUND', `labels file ${path} is not there`);
+    const real = await realpath(path).catch((error: unknown) => {
+      throw fileError(`cannot read the labels of model '${location.name}'`, error);
+    });
+    if (dirname(real) !== (await realpath(location.modelFolder))) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `labels file ${path} is a link that leads out of the model's folder; put the file itself there`,
+      );
+    }
+    const text = (await readLimited(real, this.limits.modelTextBytesMax)).toString('utf8');
     return text.trimEnd().split(/\r?\n/);
   }
 }
@@ -253,9 +261,14 @@ function checkDeclared(
   }
 }
 
+function pathOf(url: URL): string {
+  if (url.protocol === 'file:') return fileURLToPath(url);
+  throw new AxleError('INVALID_ARGUMENT', `'${url.href}' is no file URL; give the path of a model`);
+}
+
 async function locatePath(path: string): Promise<ModelLocation> {
   const info = await stat(path).catch((error: unknown) => {
-    throw new AxleError('NOT_FOUND', `no model at ${path}: ${messageOf(error)}`);
+    throw fileError(`no model at ${path}`, error);
   });
   if (!info.isDirectory()) {
     return { name: basename(path, '.onnx'), version: '1', modelFolder: undefined, file: path };
@@ -294,9 +307,7 @@ async function folderNames(path: string): Promise<string[]> {
     const entries = await readdir(path, { withFileTypes: true });
     return entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
   } catch (error) {
-    throw new AxleError('NOT_FOUND', `cannot read the model folder ${path}: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw fileError(`cannot read the model folder ${path} (of 'models' or AXLE_MODELS)`, error);
   }
 }
 
@@ -315,9 +326,10 @@ async function isFile(path: string): Promise<boolean> {
 }
 
 async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
-  const info = await stat(path).catch((error: unknown) => {
-    throw new AxleError('NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
-  });
+  const unreadable = (error: unknown) => {
+    throw fileError(`cannot read ${path}`, error);
+  };
+  const info = await stat(path).catch(unreadable);
   if (!info.isFile()) throw new AxleError('INVALID_ARGUMENT', `${path} is no regular file`);
   if (info.size > bytesMax) {
     throw new AxleError(
@@ -326,9 +338,7 @@ async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
       { retryable: false },
     );
   }
-  return readFile(path).catch((error: unknown) => {
-    throw new AxleError('NOT_FOUND', `cannot read ${path}: ${messageOf(error)}`, { cause: error });
-  });
+  return readWholeFile(path, info.size).catch(unreadable);
 }
 
 async function readTextIfThere(path: string, bytesMax: number): Promise<string | undefined> {

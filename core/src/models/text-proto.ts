@@ -92,11 +92,11 @@ class Parser {
     return { kind: 'message', value };
   }
 
-  /** Strings side by side are one. */
+  /** Strings side by side are one; escapes are bytes of UTF-8, and a character's may be spread over several. */
   private strings(): string {
-    let joined = '';
-    while (this.token.kind === 'string') joined += unescapeText(this.next().text.slice(1, -1));
-    return joined;
+    const parts: Buffer[] = [];
+    while (this.token.kind === 'string') parts.push(unescapeBytes(this.next().text.slice(1, -1)));
+    return Buffer.concat(parts).toString('utf8');
   }
 
   private isMark(mark: string): boolean {
@@ -159,14 +159,19 @@ const simpleEscapes: Readonly<Record<string, string>> = {
   v: '\v',
 };
 
-function unescapeText(text: string): string {
-  return text.replace(
-    /\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|u([0-9a-fA-F]{4})|(.))/g,
-    (_, hex: string, octal: string, unicode: string, other: string) => {
-      if (hex) return String.fromCharCode(parseInt(hex, 16));
-      if (octal) return String.fromCharCode(parseInt(octal, 8));
-      if (unicode) return String.fromCharCode(parseInt(unicode, 16));
-      return simpleEscapes[other] ?? other;
-    },
-  );
+const escapePattern =
+  /\\(?:x([0-9a-fA-F]{1,2})|([0-7]{1,3})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))|[^\\]+/g;
+const codePointMax = 0x10ffff;
+
+function unescapeBytes(text: string): Buffer {
+  const parts: Buffer[] = [];
+  for (const [plain, hex, octal, short, long, other] of text.matchAll(escapePattern)) {
+    const byte = hex !== undefined ? parseInt(hex, 16) : octal && parseInt(octal, 8) & 0xff;
+    const codePoint = parseInt(short ?? long ?? '', 16);
+    if (typeof byte === 'number') parts.push(Buffer.of(byte));
+    else if (codePoint <= codePointMax) parts.push(Buffer.from(String.fromCodePoint(codePoint)));
+    else if (other !== undefined) parts.push(Buffer.from(simpleEscapes[other] ?? other));
+    else if (!plain.startsWith('\\')) parts.push(Buffer.from(plain));
+  }
+  return Buffer.concat(parts);
 }
