@@ -48,6 +48,7 @@ function parseInputFile(text: string): InputFile {
 export async function readInputTensor(
   { file, format }: InputFile,
   declared: DataTypeName | undefined,
+  signal: AbortSignal,
 ): Promise<Tensor> {
   const input = await openInput(file);
   try {
@@ -57,10 +58,11 @@ export async function readInputTensor(
         `it has ${input.sizeBytes} bytes; the limit for .${format} is ${fileBytesMax[format]}`,
       );
     }
-    const bytes = await readWhole(input, fileBytesMax[format]);
+    const bytes = await readWhole(input, fileBytesMax[format], signal);
     const array = format === 'npy' ? readNpy(bytes) : parseTensorJson(bytes.toString(), declared);
     return toTensor(array);
   } catch (error) {
+    signal.throwIfAborted();
     if (!(error instanceof FileError) || error.cause !== undefined) throw fileFailure(error, file);
     throw new FileError(error.code, `${file}: ${error.message}`, { cause: error });
   } finally {

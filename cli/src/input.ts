@@ -1,6 +1,6 @@
 import { fstatSync } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import { addAbortSignal, type Readable } from 'node:stream';
 
 import { FileError, fileFailure } from './failure.js';
 import { openPipeForReading } from './special-file.js';
@@ -75,12 +75,16 @@ function named(stream: Readable, name: string): Readable {
 /**
  * Reads an input to its end into memory. Pipes and devices have no size to look at, so what comes is counted.
  *
- * @throws FileError RESOURCE_EXHAUSTED past `bytesMax`.
+ * @throws FileError RESOURCE_EXHAUSTED past `bytesMax`; the reason of `signal`.
  */
-export async function readWhole(input: Input, bytesMax: number): Promise<Buffer> {
+export async function readWhole(
+  input: Input,
+  bytesMax: number,
+  signal: AbortSignal,
+): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of input.stream() as AsyncIterable<Buffer>) {
+  for await (const chunk of addAbortSignal(signal, input.stream()) as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
     if (bytes > bytesMax) {
       throw new FileError('RESOURCE_EXHAUSTED', `it has more than ${bytesMax} bytes, the limit`);

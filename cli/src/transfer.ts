@@ -63,8 +63,7 @@ export async function transferWhole(
   output: Output,
   signal: AbortSignal,
 ): Promise<Transfer> {
-  const data = await readWhole(input, defaultLimits.payloadBytesMax);
-  signal.throwIfAborted();
+  const data = await readWhole(input, defaultLimits.payloadBytesMax, signal);
   const result = await compress(data);
   await pipeline(Readable.from([result.data]), output.sink, { signal });
   return {

@@ -2,7 +2,16 @@ import type { ChildProcess } from 'node:child_process';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
@@ -83,6 +92,34 @@ describe('while waiting for a pipe', () => {
     expect(readdirSync(folder).sort()).toEqual(['data', 'pipe']);
   });
 });
+
+describe('waiting for a pipe', () => {
+  it('ends at once, without a word', async () => {
+    const folder = temporaryFolder();
+    execFileSync('mkfifo', [join(folder, 'x.npy')]);
+    // With a writer that writes nothing, the pipe neither gives anything nor ends.
+    const writer = openSync(join(folder, 'x.npy'), 'r+');
+    const child = startCli(['infer', 'mlp', '--input', 'image=x.npy'], { cwd: folder });
+    await untilReading(child, join(folder, 'x.npy'));
+    child.kill('SIGINT');
+    // Not by the grace time: nothing that is cleaned up waits for the pipe.
+    const grace = delay(2500).then(() => 'grace time');
+    expect(await Promise.race([resultOf(child), grace])).toMatchObject({ code: 130, stderr: '' });
+    closeSync(writer);
+  });
+});
+
+async function untilReading(child: ChildProcess, path: string): Promise<void> {
+  const folder = `/proc/${child.pid}/fd`;
+  const target = (name: string) => {
+    try {
+      return readlinkSync(join(folder, name));
+    } catch {
+      return '';
+    }
+  };
+  while (!readdirSync(folder).some((name) => target(name) === path)) await delay(10);
+}
 
 /** SIGHUP, which Node by itself leaves alone, is the first bit of the mask of caught signals (proc(5)). */
 async function untilHandlingSignals(child: ChildProcess): Promise<void> {

@@ -68,7 +68,7 @@ async function inferModel(
     const inputs = new Map<string, Tensor>();
     for (const inputFile of inputFiles) {
       const type = declared.get(inputFile.name);
-      inputs.set(inputFile.name, await files.readInputTensor(inputFile, type));
+      inputs.set(inputFile.name, await files.readInputTensor(inputFile, type, signal));
     }
     const { device, strict } = options;
     const result = await client.infer(model, Object.fromEntries(inputs), {
