@@ -53,7 +53,35 @@ describe('ModelRepository', () => {
     });
     expect((await repository.read('add')).version).toBe('10');
     expect((await repository.read('add:9')).version).toBe('9');
-    await expect(repository.read('add:11')).rejects.toThrow(/no model 'add:11'.*there are: add/);
+    await expect(repository.read('add:11')).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: "model 'add' has no version '11'; there are: 1, 9, 10",
+    });
+  });
+
+  it.each([
+    ['specific { versions: [1, 9, 7] }', ['1', '9']],
+    ['latest { num_versions: 2 }', ['9', '10']],
+    ['latest { }', ['10']],
+    ['all { }', ['1', '9', '10']],
+    ['specific { versions: [7] }', []],
+  ])('keeps to version_policy { %s }', async (policy, served) => {
+    const { repository } = await repositoryWith(`policy ${policy.length}`, {
+      'add/config.pbtxt': `version_policy { ${policy} }`,
+      'add/1/model.onnx': plain,
+      'add/9/model.onnx': plain,
+      'add/10/model.onnx': plain,
+    });
+    const outcomes = ['1', '9', '10'].map((version) =>
+      repository.read(`add:${version}`).then(
+        (model) => model.version,
+        () => undefined,
+      ),
+    );
+    expect((await Promise.all(outcomes)).filter((version) => version !== undefined)).toEqual(
+      served,
+    );
+    expect((await repository.list()).map(({ version }) => version)).toEqual(served.slice(-1));
   });
 
   it('gives the same content id wherever the same bytes lie', async () => {

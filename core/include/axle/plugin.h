@@ -34,6 +34,7 @@
  *
  * Changes
  *   0.1  first version.
+ *   0.2  preprocess scales: its arguments width and height; images of one batch may differ in size.
  */
 #ifndef AXLE_PLUGIN_H
 #define AXLE_PLUGIN_H
@@ -46,7 +47,7 @@ extern "C" {
 #endif
 
 #define AXLE_ABI_MAJOR 0u
-#define AXLE_ABI_MINOR 1u
+#define AXLE_ABI_MINOR 2u
 
 #if defined(_WIN32)
 #define AXLE_EXPORT __declspec(dllexport)

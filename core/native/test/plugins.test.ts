@@ -3,6 +3,7 @@ import { ArgType, ErrorCode } from '../../src/generated/constants.js';
 import { nativeAddonPath } from '../../src/native-loader.js';
 import { binding, pluginPath, rejectionOf, TEST_PLUGIN, thrownBy, withArgs } from './harness.js';
 
+const { abiMinor } = binding;
 const lines: string[] = [];
 binding.onLog((level, plugin, message) => lines.push(`${level} ${plugin} ${message}`));
 
@@ -70,11 +71,19 @@ test('a plugin whose hardware is missing is UNAVAILABLE with its own reason', as
 });
 
 test.each([
-  ['axle_test_abi', ErrorCode.FAILED_PRECONDITION, /version 0\.2 .*speaks 0\.1/],
+  [
+    'axle_test_abi',
+    ErrorCode.FAILED_PRECONDITION,
+    new RegExp(`version 0\\.${abiMinor + 1} .*speaks 0\\.${abiMinor}`),
+  ],
   ['axle_test_small_table', ErrorCode.FAILED_PRECONDITION, /table of 64 bytes, expected 192/],
   ['axle_test_no_submit', ErrorCode.FAILED_PRECONDITION, /required slot submit empty/],
   ['axle_test_half_models', ErrorCode.FAILED_PRECONDITION, /1 of the 3 slots for models/],
-  ['axle_test_null_query', ErrorCode.FAILED_PRECONDITION, /does not speak version 0\.1/],
+  [
+    'axle_test_null_query',
+    ErrorCode.FAILED_PRECONDITION,
+    new RegExp(`does not speak version 0\\.${abiMinor}`),
+  ],
   ['axle_test_bad_name', ErrorCode.FAILED_PRECONDITION, /a name that is not UTF-8/],
   ['axle_test_needs_absent', ErrorCode.UNAVAILABLE, /needs a library .*libaxle_test_absent/],
   ['no_such_plugin', ErrorCode.NOT_FOUND, /no plugin at/],

@@ -4,9 +4,9 @@ import { DataType, type DataTypeName } from '../generated/constants.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
- * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform`, `versionPolicy` and
- * `preferredBatchSizes` are checked but not acted on yet: the latest version runs. Fields that it does not know are
- * ignored, so that a repository made for Triton works; a field that it knows must be well-formed.
+ * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform` and `preferredBatchSizes` are
+ * checked but not acted on yet. Fields that it does not know are ignored, so that a repository made for Triton works; a
+ * field that it knows must be well-formed.
  */
 export interface ModelConfig {
   readonly name: string | undefined;
@@ -19,7 +19,7 @@ export interface ModelConfig {
   readonly parameters: Readonly<Record<string, string>>;
   /** Undefined: tasks are not batched. */
   readonly dynamicBatching: DynamicBatching | undefined;
-  /** Undefined: the latest version only. */
+  /** Undefined: the latest version runs, and any other that is asked for. */
   readonly versionPolicy: VersionPolicy | undefined;
 }
 
@@ -171,5 +171,7 @@ function readVersionPolicy(fields: FieldReader | undefined): VersionPolicy | und
   if (specific !== undefined) {
     return { kind: 'specific', versions: specific.integers('versions').map(String) };
   }
-  return { kind: 'latest', count: fields.message('latest')?.count('num_versions') ?? 1 };
+  const count = fields.message('latest')?.count('num_versions') ?? 1;
+  if (count === 0) throw fields.error('latest', 'num_versions from 1 up');
+  return { kind: 'latest', count };
 }

@@ -40,7 +40,8 @@ export class ModelRepository {
     for (const folder of this.folders) {
       for (const name of await folderNames(folder)) {
         const path = join(folder, name);
-        const version = (await versionsOf(path)).at(-1);
+        // A config that cannot be read is a problem of `read`, which says so.
+        const version = (await this.servedVersions(path).catch(() => versionsOf(path))).at(-1);
         if (version === undefined || found.has(name)) continue;
         found.set(name, { name, version, path });
       }
@@ -57,11 +58,38 @@ export class ModelRepository {
    */
   async read(reference: string | URL): Promise<Model> {
     const location = await this.locate(reference);
-    const config = await this.readConfig(location);
+    const config = await this.readConfig(location.modelFolder);
     const main = await this.readModelFile(location.file, basename(location.file));
     const metadata = readOnnxMetadata(main.data, location.file);
     const files = [main, ...(await this.readExternalFiles(location.file, metadata))];
     return this.assemble(location, config, metadata, files);
+  }
+
+  /** Versions that the config's version_policy lets run, lowest first; without one, all. */
+  private async servedVersions(modelFolder: string): Promise<string[]> {
+    const versions = await versionsOf(modelFolder);
+    if (versions.length === 0) return versions;
+    const { versionPolicy: policy } = await this.readConfig(modelFolder);
+    if (policy?.kind === 'latest') return versions.slice(-policy.count);
+    if (policy?.kind !== 'specific') return versions;
+    return versions.filter((version) => policy.versions.includes(version));
+  }
+
+  private async locateVersion(
+    modelFolder: string,
+    wanted: string | undefined,
+  ): Promise<ModelLocation | undefined> {
+    const versions = await this.servedVersions(modelFolder);
+    const version = wanted === undefined ? versions.at(-1) : versions.find((v) => v === wanted);
+    const name = basename(resolve(modelFolder));
+    if (version !== undefined) {
+      return { name, version, modelFolder, file: join(modelFolder, version, modelFileName) };
+    }
+    if (wanted === undefined || versions.length === 0) return undefined;
+    throw new AxleError(
+      'NOT_FOUND',
+      `model '${name}' has no version '${wanted}'; there are: ${versions.join(', ')}`,
+    );
   }
 
   private async locate(reference: string | URL): Promise<ModelLocation> {
@@ -72,12 +100,12 @@ export class ModelRepository {
       text.includes(sep) ||
       text.endsWith('.onnx')
     ) {
-      return locatePath(text);
+      return this.locatePath(text);
     }
     const [, name = '', wanted] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
     for (const folder of this.folders) {
       if (!(await folderNames(folder)).includes(name)) continue;
-      const location = await locateVersion(join(folder, name), wanted);
+      const location = await this.locateVersion(join(folder, name), wanted);
       if (location !== undefined) return location;
     }
     const known = (await this.list()).map((model) => model.name);
@@ -88,9 +116,25 @@ export class ModelRepository {
     );
   }
 
-  private async readConfig(location: ModelLocation): Promise<ModelConfig> {
-    if (location.modelFolder === undefined) return emptyModelConfig;
-    const path = join(location.modelFolder, configFileName);
+  private async locatePath(path: string): Promise<ModelLocation> {
+    const info = await stat(path).catch((error: unknown) => {
+      throw fileError(`no model at ${path}`, error);
+    });
+    if (!info.isDirectory()) {
+      return { name: basename(path, '.onnx'), version: '1', modelFolder: undefined, file: path };
+    }
+    const location = await this.locateVersion(path, undefined);
+    if (location !== undefined) return location;
+    throw new AxleError(
+      'NOT_FOUND',
+      `${path} holds no model: expected ${join(path, '1', modelFileName)}, or give the .onnx file itself`,
+    );
+  }
+
+  /** @param modelFolder undefined for a bare .onnx file. */
+  private async readConfig(modelFolder: string | undefined): Promise<ModelConfig> {
+    if (modelFolder === undefined) return emptyModelConfig;
+    const path = join(modelFolder, configFileName);
     const text = await readTextIfThere(path, this.limits.modelTextBytesMax);
     return text === undefined ? emptyModelConfig : parseModelConfig(text, path);
   }
@@ -264,32 +308,6 @@ function checkDeclared(
 function pathOf(url: URL): string {
   if (url.protocol === 'file:') return fileURLToPath(url);
   throw new AxleError('INVALID_ARGUMENT', `'${url.href}' is no file URL; give the path of a model`);
-}
-
-async function locatePath(path: string): Promise<ModelLocation> {
-  const info = await stat(path).catch((error: unknown) => {
-    throw fileError(`no model at ${path}`, error);
-  });
-  if (!info.isDirectory()) {
-    return { name: basename(path, '.onnx'), version: '1', modelFolder: undefined, file: path };
-  }
-  const location = await locateVersion(path, undefined);
-  if (location !== undefined) return location;
-  throw new AxleError(
-    'NOT_FOUND',
-    `${path} holds no model: expected ${join(path, '1', modelFileName)}, or give the .onnx file itself`,
-  );
-}
-
-async function locateVersion(
-  modelFolder: string,
-  wanted: string | undefined,
-): Promise<ModelLocation | undefined> {
-  const versions = await versionsOf(modelFolder);
-  const version = wanted === undefined ? versions.at(-1) : versions.find((v) => v === wanted);
-  if (version === undefined) return undefined;
-  const file = join(modelFolder, version, modelFileName);
-  return { name: basename(resolve(modelFolder)), version, modelFolder, file };
 }
 
 /** Version folders that hold a model, lowest first. */
