@@ -1,5 +1,10 @@
 import type { AxleError } from './errors.js';
-import type { DataTypeName, DeviceKindName, HealthStateName } from './generated/constants.js';
+import type {
+  ArgTypeName,
+  DataTypeName,
+  DeviceKindName,
+  HealthStateName,
+} from './generated/constants.js';
 import type { OpArgs, OpRange } from './op.js';
 import type { Tensor } from './tensor.js';
 
@@ -27,8 +32,8 @@ export interface Backend {
 
   /**
    * Takes all tasks of a batch or throws having taken none. They are of one range; tasks of a batchable op also share
-   * model, arguments and input shapes but for dimension 0. Each task's `settle` is called exactly once, never before
-   * this returns.
+   * model, arguments, and input shapes as far as the submit of plugin.h says. Each task's `settle` is called exactly
+   * once, never before this returns.
    */
   submit(device: Device, batch: readonly BackendTask[]): void;
   /** Best effort; the task still settles. */
@@ -60,11 +65,26 @@ export interface Device {
 }
 
 export interface OfferedOp extends OpRange {
-  /** Custom ops only, else ''. */
-  readonly name: string;
   readonly flags: number;
   /** Most tasks computed together; 0 = no limit of its own. */
   readonly batchMax: number;
+  /** Of a custom op. */
+  readonly spec?: CustomOpSpec;
+}
+
+/** What a custom op takes and gives, as its plugin describes it. */
+export interface CustomOpSpec {
+  readonly doc: string;
+  readonly args: readonly ArgSpec[];
+  readonly inputs: readonly TensorSpec[];
+  readonly outputs: readonly TensorSpec[];
+}
+
+export interface ArgSpec {
+  readonly name: string;
+  readonly type: ArgTypeName;
+  readonly doc: string;
+  readonly required: boolean;
 }
 
 export interface SupportQuery {

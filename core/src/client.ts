@@ -4,10 +4,12 @@ import type { CodecName } from './generated/constants.js';
 import type {
   ClassifyResult,
   CompressResult,
+  CustomOpReport,
   DecompressResult,
   DevicesReport,
   InferResult,
   ModelReport,
+  RunResult,
 } from './results.js';
 import type { CodecStream } from './codec-stream.js';
 import type { Tensor } from './tensor.js';
@@ -51,6 +53,14 @@ export type InferOptions = CallOptions;
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
 export type InferInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
 
+/** An argument of a custom op. */
+export type CustomOpArg = boolean | number | string | Uint8Array;
+
+export interface RunOptions extends CallOptions {
+  /** By name; which there are, `ops()` says. */
+  readonly args?: Readonly<Record<string, CustomOpArg | undefined>> | undefined;
+}
+
 export interface CompressOptions extends CallOptions {
   /** Default 'zstd'. */
   readonly codec?: CodecName | undefined;
@@ -89,6 +99,10 @@ export interface Client extends AsyncDisposable {
     options?: InferOptions,
   ): Promise<InferResult[]>;
 
+  /** Runs a custom op of some plugin: NAME (its highest version) or NAME@VERSION. */
+  run(op: string, inputs: InferInputs, options?: RunOptions): Promise<RunResult>;
+  run(op: string, inputs: readonly InferInputs[], options?: RunOptions): Promise<RunResult[]>;
+
   /** One standard stream of the codec, which its own tools read. For data past memory use `compressStream`. */
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
   compress(inputs: readonly BinaryInput[], options?: CompressOptions): Promise<CompressResult[]>;
@@ -106,6 +120,8 @@ export interface Client extends AsyncDisposable {
 
   /** Devices that run something, and backends that this machine cannot have with the reason. */
   devices(): Promise<DevicesReport>;
+  /** Custom ops that the devices offer, with what each takes and gives. */
+  ops(): Promise<CustomOpReport[]>;
   /** Models of the repositories. */
   models(): Promise<ModelReport[]>;
   /** One model: its inputs and outputs. It is read for this and kept for the calls to come. */

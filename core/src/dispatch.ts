@@ -158,9 +158,7 @@ function toTask(
   model: LoadedModel | undefined,
   inputs: readonly NamedTensor[],
 ): QueuedTask {
-  const batching = segment.usesModel ? call.model?.dynamicBatching : undefined;
-  const batchable = batching !== undefined && hasFlag(segment.flags, 'BATCHABLE');
-  const { range, args } = segment;
+  const { range, args, flags } = segment;
   return {
     range,
     args,
@@ -170,11 +168,35 @@ function toTask(
     deadlineAt: call.deadlineAt,
     priority: call.priority,
     tenant: call.tenant,
-    repeatable: hasFlag(segment.flags, 'PURE') || hasFlag(segment.flags, 'IDEMPOTENT'),
-    batchKey: batchable ? batchKey(segment, call, inputs) : undefined,
-    items: takesImage(segment, call) ? 1 : (inputs[0]?.tensor.shape[0] ?? 1),
-    batchItemsMax: Math.min(call.model?.maxBatchSize ?? 1, segment.batchMax || Infinity),
-    batchDelayMs: batching?.maxQueueDelayMs ?? 0,
+    repeatable: hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT'),
+    ...batchingOf(segment, call, inputs),
+  };
+}
+
+/** Most tasks of one submit, as in plugin.h. */
+const submitMax = 1024;
+
+type Batching = Pick<QueuedTask, 'batchKey' | 'items' | 'batchItemsMax' | 'batchDelayMs'>;
+
+const alone: Batching = { batchKey: undefined, items: 1, batchItemsMax: 1, batchDelayMs: 0 };
+
+/** With whom a task may be computed, and how long it may wait for them. */
+function batchingOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): Batching {
+  const { flags, batchMax, range } = segment;
+  if (!hasFlag(flags, 'BATCHABLE')) return alone;
+  if (range.name !== '') {
+    // A custom op says by the flag alone that its tasks are independent.
+    const batchKey = batchKeyOf(segment, call, inputs, 1);
+    return { ...alone, batchKey, batchItemsMax: batchMax || submitMax };
+  }
+  const batching = segment.usesModel ? call.model?.dynamicBatching : undefined;
+  if (batching === undefined) return alone;
+  const image = takesImage(segment, call);
+  return {
+    batchKey: batchKeyOf(segment, call, inputs, image ? 2 : 1),
+    items: image ? 1 : (inputs[0]?.tensor.shape[0] ?? 1),
+    batchItemsMax: Math.min(call.model?.maxBatchSize ?? 1, batchMax || Infinity),
+    batchDelayMs: batching.maxQueueDelayMs,
   };
 }
 
@@ -185,15 +207,19 @@ function takesImage(segment: Segment, { chain }: Call): boolean {
 }
 
 /**
- * Equal for tasks that may be computed together: same model and arguments, same inputs but for dimension 0, or images
- * of any size on their way to one size.
+ * Equal for tasks that may be computed together: same model and arguments, and inputs that differ in their first
+ * `free` dimensions only.
  */
-function batchKey(segment: Segment, call: Call, inputs: readonly NamedTensor[]): string {
+function batchKeyOf(
+  segment: Segment,
+  call: Call,
+  inputs: readonly NamedTensor[],
+  free: number,
+): string {
   const { op, first, last } = segment.range;
-  const shapes = inputs.map(({ name, tensor }) => {
-    const shape = tensor.shape.slice(takesImage(segment, call) ? 2 : 1);
-    return `${name}:${tensor.dtype}[${shape.join(',')}]`;
-  });
+  const shapes = inputs.map(
+    ({ name, tensor }) => `${name}:${tensor.dtype}[${tensor.shape.slice(free).join(',')}]`,
+  );
   return `${op}.${first}.${last} ${call.model?.source.contentId ?? ''} ${argsKey(segment.args)} ${shapes.join(' ')}`;
 }
 

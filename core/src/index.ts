@@ -4,9 +4,11 @@ export type {
   ClassifyOptions,
   Client,
   CompressOptions,
+  CustomOpArg,
   DecompressOptions,
   InferInputs,
   InferOptions,
+  RunOptions,
 } from './client.js';
 export type { CodecStream } from './codec-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
@@ -27,6 +29,7 @@ export type {
   CallReport,
   ClassifyResult,
   CompressResult,
+  CustomOpReport,
   DecompressResult,
   DeviceReport,
   DevicesReport,
@@ -34,6 +37,7 @@ export type {
   InferResult,
   Label,
   ModelReport,
+  RunResult,
   StepReport,
   TensorReport,
   TimingMs,

@@ -10,15 +10,17 @@ import type {
   DecompressOptions,
   InferInputs,
   InferOptions,
+  RunOptions,
 } from './client.js';
+import { customOpChain, describeCustomOps, findCustomOp, namedOutputs } from './custom-ops.js';
 import { chooseCodec, compressArgs, decompressArgs } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { AxleError, messageOf } from './errors.js';
-import { namedTensors } from './models/infer-inputs.js';
 import type { Model } from './models/model.js';
 import { mapConcurrently } from './map-concurrently.js';
+import { namedTensors, type InputTaker } from './named-inputs.js';
 import { hasFlag, type OpArgs } from './op.js';
-import type { Chain } from './plans/chain.js';
+import { step, type Chain } from './plans/chain.js';
 import { classifyChain } from './plans/classify.js';
 import { describeDevices } from './describe-devices.js';
 import type {
@@ -26,8 +28,10 @@ import type {
   CompressResult,
   DecompressResult,
   DevicesReport,
+  CustomOpReport,
   InferResult,
   ModelReport,
+  RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
 import { Tensor } from './tensor.js';
@@ -70,6 +74,16 @@ export class LocalClient implements Client {
     return this.each(inputs, options, (one, its) => this.inferOne(model, one, its));
   }
 
+  run(op: string, inputs: InferInputs, options?: RunOptions): Promise<RunResult>;
+  run(op: string, inputs: readonly InferInputs[], options?: RunOptions): Promise<RunResult[]>;
+  run(
+    op: string,
+    inputs: InferInputs | readonly InferInputs[],
+    options: RunOptions = {},
+  ): Promise<RunResult | RunResult[]> {
+    return this.each(inputs, options, (one, its) => this.runOne(op, one, its));
+  }
+
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
   compress(inputs: readonly BinaryInput[], options?: CompressOptions): Promise<CompressResult[]>;
   compress(
@@ -105,6 +119,11 @@ export class LocalClient implements Client {
   async devices(): Promise<DevicesReport> {
     this.session.checkOpen();
     return describeDevices(this.session.runtime.registry);
+  }
+
+  ops(): Promise<CustomOpReport[]> {
+    this.session.checkOpen();
+    return Promise.resolve(describeCustomOps(this.session.runtime.registry));
   }
 
   async models(): Promise<ModelReport[]> {
@@ -172,7 +191,7 @@ export class LocalClient implements Client {
     const startedAt = this.session.runtime.clock();
     return this.session.call(options, async (cancellation) => {
       const model = await cancellation.race(this.session.model(reference));
-      const call = { chain: inferChain, model, inputs: namedTensors(inputs, model) };
+      const call = { chain: inferChain, model, inputs: namedTensors(inputs, takerOf(model)) };
       const { outputs, report } = await this.session.dispatch(
         call,
         options,
@@ -181,6 +200,30 @@ export class LocalClient implements Client {
       );
       const byName = Object.fromEntries(outputs.map(({ name, tensor }) => [name, tensor]));
       return { model: model.name, outputs: byName, ...report };
+    });
+  }
+
+  private async runOne(
+    reference: string,
+    inputs: InferInputs,
+    options: RunOptions,
+  ): Promise<RunResult> {
+    const startedAt = this.session.runtime.clock();
+    return this.session.call(options, async (cancellation) => {
+      const op = findCustomOp(this.session.runtime.registry, reference);
+      const taker = { label: `op '${op.name}'`, inputs: op.spec.inputs, maxBatchSize: 0 };
+      const call = {
+        chain: customOpChain(op, options.args ?? {}),
+        model: undefined,
+        inputs: namedTensors(inputs, taker),
+      };
+      const { outputs, report } = await this.session.dispatch(
+        call,
+        options,
+        startedAt,
+        cancellation,
+      );
+      return { op: op.name, outputs: namedOutputs(op, outputs), ...report };
     });
   }
 
@@ -347,14 +390,18 @@ function describeModel(model: Model): ModelReport {
   };
 }
 
+function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
+  return { label: `model '${name}'`, inputs, maxBatchSize };
+}
+
 const inferChain: Chain = {
   op: 'infer',
   main: 0,
-  steps: [{ name: 'infer', usesModel: true, args: {} }],
+  steps: [step('infer', { usesModel: true, args: {} })],
 };
 
 function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
-  return { op, main: 0, steps: [{ name: op, usesModel: false, args }] };
+  return { op, main: 0, steps: [step(op, { usesModel: false, args })] };
 }
 
 function isArray<T>(value: T | readonly T[]): value is readonly T[] {

@@ -2,6 +2,7 @@ import type {
   Backend,
   BackendStream,
   BackendTask,
+  CustomOpSpec,
   Device,
   Health,
   LoadedModel,
@@ -17,10 +18,12 @@ import type {
 } from './backend.js';
 import { AxleError, errorCodeOf, messageOf } from './errors.js';
 import {
+  ArgType,
   DataType,
   DeviceFlag,
   DeviceKind,
   HealthState,
+  type ArgTypeName,
   type DataTypeName,
   type DeviceKindName,
 } from './generated/constants.js';
@@ -29,13 +32,14 @@ import type {
   NativeBinding,
   NativeDeviceInfo,
   NativeModelInfo,
+  NativeOpInfo,
   NativeOutput,
   NativePluginInfo,
   NativeTensorSpec,
 } from './native-binding.js';
 import { loadNativeBinding } from './native-loader.js';
 import { completionField, numbersPerCompletion } from './native-binding.js';
-import { argsKey, argTypeOf, type OpArgs, type OpRange } from './op.js';
+import { argsKey, argTypeOf, FloatArg, type OpArgs, type OpRange } from './op.js';
 import { Tensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
@@ -137,6 +141,7 @@ class NativeBackend implements Backend {
       name: op.name,
       flags: op.flags,
       batchMax: op.batchMax,
+      ...(op.name === '' ? {} : { spec: readCustomOp(op) }),
     }));
     this.args = new ArgsCache(binding);
   }
@@ -335,7 +340,7 @@ class ArgsCache {
     const list = Object.entries(args).map(([name, value]): NativeArg => [
       name,
       argTypeOf(value),
-      value,
+      value instanceof FloatArg ? value.value : value,
     ]);
     return this.binding.argsCreate(list);
   }
@@ -373,6 +378,15 @@ function readDevice(backend: string, info: NativeDeviceInfo, index: number): Dev
     emulated: (info.flags & DeviceFlag.EMULATED) !== 0,
     memoryBytes: info.memoryBytes,
     parallel: info.parallel,
+  };
+}
+
+function readCustomOp({ doc, args, inputs, outputs }: NativeOpInfo): CustomOpSpec {
+  return {
+    doc,
+    args: args.map((arg) => ({ ...arg, type: nameOf<ArgTypeName>(ArgType, arg.type, 'BYTES') })),
+    inputs: inputs.map(readTensorSpec),
+    outputs: outputs.map(readTensorSpec),
   };
 }
 

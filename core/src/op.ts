@@ -1,16 +1,23 @@
 import { ArgType, OPS, OpFlag, type OpName } from './generated/constants.js';
 
-/** Arguments of an op by name; the ABI's header says which each op knows. */
+/** Arguments of an op by name; the ABI's header, or a custom op's description, says which each op knows. */
 export type OpArgs = Readonly<Record<string, OpArgValue>>;
 
-/** Whole numbers are INT, other numbers FLOAT. */
-export type OpArgValue = boolean | number | string | Uint8Array;
+/** A whole number is INT, another number FLOAT; a FloatArg is FLOAT also when it is whole. */
+export type OpArgValue = boolean | number | string | Uint8Array | FloatArg;
+
+export class FloatArg {
+  constructor(readonly value: number) {}
+}
 
 /**
  * What one task asks of a device: an op, or the fused range of a semantic op's chain. `first` and `last` are 0 for an
  * op that is no chain.
  */
 export interface OpRange {
+  /** Of a custom op, else ''. */
+  readonly name: string;
+  /** The registry's number; for a custom op the one that its plugin chose, 0 where none is meant. */
   readonly op: number;
   readonly version: number;
   readonly first: number;
@@ -20,17 +27,24 @@ export interface OpRange {
 /** A semantic op that is itself one step. */
 export function singleOp(name: OpName): OpRange {
   const { id, version } = OPS[name];
-  return { op: id, version, first: 0, last: 0 };
+  return { name: '', op: id, version, first: 0, last: 0 };
 }
 
 /** The steps `first`..`last` of a semantic op in one task. */
 export function fusedRange(name: OpName, first: number, last: number): OpRange {
   const { id, version } = OPS[name];
-  return { op: id, version, first, last };
+  return { name: '', op: id, version, first, last };
 }
 
+/** A custom op of whatever plugin offers it. */
+export function customOp(name: string, version: number): OpRange {
+  return { name, op: 0, version, first: 0, last: 0 };
+}
+
+/** Custom ops are the same by name: each plugin numbers its own. */
 export function sameRange(a: OpRange, b: OpRange): boolean {
-  return a.op === b.op && a.version === b.version && a.first === b.first && a.last === b.last;
+  const same = a.name === b.name && (a.name !== '' || a.op === b.op);
+  return same && a.version === b.version && a.first === b.first && a.last === b.last;
 }
 
 export function hasFlag(flags: number, flag: keyof typeof OpFlag): boolean {
@@ -42,7 +56,7 @@ export function argTypeOf(value: OpArgValue): number {
   if (typeof value === 'boolean') return ArgType.BOOL;
   if (typeof value === 'string') return ArgType.STRING;
   if (typeof value === 'number') return Number.isSafeInteger(value) ? ArgType.INT : ArgType.FLOAT;
-  return ArgType.BYTES;
+  return value instanceof FloatArg ? ArgType.FLOAT : ArgType.BYTES;
 }
 
 /** A text that is equal for equal arguments: what batches and caches are keyed by. */
@@ -53,5 +67,6 @@ export function argsKey(args: OpArgs): string {
 
 function argKey(value: OpArgValue): string {
   if (value instanceof Uint8Array) return `x${Buffer.from(value).toString('hex')}`;
+  if (value instanceof FloatArg) return `float:${value.value}`;
   return `${typeof value}:${JSON.stringify(value)}`;
 }

@@ -1,4 +1,4 @@
-import type { CodecName, DeviceKindName } from './generated/constants.js';
+import type { ArgTypeName, CodecName, DeviceKindName } from './generated/constants.js';
 import type { Tensor } from './tensor.js';
 
 /** Where the time of a call went, milliseconds. Steps of a chain are added up. */
@@ -58,6 +58,30 @@ export interface InferResult extends CallReport {
   readonly model: string;
   /** By the model's output names. */
   readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
+export interface RunResult extends CallReport {
+  readonly op: string;
+  /** By the names that the op declares, '0', '1', ... where it declares none. */
+  readonly outputs: Readonly<Record<string, Tensor>>;
+}
+
+/** A custom op: 'vendor.example/blur'. */
+export interface CustomOpReport {
+  readonly name: string;
+  readonly version: number;
+  readonly doc: string;
+  readonly args: readonly {
+    readonly name: string;
+    readonly type: ArgTypeName;
+    readonly doc: string;
+    readonly required: boolean;
+  }[];
+  readonly inputs: readonly TensorReport[];
+  readonly outputs: readonly TensorReport[];
+  readonly streamable: boolean;
+  /** Ids of the devices that offer it. */
+  readonly devices: readonly string[];
 }
 
 export interface CompressResult extends CallReport {

@@ -9,7 +9,7 @@ import { defaultLimits } from '../src/limits.js';
 import type { Model } from '../src/models/model.js';
 import { ModelStore } from '../src/models/model-store.js';
 import { fusedRange, singleOp } from '../src/op.js';
-import type { Chain } from '../src/plans/chain.js';
+import { step, type Chain } from '../src/plans/chain.js';
 import { CostModel } from '../src/plans/cost-model.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
@@ -19,16 +19,16 @@ import { TestBackend } from './test-backend.js';
 const compressChain: Chain = {
   op: 'compress',
   main: 0,
-  steps: [{ name: 'compress', usesModel: false, args: {} }],
+  steps: [step('compress', { usesModel: false, args: {} })],
 };
 const classifyChain: Chain = {
   op: 'classify',
   main: 2,
   steps: [
-    { name: 'decode', usesModel: false, args: { a: 1 } },
-    { name: 'preprocess', usesModel: false, args: { b: 2 } },
-    { name: 'infer', usesModel: true, args: {} },
-    { name: 'topk', usesModel: false, args: { c: 3 } },
+    step('decode', { usesModel: false, args: { a: 1 } }),
+    step('preprocess', { usesModel: false, args: { b: 2 } }),
+    step('infer', { usesModel: true, args: {} }),
+    step('topk', { usesModel: false, args: { c: 3 } }),
   ],
 };
 const model: Model = {
@@ -187,7 +187,7 @@ describe('Dispatch', () => {
     const chain: Chain = {
       op: 'infer',
       main: 0,
-      steps: [{ name: 'infer', usesModel: true, args: {} }],
+      steps: [step('infer', { usesModel: true, args: {} })],
     };
     const calls = Array.from({ length: 12 }, (_, i) => run(chain, value(i === 7 ? 66 : i)));
     const outcomes = await Promise.allSettled(calls);
@@ -226,7 +226,7 @@ describe('Dispatch', () => {
     const chain: Chain = {
       op: 'infer',
       main: 0,
-      steps: [{ name: 'infer', usesModel: true, args: {} }],
+      steps: [step('infer', { usesModel: true, args: {} })],
     };
     backend.loadFailure = new AxleError('INVALID_ARGUMENT', 'damaged');
     await expect(run(chain, value(1))).rejects.toThrow('damaged');

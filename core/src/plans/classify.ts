@@ -2,7 +2,7 @@ import { AxleError } from '../errors.js';
 import type { ClassifySettings, Model } from '../models/model.js';
 import type { Preprocess } from '../models/preprocess.js';
 import type { OpArgs } from '../op.js';
-import type { Chain } from './chain.js';
+import { step, type Chain } from './chain.js';
 
 /**
  * classify = decode -> preprocess -> infer -> topk, for one model.
@@ -17,23 +17,21 @@ export function classifyChain(model: Model, topK: number): Chain {
     op: 'classify',
     main: 2,
     steps: [
-      { name: 'decode', usesModel: false, args: decodeArgs(preprocess) },
-      { name: 'preprocess', usesModel: false, args: preprocessArgs(preprocess) },
-      {
-        name: 'infer',
+      step('decode', { usesModel: false, args: decodeArgs(preprocess) }),
+      step('preprocess', { usesModel: false, args: preprocessArgs(preprocess) }),
+      step('infer', {
         usesModel: true,
         args: {},
         adapt: (outputs) => outputs.map(({ tensor }) => ({ name: input, tensor })),
-      },
-      {
-        name: 'topk',
+      }),
+      step('topk', {
         usesModel: false,
         args: topkArgs(settings, topK),
         adapt: (outputs) =>
           outputs
             .filter((candidate) => candidate.name === output)
             .map(({ tensor }) => ({ name: '', tensor })),
-      },
+      }),
     ],
   };
 }

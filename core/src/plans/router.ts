@@ -130,11 +130,21 @@ export class Router {
     const args = argsOf(chain, first, last);
     const withModel = usesModel(chain, first, last);
     return candidates.flatMap(({ backend, device, offered }) => {
-      const support = this.support(backend, device, range, args, withModel ? model : undefined);
+      const support = this.support(backend, device, offered, args, withModel ? model : undefined);
       if (support.score > 0) {
         const { flags, batchMax } = offered;
         return [
-          { first, last, range, args, backend, device, flags, batchMax, usesModel: withModel },
+          {
+            first,
+            last,
+            range: offered,
+            args,
+            backend,
+            device,
+            flags,
+            batchMax,
+            usesModel: withModel,
+          },
         ];
       }
       reasons.set(`${stepLabel(chain, first, last)} on ${device.id}`, support.reason);

@@ -1,0 +1,143 @@
+import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp } from './backend.js';
+import type { CustomOpArg } from './client.js';
+import { AxleError } from './errors.js';
+import { hasFlag, FloatArg, customOp, type OpArgs, type OpArgValue } from './op.js';
+import type { Chain } from './plans/chain.js';
+import type { Registry } from './registry.js';
+import type { CustomOpReport } from './results.js';
+import type { Tensor } from './tensor.js';
+
+/** A custom op that some device here offers. */
+export interface CustomOp {
+  readonly name: string;
+  readonly version: number;
+  readonly flags: number;
+  readonly spec: CustomOpSpec;
+}
+
+/** What `client.ops()` answers. */
+export function describeCustomOps(registry: Registry): CustomOpReport[] {
+  return customOpsOf(registry).map(({ name, version, flags, spec }) => ({
+    name,
+    version,
+    ...spec,
+    streamable: hasFlag(flags, 'STREAMABLE'),
+    devices: registry.candidates(customOp(name, version)).map(({ device }) => device.id),
+  }));
+}
+
+/**
+ * @param reference NAME for the highest version that is offered, or NAME@VERSION.
+ * @throws AxleError NOT_FOUND naming the custom ops that there are.
+ */
+export function findCustomOp(registry: Registry, reference: string): CustomOp {
+  const [, name, version] = /^(.*?)(?:@(\d+))?$/.exec(reference) ?? [];
+  const all = customOpsOf(registry);
+  const named = all.filter((op) => op.name === name);
+  const found =
+    version === undefined ? named.at(-1) : named.find((op) => op.version === Number(version));
+  if (found !== undefined) return found;
+  const known = all.map((op) => `${op.name}@${op.version}`).join(', ') || 'none';
+  throw new AxleError(
+    'NOT_FOUND',
+    `no device here offers the op '${reference}'; there are: ${known}`,
+  );
+}
+
+/** By name, then version, each once. */
+function customOpsOf(registry: Registry): CustomOp[] {
+  const found = new Map<string, CustomOp>();
+  for (const backend of registry.all) {
+    for (const offered of backend.ops) {
+      const op = asCustomOp(offered);
+      if (op !== undefined && !found.has(keyOf(op))) found.set(keyOf(op), op);
+    }
+  }
+  return [...found.values()].sort((a, b) =>
+    a.name === b.name ? a.version - b.version : a.name < b.name ? -1 : 1,
+  );
+}
+
+function asCustomOp({ name, version, flags, spec }: OfferedOp): CustomOp | undefined {
+  return spec === undefined ? undefined : { name, version, flags, spec };
+}
+
+function keyOf({ name, version }: CustomOp): string {
+  return `${name}@${version}`;
+}
+
+/** @throws AxleError INVALID_ARGUMENT naming the argument, what was expected and what came. */
+export function customOpChain(
+  op: CustomOp,
+  args: Readonly<Record<string, CustomOpArg | undefined>>,
+): Chain {
+  const { name, version } = op;
+  const range = customOp(name, version);
+  return {
+    op: name,
+    main: 0,
+    steps: [{ name, range, usesModel: false, args: readArgs(op, args) }],
+  };
+}
+
+const noArgs: OpArgs = {};
+
+function readArgs(
+  { name: op, spec }: CustomOp,
+  args: Readonly<Record<string, CustomOpArg | undefined>>,
+): OpArgs {
+  const given = Object.entries(args).filter(([, value]) => value !== undefined);
+  for (const arg of spec.args) {
+    if (!arg.required || args[arg.name] !== undefined) continue;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `argument '${arg.name}' of op '${op}' is missing; it takes ${wanted[arg.type]}`,
+    );
+  }
+  if (given.length === 0) return noArgs;
+  return Object.fromEntries(
+    given.map(([name, value]) => {
+      const arg = spec.args.find((candidate) => candidate.name === name);
+      if (arg !== undefined) return [name, readArg(op, arg, value)];
+      const known = spec.args.map((candidate) => `'${candidate.name}'`).join(', ') || 'none';
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `op '${op}' has no argument '${name}'; it has ${known}`,
+      );
+    }),
+  );
+}
+
+const wanted: Readonly<Record<ArgSpec['type'], string>> = {
+  BOOL: 'true or false',
+  INT: 'a whole number within 2^53',
+  FLOAT: 'a number',
+  STRING: 'a string',
+  BYTES: 'a Uint8Array',
+};
+
+function readArg(op: string, { name, type }: ArgSpec, value: unknown): OpArgValue {
+  if (type === 'BOOL' && typeof value === 'boolean') return value;
+  if (type === 'INT' && typeof value === 'number' && Number.isSafeInteger(value)) return value;
+  if (type === 'FLOAT' && typeof value === 'number') return new FloatArg(value);
+  if (type === 'STRING' && typeof value === 'string') return value;
+  if (type === 'BYTES' && value instanceof Uint8Array) return value;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `argument '${name}' of op '${op}' takes ${wanted[type]}, not ${describe(value)}`,
+  );
+}
+
+function describe(value: unknown): string {
+  if (typeof value === 'number') return String(value);
+  return value === null ? 'null' : typeof value;
+}
+
+/** Outputs by the names that the op declares; by position where it declares none. */
+export function namedOutputs(
+  { spec }: CustomOp,
+  outputs: readonly NamedTensor[],
+): Readonly<Record<string, Tensor>> {
+  const nameOf = (name: string, i: number) => name || spec.outputs[i]?.name || String(i);
+  return Object.fromEntries(outputs.map(({ name, tensor }, i) => [nameOf(name, i), tensor]));
+}
