@@ -472,7 +472,8 @@ typedef struct axle_plugin {
   void (*close)(axle_instance *instance);
 
   uint32_t (*device_count)(axle_instance *instance);
-  /* Fills `info`, whose strings are valid until close. Any thread. */
+  /* These fill `info`, which comes zeroed but for struct_size; its strings and arrays stay valid until
+   * close. Any thread. */
   void (*device_info)(axle_instance *instance, uint32_t device, axle_device_info *info);
   uint32_t (*op_count)(axle_instance *instance);
   void (*op_info)(axle_instance *instance, uint32_t index, axle_op_info *info);
