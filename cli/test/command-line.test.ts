@@ -43,6 +43,7 @@ describe('axle', () => {
     [['infer', 'mlp', '--input', 'x.npy'], /NAME=FILE/],
     [['infer', 'mlp', '--input', 'x=a.csv'], /\.npy or \.json/],
     [['infer', 'mlp', '--input', 'x=a.npy', '--input', 'x=b.npy'], /x is given twice/],
+    [['devices', '--device', 'gpu'], /--device goes with --explain/],
     [['completion', 'tcsh'], /'tcsh'.*bash, zsh, fish/],
   ])('refuses %j with exit code 2 and one line', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);
@@ -50,6 +51,20 @@ describe('axle', () => {
     expect(stderr).toMatch(/^axle: [^\n]*\n$/);
     expect(stdout.toString()).toBe('');
     expect(code).toBe(2);
+  });
+
+  it('explains how an op would run', async () => {
+    const { code, stdout } = await runCli(['devices', '--explain', 'classify']);
+    expect(code).toBe(0);
+    expect(stdout.toString()).toMatch(/^How classify of glyphs would run now\nPLAN +STEP +DEVICE/);
+    expect(stdout.toString()).toMatch(
+      /\n1 +decode +host:0 .*\n +preprocess\.\.topk +cpu-fallback:0/,
+    );
+    const asJson = await runCli(['devices', '--explain', 'compress', '--json']);
+    expect(JSON.parse(asJson.stdout.toString())).toMatchObject({
+      op: 'compress',
+      plans: [{ device: 'cpu-fallback:0', steps: [{ step: 'compress', measured: false }] }],
+    });
   });
 
   it('shows help and exits with 2 when no command is named', async () => {

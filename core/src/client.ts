@@ -7,6 +7,7 @@ import type {
   CustomOpReport,
   DecompressResult,
   DevicesReport,
+  ExplainReport,
   InferResult,
   ModelReport,
   RunResult,
@@ -52,6 +53,13 @@ export type InferOptions = CallOptions;
 
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
 export type InferInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
+
+export interface ExplainOptions {
+  /** Of classify (default 'glyphs') and infer. */
+  readonly model?: string | URL | undefined;
+  readonly device?: string | undefined;
+  readonly strict?: boolean | undefined;
+}
 
 /** An argument of a custom op. */
 export type CustomOpArg = boolean | number | string | Uint8Array;
@@ -120,6 +128,8 @@ export interface Client extends AsyncDisposable {
 
   /** Devices that run something, and backends that this machine cannot have with the reason. */
   devices(): Promise<DevicesReport>;
+  /** The ways in which an op could run now, best first, and why devices are passed over: what the router sees. */
+  explain(op: string, options?: ExplainOptions): Promise<ExplainReport>;
   /** Custom ops that the devices offer, with what each takes and gives. */
   ops(): Promise<CustomOpReport[]>;
   /** Models of the repositories. */

@@ -71,13 +71,12 @@ export function customOpChain(
   op: CustomOp,
   args: Readonly<Record<string, CustomOpArg | undefined>>,
 ): Chain {
-  const { name, version } = op;
+  return customOpSteps(op.name, op.version, readArgs(op, args));
+}
+
+export function customOpSteps(name: string, version: number, args: OpArgs): Chain {
   const range = customOp(name, version);
-  return {
-    op: name,
-    main: 0,
-    steps: [{ name, range, usesModel: false, args: readArgs(op, args) }],
-  };
+  return { op: name, main: 0, steps: [{ name, range, usesModel: false, args }] };
 }
 
 const noArgs: OpArgs = {};

@@ -8,11 +8,18 @@ import type {
   Client,
   CompressOptions,
   DecompressOptions,
+  ExplainOptions,
   InferInputs,
   InferOptions,
   RunOptions,
 } from './client.js';
-import { customOpChain, describeCustomOps, findCustomOp, namedOutputs } from './custom-ops.js';
+import {
+  customOpChain,
+  customOpSteps,
+  describeCustomOps,
+  findCustomOp,
+  namedOutputs,
+} from './custom-ops.js';
 import { chooseCodec, compressArgs, decompressArgs } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { AxleError, messageOf } from './errors.js';
@@ -23,11 +30,13 @@ import { hasFlag, type OpArgs } from './op.js';
 import { step, type Chain } from './plans/chain.js';
 import { classifyChain } from './plans/classify.js';
 import { describeDevices } from './describe-devices.js';
+import { explainChain } from './explain.js';
 import type {
   ClassifyResult,
   CompressResult,
   DecompressResult,
   DevicesReport,
+  ExplainReport,
   CustomOpReport,
   InferResult,
   ModelReport,
@@ -119,6 +128,15 @@ export class LocalClient implements Client {
   async devices(): Promise<DevicesReport> {
     this.session.checkOpen();
     return describeDevices(this.session.runtime.registry);
+  }
+
+  async explain(op: string, options: ExplainOptions = {}): Promise<ExplainReport> {
+    this.session.checkOpen();
+    checkOptions(options);
+    const { runtime } = this.session;
+    const reference = options.model ?? (op === 'classify' ? defaultClassifyModel : undefined);
+    const model = reference === undefined ? undefined : await this.session.model(reference);
+    return explainChain(runtime, this.chainOf(op, model), model, options);
   }
 
   ops(): Promise<CustomOpReport[]> {
@@ -335,6 +353,29 @@ export class LocalClient implements Client {
       this.classifyChains.set(key, chain);
     }
     return chain;
+  }
+
+  /** A chain of any op, for looking at: custom ops without arguments. */
+  private chainOf(op: string, model: Model | undefined): Chain {
+    if (op === 'compress') return codecChain(op, compressArgs(chooseCodec({})));
+    if (op === 'decompress') return codecChain(op, {});
+    if (op !== 'classify' && op !== 'infer') {
+      if (!String(op).includes('/')) {
+        throw new AxleError(
+          'NOT_FOUND',
+          `there is no op '${op}'; give classify, infer, compress, decompress or a custom op`,
+        );
+      }
+      const { name, version } = findCustomOp(this.session.runtime.registry, op);
+      return customOpSteps(name, version, {});
+    }
+    if (model === undefined) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `${op} runs a model; say which one with the option model`,
+      );
+    }
+    return op === 'classify' ? this.classifyChain(model, 1) : inferChain;
   }
 
   private chainFor(model: Model): Chain {

@@ -121,6 +121,35 @@ export interface DevicesReport {
   readonly unavailable: readonly UnavailableBackend[];
 }
 
+export interface ExplainReport {
+  readonly op: string;
+  readonly model: string | undefined;
+  /** Best first: the first is what a call would try first now. */
+  readonly plans: readonly PlanReport[];
+  /** Steps that a device does not run, and why. */
+  readonly passedOver: readonly { readonly what: string; readonly reason: string }[];
+}
+
+export interface PlanReport {
+  /** The one that does the main work. */
+  readonly device: string;
+  /** Of the whole plan, milliseconds. */
+  readonly expectedMs: number;
+  readonly steps: readonly PlanStepReport[];
+}
+
+/** Times are what is expected, in milliseconds. */
+export interface PlanStepReport {
+  readonly step: string;
+  readonly device: string;
+  /** False: it never ran here, so that `taskMs` is a guess. */
+  readonly measured: boolean;
+  readonly queueMs: number;
+  readonly taskMs: number;
+  readonly loadMs: number;
+  readonly totalMs: number;
+}
+
 export interface ModelReport {
   readonly name: string;
   readonly version: string;

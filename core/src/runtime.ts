@@ -23,6 +23,7 @@ export class Runtime {
   readonly clock: Clock = () => performance.now();
   readonly registry = new Registry();
   readonly repository: ModelRepository;
+  readonly costs: CostModel;
   readonly router: Router;
   readonly dispatch: Dispatch;
   private readonly models = new ModelStore();
@@ -33,14 +34,14 @@ export class Runtime {
     modelFolders: readonly string[],
   ) {
     this.repository = new ModelRepository(modelFolders, limits);
-    const costs = new CostModel({
+    this.costs = new CostModel({
       load: (device) => this.queues.get(device.id)?.load ?? 0,
       hasModel: (device, model) => this.models.has(device, model),
     });
-    this.router = new Router(this.registry, costs);
+    this.router = new Router(this.registry, this.costs);
     this.dispatch = new Dispatch(
       this.router,
-      costs,
+      this.costs,
       this.models,
       ({ device }) => this.queueOf(device),
       this.clock,

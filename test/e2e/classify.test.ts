@@ -355,6 +355,41 @@ describe('a client', () => {
     await expect(client.model('nope')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
+  it('explains how an op would run, by what it measured', async () => {
+    await using other = await connect();
+    const before = await other.explain('classify');
+    expect(before).toMatchObject({ op: 'classify', model: 'glyphs', passedOver: [] });
+    const [best, next] = before.plans;
+    expect(best?.device).toBe(device);
+    expect(best?.steps.map(({ step, measured }) => [step, measured])).toEqual([
+      ['decode', false],
+      ['preprocess..topk', false],
+    ]);
+    expect(best?.expectedMs).toBeLessThanOrEqual(next?.expectedMs ?? 0);
+    expect(best?.steps.reduce((sum, { totalMs }) => sum + totalMs, 0)).toBeCloseTo(
+      best?.expectedMs ?? NaN,
+    );
+    await other.classify(first.path);
+    const [after] = (await other.explain('classify')).plans;
+    expect(after?.steps.map(({ measured, loadMs }) => [measured, loadMs])).toEqual([
+      [true, 0],
+      [true, 0],
+    ]);
+    expect((await other.explain('compress')).plans[0]?.steps).toHaveLength(1);
+    const refusals: readonly [Promise<unknown>, string, RegExp][] = [
+      [other.explain('infer'), 'INVALID_ARGUMENT', /option model/],
+      [other.explain('nope'), 'NOT_FOUND', /give classify, infer, compress, decompress/],
+      [other.explain('a/b'), 'NOT_FOUND', /no device here offers the op 'a\/b'/],
+      [other.explain('classify', { device: 'gpu', strict: true }), 'UNAVAILABLE', /no gpu here/i],
+    ];
+    for (const [call, code, message] of refusals) {
+      await expect(call).rejects.toMatchObject({
+        code,
+        message: expect.stringMatching(message) as string,
+      });
+    }
+  });
+
   it('lists a plugin that is given twice as unavailable, and works on', async () => {
     const { plugin } = await import('@axle/plugin-cpu-fallback');
     await using other = await connect({ plugins: [plugin] });

@@ -32,16 +32,31 @@ export class CostModel {
   }
 
   planMs(segments: readonly Segment[], model: Model | undefined): number {
-    return segments.reduce((sum, segment) => sum + this.segmentMs(segment, model), 0);
+    return segments.reduce((sum, segment) => sum + this.segmentCost(segment, model).totalMs, 0);
   }
 
-  private segmentMs({ device, range, usesModel }: Segment, chainModel: Model | undefined): number {
+  segmentCost({ device, range, usesModel }: Segment, chainModel: Model | undefined): SegmentCost {
     const model = usesModel ? chainModel : undefined;
-    const taskMs = this.taskMs.get(keyOf(device, range, model)) ?? unknownMs;
+    const measuredMs = this.taskMs.get(keyOf(device, range, model));
+    const taskMs = measuredMs ?? unknownMs;
     const queueMs = (this.view.load(device) / device.parallel) * taskMs;
     const loadMs = model === undefined || this.view.hasModel(device, model) ? 0 : modelLoadMs;
-    return hopMs + queueMs + taskMs + loadMs;
+    const totalMs = hopMs + queueMs + taskMs + loadMs;
+    return { measured: measuredMs !== undefined, queueMs, taskMs, loadMs, totalMs };
   }
+}
+
+/** What one task of a plan is expected to take, milliseconds. */
+export interface SegmentCost {
+  /** False: never run before, so that `taskMs` is a guess. */
+  readonly measured: boolean;
+  /** For what waits on the device now. */
+  readonly queueMs: number;
+  /** Transfer and compute. */
+  readonly taskMs: number;
+  /** For a model that is not on the device yet. */
+  readonly loadMs: number;
+  readonly totalMs: number;
 }
 
 function keyOf(device: Device, { op, first, last }: OpRange, model: Model | undefined): string {

@@ -27,6 +27,11 @@ export interface Plan {
   readonly costMs: number;
 }
 
+export interface Explanation {
+  readonly plans: readonly Plan[];
+  readonly reasons: ReadonlyMap<string, string>;
+}
+
 export interface Preference {
   /** Device id, backend name or device kind. */
   readonly device: string | undefined;
@@ -55,9 +60,7 @@ export class Router {
    */
   plans(chain: Chain, model: Model | undefined, preference: Preference): Plan[] {
     this.checkPreference(preference);
-    const reasons = new Map<string, string>();
-    const plans: Plan[] = [];
-    this.extend(chain, model, [], plans, reasons);
+    const { plans, reasons } = this.allPlans(chain, model);
     if (plans.length === 0) throw unimplemented(chain, reasons);
     const preferred = (plan: Plan) => matches(mainSegment(chain, plan).device, preference.device);
     const allowed = preference.strict ? plans.filter(preferred) : plans;
@@ -71,6 +74,26 @@ export class Router {
     return allowed
       .sort((a, b) => Number(preferred(b)) - Number(preferred(a)) || a.costMs - b.costMs)
       .slice(0, plansKeptMax);
+  }
+
+  /**
+   * The plans as `plans` orders them, and why devices were passed over, by '<step> on <device>'.
+   *
+   * @throws as `plans`, but for UNIMPLEMENTED: there are only reasons then.
+   */
+  explain(chain: Chain, model: Model | undefined, preference: Preference): Explanation {
+    const { plans, reasons } = this.allPlans(chain, model);
+    return { plans: plans.length === 0 ? [] : this.plans(chain, model, preference), reasons };
+  }
+
+  private allPlans(
+    chain: Chain,
+    model: Model | undefined,
+  ): { plans: Plan[]; reasons: Map<string, string> } {
+    const reasons = new Map<string, string>();
+    const plans: Plan[] = [];
+    this.extend(chain, model, [], plans, reasons);
+    return { plans, reasons };
   }
 
   private checkPreference({ device, strict }: Preference): void {
