@@ -7,6 +7,7 @@ import type { ModelStore } from './models/model-store.js';
 import { argsKey, hasFlag } from './op.js';
 import type { Chain, ChainStep } from './plans/chain.js';
 import { stepLabel } from './plans/chain.js';
+import type { CircuitBreaker } from './plans/circuit-breaker.js';
 import type { CostModel } from './plans/cost-model.js';
 import {
   mainSegment,
@@ -51,6 +52,7 @@ export class Dispatch {
   constructor(
     private readonly router: Router,
     private readonly costs: CostModel,
+    private readonly breaker: CircuitBreaker,
     private readonly models: ModelStore,
     private readonly queueOf: (segment: Segment) => DeviceQueue,
     private readonly clock: Clock,
@@ -114,9 +116,14 @@ export class Dispatch {
       ? (this.findModel(segment, call.model) ??
         (await call.cancellation.race(this.loadedModel(segment, call.model))))
       : undefined;
+    this.breaker.entering(segment.device);
     const result = await this.enqueue(segment, call, model, inputs);
     const { outcome } = result;
-    if (!outcome.ok) throw outcome.error;
+    if (!outcome.ok) {
+      this.breaker.failed(segment.device, outcome.error);
+      throw outcome.error;
+    }
+    this.breaker.succeeded(segment.device);
     this.costs.observe(
       segment.device,
       segment.range,

@@ -7,6 +7,7 @@ import type { Limits } from './limits.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
+import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { CostModel } from './plans/cost-model.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
@@ -38,10 +39,12 @@ export class Runtime {
       load: (device) => this.queues.get(device.id)?.load ?? 0,
       hasModel: (device, model) => this.models.has(device, model),
     });
-    this.router = new Router(this.registry, this.costs);
+    const breaker = new CircuitBreaker(this.clock);
+    this.router = new Router(this.registry, this.costs, breaker);
     this.dispatch = new Dispatch(
       this.router,
       this.costs,
+      breaker,
       this.models,
       ({ device }) => this.queueOf(device),
       this.clock,

@@ -10,6 +10,7 @@ import type { Model } from '../src/models/model.js';
 import { ModelStore } from '../src/models/model-store.js';
 import { fusedRange, singleOp } from '../src/op.js';
 import { step, type Chain } from '../src/plans/chain.js';
+import { CircuitBreaker } from '../src/plans/circuit-breaker.js';
 import { CostModel } from '../src/plans/cost-model.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
@@ -65,19 +66,24 @@ function failing(code: ConstructorParameters<typeof AxleError>[0]) {
 }
 
 function dispatchOver(...backends: TestBackend[]) {
+  return dispatchAt(() => performance.now(), ...backends);
+}
+
+function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
   const registry = new Registry();
   for (const backend of backends) registry.add(backend);
   const models = new ModelStore();
-  const clock = () => performance.now();
   const queues = new Map<string, DeviceQueue>();
   const costs = new CostModel({
     load: (device) => queues.get(device.id)?.load ?? 0,
     hasModel: (device, wanted) => models.has(device, wanted),
   });
-  const router = new Router(registry, costs);
+  const breaker = new CircuitBreaker(clock);
+  const router = new Router(registry, costs, breaker);
   const dispatch = new Dispatch(
     router,
     costs,
+    breaker,
     models,
     ({ device, backend }) => {
       const queue = queues.get(device.id) ?? new DeviceQueue(backend, device, defaultLimits, clock);
@@ -149,6 +155,57 @@ describe('Dispatch', () => {
     expect(report.fallbacks).toEqual([
       { devices: ['broken:0'], code: 'UNAVAILABLE', message: 'it is UNAVAILABLE' },
     ]);
+  });
+
+  it('leaves a device alone that fails again and again, and tries it again later', async () => {
+    let now = 0;
+    let broken = true;
+    const shaky = new TestBackend('shaky', [compress], (batch) => {
+      if (broken) throw new AxleError('INTERNAL', 'it is broken');
+      return batch.map(() => value(1));
+    });
+    const sound = new TestBackend('sound', [compress], (batch) => batch.map(() => value(2)));
+    const { run } = dispatchAt(() => now, shaky, sound);
+    const preference = { device: 'shaky', strict: false };
+    const deviceOf = async () => (await run(compressChain, value(1), { preference })).report.device;
+    for (let i = 0; i < 5; i++) expect(await deviceOf()).toBe('sound:0');
+    expect(shaky.batchesSeen).toHaveLength(5);
+
+    // Open: nothing goes there, but for one probe when its time is over, which fails.
+    for (let i = 0; i < 5; i++) expect(await deviceOf()).toBe('sound:0');
+    expect(shaky.batchesSeen).toHaveLength(5);
+    now += 1000;
+    for (let i = 0; i < 5; i++) expect(await deviceOf()).toBe('sound:0');
+    expect(shaky.batchesSeen).toHaveLength(6);
+
+    // Twice as long after that, and closed by the first success.
+    broken = false;
+    now += 1999;
+    expect(await deviceOf()).toBe('sound:0');
+    now += 1;
+    expect(await deviceOf()).toBe('shaky:0');
+    expect(await deviceOf()).toBe('shaky:0');
+  });
+
+  it('uses a failing device all the same where there is no other', async () => {
+    const broken = new TestBackend('broken', [compress], failing('INTERNAL'));
+    const { run } = dispatchAt(() => 0, broken);
+    for (let i = 0; i < 8; i++) {
+      await expect(run(compressChain, value(1))).rejects.toMatchObject({ code: 'INTERNAL' });
+    }
+    expect(broken.batchesSeen).toHaveLength(8);
+  });
+
+  it('does not hold bad input against the device', async () => {
+    const strict = new TestBackend('strict', [compress], failing('INVALID_ARGUMENT'));
+    const other = new TestBackend('other', [compress], (batch) => batch.map(() => value(2)));
+    const { run } = dispatchAt(() => 0, strict, other);
+    const preference = { device: 'strict', strict: false };
+    for (let i = 0; i < 8; i++) {
+      const call = run(compressChain, value(1), { preference });
+      await expect(call).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    expect(strict.batchesSeen).toHaveLength(8);
   });
 
   it('does not fall back when told to be strict, nor from input that is wrong in itself', async () => {

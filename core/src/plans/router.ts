@@ -5,6 +5,7 @@ import type { Model } from '../models/model.js';
 import { argsKey, type OpArgs, type OpRange } from '../op.js';
 import type { Registry } from '../registry.js';
 import { argsOf, rangeOf, stepLabel, usesModel, type Chain } from './chain.js';
+import type { CircuitBreaker } from './circuit-breaker.js';
 import type { CostModel } from './cost-model.js';
 
 /** Consecutive steps that one device runs in one task. */
@@ -50,10 +51,11 @@ export class Router {
   constructor(
     private readonly registry: Registry,
     private readonly costs: CostModel,
+    private readonly breaker: CircuitBreaker,
   ) {}
 
   /**
-   * Best plan first; never empty.
+   * Best plan first; never empty. Plans with a device that fails again and again come last.
    *
    * @throws AxleError NOT_FOUND for a device that does not exist; UNAVAILABLE when a strict preference cannot be met;
    * UNIMPLEMENTED when no device runs one of the steps, with the reasons that the devices gave.
@@ -71,8 +73,14 @@ export class Router {
           `leave 'strict' out to let another device run it`,
       );
     }
+    const broken = (plan: Plan) => plan.segments.some(({ device }) => this.breaker.isOpen(device));
     return allowed
-      .sort((a, b) => Number(preferred(b)) - Number(preferred(a)) || a.costMs - b.costMs)
+      .sort(
+        (a, b) =>
+          Number(broken(a)) - Number(broken(b)) ||
+          Number(preferred(b)) - Number(preferred(a)) ||
+          a.costMs - b.costMs,
+      )
       .slice(0, plansKeptMax);
   }
 
@@ -83,6 +91,13 @@ export class Router {
    */
   explain(chain: Chain, model: Model | undefined, preference: Preference): Explanation {
     const { plans, reasons } = this.allPlans(chain, model);
+    for (const { segments } of plans) {
+      for (const { device, first, last } of segments) {
+        const reason = this.breaker.reason(device);
+        if (reason === undefined) continue;
+        reasons.set(`${stepLabel(chain, first, last)} on ${device.id}, for now`, reason);
+      }
+    }
     return { plans: plans.length === 0 ? [] : this.plans(chain, model, preference), reasons };
   }
 
