@@ -11,6 +11,7 @@ export type {
   InferOptions,
   RunOptions,
 } from './client.js';
+export type { CallEvent } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { ConnectOptions, Connector } from './connect.js';

@@ -156,7 +156,7 @@ export class LocalClient implements Client {
   }
 
   async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
-    await this.session.call(options, async (cancellation) => {
+    await this.session.call('prefetch', options, async (cancellation) => {
       const model = await cancellation.race(this.session.model(reference));
       await this.session.prefetch({ chain: this.chainFor(model), model }, options, cancellation);
     });
@@ -182,7 +182,7 @@ export class LocalClient implements Client {
         `topK is ${topK}; give a whole number from 1 to ${limits.topKMax}`,
       );
     }
-    return this.session.call(options, async (cancellation) => {
+    return this.session.call('classify', options, async (cancellation) => {
       const reference = options.model ?? defaultClassifyModel;
       const model = await this.session.model(reference);
       const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
@@ -207,7 +207,7 @@ export class LocalClient implements Client {
     options: InferOptions,
   ): Promise<InferResult> {
     const startedAt = this.session.runtime.clock();
-    return this.session.call(options, async (cancellation) => {
+    return this.session.call('infer', options, async (cancellation) => {
       const model = await cancellation.race(this.session.model(reference));
       const call = { chain: inferChain, model, inputs: namedTensors(inputs, takerOf(model)) };
       const { outputs, report } = await this.session.dispatch(
@@ -227,7 +227,7 @@ export class LocalClient implements Client {
     options: RunOptions,
   ): Promise<RunResult> {
     const startedAt = this.session.runtime.clock();
-    return this.session.call(options, async (cancellation) => {
+    return this.session.call(reference, options, async (cancellation) => {
       const op = findCustomOp(this.session.runtime.registry, reference);
       const taker = { label: `op '${op.name}'`, inputs: op.spec.inputs, maxBatchSize: 0 };
       const call = {
@@ -249,7 +249,7 @@ export class LocalClient implements Client {
     const startedAt = this.session.runtime.clock();
     const choice = chooseCodec(options);
     const args = compressArgs(choice);
-    return this.session.call(options, async (cancellation) => {
+    return this.session.call('compress', options, async (cancellation) => {
       const { data, report } = await this.runCodec(
         'compress',
         input,
@@ -268,7 +268,7 @@ export class LocalClient implements Client {
   ): Promise<DecompressResult> {
     const startedAt = this.session.runtime.clock();
     const args = decompressArgs(options);
-    return this.session.call(options, async (cancellation) => {
+    return this.session.call('decompress', options, async (cancellation) => {
       const { data, report } = await this.runCodec(
         'decompress',
         input,
@@ -328,7 +328,7 @@ export class LocalClient implements Client {
       const { backend, device, range } = segment;
       // A call from here on: a stream that nobody writes to holds nothing.
       void this.session
-        .call(options, (cancellation) => untilClosed(stream, cancellation))
+        .call('stream', options, (cancellation) => untilClosed(stream, cancellation))
         .catch((error: unknown) => stream.destroy(error as Error));
       return { stream: backend.openStream(device, range, args), device: device.id };
     };

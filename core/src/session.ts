@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 
+import { callChannel, type CallEvent } from './call-channel.js';
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
 import type { Call, CallOutcome } from './dispatch.js';
@@ -31,12 +32,22 @@ export class Session {
   ) {}
 
   /**
-   * Runs `work` as one call: counted, cancellable, under the caller's options.
+   * Runs `work` as one call: counted, cancellable, under the caller's options, and published on `callChannel`.
    *
    * @throws AxleError FAILED_PRECONDITION after close, RESOURCE_EXHAUSTED with too many calls in flight,
    * INVALID_ARGUMENT for options that are out of range; the signal's reason.
    */
-  async call<T>(
+  call<T>(
+    op: string,
+    options: CallOptions,
+    work: (cancellation: Cancellation) => Promise<T>,
+  ): Promise<T> {
+    if (!callChannel.hasSubscribers) return this.callUnseen(options, work);
+    const event: CallEvent = { op, tenant: this.tenant };
+    return callChannel.tracePromise(() => this.callUnseen(options, work), event);
+  }
+
+  private async callUnseen<T>(
     options: CallOptions,
     work: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
