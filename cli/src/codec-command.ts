@@ -1,5 +1,8 @@
+import { realpath } from 'node:fs/promises';
+
 import type { Client } from 'axle';
 
+import { UsageError } from './failure.js';
 import { openInput, type Input } from './input.js';
 import type { DeviceOptions, JsonOption } from './options.js';
 import { openOutput, type Output } from './output.js';
@@ -31,6 +34,7 @@ export async function runCodecCommand(
   options: CodecCommandOptions,
   { signal }: CommandContext,
 ): Promise<void> {
+  await refuseSameFile(job);
   const input = await openInput(job.inputName);
   try {
     const force = options.force ?? false;
@@ -48,6 +52,16 @@ export async function runCodecCommand(
   } finally {
     await input.close();
   }
+}
+
+/** With --force, a file would be replaced by its own compressed form. */
+async function refuseSameFile({ inputName, outputName }: CodecJob): Promise<void> {
+  if (inputName === '-' || outputName === '-') return;
+  const [input, output] = await Promise.all(
+    [inputName, outputName].map((name) => realpath(name).catch(() => undefined)),
+  );
+  if (input === undefined || input !== output) return;
+  throw new UsageError(`${outputName} is the input itself; give the output another name`);
 }
 
 async function report(job: CodecJob, transfer: Transfer, emulated: boolean, json: boolean) {

@@ -1,10 +1,10 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 
 import { Tensor, type DataTypeName } from '@axle/core';
 
 import { AtomicFile } from './atomic-file.js';
-import { FileError, fileFailure, UsageError } from './failure.js';
+import { FileError, fileFailure, isSystemError, UsageError } from './failure.js';
 import { openInput, readWhole } from './input.js';
 import { readNpy, writeNpy } from './npy.js';
 import { formatTensorJson, parseTensorJson, type ArrayData } from './tensor-json.js';
@@ -75,11 +75,7 @@ export async function writeOutputs(
   folder: string,
   outputs: Readonly<Record<string, Tensor>>,
 ): Promise<ReadonlyMap<string, string>> {
-  try {
-    await mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw fileFailure(error, folder);
-  }
+  await makeFolder(folder);
   const files = new Map<string, string>();
   for (const [name, tensor] of Object.entries(outputs)) {
     const { data, suffix } = encodeOutput(toArrayData(tensor));
@@ -145,4 +141,30 @@ function unusedPath(
   let path = join(folder, `${name}${suffix}`);
   for (let count = 2; used.has(path); count += 1) path = join(folder, `${name}_${count}${suffix}`);
   return path;
+}
+
+/**
+ * Makes a folder and those above it, level by level: the recursive mkdir of Node never ends below a folder that takes
+ * no entries, such as /proc.
+ */
+async function makeFolder(path: string): Promise<void> {
+  const missing: string[] = [];
+  let folder = resolve(path);
+  try {
+    for (;;) {
+      const status = await stat(folder).catch((error: unknown) => {
+        if (isSystemError(error, 'ENOENT')) return undefined;
+        throw error;
+      });
+      if (status?.isDirectory() === true) break;
+      if (status !== undefined) {
+        throw new FileError('INVALID_ARGUMENT', `${folder} is no folder; --output takes one`);
+      }
+      missing.unshift(folder);
+      folder = dirname(folder);
+    }
+    for (const each of missing) await mkdir(each);
+  } catch (error) {
+    throw fileFailure(error, path);
+  }
 }

@@ -25,7 +25,7 @@ export function createProgram(context: CommandContext): Command {
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 wrong command line; 130 interrupted, 143 terminated.
-Environment: AXLE_MODELS (folders of models), AXLE_DEBUG, NO_COLOR.
+Environment: AXLE_MODELS (folders of models), AXLE_ENDPOINT (where to connect), AXLE_DEBUG, NO_COLOR.
 
 Examples:
   $ axle devices

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import { isAnyArrayBuffer } from 'node:util/types';
 
 import type { Cancellation } from './cancellation.js';
 import type { BinaryInput } from './client.js';
 import { AxleError } from './errors.js';
 import { fileError } from './file-error.js';
+import { pathOfUrl } from './file-url.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
 
 /**
@@ -48,7 +48,11 @@ export async function readBinaryPieces(
 ): Promise<BinaryPieces> {
   const path = pathOf(input);
   if (path !== undefined) {
-    return cancellation.race(readPath(path, what, bytesMax, readFilePieces));
+    const file = await cancellation.race(readPath(path, what, bytesMax, readFilePieces));
+    const bytes = file.pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    // It may have grown since its size was looked at.
+    if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
+    return file;
   }
   if (isIterable(input)) {
     const pieces = await cancellation.race(readStream(input, what, bytesMax, cancellation));
@@ -114,11 +118,7 @@ async function readElsewhere(
 function pathOf(input: unknown): string | undefined {
   if (typeof input === 'string') return input;
   if (!(input instanceof URL)) return undefined;
-  if (input.protocol === 'file:') return fileURLToPath(input);
-  throw new AxleError(
-    'INVALID_ARGUMENT',
-    `'${input.href}' is no file URL; fetch it first and give the bytes`,
-  );
+  return pathOfUrl(input, 'fetch it first and give the bytes');
 }
 
 async function readPath<T>(
@@ -149,6 +149,12 @@ async function readStream(
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array[]> {
+  if (stream instanceof Readable && (stream.readableEnded || stream.destroyed)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream was read to its end or destroyed before; open it anew`,
+    );
+  }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const unsubscribe = cancellation.subscribe(() => {

@@ -92,7 +92,7 @@ export interface DecompressOptions extends CallOptions {
  * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input
  * that is wrong in itself, NOT_FOUND for a model or file that is not there, PERMISSION_DENIED for a file that may not be
  * read, RESOURCE_EXHAUSTED at a limit, DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is
- * there; and the reason of `signal`.
+ * there; the reason of `signal`; and, as it is, the error of a stream that is read.
  */
 export interface Client extends AsyncDisposable {
   /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF). */

@@ -1,3 +1,6 @@
+import { inspect } from 'node:util';
+
+import { argumentError } from './argument-error.js';
 import type { CompressOptions, DecompressOptions } from './client.js';
 import { AxleError } from './errors.js';
 import { CODEC_LEVELS, Codec, type CodecName } from './generated/constants.js';
@@ -16,7 +19,8 @@ export function chooseCodec({ codec = defaultCodec, level }: CompressOptions): C
   const { min, max, default: byDefault } = CODEC_LEVELS[codec];
   const chosen = level ?? byDefault;
   if (!Number.isInteger(chosen) || chosen < min || chosen > max) {
-    throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${chosen}`);
+    const shown = inspect(chosen);
+    throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${shown}`);
   }
   return { codec, level: chosen };
 }
@@ -41,6 +45,14 @@ function checkCodec(codec: string): void {
   if (Object.hasOwn(Codec, codec)) return;
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `there is no codec '${codec}'; give one of ${Object.keys(Codec).join(', ')}`,
+    `there is no codec ${inspect(codec)}; give one of ${Object.keys(Codec).join(', ')}`,
   );
+}
+
+/** @throws AxleError INVALID_ARGUMENT for what is no number of bytes. */
+export function outputBytesMaxOf({ outputBytesMax }: DecompressOptions): number | undefined {
+  if (outputBytesMax === undefined || (typeof outputBytesMax === 'number' && outputBytesMax >= 0)) {
+    return outputBytesMax;
+  }
+  throw argumentError('outputBytesMax', outputBytesMax, 'a number of bytes from 0 up');
 }

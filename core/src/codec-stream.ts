@@ -21,8 +21,11 @@ export class CodecStream extends Transform {
   private gatheredBytes = 0;
   private outputBytes = 0;
 
-  /** Made by a client. `open` picks the device when the first bytes are there. */
+  private begun = false;
+
+  /** Made by a client. `begin` is called at the first byte, `open` picks the device when there is work for one. */
   constructor(
+    private readonly begin: () => void,
     private readonly open: () => { readonly stream: BackendStream; readonly device: string },
     private readonly limits: Limits,
     private readonly outputCheck: (outputBytes: number) => void,
@@ -36,6 +39,7 @@ export class CodecStream extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    this.beginOnce();
     if (this.gatheredBytes + chunk.byteLength < this.limits.streamWriteBytesMax) {
       this.gather(chunk);
       done();
@@ -45,6 +49,7 @@ export class CodecStream extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
+    this.beginOnce();
     this.finishWith(this.sendGathered(true), done);
   }
 
@@ -126,7 +131,15 @@ export class CodecStream extends Transform {
     this.spent.compute += computeMs;
   }
 
+  private beginOnce(): void {
+    if (this.begun) return;
+    this.begun = true;
+    this.begin();
+  }
+
   private opened(): BackendStream {
+    // Whoever destroyed it has been told why; this only ends the work that is left.
+    if (this.destroyed) throw new AxleError('CANCELLED', 'the stream was destroyed');
     if (this.stream === undefined) {
       const { stream, device } = this.open();
       this.stream = stream;

@@ -35,14 +35,14 @@ export async function connectTo(target: string | URL, options: ConnectOptions): 
   if (url !== undefined && connector !== undefined) return connector(url, options);
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `cannot connect to '${String(target)}'; URLs start with ${[...connectors.keys()].join(' or ')}`,
+    `cannot connect to '${String(target)}' (given, or from AXLE_ENDPOINT); URLs start with ${[...connectors.keys()].join(' or ')}`,
   );
 }
 
 /** A client with a runtime of its own in this process. */
 export async function connectLocal(options: ConnectOptions): Promise<Client> {
   checkConnectOptions(options);
-  const limits = limitsWith(options.limits ?? {});
+  const limits = limitsWith(options.limits === undefined ? {} : options.limits);
   const { models = [], plugins = [] } = options;
   const folders = typeof models === 'string' ? [models] : models;
   const runtime = await Runtime.start({ plugins, models: folders, limits });

@@ -80,7 +80,11 @@ async function readInto(path: string, parts: readonly Buffer[]): Promise<void> {
 async function fill(file: FileHandle, part: Buffer, position: number): Promise<void> {
   for (let done = 0; done < part.length;) {
     const { bytesRead } = await file.read(part, done, part.length - done, position + done);
-    if (bytesRead === 0) throw new AxleError('ABORTED', 'a file became shorter while it was read');
+    if (bytesRead === 0)
+      throw new AxleError(
+        'ABORTED',
+        'it became shorter while it was read; try again when nobody writes to it',
+      );
     done += bytesRead;
   }
 }

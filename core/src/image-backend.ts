@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 
-import sharp from 'sharp';
+import sharp, { type OutputInfo, type Sharp } from 'sharp';
 
 import type {
   Backend,
@@ -106,20 +106,24 @@ export class ImageBackend implements Backend {
     }
     if (!isDecodable(encoded)) throw noImage();
     const { width, height, channels, fit, unscaled_pixels_max } = args as unknown as DecodeArgs;
-    const image = sharp(encoded, {
-      limitInputPixels: this.limits.imagePixelsMax,
-      failOn: 'error',
-      sequentialRead: true,
-    });
-    const upright = image.rotate().flatten({ background: '#fff' });
-    const shaped = channels === 1 ? upright.greyscale() : upright.toColourspace('srgb');
-    const scaled = isQuickerUnscaled(encoded, fit === 'fill' ? unscaled_pixels_max : 0)
-      ? shaped
-      : shaped.resize(width, height, { fit, background: '#fff' });
-    const { data, info } = await scaled
-      .raw({ depth: 'uchar' })
-      .timeout({ seconds: this.limits.imageDecodeSecondsMax })
-      .toBuffer({ resolveWithObject: true });
+    const { imagePixelsMax } = this.limits;
+    const unscaledMax = Math.min(fit === 'fill' ? unscaled_pixels_max : 0, imagePixelsMax);
+    const scaled = () =>
+      this.pixelsOf(
+        this.upright(encoded, channels, imagePixelsMax).resize(width, height, {
+          fit,
+          background: '#fff',
+        }),
+      );
+    const { data, info } = isQuickerUnscaled(encoded, unscaledMax)
+      ? await this.pixelsOf(this.upright(encoded, channels, unscaledMax)).catch(
+          (error: unknown) => {
+            // The decoder found more pixels than the head of the file says.
+            if (isPixelLimit(error)) return scaled();
+            throw error;
+          },
+        )
+      : await scaled();
     if (info.channels !== channels) {
       throw new AxleError(
         'INTERNAL',
@@ -127,6 +131,23 @@ export class ImageBackend implements Backend {
       );
     }
     return Tensor.fromBytes('UINT8', data, [info.height, info.width, info.channels]);
+  }
+
+  private pixelsOf(image: Sharp): Promise<{ data: Buffer; info: OutputInfo }> {
+    return image
+      .raw({ depth: 'uchar' })
+      .timeout({ seconds: this.limits.imageDecodeSecondsMax })
+      .toBuffer({ resolveWithObject: true });
+  }
+
+  private upright(encoded: Uint8Array, channels: 1 | 3, pixelsMax: number): Sharp {
+    const image = sharp(encoded, {
+      limitInputPixels: pixelsMax,
+      failOn: 'error',
+      sequentialRead: true,
+    });
+    const upright = image.rotate().flatten({ background: '#fff' });
+    return channels === 1 ? upright.greyscale() : upright.toColourspace('srgb');
   }
 }
 
@@ -152,7 +173,7 @@ function isQuickerUnscaled(encoded: Uint8Array, pixelsMax: number): boolean {
 /** libvips says what was wrong in its own words; the caller also needs to know what to do. */
 function describe(error: unknown, limits: Limits): AxleError {
   const [first = 'unknown reason'] = messageOf(error).split('\n');
-  if (/pixel limit/i.test(first)) {
+  if (isPixelLimit(error)) {
     return new AxleError(
       'RESOURCE_EXHAUSTED',
       `the image has more than ${limits.imagePixelsMax} pixels; scale it down first`,
@@ -170,6 +191,10 @@ function describe(error: unknown, limits: Limits): AxleError {
   return new AxleError('INVALID_ARGUMENT', `the image is damaged or cut short: ${first}`, {
     cause: error,
   });
+}
+
+function isPixelLimit(error: unknown): boolean {
+  return /pixel limit/i.test(messageOf(error));
 }
 
 function noImage(cause?: unknown): AxleError {

@@ -57,7 +57,8 @@ function jpegSize(view: DataView): ImageSize | undefined {
       return { format: 'jpeg', width: view.getUint16(at + 7), height: view.getUint16(at + 5) };
     }
     const length = view.getUint16(at + 2);
-    if (marker >> 8 !== 0xff || length < 2) return undefined;
+    // Whoever pads with 0xff, or puts markers without a length before the frame, is decoded the usual way.
+    if (marker >> 8 !== 0xff || hasNoLength(marker) || length < 2) return undefined;
     at += 2 + length;
   }
   return undefined;
@@ -66,4 +67,9 @@ function jpegSize(view: DataView): ImageSize | undefined {
 /** 0xffc0 to 0xffcf, but for the three that are tables: DHT, JPG and DAC. */
 function isStartOfFrame(marker: number): boolean {
   return marker >> 4 === 0xffc && ![0xffc4, 0xffc8, 0xffcc].includes(marker);
+}
+
+/** Fill, TEM, RST0 to RST7, SOI, EOI; and SOS, after which no frame begins. */
+function hasNoLength(marker: number): boolean {
+  return marker === 0xffff || marker === 0xff01 || (marker >= 0xffd0 && marker <= 0xffda);
 }

@@ -1,3 +1,4 @@
+import { argumentError } from './argument-error.js';
 import { AxleError } from './errors.js';
 
 /**
@@ -59,6 +60,9 @@ export const defaultLimits: Limits = {
  * @throws AxleError INVALID_ARGUMENT for one that does not exist or is no whole number from 1 up.
  */
 export function limitsWith(changes: Partial<Limits>): Limits {
+  if (typeof changes !== 'object' || changes === null) {
+    throw argumentError("'limits'", changes, 'an object of limits by name');
+  }
   for (const [name, value] of Object.entries(changes)) {
     if (!Object.hasOwn(defaultLimits, name)) {
       const known = Object.keys(defaultLimits).join(', ');

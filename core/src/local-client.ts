@@ -1,6 +1,7 @@
+import { argumentError } from './argument-error.js';
 import type { NamedTensor } from './backend.js';
 import { readBinaryInput, readBinaryPieces } from './binary-input.js';
-import type { Cancellation } from './cancellation.js';
+import { Cancellation } from './cancellation.js';
 import type {
   BinaryInput,
   CallOptions,
@@ -20,7 +21,7 @@ import {
   findCustomOp,
   namedOutputs,
 } from './custom-ops.js';
-import { chooseCodec, compressArgs, decompressArgs } from './codec-args.js';
+import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
@@ -51,7 +52,8 @@ const defaultClassifyModel = 'glyphs';
 export class LocalClient implements Client {
   private readonly session: Session;
   private readonly onClose: () => Promise<void>;
-  private readonly classifyChains = new Map<string, Chain>();
+  /** By model and topK. The model itself is the key: its config is no part of its content id. */
+  private readonly classifyChains = new WeakMap<Model, Map<number, Chain>>();
   private closing: Promise<void> | undefined;
 
   /** @param onClose frees what the client alone holds, such as the runtime. */
@@ -121,7 +123,7 @@ export class LocalClient implements Client {
 
   decompressStream(options: DecompressOptions = {}): CodecStream {
     checkOptions(options);
-    const outputBytesMax = options.outputBytesMax ?? Infinity;
+    const outputBytesMax = outputBytesMaxOf(options) ?? Infinity;
     return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
   }
 
@@ -147,7 +149,10 @@ export class LocalClient implements Client {
   async models(): Promise<ModelReport[]> {
     this.session.checkOpen();
     const found = await this.session.runtime.repository.list();
-    return Promise.all(found.map((entry) => this.describeEntry(entry)));
+    const reports: ModelReport[] = [];
+    // One at a time: each is read whole, and they may be large.
+    for (const entry of found) reports.push(await this.describeEntry(entry));
+    return reports;
   }
 
   async model(reference: string | URL): Promise<ModelReport> {
@@ -177,14 +182,11 @@ export class LocalClient implements Client {
     const { limits } = this.session;
     const topK = options.topK ?? 1;
     if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `topK is ${topK}; give a whole number from 1 to ${limits.topKMax}`,
-      );
+      throw argumentError('topK', topK, `a whole number from 1 to ${limits.topKMax}`);
     }
     return this.session.call('classify', options, async (cancellation) => {
       const reference = options.model ?? defaultClassifyModel;
-      const model = await this.session.model(reference);
+      const model = await cancellation.race(this.session.model(reference));
       const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
       const call = {
         chain: this.classifyChain(model, topK),
@@ -297,7 +299,7 @@ export class LocalClient implements Client {
       chain: codecChain(op, args),
       model: undefined,
       inputs: [bytesTensor(source.pieces)],
-      outputBytesMax: Math.min(options.outputBytesMax ?? Infinity, limits.outputBytesMax),
+      outputBytesMax: Math.min(outputBytesMaxOf(options) ?? Infinity, limits.outputBytesMax),
     };
     const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
     // With a fallback another device may still be at it.
@@ -326,10 +328,6 @@ export class LocalClient implements Client {
         );
       }
       const { backend, device, range } = segment;
-      // A call from here on: a stream that nobody writes to holds nothing.
-      void this.session
-        .call('stream', options, (cancellation) => untilClosed(stream, cancellation))
-        .catch((error: unknown) => stream.destroy(error as Error));
       return { stream: backend.openStream(device, range, args), device: device.id };
     };
     const check = (bytes: number) => {
@@ -340,18 +338,26 @@ export class LocalClient implements Client {
         { retryable: false },
       );
     };
-    const stream: CodecStream = new CodecStream(open, this.session.limits, check);
+    // A call from the first byte on: a stream that nobody writes to takes no place among them.
+    const begin = () => {
+      void this.session
+        .call('stream', {}, (cancellation) => untilClosed(stream, cancellation))
+        .catch((error: unknown) => stream.destroy(error as Error));
+    };
+    const stream: CodecStream = new CodecStream(begin, open, this.session.limits, check);
+    const end = new Cancellation(options.signal, options.deadlineMs);
+    end.subscribe((reason) => stream.destroy(reason as Error));
+    stream.once('close', () => {
+      end.dispose();
+    });
     return stream;
   }
 
   private classifyChain(model: Model, topK: number): Chain {
-    const key = `${model.source.contentId} ${topK}`;
-    let chain = this.classifyChains.get(key);
-    if (chain === undefined) {
-      if (this.classifyChains.size >= this.session.limits.topKMax) this.classifyChains.clear();
-      chain = classifyChain(model, topK);
-      this.classifyChains.set(key, chain);
-    }
+    const chains = this.classifyChains.get(model) ?? new Map<number, Chain>();
+    this.classifyChains.set(model, chains);
+    const chain = chains.get(topK) ?? classifyChain(model, topK);
+    chains.set(topK, chain);
     return chain;
   }
 
@@ -410,6 +416,7 @@ export class LocalClient implements Client {
   ): Promise<O | O[]> {
     checkOptions(options);
     if (!isArray(input)) return run(input, options);
+    this.session.checkOpen();
     const { arrayConcurrency } = this.session.limits;
     return mapConcurrently(input, arrayConcurrency, options, run);
   }

@@ -1,3 +1,4 @@
+import { argumentError } from './argument-error.js';
 import type { NamedTensor, TensorSpec } from './backend.js';
 import type { InferInputs } from './client.js';
 import { AxleError, messageOf } from './errors.js';
@@ -45,6 +46,10 @@ function shapedTensor(
   spec: TensorSpec,
   taker: InputTaker,
 ): Tensor {
+  if (!ArrayBuffer.isView(value) && !Array.isArray(value)) {
+    const wanted = 'a Tensor, a typed array or an array of strings';
+    throw argumentError(`input '${spec.name}' of ${taker.label}`, value, wanted);
+  }
   const elementBytes = DATA_TYPE_BYTES[spec.dtype];
   const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
   if (spec.anyRank) return typedTensor(value, spec, [count], taker);

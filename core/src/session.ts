@@ -1,5 +1,4 @@
-import { inspect } from 'node:util';
-
+import { argumentError } from './argument-error.js';
 import { callChannel, type CallEvent } from './call-channel.js';
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
@@ -97,7 +96,7 @@ export class Session {
   /** The model under this reference, read once; a failure is not remembered. */
   async model(reference: string | URL): Promise<Model> {
     if (typeof reference !== 'string' && !(reference instanceof URL)) {
-      throw refused('model', reference, 'a name, NAME:VERSION, a path or a file URL');
+      throw argumentError('model', reference, 'a name, NAME:VERSION, a path or a file URL');
     }
     const key = String(reference);
     const known = this.models.get(key);
@@ -148,11 +147,6 @@ export class Session {
   }
 }
 
-function refused(what: string, value: unknown, wanted: string): AxleError {
-  const shown = inspect(value, { depth: 0, maxStringLength: 100 });
-  return new AxleError('INVALID_ARGUMENT', `${what} is ${shown}; give ${wanted}`);
-}
-
 /**
  * Callers in plain JavaScript have no types to tell them.
  *
@@ -160,25 +154,29 @@ function refused(what: string, value: unknown, wanted: string): AxleError {
  */
 export function checkOptions(options: CallOptions): void {
   if (typeof options !== 'object' || options === null) {
-    throw refused('options', options, 'an object, or nothing');
+    throw argumentError('options', options, 'an object, or nothing');
   }
   const { deadlineMs, priority, device, strict, signal } = options;
   if (deadlineMs !== undefined && !(typeof deadlineMs === 'number' && deadlineMs >= 0)) {
-    throw refused('deadlineMs', deadlineMs, 'a number from 0 up');
+    throw argumentError('deadlineMs', deadlineMs, 'a number from 0 up');
   }
   if (
     priority !== undefined &&
     !(Number.isInteger(priority) && Math.abs(priority) <= priorityMax)
   ) {
-    throw refused('priority', priority, `a whole number from -${priorityMax} to ${priorityMax}`);
+    throw argumentError(
+      'priority',
+      priority,
+      `a whole number from -${priorityMax} to ${priorityMax}`,
+    );
   }
   if (device !== undefined && typeof device !== 'string') {
-    throw refused('device', device, 'the id of a device, a backend or a kind, as a string');
+    throw argumentError('device', device, 'the id of a device, a backend or a kind, as a string');
   }
   if (strict !== undefined && typeof strict !== 'boolean') {
-    throw refused('strict', strict, 'true or false');
+    throw argumentError('strict', strict, 'true or false');
   }
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw refused('signal', signal, "an AbortSignal, such as an AbortController's signal");
+    throw argumentError('signal', signal, "an AbortSignal, such as an AbortController's signal");
   }
 }

@@ -73,7 +73,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     if (dtype === 'BYTES') {
       const elements = checkedElements(data);
       checkLength(dtype, shape, count, elements.length);
-      return new Tensor(dtype, shape, [packBytes(elements)]);
+      return new Tensor(dtype, [...shape], [packBytes(elements)]);
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
     const expected = constructorOf(dtype);
@@ -84,9 +84,11 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(dtype, shape, [
-      new Uint8Array(array.buffer, array.byteOffset, array.byteLength),
-    ]);
+    return new Tensor(
+      dtype,
+      [...shape],
+      [new Uint8Array(array.buffer, array.byteOffset, array.byteLength)],
+    );
   }
 
   /**
@@ -114,7 +116,10 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
   ): Tensor<T> {
     checkDataType(dtype);
-    const tensor = new Tensor(dtype, shape, segments);
+    if (!Array.isArray(segments) || !segments.every((piece) => piece instanceof Uint8Array)) {
+      throw new AxleError('INVALID_ARGUMENT', 'the raw bytes of a tensor are given as Uint8Arrays');
+    }
+    const tensor = new Tensor(dtype, [...shape], segments);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
       checkLength(dtype, shape, count, tensor.elements.length);
@@ -161,7 +166,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   /** The same memory under another shape with as many elements. */
   reshape(shape: readonly number[]): Tensor<T> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
-    return new Tensor(this.dtype, shape, this.segments);
+    return new Tensor(this.dtype, [...shape], this.segments);
   }
 }
 
@@ -232,7 +237,7 @@ function checkLength(
 
 function describe(value: unknown): string {
   if (value === null || typeof value !== 'object') return typeof value;
-  return value.constructor.name;
+  return (value as { constructor?: { name?: string } }).constructor?.name ?? 'object';
 }
 
 function booleansToBytes(values: readonly unknown[]): Uint8Array {

@@ -23,6 +23,14 @@ describe('imageSize', () => {
     expect(imageSize(await image.toBuffer())).toEqual({ format, width: 61, height: 47 });
   });
 
+  it('trusts no head that could hide another', async () => {
+    const jpeg = await picture.clone().jpeg().toBuffer();
+    // Fill before a comment that holds a second, smaller frame.
+    const hidden = Buffer.from('fffffffe0011ffc0000b08001000100101110000', 'hex');
+    const crafted = Buffer.concat([jpeg.subarray(0, 2), hidden, jpeg.subarray(2)]);
+    expect(imageSize(crafted)).toBeUndefined();
+  });
+
   it('knows nothing of other formats', async () => {
     expect(imageSize(await picture.clone().webp().toBuffer())).toBeUndefined();
     expect(imageSize(new Uint8Array())).toBeUndefined();

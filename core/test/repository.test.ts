@@ -81,7 +81,10 @@ describe('ModelRepository', () => {
     expect((await Promise.all(outcomes)).filter((version) => version !== undefined)).toEqual(
       served,
     );
-    expect((await repository.list()).map(({ version }) => version)).toEqual(served.slice(-1));
+    // One that serves none is listed all the same: reading it says why.
+    expect((await repository.list()).map(({ version }) => version)).toEqual([
+      served.at(-1) ?? '10',
+    ]);
   });
 
   it('gives the same content id wherever the same bytes lie', async () => {
@@ -164,6 +167,40 @@ describe('ModelRepository', () => {
     await writeFile(join(root, 'secret'), 'one\ntwo\n');
     await symlink(join(root, 'secret'), join(root, 'add/labels.txt'));
     await expect(repository.read('add')).rejects.toThrow(/leads out of the model's folder/);
+  });
+
+  it.each([
+    ['axle.classify.scores', 'logit', /takes probabilities or logits/],
+    ['axle.classify.output', 'nope', /its outputs are y/],
+    ['axle.classify.score', 'logits', /no parameter axle.classify.score/],
+    ['axle.preprocess.mean', ',,', /takes 3 numbers/],
+    ['axle.preprocess.mean', '1e300,0,0', /takes 3 numbers/],
+    ['axle.preprocess.fitt', 'fill', /no parameter axle.preprocess.fitt/],
+  ])('says so when %s is %s', async (key, value, problem) => {
+    const { repository } = await repositoryWith(`parameter ${key} ${value}`, {
+      'add/1/model.onnx': addModel([3, 4, 4], { data: new Float32Array(48) }),
+      'add/config.pbtxt': `parameters { key: "${key}" value { string_value: "${value}" } }`,
+    });
+    const model = await repository.read('add');
+    expect(model.classify).toBeUndefined();
+    expect(model.classifyProblem).toMatch(problem);
+  });
+
+  it('does not take a config that cannot be read for none', async () => {
+    const { root, repository } = await repositoryWith('odd', { 'add/1/model.onnx': plain });
+    await mkdir(join(root, 'add/config.pbtxt'));
+    await expect(repository.read('add')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect((await repository.list()).map(({ name }) => name)).toEqual(['add']);
+  });
+
+  it('opens every name that it lists', async () => {
+    const { repository } = await repositoryWith('names', {
+      'a:b/1/model.onnx': plain,
+      'x.onnx/1/model.onnx': plain,
+    });
+    for (const { name } of await repository.list()) {
+      expect((await repository.read(name)).name).toBe(name);
+    }
   });
 
   it('says what there is when a model is missing', async () => {

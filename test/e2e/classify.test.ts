@@ -1,9 +1,12 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
 
-import { AxleError, connect, type BinaryInput, type Client } from 'axle';
+import { AxleError, connect, shippedModels, Tensor, type BinaryInput, type Client } from 'axle';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -98,6 +101,32 @@ describe('classify', () => {
       for (const [i, score] of scores(png).entries()) {
         expect(Math.abs(score - (scores(webp)[i] ?? NaN))).toBeLessThan(0.05);
       }
+    }
+  });
+
+  it('keeps models apart that share their weights and not their config', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'axle-test-'));
+    try {
+      const weights = await readFile(join(shippedModels, 'glyphs/1/model.onnx'));
+      const config = await readFile(join(shippedModels, 'glyphs/config.pbtxt'), 'utf8');
+      const plain = config
+        .replace('name: "glyphs"', '')
+        .replace('label_filename: "labels.txt"', '');
+      const configs = { good: plain, other: plain.replace('"probabilities"', '"logits"') };
+      for (const [name, text] of Object.entries(configs)) {
+        await mkdir(join(folder, name, '1'), { recursive: true });
+        await writeFile(join(folder, name, '1/model.onnx'), weights);
+        await writeFile(join(folder, name, 'config.pbtxt'), text);
+      }
+      await using both = await connect({ models: folder });
+      await using alone = await connect({ models: folder });
+      const score = async (from: Client, name: string) =>
+        (await from.classify(first.path, { model: name })).results[0]?.score ?? NaN;
+      const good = await score(both, 'good');
+      expect(await score(both, 'other')).toBeCloseTo(await score(alone, 'other'), 4);
+      expect(Math.abs(good - (await score(both, 'other')))).toBeGreaterThan(0.01);
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 
@@ -410,8 +439,21 @@ describe('a client', () => {
       [() => plain['classify']?.(first.path, { model: 5 }), /model is 5; give a name/],
       [() => plain['infer']?.(null, {}), /model is null/],
       [() => plain['infer']?.('mlp', null), /inputs of model 'mlp' are null/],
-      [() => plain['infer']?.('mlp', { image: 5 }), /input 'image' of model 'mlp'/],
-      [() => plain['compress']?.(first.path, { codec: 5 }), /no codec '5'/],
+      [
+        () => plain['infer']?.('mlp', { image: 5 }),
+        /input 'image' of model 'mlp' is 5; give a Tensor/,
+      ],
+      [() => plain['infer']?.('mlp', { image: null }), /input 'image' of model 'mlp' is null/],
+      [() => plain['classify']?.(first.path, { topK: Symbol('x') }), /topK is Symbol\(x\)/],
+      [() => plain['classify']?.(new URL('file://host/x')), /file:\/\/host\/x/],
+      [() => plain['model']?.(new URL('file:///a%2Fb')), /file:\/\/\/a%2Fb/],
+      [() => plain['decompress']?.(first.path, { outputBytesMax: NaN }), /outputBytesMax is NaN/],
+      [() => open({ limits: 5 }), /'limits' is 5/],
+      [
+        () => Promise.resolve().then(() => Tensor.fromBytes('FP32', undefined as never, [1])),
+        /given as Uint8Arrays/,
+      ],
+      [() => plain['compress']?.(first.path, { codec: 5 }), /no codec 5/],
       [() => plain['compress']?.(first.path, 'zstd'), /options is 'zstd'/],
       [() => open(null), /cannot connect with null/],
       [

@@ -8,7 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
-import { connect, type Client, type CodecName } from 'axle';
+import { connect, type Client, type CodecName, type CodecStream } from 'axle';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -224,6 +224,44 @@ describe('codecs', () => {
     await expect(other.compress(Buffer.from('x'))).resolves.toBeDefined();
     await other.close();
     for (const stream of streams) stream.destroy();
+  });
+
+  it.each<[string, (stream: CodecStream, own: Client, abort: AbortController) => unknown]>([
+    ['its signal', (_stream, _own, abort) => abort.abort(new Error('enough'))],
+    ['its deadline', () => undefined],
+    ['the end of its client', (_stream, own) => own.close()],
+  ])('ends a stream that waits for more input, by %s', async (what, end) => {
+    const own = await connect();
+    const abort = new AbortController();
+    const deadlineMs = what === 'its deadline' ? 30 : undefined;
+    const stream = own.compressStream({ signal: abort.signal, deadlineMs });
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    const failure = new Promise((resolve) => stream.once('error', resolve));
+    stream.write('a few bytes');
+    await end(stream, own, abort);
+    expect(await failure).toBeInstanceOf(Error);
+    await closed;
+    await own.close();
+  });
+
+  it('does no more work for a stream that was destroyed in the middle of a write', async () => {
+    const own = await connect();
+    const stream = own.compressStream({ codec: 'lz4' });
+    const closed = new Promise((resolve) => stream.once('close', resolve));
+    stream.once('data', () => stream.destroy());
+    stream.write(randomBytes(40_000_000));
+    await closed;
+    const { total } = stream.timingMs;
+    // Closing waits for what is open: a second device stream would keep it for ever.
+    await own.close();
+    expect(total).toBeGreaterThan(0);
+  });
+
+  it('refuses a stream that was read before', async () => {
+    const source = Readable.from([Buffer.from('x')]);
+    await client.compress(source);
+    await expect(client.compress(source)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(() => client.decompressStream({ outputBytesMax: -1 })).toThrow(/outputBytesMax is -1/);
   });
 
   it('ends a stream when it is aborted', async () => {

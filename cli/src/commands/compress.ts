@@ -23,7 +23,7 @@ export function addCompressCommand(program: Command, context: CommandContext): v
     .argument('<file>', "'-' is standard input")
     .option('-o, --output <file>', "default FILE.zst, .lz4 or .gz; '-' is standard output")
     .addOption(new Option('--codec <codec>', 'format').choices([...codecNames]).default('zstd'))
-    .option('--level <n>', 'zstd 1-22 (3), lz4 1-12 (1), gzip 1-12 (6)', wholeNumber(0, 100))
+    .option('--level <n>', 'zstd 1-22 (3), lz4 1-12 (1), gzip 1-12 (6)', wholeNumber(1, 22))
     .option('--force', 'overwrite a file, or write to a terminal')
     .action((file: string, options: CompressCommandOptions) =>
       compressFile(file, options, context),

@@ -12,7 +12,7 @@ export interface Model {
   /** In the model's order, batch dimension included. */
   readonly inputs: readonly TensorSpec[];
   readonly outputs: readonly TensorSpec[];
-  /** Most items that one run takes in dimension 0; 0 when the model has no batch dimension. */
+  /** Up to how many items in dimension 0 calls are put together; 0 when the model has no batch dimension. */
   readonly maxBatchSize: number;
   /** Undefined: runs of different calls are not put together. Only a config can say that its rows are independent. */
   readonly dynamicBatching: DynamicBatching | undefined;

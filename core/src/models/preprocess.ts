@@ -16,6 +16,7 @@ export interface Preprocess {
 }
 
 const prefix = 'axle.preprocess.';
+const keys = ['color', 'fit', 'layout', 'mean', 'standardize', 'std'];
 const imageSideMax = 16_384;
 
 /**
@@ -41,10 +42,18 @@ export function readPreprocess(
   const numbers = (key: string, count: number, otherwise: number): number[] => {
     const text = parameters[prefix + key];
     if (text === undefined) return new Array<number>(count).fill(otherwise);
-    const values = text.split(',').map(Number);
+    const parts = text.split(',');
+    const values = parts.map((part) => (part.trim() === '' ? NaN : Math.fround(Number(part))));
     if (values.length === count && values.every(Number.isFinite)) return values;
     throw fail(`parameter ${prefix}${key} is '${text}'; it takes ${count} numbers with commas`);
   };
+
+  const unknown = Object.keys(parameters).find(
+    (key) => key.startsWith(prefix) && !keys.includes(key.slice(prefix.length)),
+  );
+  if (unknown !== undefined) {
+    throw fail(`there is no parameter ${unknown}; there are ${keys.join(', ')}`);
+  }
 
   const channelsLast =
     [1, 3].includes(input.shape[3] ?? 0) && ![1, 3].includes(input.shape[1] ?? 0);

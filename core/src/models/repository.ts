@@ -1,11 +1,11 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import type { ModelFile, TensorSpec } from '../backend.js';
 import { AxleError } from '../errors.js';
 import { fileError } from '../file-error.js';
 import { readWholeFile } from '../file-reader.js';
+import { pathOfUrl } from '../file-url.js';
 import type { Limits } from '../limits.js';
 import { emptyModelConfig, parseModelConfig, type ModelConfig } from './config.js';
 import { contentIdOf } from './manifest.js';
@@ -41,7 +41,8 @@ export class ModelRepository {
       for (const name of await folderNames(folder)) {
         const path = join(folder, name);
         // A config that cannot be read is a problem of `read`, which says so.
-        const version = (await this.servedVersions(path).catch(() => versionsOf(path))).at(-1);
+        const served = await this.servedVersions(path).catch(() => []);
+        const version = served.at(-1) ?? (await versionsOf(path)).at(-1);
         if (version === undefined || found.has(name)) continue;
         found.set(name, { name, version, path });
       }
@@ -85,15 +86,26 @@ export class ModelRepository {
     if (version !== undefined) {
       return { name, version, modelFolder, file: join(modelFolder, version, modelFileName) };
     }
-    if (wanted === undefined || versions.length === 0) return undefined;
+    const there = await versionsOf(modelFolder);
+    if (there.length === 0) return undefined;
     throw new AxleError(
       'NOT_FOUND',
-      `model '${name}' has no version '${wanted}'; there are: ${versions.join(', ')}`,
+      versions.length === 0
+        ? `model '${name}' has the versions ${there.join(', ')}, of which the version_policy of its ${configFileName} serves none`
+        : `model '${name}' has no version '${wanted ?? ''}'; there are: ${versions.join(', ')}`,
     );
   }
 
   private async locate(reference: string | URL): Promise<ModelLocation> {
-    const text = reference instanceof URL ? pathOf(reference) : reference;
+    for (const folder of this.folders) {
+      // The name of a folder may look like a path or hold a colon.
+      if (typeof reference !== 'string' || !(await folderNames(folder)).includes(reference))
+        continue;
+      const location = await this.locateVersion(join(folder, reference), undefined);
+      if (location !== undefined) return location;
+    }
+    const text =
+      reference instanceof URL ? pathOfUrl(reference, 'give the path of a model') : reference;
     if (
       reference instanceof URL ||
       text.includes('/') ||
@@ -102,7 +114,7 @@ export class ModelRepository {
     ) {
       return this.locatePath(text);
     }
-    const [, name = '', wanted] = /^([^:]*)(?::(.*))?$/.exec(text) ?? [];
+    const [, name = '', wanted] = /^(.*):([^:]*)$/.exec(text) ?? [];
     for (const folder of this.folders) {
       if (!(await folderNames(folder)).includes(name)) continue;
       const location = await this.locateVersion(join(folder, name), wanted);
@@ -232,15 +244,17 @@ export class ModelRepository {
     try {
       const preprocess = readPreprocess(config.parameters, input, location.name);
       const labelFile = config.outputs.find((spec) => spec.name === output.name)?.labelFile;
+      const labels = await this.readLabels(location, labelFile);
+      const { scores } = readClassifyParameters(config.parameters, metadata.outputs, location.name);
+      const classes = output.shape.at(-1) ?? -1;
+      if (labels.length > 0 && classes >= 0 && labels.length !== classes) {
+        throw new AxleError(
+          'FAILED_PRECONDITION',
+          `model '${location.name}' cannot classify images: it has ${labels.length} labels for ${classes} scores`,
+        );
+      }
       return {
-        settings: {
-          preprocess,
-          input: input.name,
-          output: output.name,
-          scores:
-            config.parameters['axle.classify.scores'] === 'logits' ? 'logits' : 'probabilities',
-          labels: await this.readLabels(location, labelFile),
-        },
+        settings: { preprocess, input: input.name, output: output.name, scores, labels },
         problem: '',
       };
     } catch (error) {
@@ -273,8 +287,35 @@ export class ModelRepository {
       );
     }
     const text = (await readLimited(real, this.limits.modelTextBytesMax)).toString('utf8');
-    return text.trimEnd().split(/\r?\n/);
+    const lines = text.replace(/^\ufeff/, '').trimEnd();
+    return lines === '' ? [] : lines.split(/\r?\n/);
   }
+}
+
+const classifyKeys = ['axle.classify.output', 'axle.classify.scores'];
+const scoreKinds = ['probabilities', 'logits'] as const;
+
+/** @throws AxleError FAILED_PRECONDITION naming the parameter. */
+function readClassifyParameters(
+  parameters: Readonly<Record<string, string>>,
+  outputs: readonly TensorSpec[],
+  model: string,
+): Pick<ClassifySettings, 'scores'> {
+  const fail = (why: string) =>
+    new AxleError('FAILED_PRECONDITION', `model '${model}' cannot classify images: ${why}`);
+  const unknown = Object.keys(parameters).find(
+    (key) => key.startsWith('axle.classify.') && !classifyKeys.includes(key),
+  );
+  if (unknown !== undefined) throw fail(`there is no parameter ${unknown}`);
+  const output = parameters['axle.classify.output'];
+  if (output !== undefined && !outputs.some(({ name }) => name === output)) {
+    const names = outputs.map(({ name }) => name).join(', ');
+    throw fail(`axle.classify.output is '${output}', but its outputs are ${names}`);
+  }
+  const wanted = parameters['axle.classify.scores'] ?? 'probabilities';
+  const scores = scoreKinds.find((kind) => kind === wanted);
+  if (scores !== undefined) return { scores };
+  throw fail(`axle.classify.scores is '${wanted}'; it takes ${scoreKinds.join(' or ')}`);
 }
 
 /** What a config declares must be what the model has; the model is right about the rest. */
@@ -305,11 +346,6 @@ function checkDeclared(
   }
 }
 
-function pathOf(url: URL): string {
-  if (url.protocol === 'file:') return fileURLToPath(url);
-  throw new AxleError('INVALID_ARGUMENT', `'${url.href}' is no file URL; give the path of a model`);
-}
-
 /** Version folders that hold a model, lowest first. */
 async function versionsOf(modelFolder: string): Promise<string[]> {
   if (!(await isFolder(modelFolder))) return [];
@@ -325,7 +361,10 @@ async function folderNames(path: string): Promise<string[]> {
     const entries = await readdir(path, { withFileTypes: true });
     return entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
   } catch (error) {
-    throw fileError(`cannot read the model folder ${path} (of 'models' or AXLE_MODELS)`, error);
+    throw fileError(
+      `cannot read the model folder ${path} (of 'models' or AXLE_MODELS; take it out there)`,
+      error,
+    );
   }
 }
 
@@ -360,6 +399,14 @@ async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
 }
 
 async function readTextIfThere(path: string, bytesMax: number): Promise<string | undefined> {
-  if (!(await isFile(path))) return undefined;
-  return (await readLimited(path, bytesMax)).toString('utf8');
+  try {
+    return (await readLimited(path, bytesMax)).toString('utf8');
+  } catch (error) {
+    if (error instanceof AxleError && isMissing(error.cause)) return undefined;
+    throw error;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).code === 'ENOENT';
 }

@@ -21,6 +21,8 @@ export interface LoadView {
 /** Expected time of a plan, from what its parts took before: queue + transfer + compute, each device's own. */
 export class CostModel {
   private readonly taskMs = new Map<string, number>();
+  /** What a task with the model took last, whatever steps it had besides: the guess for other steps with it. */
+  private readonly modelMs = new Map<string, number>();
 
   constructor(private readonly view: LoadView) {}
 
@@ -29,6 +31,7 @@ export class CostModel {
     const taken = (timing.transferMs + timing.computeMs) / timing.batchSize;
     const before = this.taskMs.get(key);
     this.taskMs.set(key, before === undefined ? taken : before + newestWeight * (taken - before));
+    if (model !== undefined) this.modelMs.set(modelKeyOf(device, model), taken);
   }
 
   planMs(segments: readonly Segment[], model: Model | undefined): number {
@@ -38,7 +41,8 @@ export class CostModel {
   segmentCost({ device, range, usesModel }: Segment, chainModel: Model | undefined): SegmentCost {
     const model = usesModel ? chainModel : undefined;
     const measuredMs = this.taskMs.get(keyOf(device, range, model));
-    const taskMs = measuredMs ?? unknownMs;
+    const guessMs = model && this.modelMs.get(modelKeyOf(device, model));
+    const taskMs = measuredMs ?? guessMs ?? unknownMs;
     const queueMs = (this.view.load(device) / device.parallel) * taskMs;
     const loadMs = model === undefined || this.view.hasModel(device, model) ? 0 : modelLoadMs;
     const totalMs = hopMs + queueMs + taskMs + loadMs;
@@ -57,6 +61,10 @@ export interface SegmentCost {
   /** For a model that is not on the device yet. */
   readonly loadMs: number;
   readonly totalMs: number;
+}
+
+function modelKeyOf(device: Device, model: Model): string {
+  return `${device.id} ${model.source.contentId}`;
 }
 
 function keyOf(device: Device, { op, first, last }: OpRange, model: Model | undefined): string {

@@ -15,6 +15,8 @@ namespace {
 
 constexpr uint64_t kChannelsMax = 1024;
 constexpr int64_t kSideMax = 16384;
+// Of an image that is scaled: sums of whole columns stay within 32 bits.
+constexpr int64_t kScaledSideMax = 1 << 24;
 
 [[noreturn]] void refuse(const std::string &what) {
   throw Failure(AXLE_STATUS_INVALID_ARGUMENT, one_line(what));
@@ -59,6 +61,11 @@ Preprocess::Preprocess(const axle_tensor &image, const Arguments &arguments) {
   width_ = side(arguments, "width", image.dims[1]);
   height_ = side(arguments, "height", image.dims[0]);
   pixels_ = width_ * height_;
+  const bool scales = width_ != static_cast<uint64_t>(image.dims[1]) ||
+                      height_ != static_cast<uint64_t>(image.dims[0]);
+  if (scales && std::max(image.dims[0], image.dims[1]) > kScaledSideMax) {
+    refuse("the image " + tensor_text(image) + " is too long to be scaled");
+  }
   from_ = {static_cast<size_t>(image.dims[1]), static_cast<size_t>(image.dims[0]),
            static_cast<size_t>(channels_)};
   planar_ = !one_of(arguments, "layout", "nchw", "nhwc");

@@ -1,0 +1,9 @@
+import { inspect } from 'node:util';
+
+import { AxleError } from './errors.js';
+
+/** INVALID_ARGUMENT that shows what came, whatever it is: callers in plain JavaScript have no types to tell them. */
+export function argumentError(what: string, value: unknown, wanted: string): AxleError {
+  const shown = inspect(value, { depth: 0, maxStringLength: 100 });
+  return new AxleError('INVALID_ARGUMENT', `${what} is ${shown}; give ${wanted}`);
+}
