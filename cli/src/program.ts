@@ -9,6 +9,7 @@ import { addDecompressCommand } from './commands/decompress.js';
 import { addDevicesCommand } from './commands/devices.js';
 import { addInferCommand } from './commands/infer.js';
 import { addModelsCommand } from './commands/models.js';
+import { addPluginCommand } from './commands/plugin.js';
 import type { CommandContext } from './session.js';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed. */
@@ -38,6 +39,7 @@ Examples:
   addInferCommand(program, context);
   addCompressCommand(program, context);
   addDecompressCommand(program, context);
+  addPluginCommand(program, context);
   addCompletionCommand(program);
   return program;
 }

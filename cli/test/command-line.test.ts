@@ -6,7 +6,16 @@ import { describe, expect, it } from 'vitest';
 
 import { runCli, temporaryFolder } from './run-cli.js';
 
-const commands = ['devices', 'models', 'classify', 'infer', 'compress', 'decompress', 'completion'];
+const commands = [
+  'devices',
+  'models',
+  'classify',
+  'infer',
+  'compress',
+  'decompress',
+  'plugin',
+  'completion',
+];
 
 describe('axle', () => {
   it('prints its version', async () => {

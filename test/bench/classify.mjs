@@ -12,7 +12,7 @@ import { Piscina } from 'piscina';
 import sharp from 'sharp';
 
 import { openPlainClassifier } from './plain-classifier.mjs';
-import { compare, row } from './row.mjs';
+import { compare, median, row } from './row.mjs';
 import { slowModel } from './slow-model.mjs';
 
 const IMAGES = 400;
@@ -20,6 +20,7 @@ const ROUNDS = 5;
 const SIDES = [128, 256, 384, 512];
 /** Longest delay of the event loop that a function author should see, milliseconds. */
 const LOOP_DELAY_MS = 5;
+const DELAY_ROUNDS = 9;
 
 /**
  * @param {(line: string) => void} progress
@@ -198,15 +199,23 @@ async function eventLoopDelay(progress) {
   }
 }
 
-/** @param {() => Promise<unknown>} work */
+/**
+ * The median over some rounds: a hypervisor that takes the processor away stops the event loop too.
+ *
+ * @param {() => Promise<unknown>} work
+ */
 async function delayDuring(work) {
-  const delay = monitorEventLoopDelay({ resolution: 1 });
-  delay.enable();
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  delay.reset();
-  for (let i = 0; i < 5; i++) await work();
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  delay.disable();
-  // The histogram counts its own sampling interval of 1 ms.
-  return Math.max(delay.percentile(99) / 1e6 - 1, 0.001);
+  const rounds = [];
+  for (let round = 0; round < DELAY_ROUNDS; round++) {
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    delay.enable();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    delay.reset();
+    for (let i = 0; i < 5; i++) await work();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    delay.disable();
+    // The histogram counts its own sampling interval of 1 ms.
+    rounds.push(Math.max(delay.percentile(99) / 1e6 - 1, 0.001));
+  }
+  return median(rounds);
 }

@@ -1,0 +1,40 @@
+// One rule against one plugin, in a process of its own: it may crash or hang. argv: the job as JSON.
+import { messageOf } from '../errors.js';
+import { ErrorCode } from '../generated/constants.js';
+import { faultsSeen } from './plugin-under-test.js';
+import { RuleBroken, rules, RuleSkipped, type Subject } from './rules.js';
+
+export interface CheckJob extends Subject {
+  readonly rule: string;
+}
+
+export type CheckVerdict =
+  { readonly verdict: 'pass' } | { readonly verdict: 'skip' | 'fail'; readonly reason: string };
+
+async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdict> {
+  const rule = rules.find((candidate) => candidate.id === id);
+  if (rule === undefined) return { verdict: 'fail', reason: `there is no rule '${id}'` };
+  try {
+    await rule.check(subject);
+  } catch (error) {
+    return explain(error);
+  }
+  const { count, lines } = faultsSeen();
+  if (count === 0) return { verdict: 'pass' };
+  return { verdict: 'fail', reason: [...new Set(lines)].slice(0, 3).join('; ') };
+}
+
+function explain(error: unknown): CheckVerdict {
+  if (error instanceof RuleSkipped) return { verdict: 'skip', reason: error.message };
+  const status = (error as { status?: unknown }).status;
+  if (status === ErrorCode.UNAVAILABLE) {
+    return { verdict: 'skip', reason: `not available here: ${messageOf(error)}` };
+  }
+  const { count, lines } = faultsSeen();
+  const seen = error instanceof RuleBroken && count > 0 ? ` (${lines.at(-1) ?? ''})` : '';
+  return { verdict: 'fail', reason: `${messageOf(error)}${seen}` };
+}
+
+const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);
+process.send?.(verdict);
+process.disconnect();

@@ -1,0 +1,128 @@
+import { fork } from 'node:child_process';
+import { resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import type { CheckVerdict } from './check-child.js';
+import { rules, type Subject } from './rules.js';
+
+const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
+const timeoutMsDefault = 30_000;
+
+export interface CheckOptions {
+  readonly options?: Readonly<Record<string, string>>;
+  /** For one rule; a plugin that is silent for longer hangs. Default 30 s. */
+  readonly timeoutMs?: number;
+  /** Only these rules. */
+  readonly rules?: readonly string[];
+  readonly signal?: AbortSignal;
+  /** Called as each rule is done. */
+  readonly onResult?: (result: RuleResult) => void;
+}
+
+export interface RuleResult {
+  readonly rule: string;
+  readonly title: string;
+  readonly verdict: 'pass' | 'fail' | 'skip';
+  /** Why not passed; '' when it was. */
+  readonly reason: string;
+  readonly ms: number;
+}
+
+/** Ids and titles of the rules, in the order in which they are checked. */
+export const pluginRules: readonly { readonly id: string; readonly title: string }[] = rules.map(
+  ({ id, title }) => ({ id, title }),
+);
+
+/**
+ * Holds a plugin against the rules of plugin.h, each in a process of its own with a watchdog, so that one that crashes,
+ * hangs or never completes a task fails that rule and no other.
+ */
+export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
+  const subject = { path: resolve(path), options: options.options ?? {} };
+  const wanted = options.rules ?? rules.map(({ id }) => id);
+  const results: RuleResult[] = [];
+  for (const { id, title } of rules.filter((rule) => wanted.includes(rule.id))) {
+    options.signal?.throwIfAborted();
+    const startedAt = performance.now();
+    const verdict = await runRule(id, subject, options);
+    const reason = verdict.verdict === 'pass' ? '' : verdict.reason;
+    const ms = performance.now() - startedAt;
+    const result = { rule: id, title, verdict: verdict.verdict, reason, ms };
+    results.push(result);
+    options.onResult?.(result);
+  }
+  return results;
+}
+
+function runRule(
+  rule: string,
+  subject: Subject,
+  { timeoutMs = timeoutMsDefault, signal }: CheckOptions,
+): Promise<CheckVerdict> {
+  return new Promise((settle, reject) => {
+    const child = fork(childModule, [JSON.stringify({ rule, ...subject })], {
+      execArgv: ['--expose-gc'],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
+    let verdict: CheckVerdict | undefined;
+    let timedOut = false;
+    let errors = '';
+    child.stderr?.on(
+      'data',
+      (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4096)),
+    );
+    const kill = () => child.kill('SIGKILL');
+    const watchdog = setTimeout(() => {
+      timedOut = true;
+      kill();
+    }, timeoutMs);
+    signal?.addEventListener('abort', kill);
+    child.on('message', (message) => (verdict = message as CheckVerdict));
+    child.on('error', reject);
+    child.on('close', (code, killedBy) => {
+      clearTimeout(watchdog);
+      signal?.removeEventListener('abort', kill);
+      if (signal?.aborted === true) reject(signal.reason as Error);
+      else settle(verdictOfExit({ verdict, timedOut, timeoutMs, code, killedBy, errors }));
+    });
+  });
+}
+
+interface Exit {
+  readonly verdict: CheckVerdict | undefined;
+  readonly timedOut: boolean;
+  readonly timeoutMs: number;
+  readonly code: number | null;
+  readonly killedBy: NodeJS.Signals | null;
+  readonly errors: string;
+}
+
+/** A verdict counts only from a process that also ended well: what a plugin does as it is closed belongs to the rule. */
+function verdictOfExit({
+  verdict,
+  timedOut,
+  timeoutMs,
+  code,
+  killedBy,
+  errors,
+}: Exit): CheckVerdict {
+  const last = errors.trim().split('\n').at(-1) ?? '';
+  if (timedOut) {
+    const what = verdict === undefined ? 'no end of it' : 'the process did not exit';
+    const reason = `${what} within ${timeoutMs / 1000} s: a task was never completed, or a slot waits`;
+    return { verdict: 'fail', reason };
+  }
+  if (killedBy !== null) {
+    return {
+      verdict: 'fail',
+      reason: `the process was ended by ${killedBy}${last && `: ${last}`}`,
+    };
+  }
+  if (code !== 0 || verdict === undefined) {
+    return {
+      verdict: 'fail',
+      reason: `the process exited with ${code ?? 0}${last && `: ${last}`}`,
+    };
+  }
+  return verdict;
+}
