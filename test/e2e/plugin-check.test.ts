@@ -1,11 +1,9 @@
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { describe, expect, it } from 'vitest';
-
-// The built one: its rules run in processes of their own, from built files.
-import { checkPlugin, pluginRules, type RuleResult } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
+import { checkPlugin, pluginRules, type RuleResult } from 'axle';
+import { describe, expect, it } from 'vitest';
 
 const plugins = fileURLToPath(new URL('../../plugins', import.meta.url));
 const template = join(plugins, 'template/build/libaxle_template.so');
