@@ -122,7 +122,11 @@ export interface Client extends AsyncDisposable {
     options?: DecompressOptions,
   ): Promise<DecompressResult[]>;
 
-  /** A Node Duplex that compresses in constant memory: `pipeline(source, axle.compressStream(), sink)`. */
+  /**
+   * A Node Duplex that compresses in constant memory: `pipeline(source, axle.compressStream(), sink)`. Writes are
+   * gathered up to `limits.streamWriteBytesMax` before a device sees them, so output comes late and in large pieces. The
+   * deadline counts from here.
+   */
   compressStream(options?: CompressOptions): CodecStream;
   decompressStream(options?: DecompressOptions): CodecStream;
 

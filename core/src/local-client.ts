@@ -142,8 +142,10 @@ export class LocalClient implements Client {
   }
 
   ops(): Promise<CustomOpReport[]> {
-    this.session.checkOpen();
-    return Promise.resolve(describeCustomOps(this.session.runtime.registry));
+    return Promise.resolve().then(() => {
+      this.session.checkOpen();
+      return describeCustomOps(this.session.runtime.registry);
+    });
   }
 
   async models(): Promise<ModelReport[]> {
