@@ -193,6 +193,14 @@ describe('ModelRepository', () => {
     expect((await repository.list()).map(({ name }) => name)).toEqual(['add']);
   });
 
+  it('opens a path without looking at the repositories', async () => {
+    const { root } = await repositoryWith('path', { 'add.onnx': plain });
+    const repository = new ModelRepository([join(root, 'nope')], defaultLimits);
+    const path = join(root, 'add.onnx');
+    expect(await repository.read(path)).toMatchObject({ name: 'add', path });
+    await expect(repository.read('add')).rejects.toThrow(/AXLE_MODELS/);
+  });
+
   it('opens every name that it lists', async () => {
     const { repository } = await repositoryWith('names', {
       'a:b/1/model.onnx': plain,

@@ -6,7 +6,7 @@ import type { Preprocess } from './preprocess.js';
 export interface Model {
   readonly name: string;
   readonly version: string;
-  /** Of its folder, or of the bare .onnx file. */
+  /** Absolute, of its folder or of the bare .onnx file. */
   readonly path: string;
   readonly source: ModelSource;
   /** In the model's order, batch dimension included. */

@@ -97,35 +97,32 @@ export class ModelRepository {
   }
 
   private async locate(reference: string | URL): Promise<ModelLocation> {
-    for (const folder of this.folders) {
-      // The name of a folder may look like a path or hold a colon.
-      if (typeof reference !== 'string' || !(await folderNames(folder)).includes(reference))
-        continue;
-      const location = await this.locateVersion(join(folder, reference), undefined);
-      if (location !== undefined) return location;
-    }
     const text =
       reference instanceof URL ? pathOfUrl(reference, 'give the path of a model') : reference;
-    if (
-      reference instanceof URL ||
-      text.includes('/') ||
-      text.includes(sep) ||
-      text.endsWith('.onnx')
-    ) {
-      return this.locatePath(text);
-    }
-    const [, name = '', wanted] = /^(.*):([^:]*)$/.exec(text) ?? [];
-    for (const folder of this.folders) {
-      if (!(await folderNames(folder)).includes(name)) continue;
-      const location = await this.locateVersion(join(folder, name), wanted);
-      if (location !== undefined) return location;
-    }
+    const isPath = reference instanceof URL || text.includes('/') || text.includes(sep);
+    if (isPath || (text.endsWith('.onnx') && (await isFile(text)))) return this.locatePath(text);
+    const location = await this.locateName(text);
+    if (location !== undefined) return location;
+    if (text.endsWith('.onnx')) return this.locatePath(text);
     const known = (await this.list()).map((model) => model.name);
     throw new AxleError(
       'NOT_FOUND',
       `no model '${text}' in ${this.folders.join(', ') || 'any repository'}; ` +
         `there are: ${known.join(', ') || 'none'}. Give one of these, or the path of a .onnx file`,
     );
+  }
+
+  /** By a folder's name, which may hold a colon, or by NAME:VERSION. */
+  private async locateName(text: string): Promise<ModelLocation | undefined> {
+    const [, name, version] = /^(.*):([^:]*)$/.exec(text) ?? [];
+    for (const folder of this.folders) {
+      const names = await folderNames(folder);
+      const [found, wanted] = names.includes(text) ? [text, undefined] : [name, version];
+      if (found === undefined || !names.includes(found)) continue;
+      const location = await this.locateVersion(join(folder, found), wanted);
+      if (location !== undefined) return location;
+    }
+    return undefined;
   }
 
   private async locatePath(path: string): Promise<ModelLocation> {
@@ -218,7 +215,7 @@ export class ModelRepository {
     return {
       name,
       version,
-      path: location.modelFolder ?? location.file,
+      path: resolve(location.modelFolder ?? location.file),
       source: { name, format: 'onnx', contentId: await contentIdOf(files), files },
       inputs: metadata.inputs,
       outputs: metadata.outputs,
