@@ -1,3 +1,4 @@
+import { argumentError } from './argument-error.js';
 import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp } from './backend.js';
 import type { CustomOpArg } from './client.js';
 import { AxleError } from './errors.js';
@@ -32,12 +33,19 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
  */
 export function findCustomOp(registry: Registry, reference: string): CustomOp {
   const [, name, version] = /^(.*?)(?:@(\d+))?$/.exec(reference) ?? [];
-  const all = customOpsOf(registry);
-  const named = all.filter((op) => op.name === name);
-  const found =
-    version === undefined ? named.at(-1) : named.find((op) => op.version === Number(version));
+  let found: CustomOp | undefined;
+  for (const { ops } of registry.all) {
+    for (const offered of ops) {
+      if (offered.name !== name || offered.name === '') continue;
+      const wanted = version === undefined || offered.version === Number(version);
+      if (wanted && offered.version > (found?.version ?? 0)) found = asCustomOp(offered);
+    }
+  }
   if (found !== undefined) return found;
-  const known = all.map((op) => `${op.name}@${op.version}`).join(', ') || 'none';
+  const known =
+    customOpsOf(registry)
+      .map((op) => `${op.name}@${op.version}`)
+      .join(', ') || 'none';
   throw new AxleError(
     'NOT_FOUND',
     `no device here offers the op '${reference}'; there are: ${known}`,
@@ -121,15 +129,7 @@ function readArg(op: string, { name, type }: ArgSpec, value: unknown): OpArgValu
   if (type === 'FLOAT' && typeof value === 'number') return new FloatArg(value);
   if (type === 'STRING' && typeof value === 'string') return value;
   if (type === 'BYTES' && value instanceof Uint8Array) return value;
-  throw new AxleError(
-    'INVALID_ARGUMENT',
-    `argument '${name}' of op '${op}' takes ${wanted[type]}, not ${describe(value)}`,
-  );
-}
-
-function describe(value: unknown): string {
-  if (typeof value === 'number') return String(value);
-  return value === null ? 'null' : typeof value;
+  throw argumentError(`argument '${name}' of op '${op}'`, value, wanted[type]);
 }
 
 /** Outputs by the names that the op declares; by position where it declares none. */

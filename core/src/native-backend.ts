@@ -16,6 +16,7 @@ import type {
   TaskTiming,
   TensorSpec,
 } from './backend.js';
+import { dataTypeNameOf } from './data-types.js';
 import { AxleError, errorCodeOf, messageOf } from './errors.js';
 import {
   ArgType,
@@ -394,12 +395,8 @@ function readTensorSpec(spec: NativeTensorSpec): TensorSpec {
   return { name: spec.name, dtype: dataTypeName(spec.dtype), shape: spec.dims };
 }
 
-const dataTypeNames = new Map<number, DataTypeName>(
-  (Object.keys(DataType) as DataTypeName[]).map((name) => [DataType[name], name]),
-);
-
 function dataTypeName(id: number): DataTypeName {
-  const name = dataTypeNames.get(id);
+  const name = dataTypeNameOf(id);
   if (name !== undefined) return name;
   throw new AxleError('INTERNAL', `the plugin gave a tensor of the unknown type ${id}`);
 }

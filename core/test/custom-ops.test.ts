@@ -96,7 +96,7 @@ describe('custom ops', () => {
       { any },
       { label: 5 },
       'INVALID_ARGUMENT',
-      /'label' of op 'test.axle\/echo' takes a string, not 5/,
+      /'label' of op 'test.axle\/echo' is 5; give a string/,
     ],
     [
       'a fraction for a whole number',
@@ -104,7 +104,7 @@ describe('custom ops', () => {
       { any },
       { label: '', delay_ms: 0.5 },
       'INVALID_ARGUMENT',
-      /a whole number within 2\^53, not 0.5/,
+      /is 0.5; give a whole number within 2\^53/,
     ],
     [
       'a missing input',

@@ -1,7 +1,7 @@
 import { gunzipSync, gzipSync } from 'node:zlib';
 
+import { dataTypeNameOf } from '../data-types.js';
 import { ArgType, Codec, DATA_TYPE_BYTES, DataType, OpFlag, OPS } from '../generated/constants.js';
-import type { DataTypeName } from '../generated/constants.js';
 import type {
   NativeArg,
   NativeArgSpec,
@@ -168,16 +168,12 @@ function plainArg({ name, type }: NativeArgSpec): NativeArg {
   return [name, type, value];
 }
 
-const dataTypeNames = new Map<number, DataTypeName>(
-  (Object.keys(DataType) as DataTypeName[]).map((name) => [DataType[name], name]),
-);
-
 function plainInput({ name, dtype, dims }: NativeTensorSpec): TaskInput {
   const last = dims.length - 1;
   const sizes = dims.map((size, i) => (size >= 0 ? size : i === last ? lastSize : anySize));
   const count = sizes.reduce((product, size) => product * size, 1);
   // Zeroed BYTES are empty strings: a length of 0 each.
-  const elementBytes = DATA_TYPE_BYTES[dataTypeNames.get(dtype) ?? 'UINT8'] || 4;
+  const elementBytes = DATA_TYPE_BYTES[dataTypeNameOf(dtype) ?? 'UINT8'] || 4;
   const data = new Uint8Array(count * elementBytes);
   // Bytes may have any value; of other types 0 is one that everybody understands.
   if (dtype === DataType.UINT8 || dtype === DataType.INT8) data.set(text(data.length));
