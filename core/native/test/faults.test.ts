@@ -16,8 +16,13 @@ import {
   type Completion,
 } from './harness.js';
 
+/** Lines of log: of this whole file, and since a test last emptied them. */
+const allLines: string[] = [];
 const lines: string[] = [];
-binding.onLog((_level, plugin, message) => lines.push(`${plugin}: ${message}`));
+binding.onLog((_level, plugin, message) => {
+  allLines.push(`${plugin}: ${message}`);
+  lines.push(`${plugin}: ${message}`);
+});
 
 let pluginId = 0;
 let queueId = 0;
@@ -158,12 +163,15 @@ test('a failure has a message, and a message is text', async () => {
 });
 
 test('faults are logged up to a number, and counted past it', async () => {
-  lines.length = 0;
   const faults = await faultsDuring(async () => {
     for (let i = 0; i < 150; i++) await misbehave('bad_status');
   });
   expect(faults).toBe(150);
-  // Lines come on turns of the loop of their own.
-  await expect.poll(() => lines.at(-1)).toMatch(/counted but not logged/);
-  expect(lines.length).toBeLessThan(102);
+  // The number is of the plugin's whole life, and how many faults overlapping calls were depends on the
+  // threads. Lines come on turns of the loop of their own.
+  await expect
+    .poll(() => allLines.filter((line) => line.includes('counted but not logged')).length)
+    .toBe(1);
+  // 100 faults, the line that says so, and the few that plugins log themselves.
+  expect(allLines.length).toBeLessThan(110);
 });
