@@ -1,6 +1,5 @@
 import type { LoadedModel, NamedTensor } from './backend.js';
 import type { Cancellation } from './cancellation.js';
-import type { Clock, DeviceQueue, QueuedResult, QueuedTask } from './device-queue.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
 import type { ModelStore } from './models/model-store.js';
@@ -17,6 +16,9 @@ import {
   type Segment,
 } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport } from './results.js';
+import { alonePolicy, type BatchPolicy } from './scheduling/batch-policy.js';
+import type { Clock, DeviceQueue, QueuedResult, QueuedTask } from './scheduling/device-queue.js';
+import { modelPolicy, opPolicy } from './scheduling/model-policy.js';
 
 /** One call as dispatch takes it: validated, its inputs in memory. */
 export interface Call {
@@ -28,6 +30,8 @@ export interface Call {
   readonly priority: number;
   readonly deadlineAt: number | undefined;
   readonly tenant: string;
+  /** The tenant's share of device time. */
+  readonly weight: number;
   readonly cancellation: Cancellation;
   /** When the caller made the call, on the runtime's clock. */
   readonly startedAt: number;
@@ -154,7 +158,10 @@ export class Dispatch {
     return new Promise((resolve, reject) => {
       // In this order, so that the caller gets its own reason before the task settles as cancelled.
       call.cancellation.subscribe(reject);
-      call.cancellation.subscribe(this.queueOf(segment).add(task, resolve));
+      const ticket = this.queueOf(segment).add(task, resolve);
+      call.cancellation.subscribe(() => {
+        ticket.cancel();
+      });
     });
   }
 }
@@ -175,36 +182,35 @@ function toTask(
     deadlineAt: call.deadlineAt,
     priority: call.priority,
     tenant: call.tenant,
+    weight: call.weight,
     repeatable: hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT'),
     ...batchingOf(segment, call, inputs),
   };
 }
 
-/** Most tasks of one submit, as in plugin.h. */
-const submitMax = 1024;
+type Batching = Pick<QueuedTask, 'batchKey' | 'modelKey' | 'policy' | 'items'>;
 
-type Batching = Pick<QueuedTask, 'batchKey' | 'items' | 'batchItemsMax' | 'batchDelayMs'>;
-
-const alone: Batching = { batchKey: undefined, items: 1, batchItemsMax: 1, batchDelayMs: 0 };
-
-/** With whom a task may be computed, and how long it may wait for them. */
+/** With whom a task may be computed. */
 function batchingOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): Batching {
-  const { flags, batchMax, range } = segment;
-  if (!hasFlag(flags, 'BATCHABLE')) return alone;
-  if (range.name !== '') {
-    // A custom op says by the flag alone that its tasks are independent.
-    const batchKey = batchKeyOf(segment, call, inputs, 1);
-    return { ...alone, batchKey, batchItemsMax: batchMax || submitMax };
-  }
-  const batching = segment.usesModel ? call.model?.dynamicBatching : undefined;
-  if (batching === undefined) return alone;
+  const model = segment.usesModel ? call.model : undefined;
   const image = takesImage(segment, call);
+  const rows = (model?.maxBatchSize ?? 0) > 0 && !image;
   return {
     batchKey: batchKeyOf(segment, call, inputs, image ? 2 : 1),
-    items: image ? 1 : (inputs[0]?.tensor.shape[0] ?? 1),
-    batchItemsMax: Math.min(call.model?.maxBatchSize ?? 1, batchMax || Infinity),
-    batchDelayMs: batching.maxQueueDelayMs,
+    modelKey: model?.source.contentId ?? '',
+    policy: policyOf(segment, model),
+    items: rows ? (inputs[0]?.tensor.shape[0] ?? 1) : 1,
   };
+}
+
+function policyOf(
+  { flags, range, batchMax, device }: Segment,
+  model: Model | undefined,
+): BatchPolicy {
+  if (model !== undefined)
+    return modelPolicy(model, device, hasFlag(flags, 'BATCHABLE') ? batchMax : 1);
+  // A custom op says by the flag alone that its tasks are independent.
+  return range.name !== '' && hasFlag(flags, 'BATCHABLE') ? opPolicy(batchMax) : alonePolicy;
 }
 
 /** Whether a segment begins with one image, encoded or as [height, width, channels], instead of a batch. */

@@ -1,5 +1,4 @@
 import type { Backend, Device } from './backend.js';
-import { DeviceQueue, type Clock } from './device-queue.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
@@ -11,6 +10,7 @@ import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { CostModel } from './plans/cost-model.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
+import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];

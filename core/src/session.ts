@@ -27,6 +27,7 @@ export class Session {
   constructor(
     readonly runtime: Runtime,
     readonly tenant: string,
+    readonly weight: number,
     readonly limits: Limits,
   ) {}
 
@@ -141,6 +142,7 @@ export class Session {
       priority: options.priority ?? 0,
       deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs,
       tenant: this.tenant,
+      weight: this.weight,
       cancellation,
       startedAt,
     };

@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 
 import type { BackendTask, NamedTensor } from '../src/backend.js';
 import { Cancellation } from '../src/cancellation.js';
-import { DeviceQueue } from '../src/device-queue.js';
 import { Dispatch, type Call } from '../src/dispatch.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits } from '../src/limits.js';
@@ -14,6 +13,7 @@ import { CircuitBreaker } from '../src/plans/circuit-breaker.js';
 import { CostModel } from '../src/plans/cost-model.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
+import { DeviceQueue } from '../src/scheduling/device-queue.js';
 import { Tensor } from '../src/tensor.js';
 import { TestBackend } from './test-backend.js';
 
@@ -40,7 +40,15 @@ const model: Model = {
   inputs: [],
   outputs: [],
   maxBatchSize: 8,
-  dynamicBatching: { preferredBatchSizes: [], maxQueueDelayMs: 0 },
+  dynamicBatching: {
+    preferredBatchSizes: [],
+    maxQueueDelayMs: 0,
+    preserveOrdering: false,
+    queuePolicy: { maxQueueSize: 0, timeoutMs: 0, timeoutAction: 'reject' },
+  },
+  sloAware: false,
+  instanceGroups: [],
+  warmUps: [],
   classify: undefined,
   classifyProblem: '',
 };
@@ -102,6 +110,7 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
       priority: 0,
       deadlineAt: undefined,
       tenant: 't',
+      weight: 1,
       cancellation: new Cancellation(undefined, undefined),
       startedAt: clock(),
       ...overrides,
@@ -266,7 +275,7 @@ describe('Dispatch', () => {
       run(compressChain, value(1), { cancellation }),
     );
     await new Promise(setImmediate);
-    expect(backend.batchesSeen).toHaveLength(2);
+    expect(backend.batchesSeen).toHaveLength(1);
     cancellations[0]?.cancel(new Error('stop the running one'));
     cancellations[3]?.cancel(new Error('stop the waiting one'));
     await expect(calls[0]).rejects.toThrow('stop the running one');
