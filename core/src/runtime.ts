@@ -41,14 +41,14 @@ export class Runtime {
     });
     const breaker = new CircuitBreaker(this.clock);
     this.router = new Router(this.registry, this.costs, breaker);
-    this.dispatch = new Dispatch(
-      this.router,
-      this.costs,
+    this.dispatch = new Dispatch({
+      router: this.router,
+      costs: this.costs,
       breaker,
-      this.models,
-      ({ device }) => this.queueOf(device),
-      this.clock,
-    );
+      models: this.models,
+      queueOf: ({ device }) => this.queueOf(device),
+      clock: this.clock,
+    });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { argumentError } from './argument-error.js';
 import { callChannel, type CallEvent } from './call-channel.js';
+import { CallsInFlight } from './calls-in-flight.js';
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
 import type { Call, CallOutcome } from './dispatch.js';
@@ -21,7 +22,8 @@ export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
  */
 export class Session {
   private readonly models = new Map<string, Promise<Model>>();
-  private readonly calls = new Set<Cancellation>();
+  private readonly readModels = new Map<string, Model>();
+  private readonly calls = new CallsInFlight();
   private closed = false;
 
   constructor(
@@ -65,19 +67,42 @@ export class Session {
       cancellation.check();
       return await work(cancellation);
     } finally {
-      this.calls.delete(cancellation);
+      this.calls.remove(cancellation);
       cancellation.dispose();
     }
   }
 
-  /** Hands a prepared call to dispatch. */
-  dispatch(
+  /**
+   * Runs one call through dispatch, from what the caller gave to what the caller gets.
+   *
+   * @param prepare validates the input and reads what is to be read.
+   * @param shape makes the caller's result.
+   * @throws as `call` and dispatch do.
+   */
+  execute<R>(
+    op: string,
+    options: CallOptions,
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    shape: (outcome: CallOutcome) => R,
+  ): Promise<R> {
+    const startedAt = this.runtime.clock();
+    return this.call(op, options, (cancellation) => {
+      const request = prepare(cancellation);
+      return request instanceof Promise
+        ? request.then((ready) => this.dispatch(ready, options, startedAt, cancellation, shape))
+        : this.dispatch(request, options, startedAt, cancellation, shape);
+    });
+  }
+
+  private dispatch<R>(
     request: CallRequest,
     options: CallOptions,
     startedAt: number,
     cancellation: Cancellation,
-  ): Promise<CallOutcome> {
-    return this.runtime.dispatch.run(this.complete(request, options, startedAt, cancellation));
+    shape: (outcome: CallOutcome) => R,
+  ): Promise<R> {
+    const call = this.complete(request, options, startedAt, cancellation);
+    return this.runtime.dispatch.run(call, shape);
   }
 
   async prefetch(
@@ -94,6 +119,11 @@ export class Session {
     await this.runtime.dispatch.prefetch(call);
   }
 
+  /** The model under this reference if it was read before: the common case costs no promise. */
+  knownModel(reference: string | URL): Model | undefined {
+    return this.readModels.get(typeof reference === 'string' ? reference : String(reference));
+  }
+
   /** The model under this reference, read once; a failure is not remembered. */
   async model(reference: string | URL): Promise<Model> {
     if (typeof reference !== 'string' && !(reference instanceof URL)) {
@@ -105,7 +135,9 @@ export class Session {
     const reading = this.runtime.repository.read(reference);
     this.models.set(key, reading);
     try {
-      return await reading;
+      const model = await reading;
+      this.readModels.set(key, model);
+      return model;
     } catch (error) {
       this.models.delete(key);
       throw error;
@@ -125,7 +157,7 @@ export class Session {
       'CANCELLED',
       'the client was closed while this call was in flight',
     );
-    for (const cancellation of this.calls) cancellation.cancel(reason);
+    this.calls.cancelAll(reason);
   }
 
   private complete(
@@ -135,8 +167,11 @@ export class Session {
     cancellation: Cancellation,
   ): Call {
     const { device, deadlineMs } = options;
+    const { chain, model, inputs } = request;
     return {
-      ...request,
+      chain,
+      model,
+      inputs,
       outputBytesMax: request.outputBytesMax ?? this.limits.outputBytesMax,
       preference: { device, strict: options.strict ?? false },
       priority: options.priority ?? 0,

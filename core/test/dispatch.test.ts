@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { BackendTask, NamedTensor } from '../src/backend.js';
 import { Cancellation } from '../src/cancellation.js';
-import { Dispatch, type Call } from '../src/dispatch.js';
+import { Dispatch, type Call, type CallOutcome } from '../src/dispatch.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits } from '../src/limits.js';
 import type { Model } from '../src/models/model.js';
@@ -87,34 +87,36 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
     hasModel: (device, wanted) => models.has(device, wanted),
   });
   const breaker = new CircuitBreaker(clock);
-  const router = new Router(registry, costs, breaker);
-  const dispatch = new Dispatch(
-    router,
+  const dispatch = new Dispatch({
+    router: new Router(registry, costs, breaker),
     costs,
     breaker,
     models,
-    ({ device, backend }) => {
+    queueOf: ({ device, backend }) => {
       const queue = queues.get(device.id) ?? new DeviceQueue(backend, device, defaultLimits, clock);
       queues.set(device.id, queue);
       return queue;
     },
     clock,
-  );
+  });
   const run = (chain: Chain, inputs: readonly NamedTensor[], overrides: Partial<Call> = {}) =>
-    dispatch.run({
-      chain,
-      model: chain.steps.some((step) => step.usesModel) ? model : undefined,
-      inputs,
-      outputBytesMax: 1000,
-      preference: { device: undefined, strict: false },
-      priority: 0,
-      deadlineAt: undefined,
-      tenant: 't',
-      weight: 1,
-      cancellation: new Cancellation(undefined, undefined),
-      startedAt: clock(),
-      ...overrides,
-    });
+    dispatch.run<CallOutcome>(
+      {
+        chain,
+        model: chain.steps.some((step) => step.usesModel) ? model : undefined,
+        inputs,
+        outputBytesMax: 1000,
+        preference: { device: undefined, strict: false },
+        priority: 0,
+        deadlineAt: undefined,
+        tenant: 't',
+        weight: 1,
+        cancellation: new Cancellation(undefined, undefined),
+        startedAt: clock(),
+        ...overrides,
+      },
+      (outcome) => outcome,
+    );
   return { run, models };
 }
 

@@ -26,6 +26,11 @@ export interface QueuedResult {
   readonly waitedMs: number;
 }
 
+export interface TaskListener {
+  /** Called exactly once for each task, also after it was cancelled. */
+  taskDone(result: QueuedResult): void;
+}
+
 export type Clock = () => number;
 
 /** Batches that may wait inside a busy device, for each that it computes at once. */
@@ -73,14 +78,14 @@ export class DeviceQueue {
   }
 
   /**
-   * Queues a task. `done` is called exactly once, also after `cancel`.
+   * Queues a task.
    *
-   * @returns what `cancel` takes.
+   * @returns what cancels it.
    * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; DEADLINE_EXCEEDED when it is sure to be late.
    */
-  add(task: QueuedTask, done: (result: QueuedResult) => void): Ticket {
+  add(task: QueuedTask, listener: TaskListener): Ticket {
     const now = this.clock();
-    const ticket = new Ticket(task, done, now, this);
+    const ticket = new Ticket(task, listener, now, this);
     if (this.batchesThere) ticket.policy = alonePolicy;
     ticket.waiting = this.scheduler.offer(ticket, now);
     if (ticket.policy.preserveOrdering) ticket.deliverInTurn = this.order.enter(ticket.modelKey);
@@ -259,7 +264,7 @@ export class Ticket implements Schedulable, BackendTask {
 
   constructor(
     readonly task: QueuedTask,
-    private readonly done: (result: QueuedResult) => void,
+    private readonly listener: TaskListener,
     readonly offeredAt: number,
     private readonly queue: DeviceQueue,
   ) {
@@ -290,8 +295,13 @@ export class Ticket implements Schedulable, BackendTask {
   }
 
   deliver(result: QueuedResult): void {
-    if (this.deliverInTurn === undefined) this.done(result);
-    else this.deliverInTurn(() => this.done(result));
+    if (this.deliverInTurn === undefined) {
+      this.listener.taskDone(result);
+    } else {
+      this.deliverInTurn(() => {
+        this.listener.taskDone(result);
+      });
+    }
   }
 }
 

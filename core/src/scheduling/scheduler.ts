@@ -1,6 +1,6 @@
 import { AxleError } from '../errors.js';
 import type { BatchPolicy } from './batch-policy.js';
-import { LatencyProfile } from './latency-profile.js';
+import type { LatencyProfile } from './latency-profile.js';
 import { chooseSloBatch } from './slo-batch.js';
 import { TaskGroup, type Lane, type Waiting } from './task-group.js';
 import { Tenants, type Tenant } from './tenants.js';
@@ -64,8 +64,8 @@ export const batchTasksMax = 1024;
 const shortBatchMs = 1;
 /** What an unknown batch is taken to cost, milliseconds an item. */
 const unknownMsPerItem = 1;
-/** Batch keys whose latency is remembered. */
-const profilesMax = 1024;
+/** Batch keys that are remembered, and with them what their batches take. */
+const groupsMax = 1024;
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
 /** Below all priorities: tasks whose queue timeout has passed. */
@@ -73,6 +73,8 @@ const delayedPriority = -Infinity;
 
 interface SentBatch<T> extends Batch<T> {
   readonly model: string;
+  /** Counted among the model's instances. */
+  readonly limited: boolean;
   readonly profile: LatencyProfile;
   /** What its tenants were charged. */
   readonly chargedMs: number;
@@ -88,8 +90,9 @@ interface SentBatch<T> extends Batch<T> {
  * waits for a larger batch holds up nobody.
  */
 export class Scheduler<T extends Schedulable> {
-  private readonly groups = new Map<string, TaskGroup<T>>();
-  private readonly profiles = new Map<string, LatencyProfile>();
+  private readonly groupsByKey = new Map<string, TaskGroup<T>>();
+  /** Those with waiting tasks. */
+  private readonly groups: TaskGroup<T>[] = [];
   private readonly tenants = new Tenants();
   private readonly underWayOfModel = new Map<string, number>();
   private readonly waitingOfModel = new Map<string, number>();
@@ -153,7 +156,7 @@ export class Scheduler<T extends Schedulable> {
   finished(batch: Batch<T>, deviceMs: number | undefined): void {
     const sent = batch as SentBatch<T>;
     this.underWay -= 1;
-    count(this.underWayOfModel, sent.model, -1);
+    if (sent.limited) count(this.underWayOfModel, sent.model, -1);
     if (deviceMs === undefined) return;
     sent.profile.observe(sent.items, deviceMs);
     this.charge(sent, deviceMs - sent.chargedMs);
@@ -162,32 +165,23 @@ export class Scheduler<T extends Schedulable> {
   /** Expected time until a task offered now would begin, milliseconds; 0 where nothing is known. */
   backlogMs(): number {
     let ms = 0;
-    for (const group of this.groups.values()) ms += bestMs(group, group.items);
+    for (const group of this.groups) ms += bestMs(group, group.items);
     return ms / this.options.parallel;
   }
 
   private groupOf(task: T): TaskGroup<T> {
     const { batchKey, modelKey, policy } = task;
-    let group = this.groups.get(batchKey);
+    let group = this.groupsByKey.get(batchKey);
     if (group === undefined) {
-      group = new TaskGroup<T>(batchKey, modelKey, policy, this.profileOf(batchKey));
-      this.groups.set(batchKey, group);
+      if (this.groupsByKey.size >= groupsMax) this.forgetEmptyGroups();
+      group = new TaskGroup<T>(batchKey, modelKey, policy);
+      this.groupsByKey.set(batchKey, group);
     }
     return group;
   }
 
-  private profileOf(batchKey: string): LatencyProfile {
-    let profile = this.profiles.get(batchKey);
-    if (profile === undefined) {
-      profile = new LatencyProfile();
-    }
-    // The one that was used longest ago goes first.
-    this.profiles.delete(batchKey);
-    this.profiles.set(batchKey, profile);
-    if (this.profiles.size > profilesMax) {
-      this.profiles.delete(this.profiles.keys().next().value as string);
-    }
-    return profile;
+  private forgetEmptyGroups(): void {
+    for (const [key, group] of this.groupsByKey) if (group.size === 0) this.groupsByKey.delete(key);
   }
 
   /**
@@ -200,7 +194,6 @@ export class Scheduler<T extends Schedulable> {
     if (!policy.predictable || policy.sloAware || !group.profile.known) return;
     const needsMs = this.msUntilDone(task, group);
     if (now + needsMs <= deadlineAt) return;
-    this.dropIfEmpty(group);
     throw new AxleError(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
@@ -211,7 +204,7 @@ export class Scheduler<T extends Schedulable> {
   /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
   private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
     let ms = 0;
-    for (const group of this.groups.values()) {
+    for (const group of this.groups) {
       const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
       if (ahead > 0) ms += bestMs(group, ahead);
     }
@@ -231,6 +224,7 @@ export class Scheduler<T extends Schedulable> {
       heapIndex: -1,
     };
     group.add(waiting);
+    if (group.place < 0) group.place = this.groups.push(group) - 1;
     this.size += 1;
     if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, 1);
     return waiting;
@@ -252,12 +246,18 @@ export class Scheduler<T extends Schedulable> {
   }
 
   private dropIfEmpty(group: TaskGroup<T>): void {
-    if (group.size === 0) this.groups.delete(group.key);
+    if (group.size > 0 || group.place < 0) return;
+    const last = this.groups.pop() as TaskGroup<T>;
+    if (last !== group) {
+      this.groups[group.place] = last;
+      last.place = group.place;
+    }
+    group.place = -1;
   }
 
   /** Tasks whose deadline or queue timeout has passed. */
   private takeOverdue(now: number): Decision<T> | undefined {
-    for (const group of this.groups.values()) {
+    for (const group of this.groups) {
       const expired: T[] = [];
       // Backwards: a lane goes when it is empty.
       for (let i = group.lanes.length - 1; i >= 0; i--) {
@@ -302,7 +302,7 @@ export class Scheduler<T extends Schedulable> {
   private chooseHead(now: number): { head: Waiting<T> | undefined; nextAt: number } {
     const heads: Waiting<T>[] = [];
     let nextAt = Infinity;
-    for (const group of this.groups.values()) {
+    for (const group of this.groups) {
       nextAt = Math.min(nextAt, this.overdueAt(group));
       if (!this.mayStart(group)) continue;
       const ripeAt = this.ripeAt(group, now);
@@ -392,7 +392,7 @@ export class Scheduler<T extends Schedulable> {
 
   private largestBatchMs(): number {
     let largest = 0;
-    for (const group of this.groups.values()) largest = Math.max(largest, batchMs(group));
+    for (const group of this.groups) largest = Math.max(largest, batchMs(group));
     return largest;
   }
 
@@ -474,6 +474,7 @@ export class Scheduler<T extends Schedulable> {
       items,
       batchKey: key,
       model,
+      limited: group.policy.instances > 0,
       profile,
       chargedMs: expectedMs(profile, items),
       tenants: filled.map(({ lane }) => lane.tenant),
@@ -482,7 +483,7 @@ export class Scheduler<T extends Schedulable> {
     this.charge(batch, batch.chargedMs);
     for (const waiting of filled) this.left(waiting);
     this.underWay += 1;
-    count(this.underWayOfModel, model, 1);
+    if (batch.limited) count(this.underWayOfModel, model, 1);
     this.lastModel = model;
     return { kind: 'batch', batch };
   }

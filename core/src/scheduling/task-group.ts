@@ -1,6 +1,6 @@
 import type { BatchPolicy } from './batch-policy.js';
 import { Heap, type HeapEntry } from './heap.js';
-import type { LatencyProfile } from './latency-profile.js';
+import { LatencyProfile } from './latency-profile.js';
 import type { Tenant } from './tenants.js';
 
 /** A task in the queue. */
@@ -25,7 +25,11 @@ export interface Lane<T> {
 
 /** Waiting tasks of one batch key: those that may run together. */
 export class TaskGroup<T> {
+  /** Those with waiting tasks. */
   readonly lanes: Lane<T>[] = [];
+  /** Among the groups with waiting tasks; -1 = not there. Only the scheduler writes it. */
+  place = -1;
+  readonly profile = new LatencyProfile();
   /** Tasks that wait. */
   size = 0;
   /** Items that wait. */
@@ -33,20 +37,25 @@ export class TaskGroup<T> {
   /** In order of arrival; those that left are skipped when they come to the front. */
   private readonly arrivals: Waiting<T>[] = [];
   private front = 0;
+  /** The lane that emptied last, for when it fills again. */
+  private spare: Lane<T> | undefined;
 
   constructor(
     readonly key: string,
     /** What the device must have ready to run it. */
     readonly model: string,
     readonly policy: BatchPolicy,
-    readonly profile: LatencyProfile,
   ) {}
 
   laneOf(priority: number, tenant: Tenant): Lane<T> {
     for (const lane of this.lanes) {
       if (lane.priority === priority && lane.tenant === tenant) return lane;
     }
-    const lane: Lane<T> = { priority, tenant, queue: new Heap<Waiting<T>>(goesBefore) };
+    const { spare } = this;
+    const lane =
+      spare?.priority === priority && spare.tenant === tenant
+        ? spare
+        : { priority, tenant, queue: new Heap<Waiting<T>>(goesBefore) };
     this.lanes.push(lane);
     return lane;
   }
@@ -63,6 +72,9 @@ export class TaskGroup<T> {
     this.dropIfEmpty(lane);
     this.size -= 1;
     this.items -= items;
+    if (this.size > 0) return;
+    this.arrivals.length = 0;
+    this.front = 0;
   }
 
   /** Moves a task to another place in the order; it stays as old as it is. */
@@ -119,7 +131,9 @@ export class TaskGroup<T> {
   private dropIfEmpty(lane: Lane<T>): void {
     if (lane.queue.size > 0) return;
     const index = this.lanes.indexOf(lane);
-    if (index >= 0) this.lanes.splice(index, 1);
+    if (index < 0) return;
+    this.lanes.splice(index, 1);
+    this.spare = lane;
   }
 }
 
