@@ -2,7 +2,7 @@ import type { LoadedModel, NamedTensor, TaskTiming } from './backend.js';
 import type { Call, CallOutcome, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { hasFlag } from './op.js';
-import { stepLabel, type Chain, type ChainStep } from './plans/chain.js';
+import { stepLabel, takesImage, type Chain, type ChainStep } from './plans/chain.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { QueuedResult, TaskListener, Ticket } from './scheduling/device-queue.js';
@@ -109,6 +109,7 @@ export class CallExecution implements TaskListener {
   private enqueue(segment: Segment, model: LoadedModel | undefined): void {
     if (this.over) return;
     const { call } = this;
+    const { batchKeys, policy } = segment;
     try {
       const inputs = this.inputsOf(segment);
       this.parts.breaker.entering(segment.device);
@@ -120,9 +121,9 @@ export class CallExecution implements TaskListener {
           inputs,
           outputBytesMax: call.outputBytesMax,
           deadlineAt: call.deadlineAt,
-          batchKey: batchKeyOf(segment, call.chain, inputs),
+          batchKey: policy.itemsMax === 1 ? batchKeys.alone : batchKeys.of(inputs),
           modelKey: segment.modelKey,
-          policy: segment.policy,
+          policy,
           items: itemsOf(segment, call, inputs),
           priority: call.priority,
           tenant: call.tenant,
@@ -198,27 +199,8 @@ function bytesOf(inputs: readonly NamedTensor[]): number {
 /** Items in the batch dimension of a model; 1 for what has none. */
 function itemsOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): number {
   const batched = segment.usesModel && (call.model?.maxBatchSize ?? 0) > 0;
-  if (!batched || takesImage(segment, call.chain)) return 1;
+  if (!batched || takesImage(call.chain, segment.first)) return 1;
   return inputs[0]?.tensor.shape[0] ?? 1;
-}
-
-/** Whether a segment begins with one image, encoded or as [height, width, channels], instead of a batch. */
-function takesImage(segment: Segment, chain: Chain): boolean {
-  const step = chain.steps[segment.first]?.name;
-  return step === 'decode' || step === 'preprocess';
-}
-
-/** Equal for tasks that may be computed together: the segment's, with inputs that differ in free dimensions only. */
-function batchKeyOf(segment: Segment, chain: Chain, inputs: readonly NamedTensor[]): string {
-  if (segment.policy.itemsMax === 1) return segment.batchKey;
-  // The first dimension is the batch, or the bytes of an image; images of a batch differ in height and width.
-  const free = takesImage(segment, chain) ? 2 : 1;
-  let key = segment.batchKey;
-  for (const { name, tensor } of inputs) {
-    key += ` ${name}:${tensor.dtype}`;
-    for (let i = free; i < tensor.shape.length; i++) key += `,${tensor.shape[i] ?? 0}`;
-  }
-  return key;
 }
 
 function stepReport(

@@ -47,17 +47,17 @@ export class Dispatch {
   constructor(private readonly parts: DispatchParts) {}
 
   /**
-   * Rejects with the AxleError of the last plan tried, with the cancellation's reason, or with what `shape` throws.
+   * Begins a call. One of the two is called once.
    *
-   * @param shape makes the caller's result of the outcome.
+   * @param succeed what it throws, the call fails with.
+   * @param fail gets the AxleError of the last plan tried, or the cancellation's reason.
    */
-  run<R>(call: Call, shape: (outcome: CallOutcome) => R): Promise<R> {
-    return new Promise((resolve, reject) => {
-      const finish = (outcome: CallOutcome) => {
-        resolve(shape(outcome));
-      };
-      new CallExecution(this.parts, call, finish, reject).start();
-    });
+  start(
+    call: Call,
+    succeed: (outcome: CallOutcome) => void,
+    fail: (reason: unknown) => void,
+  ): void {
+    new CallExecution(this.parts, call, succeed, fail).start();
   }
 
   /** Loads the model where its first call would run. */

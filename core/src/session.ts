@@ -44,36 +44,20 @@ export class Session {
     options: CallOptions,
     work: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
-    if (!callChannel.hasSubscribers) return this.callUnseen(options, work);
-    const event: CallEvent = { op, tenant: this.tenant };
-    return callChannel.tracePromise(() => this.callUnseen(options, work), event);
-  }
-
-  private async callUnseen<T>(
-    options: CallOptions,
-    work: (cancellation: Cancellation) => Promise<T>,
-  ): Promise<T> {
-    this.checkOpen();
-    checkOptions(options);
-    if (this.calls.size >= this.limits.callsInFlightMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
-      );
-    }
-    const cancellation = new Cancellation(options.signal, options.deadlineMs);
-    this.calls.add(cancellation);
-    try {
-      cancellation.check();
-      return await work(cancellation);
-    } finally {
-      this.calls.remove(cancellation);
-      cancellation.dispose();
-    }
+    return this.published(op, async () => {
+      const cancellation = this.begin(options);
+      try {
+        cancellation.check();
+        return await work(cancellation);
+      } finally {
+        this.end(cancellation);
+      }
+    });
   }
 
   /**
-   * Runs one call through dispatch, from what the caller gave to what the caller gets.
+   * Runs one call through dispatch, from what the caller gave to what the caller gets. With a `prepare` that does not
+   * wait for anything it costs one promise.
    *
    * @param prepare validates the input and reads what is to be read.
    * @param shape makes the caller's result.
@@ -85,24 +69,73 @@ export class Session {
     prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
     shape: (outcome: CallOutcome) => R,
   ): Promise<R> {
-    const startedAt = this.runtime.clock();
-    return this.call(op, options, (cancellation) => {
-      const request = prepare(cancellation);
-      return request instanceof Promise
-        ? request.then((ready) => this.dispatch(ready, options, startedAt, cancellation, shape))
-        : this.dispatch(request, options, startedAt, cancellation, shape);
+    return this.published(op, () => this.executeUnseen(options, prepare, shape));
+  }
+
+  private executeUnseen<R>(
+    options: CallOptions,
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    shape: (outcome: CallOutcome) => R,
+  ): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.run(options, prepare, (outcome) => resolve(shape(outcome)), reject);
     });
   }
 
-  private dispatch<R>(
-    request: CallRequest,
+  /** What it throws, the call fails with. */
+  private run(
     options: CallOptions,
-    startedAt: number,
-    cancellation: Cancellation,
-    shape: (outcome: CallOutcome) => R,
-  ): Promise<R> {
-    const call = this.complete(request, options, startedAt, cancellation);
-    return this.runtime.dispatch.run(call, shape);
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    succeed: (outcome: CallOutcome) => void,
+    fail: (reason: unknown) => void,
+  ): void {
+    const startedAt = this.runtime.clock();
+    const cancellation = this.begin(options);
+    const finish = (outcome: CallOutcome) => {
+      succeed(outcome);
+      this.end(cancellation);
+    };
+    const abandon = (reason: unknown) => {
+      this.end(cancellation);
+      fail(reason);
+    };
+    const start = (request: CallRequest) => {
+      const call = this.complete(request, options, startedAt, cancellation);
+      this.runtime.dispatch.start(call, finish, abandon);
+    };
+    try {
+      cancellation.check();
+      const request = prepare(cancellation);
+      if (request instanceof Promise) request.then(start).catch(abandon);
+      else start(request);
+    } catch (error) {
+      abandon(error);
+    }
+  }
+
+  private published<T>(op: string, work: () => Promise<T>): Promise<T> {
+    if (!callChannel.hasSubscribers) return work();
+    const event: CallEvent = { op, tenant: this.tenant };
+    return callChannel.tracePromise(work, event);
+  }
+
+  private begin(options: CallOptions): Cancellation {
+    this.checkOpen();
+    checkOptions(options);
+    if (this.calls.size >= this.limits.callsInFlightMax) {
+      throw new AxleError(
+        'RESOURCE_EXHAUSTED',
+        `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
+      );
+    }
+    const cancellation = new Cancellation(options.signal, options.deadlineMs);
+    this.calls.add(cancellation);
+    return cancellation;
+  }
+
+  private end(cancellation: Cancellation): void {
+    this.calls.remove(cancellation);
+    cancellation.dispose();
   }
 
   async prefetch(

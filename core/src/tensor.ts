@@ -84,11 +84,12 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(
-      dtype,
-      [...shape],
-      [new Uint8Array(array.buffer, array.byteOffset, array.byteLength)],
-    );
+    // A view costs more than the rest of this. A Buffer is a Uint8Array that behaves otherwise.
+    const bytes =
+      array.constructor === Uint8Array
+        ? array
+        : new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    return new Tensor(dtype, [...shape], [bytes]);
   }
 
   /**

@@ -100,8 +100,8 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
     clock,
   });
   const run = (chain: Chain, inputs: readonly NamedTensor[], overrides: Partial<Call> = {}) =>
-    dispatch.run<CallOutcome>(
-      {
+    new Promise<CallOutcome>((resolve, reject) => {
+      const call = {
         chain,
         model: chain.steps.some((step) => step.usesModel) ? model : undefined,
         inputs,
@@ -114,9 +114,9 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
         cancellation: new Cancellation(undefined, undefined),
         startedAt: clock(),
         ...overrides,
-      },
-      (outcome) => outcome,
-    );
+      };
+      dispatch.start(call, resolve, reject);
+    });
   return { run, models };
 }
 

@@ -6,7 +6,8 @@ import { argsKey, hasFlag, type OpArgs, type OpRange } from '../op.js';
 import type { Registry } from '../registry.js';
 import { alonePolicy, type BatchPolicy } from '../scheduling/batch-policy.js';
 import { modelPolicy, opPolicy } from '../scheduling/model-policy.js';
-import { argsOf, rangeOf, stepLabel, usesModel, type Chain } from './chain.js';
+import { BatchKeys } from '../scheduling/batch-keys.js';
+import { argsOf, rangeOf, stepLabel, takesImage, usesModel, type Chain } from './chain.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { CostEntry, CostModel } from './cost-model.js';
 
@@ -22,8 +23,7 @@ export interface Segment {
   readonly usesModel: boolean;
   /** Content id of the model that it runs; '' = none. */
   readonly modelKey: string;
-  /** Equal for segments whose tasks may run together as far as their inputs allow. */
-  readonly batchKey: string;
+  readonly batchKeys: BatchKeys;
   readonly policy: BatchPolicy;
   readonly cost: CostEntry;
 }
@@ -224,7 +224,7 @@ export class Router {
           flags: offered.flags,
           usesModel: withModel,
           modelKey,
-          batchKey,
+          batchKeys: new BatchKeys(batchKey, freeDimensions(chain, first)),
           policy: policyOf(offered, device, itsModel),
           cost: this.costs.entryOf(device, offered, itsModel),
         };
@@ -251,6 +251,11 @@ export class Router {
     this.supportCache.set(key, support);
     return support;
   }
+}
+
+/** The first dimension is the batch, or the bytes of an image; images of a batch differ in height and width. */
+function freeDimensions(chain: Chain, first: number): number {
+  return takesImage(chain, first) ? 2 : 1;
 }
 
 function mainOf(chain: Chain, segments: readonly Segment[]): Segment {
