@@ -3,6 +3,7 @@ import type { Call, CallOutcome, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { hasFlag } from './op.js';
 import { stepLabel, takesImage, type Chain, type ChainStep } from './plans/chain.js';
+import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { QueuedResult, TaskListener, Ticket } from './scheduling/device-queue.js';
@@ -56,11 +57,12 @@ export class CallExecution implements TaskListener {
 
   /** The task of the segment under way is done. */
   taskDone({ outcome, waitedMs }: QueuedResult): void {
-    const { breaker, costs } = this.parts;
+    const { breaker, costs, health } = this.parts;
     const { segment } = this;
     this.ticket = undefined;
     if (!outcome.ok) {
       breaker.failed(segment.device, outcome.error);
+      if (isOfDevice(outcome.error)) health.suspect(segment.device);
       this.tryNextPlan(outcome.error);
       return;
     }

@@ -6,6 +6,7 @@ import type { ModelStore } from './models/model-store.js';
 import type { Chain } from './plans/chain.js';
 import type { CircuitBreaker } from './plans/circuit-breaker.js';
 import type { CostModel } from './plans/cost-model.js';
+import type { HealthMonitor } from './plans/health-monitor.js';
 import type { Preference, Router, Segment } from './plans/router.js';
 import type { CallReport } from './results.js';
 import type { Clock, DeviceQueue } from './scheduling/device-queue.js';
@@ -37,6 +38,7 @@ export interface DispatchParts {
   readonly router: Router;
   readonly costs: CostModel;
   readonly breaker: CircuitBreaker;
+  readonly health: HealthMonitor;
   readonly models: ModelStore;
   readonly queueOf: (segment: Segment) => DeviceQueue;
   readonly clock: Clock;

@@ -8,6 +8,7 @@ import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
 import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { CostModel } from './plans/cost-model.js';
+import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
 import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
@@ -40,11 +41,13 @@ export class Runtime {
       hasModel: (device, model) => this.models.has(device, model),
     });
     const breaker = new CircuitBreaker(this.clock);
-    this.router = new Router(this.registry, this.costs, breaker);
+    const health = new HealthMonitor(this.registry, this.clock);
+    this.router = new Router(this.registry, this.costs, breaker, health);
     this.dispatch = new Dispatch({
       router: this.router,
       costs: this.costs,
       breaker,
+      health,
       models: this.models,
       queueOf: ({ device }) => this.queueOf(device),
       clock: this.clock,

@@ -11,6 +11,7 @@ import { fusedRange, singleOp } from '../src/op.js';
 import { step, type Chain } from '../src/plans/chain.js';
 import { CircuitBreaker } from '../src/plans/circuit-breaker.js';
 import { CostModel } from '../src/plans/cost-model.js';
+import { HealthMonitor } from '../src/plans/health-monitor.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
 import { DeviceQueue } from '../src/scheduling/device-queue.js';
@@ -87,10 +88,12 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
     hasModel: (device, wanted) => models.has(device, wanted),
   });
   const breaker = new CircuitBreaker(clock);
+  const health = new HealthMonitor(registry, clock);
   const dispatch = new Dispatch({
-    router: new Router(registry, costs, breaker),
+    router: new Router(registry, costs, breaker, health),
     costs,
     breaker,
+    health,
     models,
     queueOf: ({ device, backend }) => {
       const queue = queues.get(device.id) ?? new DeviceQueue(backend, device, defaultLimits, clock);
@@ -205,6 +208,27 @@ describe('Dispatch', () => {
       await expect(run(compressChain, value(1))).rejects.toMatchObject({ code: 'INTERNAL' });
     }
     expect(broken.batchesSeen).toHaveLength(8);
+  });
+
+  it('leaves a device alone that says it is lost, until it says otherwise', async () => {
+    let now = 0;
+    const quick = new TestBackend('quick', [compress], appending(1));
+    const other = new TestBackend('other', [compress], appending(2));
+    quick.itsHealth = { state: 'LOST', message: 'fell off the bus' };
+    const { run } = dispatchAt(() => now, quick, other);
+    const deviceOf = async () => {
+      const { report } = await run(compressChain, value(0), {
+        preference: { device: 'quick', strict: false },
+      });
+      return report.device;
+    };
+    expect(await deviceOf()).toBe('quick:0');
+    // The first choice asked.
+    expect(await deviceOf()).toBe('other:0');
+    quick.itsHealth = { state: 'OK', message: '' };
+    now += 5000;
+    expect(await deviceOf()).toBe('other:0');
+    expect(await deviceOf()).toBe('quick:0');
   });
 
   it('does not hold bad input against the device', async () => {

@@ -10,6 +10,7 @@ import { BatchKeys } from '../scheduling/batch-keys.js';
 import { argsOf, rangeOf, stepLabel, takesImage, usesModel, type Chain } from './chain.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { CostEntry, CostModel } from './cost-model.js';
+import type { HealthMonitor } from './health-monitor.js';
 
 /** Consecutive steps that one device runs in one task. */
 export interface Segment {
@@ -68,10 +69,11 @@ export class Router {
     private readonly registry: Registry,
     private readonly costs: CostModel,
     private readonly breaker: CircuitBreaker,
+    private readonly health: HealthMonitor,
   ) {}
 
   /**
-   * Best plan first; never empty. Plans with a device that fails again and again come last.
+   * Best plan first; never empty. Plans with a device that is lost or fails again and again come last.
    *
    * @param bytes of the inputs of the call; undefined = not known.
    * @throws AxleError NOT_FOUND for a device that does not exist; UNAVAILABLE when a strict preference cannot be met;
@@ -99,7 +101,7 @@ export class Router {
     if (allowed.length === 1) return allowed;
     const ranked = allowed.map((plan) => ({
       plan,
-      broken: plan.segments.some((segment) => this.breaker.isOpen(segment.device)),
+      broken: plan.segments.some((segment) => this.isBroken(segment.device)),
       preferred: preferred(plan),
       costMs: this.costs.planMs(plan.segments, model, bytes),
     }));
@@ -127,13 +129,19 @@ export class Router {
     const allReasons = new Map(reasons);
     for (const { segments } of plans) {
       for (const { device, first, last } of segments) {
-        const reason = this.breaker.reason(device);
+        const { state, message } = this.health.of(device);
+        const lost = state === 'LOST' ? `the device is lost: ${message}` : undefined;
+        const reason = this.breaker.reason(device) ?? lost;
         if (reason === undefined) continue;
         allReasons.set(`${stepLabel(chain, first, last)} on ${device.id}, for now`, reason);
       }
     }
     const ordered = plans.length === 0 ? [] : this.plans(chain, model, preference, bytes);
     return { plans: ordered, reasons: allReasons };
+  }
+
+  private isBroken(device: Device): boolean {
+    return this.breaker.isOpen(device) || this.health.of(device).state === 'LOST';
   }
 
   /** Worked out once for a chain and model: what devices offer does not change while they are registered. */
