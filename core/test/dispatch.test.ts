@@ -312,6 +312,43 @@ describe('Dispatch', () => {
     expect(backend.batchesSeen).toHaveLength(3);
   });
 
+  it("runs a model's warm-ups before its first call, and does not load a model whose warm-up fails", async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => {
+      const [task] = batch as [BackendTask];
+      if (task.inputs[0]?.name === 'wrong')
+        throw new AxleError('INVALID_ARGUMENT', 'no such input');
+      return batch.map(() => value(1));
+    });
+    const { run } = dispatchOver(backend);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [step('infer', { usesModel: true, args: {} })],
+    };
+    const warm = (input: string) => ({
+      ...model,
+      source: { ...model.source, contentId: input },
+      warmUps: [
+        {
+          name: 'once',
+          batchSize: 4,
+          runs: 2,
+          inputs: [{ name: input, dtype: 'FP32' as const, shape: [3], data: 'random' as const }],
+        },
+      ],
+    });
+    await run(chain, value(1), { model: warm('x') });
+    expect(backend.batchesSeen).toHaveLength(3);
+    const [first] = backend.batchesSeen[0] as [BackendTask];
+    expect(first.inputs[0]?.tensor.shape).toEqual([4, 3]);
+    expect(Math.max(...(first.inputs[0]?.tensor.data as Float32Array))).toBeGreaterThan(0);
+    await expect(run(chain, value(1), { model: warm('wrong') })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: "warm-up 'once' failed: no such input",
+    });
+    expect(backend.unloads).toBe(1);
+  });
+
   it('loads a model once for calls that come together, and tries again after a failure', async () => {
     const backend = new TestBackend('gpu', [singleOp('infer')], appending(1));
     const { run, models } = dispatchOver(backend);
