@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 
 const plugins = fileURLToPath(new URL('../../plugins', import.meta.url));
 const template = join(plugins, 'template/build/libaxle_template.so');
+const echo = join(plugins, 'echo/build/libaxle_echo.so');
 const fault = join(plugins, 'fault/build/libaxle_fault.so');
 /** Long enough for a sound rule on a busy machine, short enough to wait for those that hang. */
 const timeoutMs = 20_000;
@@ -20,6 +21,8 @@ function problems(results: readonly RuleResult[]): string[] {
 describe('checkPlugin', () => {
   it.each([
     ['the template', template, {}],
+    ['the echo plugin', echo, {}],
+    ['the echo plugin that spins', echo, { spin_us: '200' }],
     ['the fault plugin that is told nothing', fault, {}],
     ['the CPU plugin', cpuFallback.path, cpuFallback.options],
   ])('passes %s', async (_, path, options) => {
