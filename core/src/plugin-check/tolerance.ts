@@ -38,6 +38,8 @@ export function inferTolerance(dtype: DataTypeName): NumberTolerance {
 
 export function isWithin(value: number, wanted: number, limit: NumberTolerance): boolean {
   if (Object.is(value, wanted) || value === wanted) return true;
+  // All of the numbers are within a part of infinity.
+  if (!Number.isFinite(wanted)) return false;
   return Math.abs(value - wanted) <= limit.absolute + limit.relative * Math.abs(wanted);
 }
 
