@@ -64,7 +64,9 @@ static int32_t load_any(wrapped *wrapped, const axle_model_source *source, axle_
     remember(wrapped, &source->files[0], NULL);
     return status;
   }
+  pthread_mutex_lock(&wrapped->mutex);
   const known_model *known = wrapped->models;
+  pthread_mutex_unlock(&wrapped->mutex);
   if (known == NULL) return status;
   const axle_file file = {.name = "model.onnx", .data = known->content, .bytes = known->bytes};
   axle_model_source other = *source;
@@ -93,6 +95,13 @@ static int32_t load_alone(wrapped *wrapped, const axle_model_source *source, axl
   return status;
 }
 
+static int has_unloaded(wrapped *wrapped) {
+  pthread_mutex_lock(&wrapped->mutex);
+  const int unloaded = wrapped->unloaded;
+  pthread_mutex_unlock(&wrapped->mutex);
+  return unloaded;
+}
+
 int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_source *source,
                    axle_model **model, axle_error *error) {
   (void)device;
@@ -110,7 +119,7 @@ int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_so
     case FAULT_MODEL_BUSY:
       return load_alone(wrapped, source, model, error);
     case FAULT_MODEL_ONCE:
-      if (!wrapped->unloaded) break;
+      if (!has_unloaded(wrapped)) break;
       snprintf(error->message, sizeof error->message, "a model was unloaded before");
       return AXLE_STATUS_RESOURCE_EXHAUSTED;
     case FAULT_MODEL_ANY_FORMAT:

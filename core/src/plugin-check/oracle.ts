@@ -3,7 +3,7 @@ import { ErrorCode, type OpId } from '../generated/constants.js';
 import type { NativeOpInfo } from '../native-binding.js';
 import type { TaskCompletion } from './host-connection.js';
 import { PluginUnderTest, type ModelSource, type TaskRequest } from './plugin-under-test.js';
-import { broken, skipped, type CheckedPlugin, type Subject } from './rule.js';
+import { Attempts, broken, skipped, type CheckedPlugin, type Subject } from './rule.js';
 import { withPlugin, withQueue } from './trials.js';
 
 /** One device, with a queue to it and the models that are loaded there. */
@@ -87,29 +87,34 @@ export interface Comparison {
 /**
  * Runs `work` for each device of the plugin and each of its entries of an op.
  *
+ * @param work says why there was nothing to compare, if there was not.
  * @throws RuleSkipped when the plugin does not offer the op, or there is no oracle.
  */
 export async function withOracle(
   { oracle, ...subject }: Subject,
   opId: OpId,
-  work: (comparison: Comparison) => Promise<void>,
+  work: (comparison: Comparison) => Promise<string | undefined>,
 ): Promise<void> {
   await withPlugin(subject, async (plugin) => {
+    const attempts = new Attempts('it does not offer the op');
     const ops = plugin.info.ops.filter(({ op, name }) => op === opId && name === '');
-    if (ops.length === 0) skipped('it does not offer the op');
+    if (ops.length === 0) attempts.check();
     if (oracle === undefined) skipped('there is no oracle to compare with');
     const judge = await openOracle(oracle);
     try {
       await onBench(judge, 0, async (oracleBench) => {
         for (const device of plugin.info.devices.keys()) {
           await onBench(plugin, device, async (bench) => {
-            for (const op of ops) await work({ op, plugin: bench, oracle: oracleBench });
+            for (const op of ops) {
+              attempts.add(await work({ op, plugin: bench, oracle: oracleBench }));
+            }
           });
         }
       });
     } finally {
       await judge.close();
     }
+    attempts.check();
   });
 }
 

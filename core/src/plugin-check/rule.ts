@@ -23,6 +23,26 @@ export class RuleBroken extends Error {}
 
 export class RuleSkipped extends Error {}
 
+/** Counts what of several things a rule could be tried on. */
+export class Attempts {
+  private made = 0;
+  private refusal: string | undefined;
+
+  /** @param none why the rule does not apply when there is nothing to try. */
+  constructor(private readonly none: string) {}
+
+  /** @param refusal why this one cannot be tried; undefined = it was. */
+  add(refusal: string | undefined): void {
+    if (refusal === undefined) this.made++;
+    else this.refusal ??= refusal;
+  }
+
+  /** @throws RuleSkipped when nothing was tried. */
+  check(): void {
+    if (this.made === 0) skipped(this.refusal ?? this.none);
+  }
+}
+
 /** @throws RuleBroken */
 export function broken(message: string): never {
   throw new RuleBroken(message);

@@ -2,7 +2,7 @@ import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
 import type { TaskCompletion } from './host-connection.js';
 import { PluginUnderTest, type SubmittedTask } from './plugin-under-test.js';
-import { broken, skipped, type CheckedPlugin } from './rule.js';
+import { Attempts, broken, type CheckedPlugin } from './rule.js';
 import { samplesOf } from './samples/op-samples.js';
 import { outputBytes, type OpSample } from './samples/sample.js';
 import type { TinyModel } from './samples/tiny-models.js';
@@ -56,18 +56,13 @@ export async function withSamples(
 ): Promise<void> {
   await withPlugin(subject, async (plugin) => {
     const samples = plugin.info.ops.flatMap(samplesOf).filter(wanted.filter);
-    if (samples.length === 0) skipped(wanted.none);
-    let tried = 0;
-    let refusal = '';
+    const attempts = new Attempts(wanted.none);
     for (const device of plugin.info.devices.keys()) {
       for (const sample of samples) {
         const source = sample.model?.source ?? null;
         const { score, reason } = plugin.supports(device, sample.request, source);
-        if (score === 0) {
-          refusal = `${plugin.deviceName(device)} does not take ${sample.label}: ${reason}`;
-          continue;
-        }
-        tried++;
+        attempts.add(score > 0 ? undefined : notTaken(plugin, device, sample, reason));
+        if (score === 0) continue;
         await withQueue(plugin, device, (queue) =>
           withModel(plugin, device, sample, (ready) =>
             work({ plugin, device, queue, sample: ready }),
@@ -75,8 +70,18 @@ export async function withSamples(
         );
       }
     }
-    if (tried === 0) skipped(refusal);
+    attempts.check();
   });
+}
+
+/** For a device whose supports() was 0. */
+export function notTaken(
+  plugin: PluginUnderTest,
+  device: number,
+  { label }: OpSample,
+  reason: string,
+): string {
+  return `${plugin.deviceName(device)} does not take ${label}: ${reason}`;
 }
 
 /** Runs `work` with the sample's model loaded, if it has one. */

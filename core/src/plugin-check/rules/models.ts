@@ -3,7 +3,7 @@ import { DataType, ErrorCode } from '../../generated/constants.js';
 import type { NativeTensorSpec } from '../../native-binding.js';
 import { growthOf } from '../memory-growth.js';
 import type { ModelSource, PluginUnderTest, TaskInput } from '../plugin-under-test.js';
-import { broken, skipped, type CheckedPlugin, type Rule } from '../rule.js';
+import { Attempts, broken, type CheckedPlugin, type Rule } from '../rule.js';
 import { damagedModels, modelInTwoFiles, unknownFormat } from '../samples/damaged-models.js';
 import { samplesOf } from '../samples/op-samples.js';
 import type { OpSample } from '../samples/sample.js';
@@ -14,6 +14,7 @@ import {
   hasMessage,
   isRefusal,
   loadTaken,
+  notTaken,
   onModel,
   withPlugin,
   withQueue,
@@ -34,42 +35,38 @@ interface ModelTrial {
   readonly model: TinyModel;
 }
 
+/** Says why there was nothing to try, if there was not. */
+type ModelWork = (trial: ModelTrial) => Promise<string | void>;
+
 /** Runs `work` with the first sample of each op that runs a model, on each device that takes it. Nothing is loaded. */
-async function withModelSamples(
-  subject: CheckedPlugin,
-  work: (trial: ModelTrial) => Promise<void>,
-): Promise<void> {
+async function withModelSamples(subject: CheckedPlugin, work: ModelWork): Promise<void> {
   await withPlugin(subject, async (plugin) => {
-    let refusal = 'none of its ops runs a model';
-    let tried = 0;
+    const attempts = new Attempts('none of its ops runs a model');
     for (const device of plugin.info.devices.keys()) {
       for (const op of plugin.info.ops) {
         const sample = samplesOf(op).find(({ model }) => model !== undefined);
         const model = sample?.model;
         if (sample === undefined || model === undefined) continue;
         const { score, reason } = plugin.supports(device, sample.request, model.source);
-        if (score === 0) {
-          refusal = `${plugin.deviceName(device)} does not take ${sample.label}: ${reason}`;
-          continue;
-        }
-        tried++;
-        await withQueue(plugin, device, (queue) => work({ plugin, device, queue, sample, model }));
+        const refusal =
+          score === 0
+            ? notTaken(plugin, device, sample, reason)
+            : await withQueue(plugin, device, (queue) =>
+                work({ plugin, device, queue, sample, model }),
+              );
+        attempts.add(refusal ?? undefined);
       }
     }
-    if (tried === 0) skipped(refusal);
+    attempts.check();
   });
 }
 
 /** One device and one op will do for what does not depend on the op. */
-async function withDevices(
-  subject: CheckedPlugin,
-  work: (trial: ModelTrial) => Promise<void>,
-): Promise<void> {
-  const seen = new Set<number>();
+async function withDevices(subject: CheckedPlugin, work: ModelWork): Promise<void> {
+  const outcomes = new Map<number, string | void>();
   await withModelSamples(subject, async (trial) => {
-    if (seen.has(trial.device)) return;
-    seen.add(trial.device);
-    await work(trial);
+    if (!outcomes.has(trial.device)) outcomes.set(trial.device, await work(trial));
+    return outcomes.get(trial.device);
   });
 }
 
@@ -155,11 +152,11 @@ async function checkFormat(trial: ModelTrial): Promise<void> {
   if ('modelId' in outcome) broken(`it loaded a model of the format '${source.format}'`);
 }
 
-async function checkFiles(trial: ModelTrial): Promise<void> {
+async function checkFiles(trial: ModelTrial): Promise<string | undefined> {
   const { plugin, device, sample } = trial;
   const source = modelInTwoFiles();
   if (plugin.supports(device, sample.request, source).score === 0) {
-    skipped('it takes no model whose weights are in a file of their own');
+    return 'it takes no model whose weights are in a file of their own';
   }
   const outcome = await tryLoad(trial, source);
   if ('error' in outcome) {
@@ -167,6 +164,7 @@ async function checkFiles(trial: ModelTrial): Promise<void> {
   }
   await checkRun(trial, outcome.modelId);
   await plugin.unloadModel(outcome.modelId);
+  return undefined;
 }
 
 /** Of the right type for {@link classifierModel}, but for what is said of them. */
@@ -218,10 +216,10 @@ async function checkWithout(trial: ModelTrial): Promise<void> {
   await plugin.unloadModel(modelId);
 }
 
-async function checkLeaks({ plugin, device, sample }: ModelTrial): Promise<void> {
+async function checkLeaks({ plugin, device, sample }: ModelTrial): Promise<string | undefined> {
   const large = classifierModel({ classes: largeModelClasses });
   if (plugin.supports(device, sample.request, large.source).score === 0) {
-    skipped(`it takes no model with ${largeModelClasses} classes`);
+    return `it takes no model with ${largeModelClasses} classes`;
   }
   const grown = await growthOf(async () => {
     for (let i = 0; i < modelsPerRound; i++) {
@@ -232,6 +230,7 @@ async function checkLeaks({ plugin, device, sample }: ModelTrial): Promise<void>
   if (grown > leakBytesMax) {
     broken(`loading and unloading dozens of models leaves ${Math.round(grown / 1e6)} MB behind`);
   }
+  return undefined;
 }
 
 /** What holds for models. */

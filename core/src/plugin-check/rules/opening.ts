@@ -13,6 +13,7 @@ const reopenings = 20;
 const queuesAtOnce = 64;
 /** health() may block for milliseconds, not for a round trip to a server. */
 const healthMsMax = 250;
+const healthCalls = 3;
 /** A supports() that takes longer looks at the device or parses the model. */
 const supportsMsMax = 1;
 const supportsCalls = 50;
@@ -34,6 +35,17 @@ function supportsMs({ plugin, device, sample }: Trial): number {
     return (performance.now() - startedAt) / supportsCalls;
   });
   return Math.min(...rounds);
+}
+
+/** Other processes slow some calls down. */
+async function leastHealthMs(plugin: PluginUnderTest, device: number): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < healthCalls; i++) {
+    const startedAt = performance.now();
+    await plugin.health(device);
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
 }
 
 /** What a plugin says of itself, and how it opens and closes. */
@@ -76,12 +88,12 @@ export const openingRules: readonly Rule[] = [
     check: (subject) =>
       withPlugin(subject, async (plugin) => {
         for (const device of plugin.info.devices.keys()) {
-          const startedAt = performance.now();
+          const ms = await leastHealthMs(plugin, device);
+          if (ms > healthMsMax) {
+            broken(`device ${device} took ${Math.round(ms)} ms to say how it is`);
+          }
           // A state that is out of range is a fault that the plugin host counts.
           const { state, message } = await plugin.health(device);
-          const ms = performance.now() - startedAt;
-          if (ms > healthMsMax)
-            broken(`device ${device} took ${Math.round(ms)} ms to say how it is`);
           if (state !== HealthState.OK && message === '') {
             broken(`device ${device} is not OK and does not say why`);
           }

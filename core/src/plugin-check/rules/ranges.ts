@@ -3,7 +3,7 @@ import type { NativeOpInfo } from '../../native-binding.js';
 import type { TaskCompletion } from '../host-connection.js';
 import { onBench, withOracle, type Bench, type Comparison } from '../oracle.js';
 import type { ModelSource, TaskInput, TaskRequest } from '../plugin-under-test.js';
-import { broken, skipped, type Rule } from '../rule.js';
+import { Attempts, broken, type Rule } from '../rule.js';
 import { rangeSamples } from '../samples/model-samples.js';
 import { outputBytes, plain, type OpSample } from '../samples/sample.js';
 import { rankingOf } from '../samples/scores.js';
@@ -19,6 +19,8 @@ const topkStep = 3;
 
 /** Seeds of the images that are compared. */
 const images = [0, 1, 2, 3, 4, 5, 6, 7];
+
+const noRange = 'it offers no range of classify';
 
 function isRange({ op, chainFirst, chainLast }: NativeOpInfo): boolean {
   return op === OPS.classify.id && chainLast > chainFirst;
@@ -129,16 +131,15 @@ export const rangeRules: readonly Rule[] = [
     check: (subject) =>
       withPlugin(subject, async (plugin) => {
         const ranges = plugin.info.ops.filter(isRange);
-        if (ranges.length === 0) skipped('it offers no range of classify');
-        const refusals: (string | undefined)[] = [];
+        const attempts = new Attempts(noRange);
         for (const device of plugin.info.devices.keys()) {
           await onBench(plugin, device, async (bench) => {
             for (const op of ranges) {
-              refusals.push(await compareRange({ op, plugin: bench, oracle: bench }));
+              attempts.add(await compareRange({ op, plugin: bench, oracle: bench }));
             }
           });
         }
-        if (!refusals.includes(undefined)) skipped(refusals[0] ?? '');
+        attempts.check();
       }),
   },
 ];
@@ -147,13 +148,9 @@ export const rangeOracleRules: readonly Rule[] = [
   {
     id: 'oracle-classify',
     title: 'gives by a range of classify what the steps give on the oracle, within the tolerance',
-    check: (subject) => {
-      const refusals: (string | undefined)[] = [];
-      return withOracle(subject, OPS.classify.id, async (comparison) => {
-        if (isRange(comparison.op)) refusals.push(await compareRange(comparison));
-      }).then(() => {
-        if (!refusals.includes(undefined)) skipped(refusals[0] ?? 'it offers no range of classify');
-      });
-    },
+    check: (subject) =>
+      withOracle(subject, OPS.classify.id, (comparison) =>
+        isRange(comparison.op) ? compareRange(comparison) : Promise.resolve(noRange),
+      ),
   },
 ];

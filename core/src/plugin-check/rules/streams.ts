@@ -4,12 +4,12 @@ import { DataType, ErrorCode, OPS } from '../../generated/constants.js';
 import type { TaskCompletion } from '../host-connection.js';
 import { growthOf } from '../memory-growth.js';
 import type { PluginUnderTest } from '../plugin-under-test.js';
-import { broken, skipped, type CheckedPlugin, type Rule } from '../rule.js';
+import { Attempts, broken, type CheckedPlugin, type Rule } from '../rule.js';
 import { samplesOf } from '../samples/op-samples.js';
 import { isPure, isStreamable, outputBytes, smaller, type OpSample } from '../samples/sample.js';
 import { text } from '../samples/text.js';
 import type { StreamOutcome, StreamUnderTest } from '../stream-under-test.js';
-import { hasMessage, isRefusal, withPlugin, withQueue } from '../trials.js';
+import { hasMessage, isRefusal, notTaken, withPlugin, withQueue } from '../trials.js';
 
 const pieceSizes = [1000, 7] as const;
 const smallCap = 7;
@@ -30,19 +30,22 @@ interface StreamTrial {
 async function withStreamSamples(
   subject: CheckedPlugin,
   work: (trial: StreamTrial) => Promise<void>,
+  wanted: { readonly filter: (sample: OpSample) => boolean; readonly none: string } = {
+    filter: () => true,
+    none: 'none of its ops is STREAMABLE with bytes as its input',
+  },
 ): Promise<void> {
   await withPlugin(subject, async (plugin) => {
-    const samples = plugin.info.ops.flatMap(samplesOf).filter(fitsStream);
-    if (samples.length === 0) skipped('none of its ops is STREAMABLE with bytes as its input');
-    let tried = 0;
+    const samples = plugin.info.ops.flatMap(samplesOf).filter(fitsStream).filter(wanted.filter);
+    const attempts = new Attempts(wanted.none);
     for (const device of plugin.info.devices.keys()) {
       for (const sample of samples) {
-        if (plugin.supports(device, sample.request, null).score === 0) continue;
-        tried++;
-        await work({ plugin, device, sample });
+        const { score, reason } = plugin.supports(device, sample.request, null);
+        attempts.add(score > 0 ? undefined : notTaken(plugin, device, sample, reason));
+        if (score > 0) await work({ plugin, device, sample });
       }
     }
-    if (tried === 0) skipped('none of its devices takes an op that is STREAMABLE');
+    attempts.check();
   });
 }
 
@@ -207,7 +210,7 @@ const damagedArchives: readonly (readonly [string, (archive: Buffer) => Buffer])
   ],
 ];
 
-async function checkPastEnd(trial: StreamTrial): Promise<void> {
+async function checkDamage(trial: StreamTrial): Promise<void> {
   const archive = gzipSync(text(2000, 0));
   for (const [what, damage] of damagedArchives) {
     const pieces = cut(damage(archive), 100);
@@ -269,15 +272,11 @@ export const streamRules: readonly Rule[] = [
   {
     id: 'stream-damage',
     title: 'refuses in a stream what is cut off, damaged, or goes on after its end',
-    check: async (subject) => {
-      let tried = false;
-      await withStreamSamples(subject, async (trial) => {
-        if (trial.sample.request.op !== OPS.decompress.id) return;
-        tried = true;
-        await checkPastEnd(trial);
-      });
-      if (!tried) skipped('it has no streams of decompress');
-    },
+    check: (subject) =>
+      withStreamSamples(subject, checkDamage, {
+        filter: ({ request }) => request.op === OPS.decompress.id,
+        none: 'it has no streams of decompress',
+      }),
   },
   {
     id: 'stream-leaks',
