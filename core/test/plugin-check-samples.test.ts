@@ -1,8 +1,12 @@
 import sharp from 'sharp';
 import { describe, expect, it } from 'vitest';
 
+import { DataType, OpFlag, OpId } from '../src/generated/constants.js';
 import { readOnnxMetadata } from '../src/models/onnx-metadata.js';
+import type { NativeOpInfo } from '../src/native-binding.js';
+import type { TaskCompletion } from '../src/plugin-check/host-connection.js';
 import { damagedModels, modelInTwoFiles } from '../src/plugin-check/samples/damaged-models.js';
+import { samplesOf } from '../src/plugin-check/samples/op-samples.js';
 import { encodePng } from '../src/plugin-check/samples/png.js';
 import { ranked, softmax } from '../src/plugin-check/samples/scores.js';
 import {
@@ -10,6 +14,7 @@ import {
   classifierScores,
   sumModel,
 } from '../src/plugin-check/samples/tiny-models.js';
+import { encodeValues } from '../src/plugin-check/tensor-values.js';
 
 const modelOf = (source: { readonly files: readonly { readonly data: Uint8Array }[] }) =>
   source.files[0]?.data ?? new Uint8Array();
@@ -58,6 +63,71 @@ describe('the images of the check', () => {
       .toBuffer({ resolveWithObject: true });
     expect(info).toMatchObject({ width: 5, height: 3, channels: 3 });
     expect(data.equals(pixels)).toBe(true);
+  });
+});
+
+describe('a range of classify', () => {
+  const op: NativeOpInfo = {
+    op: OpId.classify,
+    version: 1,
+    name: '',
+    doc: '',
+    flags: OpFlag.PURE,
+    chainFirst: 0,
+    chainLast: 0,
+    batchMax: 0,
+    args: [],
+    inputs: [],
+    outputs: [],
+  };
+  const completion = (outputs: TaskCompletion['outputs']): TaskCompletion => ({
+    status: 0,
+    message: '',
+    outputs,
+    batchSize: 1,
+    consumedBytes: 0,
+    more: false,
+    device: 'some:0',
+  });
+  const output = (index: number, dtype: DataType, dims: readonly number[], data: Uint8Array) => ({
+    index,
+    name: '',
+    dtype,
+    dims,
+    data,
+  });
+
+  it('that decodes gets a PNG, and gives its pixels', async () => {
+    const [sample] = samplesOf(op);
+    const file = sample?.request.inputs[0]?.data as Uint8Array;
+    const pixels = await sharp(file).raw().toBuffer();
+    const given = (data: Uint8Array, dims = [2, 2, 3]) =>
+      sample?.problemOf(completion([output(0, DataType.UINT8, dims, data)]));
+    expect(given(pixels)).toBeUndefined();
+    expect(given(pixels.map((value) => value ^ 1))).toMatch(/not those of the PNG/);
+    expect(given(pixels, [4, 3])).toMatch(/output 0 is \[4, 3\]/);
+  });
+
+  it('from a PNG to labels takes the arguments of all its steps', () => {
+    const [sample] = samplesOf({ ...op, chainLast: 3 });
+    expect(sample?.request).toMatchObject({ first: 0, last: 3 });
+    expect(sample?.request.args?.map(([name]) => name)).toEqual(['width', 'height', 'std', 'k']);
+    expect(sample?.model?.inputs[0]?.name).toBe('x');
+    const labels = (indices: readonly number[], scores: readonly number[]) =>
+      sample?.problemOf(
+        completion([
+          output(0, DataType.INT32, [3], encodeValues(DataType.INT32, indices)),
+          output(1, DataType.FP32, [3], encodeValues(DataType.FP32, scores)),
+        ]),
+      );
+    const pixels = Array.from({ length: 12 }, (_, i) => (i * 37 + 5) & 255);
+    const planes = [0, 1, 2].flatMap((c) =>
+      [0, 1, 2, 3].map((p) => (pixels[p * 3 + c] ?? 0) / 255),
+    );
+    const best = ranked(classifierScores(planes), 3);
+    expect(labels(best.indices, best.scores)).toBeUndefined();
+    expect(labels([...best.indices].reverse(), best.scores)).toMatch(/index 0 is/);
+    expect(labels(best.indices, [9, 9, 9])).toMatch(/of the scores/);
   });
 });
 
