@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 
-import type { CheckOptions, RuleResult } from 'axle';
+import type { CheckedPlugin, RuleResult } from 'axle';
 import type { Command } from 'commander';
 
 import { FileError, UsageError } from '../failure.js';
@@ -119,7 +119,7 @@ async function checkFile(
 async function chooseOracle({
   oracle,
   oracleOption,
-}: CheckCommandOptions): Promise<CheckOptions['oracle']> {
+}: CheckCommandOptions): Promise<CheckedPlugin | undefined> {
   const { cpuPlugin } = await import('axle');
   const given = parseOptions('--oracle-option', oracleOption);
   if (oracle === noOracle) {
