@@ -8,6 +8,7 @@ import {
   registerScheme,
   type Client,
   type ConnectOptions,
+  type PluginSpec,
 } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
 
@@ -15,6 +16,9 @@ export * from '@axle/core';
 
 /** The models that the package ships: `glyphs`, a classifier of printed characters, and `mlp`. */
 export const shippedModels: string = fileURLToPath(new URL('../models', import.meta.url));
+
+/** The software plugin, which every client has; `checkPlugin` may take it as its oracle. */
+export const cpuPlugin: PluginSpec = cpuFallback;
 
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
 

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
+import { cpuPlugin } from 'axle';
 import { describe, expect, it } from 'vitest';
 
 import { runCli } from './run-cli.js';
@@ -10,21 +11,64 @@ describe('axle plugin check', () => {
   it('says pass or fail for each rule, and ends with 1 when one is broken', async () => {
     const sound = await runCli(['plugin', 'check', fault, '--rule', 'loads', '--rule', 'runs']);
     expect(sound).toMatchObject({ code: 0, stderr: '' });
-    expect(sound.stdout.toString()).toMatch(/^pass +loads .*\npass +runs .*\n2 passed, 0 failed/);
+    expect(sound.stdout.toString()).toMatch(
+      /^oracle .*libaxle_cpu_fallback.so\npass +loads .*\npass +runs .*\n2 passed, 0 failed, 0 skipped, 1 task on fault:0\n$/,
+    );
 
     const args = ['plugin', 'check', fault, '--option', 'fault=crash', '--rule', 'runs'];
     const broken = await runCli(args);
     expect(broken.code).toBe(1);
-    expect(broken.stdout.toString()).toMatch(/^fail +runs .*\n.*SIGABRT.*\n0 passed, 1 failed/);
+    expect(broken.stdout.toString()).toMatch(/\nfail +runs .*\n.*SIGABRT.*\n0 passed, 1 failed/);
     expect(broken.stderr).toMatch(/^axle: .*breaks the rule 'runs'\n$/);
 
     const asJson = await runCli([...args, '--json']);
-    expect(JSON.parse(asJson.stdout.toString())).toMatchObject([{ rule: 'runs', verdict: 'fail' }]);
+    expect(JSON.parse(asJson.stdout.toString())).toEqual([
+      {
+        rule: 'runs',
+        title: expect.any(String) as string,
+        verdict: 'fail',
+        reason: expect.stringContaining('SIGABRT') as string,
+        tasks: {},
+        ms: expect.any(Number) as number,
+      },
+    ]);
+  });
+
+  it('compares with the oracle that it is given, or with none', async () => {
+    const args = ['plugin', 'check', fault, '--rule', 'oracle-topk', '--option'];
+    const wrapped = [...args, `wrap=${cpuPlugin.path}`];
+    const none = await runCli([...wrapped, '--oracle', 'none']);
+    expect(none.stdout.toString()).toMatch(/^oracle none\nskip .*\n.*no oracle.*\n0 passed/);
+    const own = await runCli([
+      ...wrapped,
+      '--oracle',
+      fault,
+      '--oracle-option',
+      'fault=leak',
+      '--json',
+    ]);
+    expect(JSON.parse(own.stdout.toString())).toMatchObject([{ verdict: 'fail' }]);
+    const oracle = [`wrap=${cpuPlugin.path}`, 'fault=none'].flatMap((o) => ['--oracle-option', o]);
+    const same = await runCli([...wrapped, '--oracle', fault, ...oracle, '--json']);
+    const results = JSON.parse(same.stdout.toString()) as unknown;
+    expect(results).toMatchObject([{ verdict: 'pass', reason: '', tasks: { 'fault:0': 90 } }]);
+    const shipped = await runCli([...wrapped, '--json']);
+    expect(JSON.parse(shipped.stdout.toString())).toMatchObject([
+      { verdict: 'pass', tasks: { 'fault:0': 30, 'cpu-fallback:0': 60 } },
+    ]);
+  });
+
+  it('ends with an error when the oracle is not there', async () => {
+    const { code, stderr } = await runCli(['plugin', 'check', fault, '--oracle', './nope.so']);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/nope.so: there is no such oracle/);
   });
 
   it.each([
     [['--rule', 'nope'], /no rule 'nope'; there are loads/],
-    [['--option', 'x'], /give KEY=VALUE/],
+    [['--option', 'x'], /--option x: give KEY=VALUE/],
+    [['--oracle-option', '=x'], /--oracle-option =x: give KEY=VALUE/],
+    [['--oracle', 'none', '--oracle-option', 'a=b'], /needs an oracle/],
     [['--timeout', '0'], /whole number/],
   ])('refuses %j', async (args, message) => {
     const { code, stderr } = await runCli(['plugin', 'check', fault, ...args]);
@@ -35,6 +79,27 @@ describe('axle plugin check', () => {
   it('shows help', async () => {
     const { code, stdout } = await runCli(['plugin', 'check', '--help']);
     expect(code).toBe(0);
-    expect(stdout.toString()).toContain('$ axle plugin check');
+    const text = stdout.toString();
+    expect(text).toContain('$ axle plugin check');
+    for (const flag of [
+      '--option',
+      '--rule',
+      '--oracle',
+      '--oracle-option',
+      '--timeout',
+      '--json',
+    ]) {
+      expect(text).toContain(`  ${flag}`);
+    }
+  });
+});
+
+describe('axle plugin rules', () => {
+  it('lists each rule', async () => {
+    const asText = (await runCli(['plugin', 'rules'])).stdout.toString();
+    const asJson = (await runCli(['plugin', 'rules', '--json'])).stdout.toString();
+    const rules = JSON.parse(asJson) as { id: string; title: string }[];
+    expect(rules.map(({ id }) => id)).toContain('oracle-topk');
+    expect(asText).toBe(rules.map(({ id, title }) => `${id.padEnd(18)} ${title}\n`).join(''));
   });
 });

@@ -1,6 +1,8 @@
-// Builds the addon and its test plugin with sanitizers and runs the same tests on them:
+// Builds the addon and its test plugin with sanitizers and runs the same tests on them, or a command that then uses
+// that addon, such as the check of a plugin that was built with the same sanitizers:
 //
 //   node core/native/sanitize.mjs address|thread [arguments for vitest]
+//   node core/native/sanitize.mjs address|thread -- COMMAND...
 //
 // Node itself is not instrumented, so the sanitizer's runtime is preloaded, and its leak check, which would
 // report what Node leaves to the end of the process, is off.
@@ -62,10 +64,12 @@ function run(command, args, environment = {}) {
   }
 }
 
-const [name = '', ...vitestArgs] = process.argv.slice(2);
+const [name = '', ...rest] = process.argv.slice(2);
 const kind = KINDS[name];
-if (kind === undefined) {
-  console.error('usage: node core/native/sanitize.mjs address|thread [arguments for vitest]');
+if (kind === undefined || (rest[0] === '--' && rest.length === 1)) {
+  console.error(
+    'usage: node core/native/sanitize.mjs address|thread [arguments for vitest | -- COMMAND...]',
+  );
   process.exit(2);
 }
 
@@ -87,8 +91,9 @@ run('cmake', ['--build', kind.build, '--parallel', `${availableParallelism()}`])
 const found = spawnSync('g++', [`-print-file-name=${kind.runtime}`], { encoding: 'utf8' });
 const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs');
 const tests = ['run', 'core/native/test', '--testTimeout=300000', '--hookTimeout=300000'];
+const command = rest[0] === '--' ? rest.slice(1) : [process.execPath, vitest, ...tests, ...rest];
 // Address-space randomisation past what the runtime's shadow allows would stop it: setarch -R turns it off.
-run('setarch', ['-R', process.execPath, vitest, ...tests, ...vitestArgs], {
+run('setarch', ['-R', ...command], {
   ...kind.environment,
   LD_PRELOAD: realpathSync(found.stdout.trim()),
   AXLE_NATIVE_ADDON: join(kind.build, 'Release/axle_host.node'),

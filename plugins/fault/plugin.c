@@ -1,214 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A plugin that misbehaves as it is told: what tests and `axle plugin check` are tried on. Its op
- * fault.axle/copy gives its input back. Options:
- *   fault=NAME    how it misbehaves; see `faults` below
- *   delay_ms=N    how long each task takes
- *   status=N      each task ends with this status */
-#include <axle/plugin.h>
-#include <pthread.h>
+ * fault.axle/copy gives its input back; with the option wrap it also offers all that another plugin does,
+ * and spoils it. Options:
+ *   fault=NAME      how it misbehaves; the names are in faults.c
+ *   delay_ms=N      how long each task of copy takes
+ *   status=N        each task of copy ends with this status
+ *   wrap=FILE       another plugin; its first device is used
+ *   wrap.KEY=VALUE  an option of that plugin */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#define OP_COPY AXLE_CUSTOM_OP_ID_FIRST
-#define LEAKED_BYTES 16384u
+#include "fault.h"
 
-typedef enum fault {
-  FAULT_NONE,
-  FAULT_COMPLETE_TWICE,
-  FAULT_COMPLETE_IN_SUBMIT,
-  FAULT_NEVER_COMPLETE,
-  FAULT_WRONG_SIZE,
-  FAULT_EMIT_AFTER_COMPLETE,
-  FAULT_WRITE_PAST_END,
-  FAULT_WRITE_INPUT,
-  FAULT_FIRST_SEGMENT_ONLY,
-  FAULT_CHANGING_OUTPUT,
-  FAULT_NO_MESSAGE,
-  FAULT_LEAK,
-  FAULT_CRASH,
-  FAULT_CRASH_ON_CLOSE,
-  FAULT_HANG_ON_CLOSE,
-  FAULT_LEFT_THREAD,
-  FAULT_LOST,
-  FAULT_ANY_OPTION,
-} fault;
+#define SLOW_SUPPORTS_MS 3
+#define SLOW_HEALTH_MS 400
+#define FEW_QUEUES 8
+#define FEW_TASKS 512
 
-static const char *const faults[] = {
-    [FAULT_NONE] = "none",
-    [FAULT_COMPLETE_TWICE] = "complete-twice",
-    [FAULT_COMPLETE_IN_SUBMIT] = "complete-in-submit",
-    [FAULT_NEVER_COMPLETE] = "never-complete",
-    [FAULT_WRONG_SIZE] = "wrong-size",
-    [FAULT_EMIT_AFTER_COMPLETE] = "emit-after-complete",
-    [FAULT_WRITE_PAST_END] = "write-past-end",
-    [FAULT_WRITE_INPUT] = "write-input",
-    [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
-    [FAULT_CHANGING_OUTPUT] = "changing-output",
-    [FAULT_NO_MESSAGE] = "no-message",
-    [FAULT_LEAK] = "leak",
-    [FAULT_CRASH] = "crash",
-    [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
-    [FAULT_HANG_ON_CLOSE] = "hang-on-close",
-    [FAULT_LEFT_THREAD] = "left-thread",
-    [FAULT_LOST] = "lost",
-    [FAULT_ANY_OPTION] = "any-option",
-};
-#define FAULT_COUNT (sizeof faults / sizeof faults[0])
-
-/* As in the template: a line of tasks, linked by their plugin_data, and the thread that works it off. */
-struct axle_instance {
-  const axle_host *host;
-  fault fault;
-  long delay_ms;
-  int32_t status;
-  uint8_t runs; /* of the thread alone */
-  pthread_t thread;
-  pthread_mutex_t mutex; /* guards what follows */
-  pthread_cond_t changed;
-  axle_task *first;
-  axle_task *last;
-  int closing;
-};
-
-static void pause_ms(long ms) {
-  const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-  nanosleep(&time, NULL);
-}
-
-/* ---- the op ---------------------------------------------------------------------------------- */
-
-static int32_t refuse(const axle_instance *instance, axle_completion *end, const char *message) {
-  if (instance->fault != FAULT_NO_MESSAGE) end->message = message;
-  return AXLE_STATUS_INVALID_ARGUMENT;
-}
-
-static void gather(const axle_instance *instance, const axle_tensor *input, uint8_t *to) {
-  for (uint64_t i = 0; i < input->segment_count; i++) {
-    const axle_segment *segment = &input->segments[i];
-    if (segment->bytes > 0) memcpy(to, segment->data, segment->bytes);
-    to += segment->bytes;
-    if (instance->fault == FAULT_FIRST_SEGMENT_ONLY) return;
-  }
-}
-
-static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *output) {
-  if (instance->fault == FAULT_WRITE_PAST_END) output[input->bytes] ^= 0x5a;
-  if (instance->fault == FAULT_CHANGING_OUTPUT && input->bytes > 0) output[0] ^= ++instance->runs;
-  if (instance->fault == FAULT_WRITE_INPUT) {
-    for (uint64_t i = 0; i < input->segment_count; i++) {
-      if (input->segments[i].bytes > 0) *(uint8_t *)input->segments[i].data ^= 0xff;
-    }
-  }
-  if (instance->fault == FAULT_LEAK) {
-    /* Written to through a volatile pointer, or the compiler leaves it all out. */
-    volatile uint8_t *lost = malloc(LEAKED_BYTES);
-    for (uint32_t i = 0; lost != NULL && i < LEAKED_BYTES; i += 512) lost[i] = 1;
-  }
-}
-
-static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *end) {
-  const axle_host *host = instance->host;
-  if (instance->status != AXLE_STATUS_OK) {
-    end->message = "it fails as it was told to";
-    return instance->status;
-  }
-  if (task->input_count != 1 || task->inputs[0].dtype != AXLE_DTYPE_UINT8 ||
-      task->inputs[0].rank != 1) {
-    return refuse(instance, end, "copy takes one input, UINT8 [n]");
-  }
-  if (instance->fault == FAULT_CRASH) abort();
-  const axle_tensor *input = &task->inputs[0];
-  uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
-  if (output == NULL) {
-    end->message = "the output is larger than the call allows";
-    return AXLE_STATUS_RESOURCE_EXHAUSTED;
-  }
-  gather(instance, input, output);
-  spoil(instance, input, output);
-  const int64_t wrong_dim = input->dims[0] + 1;
-  const axle_chunk chunk = {
-      .struct_size = sizeof chunk,
-      .dtype = AXLE_DTYPE_UINT8,
-      .dims = instance->fault == FAULT_WRONG_SIZE ? &wrong_dim : input->dims,
-      .rank = 1,
-      .data = output,
-      .bytes = input->bytes,
-  };
-  return host->emit(task, &chunk);
-}
-
-static void emit_late(const axle_host *host, axle_task *task) {
-  const int64_t none = 0;
-  const axle_chunk chunk = {
-      .struct_size = sizeof chunk, .dtype = AXLE_DTYPE_UINT8, .dims = &none, .rank = 1};
-  host->emit(task, &chunk);
-}
-
-static void run(axle_instance *instance, axle_task *task) {
-  const axle_host *host = instance->host;
-  axle_completion end = {.struct_size = sizeof end};
-  if (instance->delay_ms > 0) pause_ms(instance->delay_ms);
-  if (instance->fault == FAULT_NEVER_COMPLETE) return;
-  end.status = copy(instance, task, &end);
-  host->complete(task, &end);
-  if (instance->fault == FAULT_COMPLETE_TWICE) host->complete(task, &end);
-  if (instance->fault == FAULT_EMIT_AFTER_COMPLETE) emit_late(host, task);
-}
-
-/* ---- the thread ------------------------------------------------------------------------------ */
-
-static axle_task *next_task(axle_instance *instance) {
-  pthread_mutex_lock(&instance->mutex);
-  while (instance->first == NULL && !instance->closing) {
-    pthread_cond_wait(&instance->changed, &instance->mutex);
-  }
-  axle_task *task = instance->first;
-  if (task != NULL) instance->first = task->plugin_data;
-  pthread_mutex_unlock(&instance->mutex);
-  return task;
-}
-
-static void *work(void *data) {
-  axle_instance *instance = data;
-  for (;;) {
-    axle_task *task = next_task(instance);
-    if (task == NULL) return NULL;
-    run(instance, task);
-  }
-}
+/* ---- open and close -------------------------------------------------------------------------- */
 
 static void *linger(void *data) {
   for (;;) pause_ms(1000);
   return data;
 }
 
-/* ---- the table ------------------------------------------------------------------------------- */
+static const char *option_value(const axle_option *options, uint64_t option_count,
+                                const char *key) {
+  for (uint64_t i = 0; i < option_count; i++) {
+    if (strcmp(options[i].key, key) == 0) return options[i].value;
+  }
+  return NULL;
+}
 
-static int32_t read_option(axle_instance *instance, const axle_option *option, axle_error *error) {
-  if (strcmp(option->key, "delay_ms") == 0) {
-    instance->delay_ms = strtol(option->value, NULL, 10);
-    return AXLE_STATUS_OK;
+static int32_t set_up(axle_instance *instance, const axle_option *options, uint64_t option_count,
+                      axle_error *error) {
+  int32_t status = read_options(instance, options, option_count, error);
+  const char *path = option_value(options, option_count, "wrap");
+  if (status == AXLE_STATUS_OK && path != NULL) {
+    status = wrap_open(instance, path, options, option_count, error);
   }
-  if (strcmp(option->key, "status") == 0) {
-    instance->status = (int32_t)strtol(option->value, NULL, 10);
-    return AXLE_STATUS_OK;
-  }
-  if (strcmp(option->key, "fault") == 0) {
-    for (size_t i = 0; i < FAULT_COUNT; i++) {
-      if (strcmp(option->value, faults[i]) != 0) continue;
-      instance->fault = (fault)i;
-      return AXLE_STATUS_OK;
-    }
-    snprintf(error->message, sizeof error->message, "there is no fault '%s'", option->value);
-    return AXLE_STATUS_INVALID_ARGUMENT;
-  }
-  if (instance->fault == FAULT_ANY_OPTION) return AXLE_STATUS_OK;
-  snprintf(error->message, sizeof error->message,
-           "there is no option '%s'; there are fault, delay_ms and status", option->key);
-  return AXLE_STATUS_INVALID_ARGUMENT;
+  if (status != AXLE_STATUS_OK) return status;
+  if (line_start(instance) == 0) return AXLE_STATUS_OK;
+  wrap_close(instance);
+  snprintf(error->message, sizeof error->message, "no thread could be started");
+  return AXLE_STATUS_RESOURCE_EXHAUSTED;
 }
 
 static int32_t open_instance(const axle_host *host, const axle_option *options,
@@ -216,25 +53,13 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
   axle_instance *instance = calloc(1, sizeof *instance);
   if (instance == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
   instance->host = host;
-  /* The fault first: it says how the other options are taken. */
-  for (int pass = 0; pass < 2; pass++) {
-    for (uint64_t i = 0; i < option_count; i++) {
-      if ((strcmp(options[i].key, "fault") == 0) != (pass == 0)) continue;
-      const int32_t status = read_option(instance, &options[i], error);
-      if (status == AXLE_STATUS_OK) continue;
-      free(instance);
-      return status;
-    }
+  const int32_t status = set_up(instance, options, option_count, error);
+  if (status != AXLE_STATUS_OK) {
+    free(instance);
+    return status;
   }
-  pthread_mutex_init(&instance->mutex, NULL);
-  pthread_cond_init(&instance->changed, NULL);
   pthread_t lingering;
   if (instance->fault == FAULT_LEFT_THREAD) pthread_create(&lingering, NULL, linger, NULL);
-  if (pthread_create(&instance->thread, NULL, work, instance) != 0) {
-    snprintf(error->message, sizeof error->message, "no thread could be started");
-    free(instance);
-    return AXLE_STATUS_RESOURCE_EXHAUSTED;
-  }
   *opened = instance;
   return AXLE_STATUS_OK;
 }
@@ -242,15 +67,13 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
 static void close_instance(axle_instance *instance) {
   if (instance->fault == FAULT_CRASH_ON_CLOSE) abort();
   if (instance->fault == FAULT_HANG_ON_CLOSE) linger(NULL);
-  pthread_mutex_lock(&instance->mutex);
-  instance->closing = 1;
-  pthread_mutex_unlock(&instance->mutex);
-  pthread_cond_signal(&instance->changed);
-  pthread_join(instance->thread, NULL);
-  pthread_cond_destroy(&instance->changed);
-  pthread_mutex_destroy(&instance->mutex);
+  line_stop(instance);
+  wrap_close(instance);
+  free(instance->previous);
   free(instance);
 }
+
+/* ---- what it says of itself ------------------------------------------------------------------ */
 
 static uint32_t device_count(axle_instance *instance) {
   (void)instance;
@@ -267,79 +90,132 @@ static void device_info(axle_instance *instance, uint32_t device, axle_device_in
 }
 
 static uint32_t op_count(axle_instance *instance) {
-  (void)instance;
-  return 1;
+  const wrapped *wrapped = instance->wrapped;
+  return 1 + (wrapped == NULL ? 0 : wrapped->table->op_count(wrapped->instance));
 }
 
 static void op_info(axle_instance *instance, uint32_t index, axle_op_info *info) {
-  (void)instance, (void)index;
-  static const int64_t any = -1;
-  static const axle_tensor_spec bytes = {
-      .name = "bytes", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
-  info->op = OP_COPY;
-  info->version = 1;
-  info->name = "fault.axle/copy";
-  info->doc = "Gives its input back, unless it was told to misbehave.";
-  info->flags = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT;
-  info->inputs = &bytes;
-  info->input_count = 1;
-  info->outputs = &bytes;
-  info->output_count = 1;
+  const wrapped *wrapped = instance->wrapped;
+  if (index == 0) {
+    copy_describe(info);
+  } else {
+    wrapped->table->op_info(wrapped->instance, index - 1, info);
+  }
 }
 
 static uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query *query,
                          axle_error *why) {
-  (void)instance, (void)device;
+  (void)device;
+  const wrapped *wrapped = instance->wrapped;
+  if (instance->fault == FAULT_SLOW_SUPPORTS) pause_ms(SLOW_SUPPORTS_MS);
+  if (instance->fault == FAULT_SILENT_REFUSAL) return 0;
   if (query->op == OP_COPY) return 1;
-  snprintf(why->message, sizeof why->message, "this plugin runs fault.axle/copy only");
-  return 0;
+  if (wrapped == NULL) {
+    snprintf(why->message, sizeof why->message, "this plugin runs fault.axle/copy only");
+    return 0;
+  }
+  axle_model_source source = {0};
+  axle_op_query changed = *query;
+  if (instance->fault == FAULT_MODEL_ANY_FORMAT && query->source != NULL) {
+    source = *query->source;
+    source.format = "onnx";
+    changed.source = &source;
+  }
+  return wrapped->table->supports(wrapped->instance, 0, &changed, why);
 }
 
 static void health(axle_instance *instance, uint32_t device, axle_health *health) {
   (void)device;
-  if (instance->fault == FAULT_LOST) {
-    health->state = AXLE_HEALTH_LOST;
-    snprintf(health->message, sizeof health->message, "it was told to be lost");
-    return;
-  }
   health->state = AXLE_HEALTH_OK;
+  if (instance->fault == FAULT_SLOW_HEALTH) pause_ms(SLOW_HEALTH_MS);
+  if (instance->fault == FAULT_SILENT_HEALTH) health->state = AXLE_HEALTH_DEGRADED;
+  if (instance->fault != FAULT_LOST) return;
+  health->state = AXLE_HEALTH_LOST;
+  snprintf(health->message, sizeof health->message, "it was told to be lost");
+}
+
+static void statistics(axle_instance *instance, uint32_t device, axle_statistics *statistics) {
+  (void)device;
+  const wrapped *wrapped = instance->wrapped;
+  if (wrapped != NULL) wrapped->table->statistics(wrapped->instance, 0, statistics);
+  pthread_mutex_lock(&instance->mutex);
+  statistics->tasks_completed +=
+      instance->tasks_ended * (instance->fault == FAULT_COUNT_TWICE ? 2 : 1);
+  pthread_mutex_unlock(&instance->mutex);
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------- */
+
+/* Of the wrapped plugin; all users of copy share one line. */
+struct axle_queue {
+  axle_queue *inner;
+};
+
+static uint32_t count_queues(axle_instance *instance, int change) {
+  pthread_mutex_lock(&instance->mutex);
+  instance->queues += (uint32_t)change;
+  const uint32_t count = instance->queues;
+  pthread_mutex_unlock(&instance->mutex);
+  return count;
 }
 
 static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue **queue,
                           axle_error *error) {
-  (void)device, (void)error;
-  *queue = (axle_queue *)instance;
+  (void)device;
+  if (count_queues(instance, 1) > FEW_QUEUES && instance->fault == FAULT_FEW_QUEUES) {
+    snprintf(error->message, sizeof error->message, "there are %d queues", FEW_QUEUES);
+    return AXLE_STATUS_RESOURCE_EXHAUSTED;
+  }
+  const wrapped *wrapped = instance->wrapped;
+  axle_queue *opened = calloc(1, sizeof *opened);
+  if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
+  if (wrapped != NULL) {
+    const int32_t status = wrapped->table->queue_open(wrapped->instance, 0, &opened->inner, error);
+    if (status != AXLE_STATUS_OK) {
+      free(opened);
+      return status;
+    }
+  }
+  *queue = opened;
   return AXLE_STATUS_OK;
 }
 
-static void queue_close(axle_instance *instance, axle_queue *queue) { (void)instance, (void)queue; }
-
-static void append(axle_instance *instance, axle_task *task) {
-  task->plugin_data = NULL;
-  if (instance->first == NULL) {
-    instance->first = task;
-  } else {
-    instance->last->plugin_data = task;
-  }
-  instance->last = task;
+static void queue_close(axle_instance *instance, axle_queue *queue) {
+  count_queues(instance, -1);
+  const wrapped *wrapped = instance->wrapped;
+  if (wrapped != NULL) wrapped->table->queue_close(wrapped->instance, queue->inner);
+  free(queue);
 }
 
 static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
                       uint64_t n, axle_error *error) {
-  (void)queue;
+  const wrapped *wrapped = instance->wrapped;
   if (instance->fault == FAULT_LOST) {
     snprintf(error->message, sizeof error->message, "the device is lost");
     return AXLE_STATUS_UNAVAILABLE;
   }
+  if (tasks[0]->op != OP_COPY) {
+    const int32_t status = check_models(instance, tasks, n, error);
+    if (status != AXLE_STATUS_OK) return status;
+    return wrapped->table->submit(wrapped->instance, queue->inner, tasks, n, error);
+  }
   if (instance->fault == FAULT_COMPLETE_IN_SUBMIT) {
-    for (uint64_t i = 0; i < n; i++) run(instance, tasks[i]);
+    for (uint64_t i = 0; i < n; i++) copy_run(instance, tasks[i]);
     return AXLE_STATUS_OK;
   }
-  pthread_mutex_lock(&instance->mutex);
-  for (uint64_t i = 0; i < n; i++) append(instance, tasks[i]);
-  pthread_mutex_unlock(&instance->mutex);
-  pthread_cond_signal(&instance->changed);
+  const int loses = instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS;
+  line_add(instance, tasks, loses ? FEW_TASKS : n);
   return AXLE_STATUS_OK;
+}
+
+/* host->cancelled() is enough, but for a fault. */
+static void cancel(axle_instance *instance, axle_queue *queue, axle_task *task) {
+  (void)queue;
+  if (instance->fault != FAULT_COMPLETE_ON_CANCEL || !line_remove(instance, task)) return;
+  const axle_completion end = {
+      .struct_size = sizeof end, .status = AXLE_STATUS_CANCELLED, .message = "cancelled"};
+  instance->host->complete(task, &end);
+  instance->host->complete(task, &end);
 }
 
 AXLE_EXPORT const axle_plugin *axle_plugin_query(uint32_t abi_major, uint32_t abi_minor) {
@@ -348,7 +224,7 @@ AXLE_EXPORT const axle_plugin *axle_plugin_query(uint32_t abi_major, uint32_t ab
       .abi_major = AXLE_ABI_MAJOR,
       .abi_minor = AXLE_ABI_MINOR,
       .name = "fault",
-      .version = "0.1.0",
+      .version = "0.2.0",
       .open = open_instance,
       .close = close_instance,
       .device_count = device_count,
@@ -357,9 +233,17 @@ AXLE_EXPORT const axle_plugin *axle_plugin_query(uint32_t abi_major, uint32_t ab
       .op_info = op_info,
       .supports = supports,
       .health = health,
+      .statistics = statistics,
+      .model_load = model_load,
+      .model_unload = model_unload,
+      .model_info = model_info,
       .queue_open = queue_open,
       .queue_close = queue_close,
       .submit = submit,
+      .cancel = cancel,
+      .stream_open = stream_open,
+      .stream_write = stream_write,
+      .stream_close = stream_close,
   };
   return abi_major == AXLE_ABI_MAJOR && abi_minor == AXLE_ABI_MINOR ? &table : NULL;
 }

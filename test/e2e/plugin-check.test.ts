@@ -1,91 +1,158 @@
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
 
-import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
-import { checkPlugin, pluginRules, type RuleResult } from 'axle';
+import { checkPlugin, pluginRules } from 'axle';
 import { describe, expect, it } from 'vitest';
 
-const plugins = fileURLToPath(new URL('../../plugins', import.meta.url));
-const template = join(plugins, 'template/build/libaxle_template.so');
-const echo = join(plugins, 'echo/build/libaxle_echo.so');
-const fault = join(plugins, 'fault/build/libaxle_fault.so');
+import { builtPlugin, cpuPlugin, wrappedCpuPlugin } from './plugins.js';
+
 /** Long enough for a sound rule on a busy machine, short enough to wait for those that hang. */
 const timeoutMs = 20_000;
+const hangMs = 3000;
 
-function problems(results: readonly RuleResult[]): string[] {
-  return results
-    .filter(({ verdict }) => verdict !== 'pass')
-    .map(({ rule, verdict, reason }) => `${verdict} ${rule}: ${reason}`);
-}
+/** Which fault of the fault plugin each rule finds, and by which words. */
+const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[] = [
+  ['loads', 'crash-on-close', /SIGABRT/],
+  ['unknown-option', 'any-option', /it opened with the option/],
+  ['reopens', 'left-thread', /left 2\d threads/],
+  ['health', 'slow-health', /took \d+ ms to say how it is/],
+  ['health', 'silent-health', /does not say why/],
+  ['statistics', 'count-twice', /32 tasks of .* raised its counters by 64/],
+  ['supports', 'slow-supports', /took \d+\.\d ms to say whether/],
+  ['refusals', 'silent-refusal', /does not say why/],
+  ['queues', 'few-queues', /there are 8 queues/],
+  ['runs', 'complete-twice', /complete/],
+  ['runs', 'complete-in-submit', /inside submit/],
+  ['runs', 'wrong-size', /bytes|emit/],
+  ['runs', 'wrong-type', /data type 6, which its description does not say/],
+  ['runs', 'emit-after-complete', /emit|complete/],
+  ['runs', 'write-past-end', /past the end/],
+  ['runs', 'crash', /SIGABRT/],
+  ['scatter', 'first-segment-only', /in pieces/],
+  ['inputs-unchanged', 'write-input', /wrote to its input/],
+  ['bad-input', 'no-message', /no message/],
+  ['output-cap', 'ignore-cap', /cap of 0 bytes ended with status 0/],
+  ['deadline', 'late-status', /the deadline passed/],
+  ['same-again', 'changing-output', /two outputs for one input/],
+  ['leaks', 'leak', /MB behind/],
+  ['batch', 'previous-output', /task 0 of a batch has another result than alone/],
+  ['batch', 'batch-size', /1000000 of 16 tasks/],
+  ['batch-neighbours', 'fail-together', /one before it failed/],
+  ['stream', 'stream-drop', /by a stream than by a task/],
+  ['stream', 'stream-stuck', /writes in a row took nothing/],
+  ['stream-cap', 'stream-over-cap', /a write failed with 8/],
+  ['stream-cap', 'stream-no-more', /by a stream than by a task/],
+  ['stream-empty', 'stream-empty', /there is nothing to copy/],
+  ['stream-close', 'stream-crash-on-close', /SIGABRT/],
+  ['stream-many', 'stream-shared', /by a stream than by a task/],
+  ['stream-leaks', 'stream-leak', /MB behind/],
+];
+
+/** The same of faults that spoil the CPU plugin. */
+const foundWrapped: typeof found = [
+  ['runs', 'wrong-numbers', /value 0 is/],
+  ['stream-damage', 'swallow-errors', /took an input that is cut off/],
+  ['model-info', 'model-info', /model_info says of its inputs/],
+  ['model-twice', 'model-shared', /the model is not there any more/],
+  ['model-at-once', 'model-busy', /another model is being loaded/],
+  ['model-unload', 'model-once', /a model was unloaded before/],
+  ['model-damaged', 'model-any', /it loaded an empty file/],
+  ['model-damaged', 'model-status', /refused an empty file with status 2, not INVALID_ARGUMENT/],
+  ['model-format', 'model-any-format', /it loaded a model of the format 'axle.check\/unknown'/],
+  ['model-files', 'model-first-file', /whose weights are in a second file/],
+  ['model-misfits', 'swallow-errors', /it ran infer with no input/],
+  ['model-missing', 'model-assumed', /SIGABRT/],
+  ['model-leaks', 'model-leak', /MB behind/],
+  ['range', 'wrong-range', /classify, preprocess to topk: of the scores/],
+  ['oracle-compress', 'bloat', /made \d+ bytes, the oracle \d+/],
+  ['oracle-compress', 'flip-byte', /the oracle/],
+  ['oracle-decompress', 'flip-byte', /gives other bytes than went in/],
+  ['oracle-preprocess', 'wrong-numbers', /as on the oracle/],
+  ['oracle-infer', 'wrong-numbers', /as on the oracle/],
+  ['oracle-topk', 'wrong-numbers', /of the scores/],
+  ['oracle-classify', 'wrong-range', /of the scores/],
+];
+
+/** Found by the watchdog, or only while tasks take their time. */
+const foundSlowly: readonly (readonly [
+  rule: string,
+  options: Readonly<Record<string, string>>,
+  reason: RegExp,
+])[] = [
+  ['runs', { fault: 'never-complete' }, /never completed/],
+  ['loads', { fault: 'hang-on-close' }, /did not exit|a slot waits/],
+  ['many', { fault: 'lose-tasks' }, /never completed/],
+  ['cancel', { fault: 'cancel-status', delay_ms: '5' }, /nobody waits for it/],
+  ['cancel', { fault: 'complete-on-cancel', delay_ms: '5' }, /complete was called on a task that/],
+  ['stream-cancel', { fault: 'stream-cancel-status', delay_ms: '5' }, /nobody waits for it/],
+];
 
 describe('checkPlugin', () => {
-  it.each([
-    ['the template', template, {}],
-    ['the echo plugin', echo, {}],
-    ['the echo plugin that spins', echo, { spin_us: '200' }],
-    ['the fault plugin that is told nothing', fault, {}],
-    ['the CPU plugin', cpuFallback.path, cpuFallback.options],
-  ])('passes %s', async (_, path, options) => {
-    const results = await checkPlugin(path, { options, timeoutMs });
-    expect(problems(results)).toEqual([]);
-    expect(results.map(({ rule }) => rule)).toEqual(pluginRules.map(({ id }) => id));
-  });
-
-  it.each<[string, string, RegExp]>([
-    ['complete-twice', 'runs', /complete/],
-    ['complete-in-submit', 'runs', /inside submit/],
-    ['wrong-size', 'runs', /bytes|emit/],
-    ['emit-after-complete', 'runs', /emit|complete/],
-    ['write-past-end', 'runs', /past the end/],
-    ['write-input', 'inputs-unchanged', /wrote to its input/],
-    ['first-segment-only', 'scatter', /in pieces/],
-    ['changing-output', 'same-again', /two outputs for one input/],
-    ['no-message', 'bad-input', /no message/],
-    ['leak', 'leaks', /MB behind/],
-    ['crash', 'runs', /SIGABRT/],
-    ['crash-on-close', 'loads', /SIGABRT/],
-    ['left-thread', 'reopens', /left 2\d threads/],
-    ['any-option', 'unknown-option', /it opened with the option/],
-  ])('catches %s by the rule %s', async (name, rule, reason) => {
-    const [result] = await checkPlugin(fault, {
-      options: { fault: name },
-      rules: [rule],
-      timeoutMs,
-    });
+  it.each(found)('finds by the rule %s: %s', async (rule, fault, reason) => {
+    const { path, options } = builtPlugin('fault', { fault });
+    const [result] = await checkPlugin(path, { options, rules: [rule], timeoutMs });
     expect(result).toMatchObject({ rule, verdict: 'fail' });
     expect(result?.reason).toMatch(reason);
   });
 
-  it.each([
-    ['never-complete', 'runs'],
-    ['hang-on-close', 'loads'],
-  ])('catches %s by its watchdog', async (name, rule) => {
-    const [result] = await checkPlugin(fault, {
-      options: { fault: name },
-      rules: [rule],
-      timeoutMs: 1500,
-    });
+  it.each(foundWrapped)(
+    'finds by the rule %s: %s of another plugin',
+    async (rule, fault, reason) => {
+      const { path, options } = wrappedCpuPlugin(fault);
+      const rules = [rule];
+      const [result] = await checkPlugin(path, { options, oracle: cpuPlugin, rules, timeoutMs });
+      expect(result).toMatchObject({ rule, verdict: 'fail' });
+      expect(result?.reason).toMatch(reason);
+    },
+  );
+
+  it.each(foundSlowly)('finds by the rule %s: %j', async (rule, options, reason) => {
+    const { path } = builtPlugin('fault');
+    const [result] = await checkPlugin(path, { options, rules: [rule], timeoutMs: hangMs });
     expect(result).toMatchObject({ rule, verdict: 'fail' });
-    expect(result?.reason).toMatch(/never completed|did not exit/);
+    expect(result?.reason).toMatch(reason);
+  });
+
+  it('has no rule that nothing breaks', () => {
+    const broken = [...found, ...foundWrapped, ...foundSlowly].map(([rule]) => rule);
+    expect(new Set(broken)).toEqual(new Set(pluginRules.map(({ id }) => id)));
+  });
+
+  it('has no rule that the guide leaves out', () => {
+    const guide = readFileSync(new URL('../../docs/plugin-authors.md', import.meta.url), 'utf8');
+    expect(pluginRules.filter(({ id }) => !guide.includes(`\`${id}\``))).toEqual([]);
   });
 
   it('says so when a file is no plugin, and skips what is not available here', async () => {
     const rules = ['loads'];
-    const [library] = await checkPlugin(join(dirname(template), 'nope.so'), { rules });
+    const [library] = await checkPlugin(builtPlugin('nope').path, { rules });
     expect(library).toMatchObject({
       verdict: 'fail',
       reason: expect.stringMatching(/nope.so/) as string,
     });
-    const [lost] = await checkPlugin(fault, { rules: ['runs'], options: { fault: 'lost' } });
+    const { path } = builtPlugin('fault');
+    const [lost] = await checkPlugin(path, { rules: ['runs'], options: { fault: 'lost' } });
     expect(lost).toMatchObject({
       verdict: 'skip',
       reason: expect.stringMatching(/lost/) as string,
     });
   });
 
+  it('skips what needs an oracle without one, and fails with one that does not open', async () => {
+    const { path, options } = cpuPlugin;
+    const rules = ['oracle-topk'];
+    expect(await checkPlugin(path, { options, rules })).toMatchObject([
+      { verdict: 'skip', reason: 'there is no oracle to compare with' },
+    ]);
+    const oracle = builtPlugin('nope');
+    expect(await checkPlugin(path, { options, rules, oracle })).toMatchObject([
+      { verdict: 'fail', reason: expect.stringMatching(/oracle does not open.*nope/) as string },
+    ]);
+  });
+
   it('ends with the reason of its signal', async () => {
     const abort = new AbortController();
-    const check = checkPlugin(fault, {
+    const { path } = builtPlugin('fault');
+    const check = checkPlugin(path, {
       options: { fault: 'never-complete' },
       rules: ['runs'],
       signal: abort.signal,

@@ -2,12 +2,20 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
+import { pluginRules } from 'axle';
 import { describe, expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
 const plugin = join(root, 'plugins/cpu-fallback');
 /** Of a failed command's output, what is shown. */
 const linesShown = 60;
+
+const kit = ['template', 'echo', 'fault'];
+/** Those that apply to the kit's plugins, but for leaks: memory that was freed stays with the sanitizer for a while. */
+const kitRules = pluginRules
+  .map(({ id }) => id)
+  .filter((id) => !/^(model|oracle)-|^range$|leaks$/.test(id))
+  .flatMap((id) => ['--rule', id]);
 
 function run(
   command: string,
@@ -43,5 +51,17 @@ describe.each([
 
   it('the plugin host passes its tests', () => {
     run(process.execPath, ['core/native/sanitize.mjs', kind]);
+  });
+
+  it.each(kit)('the %s plugin keeps the rules', (name) => {
+    const source = join(root, 'plugins', name);
+    const build = join(source, 'build', folder);
+    const options = [`-DAXLE_SANITIZE=${sanitizers}`, '-DCMAKE_C_FLAGS_RELEASE=-O1'];
+    run('cmake', ['-S', source, '-B', build, ...options]);
+    run('cmake', ['--build', build]);
+    const library = join(build, `libaxle_${name}.so`);
+    const check = ['cli/dist/main.js', 'plugin', 'check', library, '--timeout', '300'];
+    const command = [process.execPath, ...check, '--oracle', 'none', ...kitRules];
+    run(process.execPath, ['core/native/sanitize.mjs', kind, '--', ...command]);
   });
 });

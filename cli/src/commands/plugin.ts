@@ -1,4 +1,7 @@
-import type { RuleResult } from 'axle';
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+
+import type { CheckedPlugin, RuleResult } from 'axle';
 import type { Command } from 'commander';
 
 import { FileError, UsageError } from '../failure.js';
@@ -11,21 +14,41 @@ import { painterFor, type Painter } from '../terminal.js';
 interface CheckCommandOptions extends JsonOption {
   readonly option?: string[];
   readonly rule?: string[];
+  readonly oracle?: string;
+  readonly oracleOption?: string[];
   readonly timeout: number;
 }
 
 const timeoutSecondsMax = 3600;
 const idWidth = 18;
+const noOracle = 'none';
 
 export function addPluginCommand(program: Command, context: CommandContext): void {
   const plugin = program.command('plugin').description('for those who write plugins');
-  plugin.addHelpText('after', '\nExamples:\n  $ axle plugin check ./libmine.so');
+  plugin.addHelpText(
+    'after',
+    '\nExamples:\n  $ axle plugin check ./libmine.so\n  $ axle plugin rules',
+  );
+  addCheckCommand(plugin, context);
+  const rules = plugin
+    .command('rules')
+    .description("list what 'plugin check' checks, in its order")
+    .action(listRules);
+  addJsonOption(rules);
+}
+
+function addCheckCommand(plugin: Command, context: CommandContext): void {
   const check = plugin
     .command('check')
     .description('hold a plugin against the rules of axle/plugin.h, each in a process of its own')
     .argument('<file>', 'the shared library')
     .option('--option <key=value>', 'open it with this option; may be repeated', gather)
     .option('--rule <id>', 'check this rule only; may be repeated', gather)
+    .option(
+      '--oracle <file>',
+      `compare results with those of this plugin; '${noOracle}' for no comparison (default: the CPU plugin)`,
+    )
+    .option('--oracle-option <key=value>', 'open the oracle with this; may be repeated', gather)
     .option(
       '--timeout <seconds>',
       'for one rule; longer is a hang',
@@ -36,16 +59,30 @@ export function addPluginCommand(program: Command, context: CommandContext): voi
   addJsonOption(check).addHelpText(
     'after',
     `
-Ends with 1 when a rule is broken. What a rule cannot try (an op that needs a model) is skipped with the reason.
+Ends with 1 when a rule is broken. A rule that does not apply (the plugin has no streams, there is no oracle) is
+skipped with the reason. 'axle plugin rules' lists the rules.
+
+With --json, one array of {rule, title, verdict, reason, tasks, ms}: verdict is pass, fail or skip, reason is '' for
+pass, and tasks says how many tasks each device completed for the rule.
 
 Examples:
   $ axle plugin check plugins/template/build/libaxle_template.so
-  $ axle plugin check ./libmine.so --option device=0 --rule leaks --json`,
+  $ axle plugin check ./libmine.so --option device=0 --rule leaks --json
+  $ axle plugin check ./libmine.so --oracle ./libreference.so --oracle-option threads=1`,
   );
 }
 
 function gather(value: string, before: readonly string[] | undefined): string[] {
   return [...(before ?? []), value];
+}
+
+async function listRules({ json }: JsonOption): Promise<void> {
+  const { pluginRules } = await import('axle');
+  await print(
+    json
+      ? `${JSON.stringify(pluginRules, null, 2)}\n`
+      : pluginRules.map(({ id, title }) => `${id.padEnd(idWidth)} ${title}\n`).join(''),
+  );
 }
 
 async function checkFile(
@@ -59,32 +96,49 @@ async function checkFile(
   if (unknown !== undefined) {
     throw new UsageError(`there is no rule '${unknown}'; there are ${known.join(', ')}`);
   }
+  const oracle = await chooseOracle(options);
+  const shows = options.json !== true;
+  if (shows) await print(`oracle ${oracle === undefined ? noOracle : printable(oracle.path)}\n`);
   const paint = painterFor(process.stdout);
   const results = await checkPlugin(file, {
-    options: parseOptions(options.option ?? []),
+    options: parseOptions('--option', options.option),
     timeoutMs: options.timeout * 1000,
     signal,
+    ...(oracle === undefined ? {} : { oracle }),
     ...(options.rule === undefined ? {} : { rules: options.rule }),
     onResult: (result) => {
-      if (!options.json) process.stdout.write(formatResult(result, paint));
+      if (shows) process.stdout.write(formatResult(result, paint));
     },
   });
-  if (options.json) await print(`${JSON.stringify(results, null, 2)}\n`);
-  const count = (verdict: RuleResult['verdict']) =>
-    results.filter((result) => result.verdict === verdict).length;
-  if (!options.json) {
-    await print(`${count('pass')} passed, ${count('fail')} failed, ${count('skip')} skipped\n`);
-  }
-  if (count('fail') === 0) return;
+  await print(shows ? formatSummary(results) : `${JSON.stringify(results, null, 2)}\n`);
   const first = results.find(({ verdict }) => verdict === 'fail');
-  throw new FileError('FAILED_PRECONDITION', `${file} breaks the rule '${first?.rule ?? ''}'`);
+  if (first === undefined) return;
+  throw new FileError('FAILED_PRECONDITION', `${file} breaks the rule '${first.rule}'`);
 }
 
-function parseOptions(texts: readonly string[]): Record<string, string> {
+async function chooseOracle({
+  oracle,
+  oracleOption,
+}: CheckCommandOptions): Promise<CheckedPlugin | undefined> {
+  const { cpuPlugin } = await import('axle');
+  const given = parseOptions('--oracle-option', oracleOption);
+  if (oracle === noOracle) {
+    if (oracleOption === undefined) return undefined;
+    throw new UsageError(`--oracle-option needs an oracle, and --oracle is '${noOracle}'`);
+  }
+  if (oracle === undefined || resolve(oracle) === cpuPlugin.path) {
+    const { path, options } = cpuPlugin;
+    return existsSync(path) ? { path, options: { ...options, ...given } } : undefined;
+  }
+  if (!existsSync(oracle)) throw new FileError('NOT_FOUND', `${oracle}: there is no such oracle`);
+  return { path: resolve(oracle), options: given };
+}
+
+function parseOptions(flag: string, texts: readonly string[] = []): Record<string, string> {
   return Object.fromEntries(
     texts.map((text) => {
       const at = text.indexOf('=');
-      if (at < 1) throw new UsageError(`--option ${text}: give KEY=VALUE`);
+      if (at < 1) throw new UsageError(`${flag} ${text}: give KEY=VALUE`);
       return [text.slice(0, at), text.slice(at + 1)];
     }),
   );
@@ -95,4 +149,19 @@ function formatResult({ rule, title, verdict, reason }: RuleResult, paint: Paint
   const word = verdict.padEnd(5);
   const shown = verdict === 'pass' ? paint('dim', word) : paint('bold', word);
   return `${shown} ${rule.padEnd(idWidth)} ${title}${why}\n`;
+}
+
+function formatSummary(results: readonly RuleResult[]): string {
+  const count = (verdict: RuleResult['verdict']) =>
+    results.filter((result) => result.verdict === verdict).length;
+  const tasks = new Map<string, number>();
+  for (const result of results) {
+    for (const [device, n] of Object.entries(result.tasks)) {
+      tasks.set(device, (tasks.get(device) ?? 0) + n);
+    }
+  }
+  const ran = [...tasks]
+    .map(([device, n]) => `, ${n} ${n === 1 ? 'task' : 'tasks'} on ${printable(device)}`)
+    .join('');
+  return `${count('pass')} passed, ${count('fail')} failed, ${count('skip')} skipped${ran}\n`;
 }

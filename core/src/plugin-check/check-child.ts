@@ -1,8 +1,9 @@
 // One rule against one plugin, in a process of its own: it may crash or hang. argv: the job as JSON.
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
-import { faultsSeen } from './plugin-under-test.js';
-import { RuleBroken, rules, RuleSkipped, type Subject } from './rules.js';
+import { faultsSeen, tasksByDevice } from './host-connection.js';
+import { RuleBroken, RuleSkipped, type Subject } from './rule.js';
+import { rules } from './rules.js';
 
 export interface CheckJob extends Subject {
   readonly rule: string;
@@ -10,6 +11,12 @@ export interface CheckJob extends Subject {
 
 export type CheckVerdict =
   { readonly verdict: 'pass' } | { readonly verdict: 'skip' | 'fail'; readonly reason: string };
+
+/** What the process of one rule sends. */
+export type CheckReport = CheckVerdict & {
+  /** Tasks that each device completed: 'cpu-fallback:0' -> 12. */
+  readonly tasks: Readonly<Record<string, number>>;
+};
 
 async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdict> {
   const rule = rules.find((candidate) => candidate.id === id);
@@ -36,5 +43,6 @@ function explain(error: unknown): CheckVerdict {
 }
 
 const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);
-process.send?.(verdict);
+const report: CheckReport = { ...verdict, tasks: tasksByDevice() };
+process.send?.(report);
 process.disconnect();

@@ -2,14 +2,18 @@ import { fork } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { CheckVerdict } from './check-child.js';
-import { rules, type Subject } from './rules.js';
+import type { CheckReport, CheckVerdict } from './check-child.js';
+import type { CheckedPlugin, Subject } from './rule.js';
+import { rules } from './rules.js';
 
 const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
 const timeoutMsDefault = 30_000;
 
 export interface CheckOptions {
+  /** That the plugin is opened with. */
   readonly options?: Readonly<Record<string, string>>;
+  /** The plugin whose results are taken for right; absent: the rules that need one are skipped. */
+  readonly oracle?: CheckedPlugin;
   /** For one rule; a plugin that is silent for longer hangs. Default 30 s. */
   readonly timeoutMs?: number;
   /** Only these rules. */
@@ -25,6 +29,8 @@ export interface RuleResult {
   readonly verdict: 'pass' | 'fail' | 'skip';
   /** Why not passed; '' when it was. */
   readonly reason: string;
+  /** How many tasks each device completed for this rule, the oracle's too: 'cpu-fallback:0' -> 12. */
+  readonly tasks: Readonly<Record<string, number>>;
   readonly ms: number;
 }
 
@@ -38,16 +44,22 @@ export const pluginRules: readonly { readonly id: string; readonly title: string
  * hangs or never completes a task fails that rule and no other.
  */
 export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
-  const subject = { path: resolve(path), options: options.options ?? {} };
+  const { oracle } = options;
+  const subject: Subject = {
+    path: resolve(path),
+    options: options.options ?? {},
+    ...(oracle === undefined ? {} : { oracle: { ...oracle, path: resolve(oracle.path) } }),
+  };
   const wanted = options.rules ?? rules.map(({ id }) => id);
   const results: RuleResult[] = [];
   for (const { id, title } of rules.filter((rule) => wanted.includes(rule.id))) {
     options.signal?.throwIfAborted();
     const startedAt = performance.now();
-    const verdict = await runRule(id, subject, options);
-    const reason = verdict.verdict === 'pass' ? '' : verdict.reason;
+    const report = await runRule(id, subject, options);
+    const { verdict, tasks } = report;
+    const reason = report.verdict === 'pass' ? '' : report.reason;
     const ms = performance.now() - startedAt;
-    const result = { rule: id, title, verdict: verdict.verdict, reason, ms };
+    const result = { rule: id, title, verdict, reason, tasks, ms };
     results.push(result);
     options.onResult?.(result);
   }
@@ -58,13 +70,13 @@ function runRule(
   rule: string,
   subject: Subject,
   { timeoutMs = timeoutMsDefault, signal }: CheckOptions,
-): Promise<CheckVerdict> {
+): Promise<CheckReport> {
   return new Promise((settle, reject) => {
     const child = fork(childModule, [JSON.stringify({ rule, ...subject })], {
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
-    let verdict: CheckVerdict | undefined;
+    let report: CheckReport | undefined;
     let timedOut = false;
     let errors = '';
     child.stderr?.on(
@@ -77,19 +89,22 @@ function runRule(
       kill();
     }, timeoutMs);
     signal?.addEventListener('abort', kill);
-    child.on('message', (message) => (verdict = message as CheckVerdict));
+    child.on('message', (message) => (report = message as CheckReport));
     child.on('error', reject);
     child.on('close', (code, killedBy) => {
       clearTimeout(watchdog);
       signal?.removeEventListener('abort', kill);
       if (signal?.aborted === true) reject(signal.reason as Error);
-      else settle(verdictOfExit({ verdict, timedOut, timeoutMs, code, killedBy, errors }));
+      else {
+        const verdict = verdictOfExit({ report, timedOut, timeoutMs, code, killedBy, errors });
+        settle({ ...verdict, tasks: report?.tasks ?? {} });
+      }
     });
   });
 }
 
 interface Exit {
-  readonly verdict: CheckVerdict | undefined;
+  readonly report: CheckReport | undefined;
   readonly timedOut: boolean;
   readonly timeoutMs: number;
   readonly code: number | null;
@@ -99,7 +114,7 @@ interface Exit {
 
 /** A verdict counts only from a process that also ended well: what a plugin does as it is closed belongs to the rule. */
 function verdictOfExit({
-  verdict,
+  report,
   timedOut,
   timeoutMs,
   code,
@@ -108,7 +123,7 @@ function verdictOfExit({
 }: Exit): CheckVerdict {
   const last = errors.trim().split('\n').at(-1) ?? '';
   if (timedOut) {
-    const what = verdict === undefined ? 'no end of it' : 'the process did not exit';
+    const what = report === undefined ? 'no end of it' : 'the process did not exit';
     const reason = `${what} within ${timeoutMs / 1000} s: a task was never completed, or a slot waits`;
     return { verdict: 'fail', reason };
   }
@@ -118,11 +133,11 @@ function verdictOfExit({
       reason: `the process was ended by ${killedBy}${last && `: ${last}`}`,
     };
   }
-  if (code !== 0 || verdict === undefined) {
+  if (code !== 0 || report === undefined) {
     return {
       verdict: 'fail',
       reason: `the process exited with ${code ?? 0}${last && `: ${last}`}`,
     };
   }
-  return verdict;
+  return report;
 }

@@ -1,15 +1,14 @@
-import {
-  completionField,
-  numbersPerCompletion,
-  type NativeArg,
-  type NativeBinding,
-  type NativeOutput,
-  type NativePluginInfo,
+import type {
+  NativeArg,
+  NativeBinding,
+  NativeFile,
+  NativeModelInfo,
+  NativePluginInfo,
+  NativeSupport,
 } from '../native-binding.js';
-import { loadNativeBinding } from '../native-loader.js';
+import { completionOf, connected, type TaskCompletion } from './host-connection.js';
+import { StreamUnderTest } from './stream-under-test.js';
 
-/** Levels from which a log line of the plugin host is about a broken rule. */
-const warnLevel = 3;
 /** Outputs of one task may be this large unless a rule says otherwise. */
 const outputBytesMax = 256 * 1024 * 1024;
 
@@ -34,13 +33,11 @@ export interface TaskRequest {
   readonly deadlineMs?: number;
 }
 
-export interface TaskCompletion {
-  readonly status: number;
-  readonly message: string;
-  readonly outputs: readonly NativeOutput[];
-  readonly batchSize: number;
-  readonly consumedBytes: number;
-  readonly more: boolean;
+/** What a model is loaded from. */
+export interface ModelSource {
+  readonly name: string;
+  readonly format: string;
+  readonly files: readonly NativeFile[];
 }
 
 export interface SubmittedTask {
@@ -50,6 +47,8 @@ export interface SubmittedTask {
 
 /** A plugin opened on the plugin host, bare: no scheduler, no retries, nothing that would hide what it does. */
 export class PluginUnderTest {
+  private readonly deviceOfQueue = new Map<number, string>();
+
   private constructor(
     private readonly binding: NativeBinding,
     readonly info: NativePluginInfo,
@@ -64,16 +63,40 @@ export class PluginUnderTest {
     return new PluginUnderTest(binding, await binding.pluginOpen(path, options));
   }
 
+  /** As a client sees it: 'cpu-fallback:0'. */
+  deviceName(device: number): string {
+    return `${this.info.name}:${this.info.devices[device]?.id ?? device}`;
+  }
+
   openQueue(device: number): number {
-    return this.binding.queueOpen(this.info.pluginId, device);
+    const queue = this.binding.queueOpen(this.info.pluginId, device);
+    this.deviceOfQueue.set(queue, this.deviceName(device));
+    return queue;
   }
 
-  closeQueue(queue: number): Promise<void> {
-    return this.binding.queueClose(queue);
+  async closeQueue(queue: number): Promise<void> {
+    await this.binding.queueClose(queue);
+    this.deviceOfQueue.delete(queue);
   }
 
-  supports(device: number, op: number, version: number): number {
-    return this.binding.supports(this.info.pluginId, device, op, version, 0, 0, 0, null).score;
+  /** What the device says to this task, which would run `model`. */
+  supports(
+    device: number,
+    { op, version, first = 0, last = 0, args }: TaskRequest,
+    model: ModelSource | null,
+  ): NativeSupport {
+    return this.withArgs(args, (argsId) =>
+      this.binding.supports(
+        this.info.pluginId,
+        device,
+        op,
+        version,
+        first,
+        last,
+        argsId,
+        model === null ? null : { ...model },
+      ),
+    );
   }
 
   health(device: number) {
@@ -84,20 +107,38 @@ export class PluginUnderTest {
     return this.binding.statistics(this.info.pluginId, device);
   }
 
+  /** @throws what the plugin host throws: an Error with `status`. */
+  loadModel(device: number, { name, format, files }: ModelSource): Promise<NativeModelInfo> {
+    return this.binding.modelLoad(this.info.pluginId, device, name, format, files, []);
+  }
+
+  unloadModel(modelId: number): Promise<void> {
+    return this.binding.modelUnload(modelId);
+  }
+
+  /** @throws what the plugin host throws: an Error with `status`. */
+  openStream(device: number, { op, version, args }: TaskRequest): StreamUnderTest {
+    const id = this.withArgs(args, (argsId) =>
+      this.binding.streamOpen(this.info.pluginId, device, op, version, argsId),
+    );
+    return new StreamUnderTest(this.binding, id, this.deviceName(device));
+  }
+
   /** One submit. */
   submit(queue: number, requests: readonly TaskRequest[]): SubmittedTask[] {
-    const argsIds: number[] = [];
-    const tasks = requests.map((request) => {
-      const argsId = request.args === undefined ? 0 : this.binding.argsCreate(request.args);
-      if (argsId !== 0) argsIds.push(argsId);
-      return this.stage(request, argsId);
-    });
+    const argsIds = new Map<readonly NativeArg[], number>();
+    const ids: number[] = [];
     try {
+      for (const request of requests) ids.push(this.stage(request, argsIds));
       this.binding.submit(queue);
+    } catch (error) {
+      this.binding.unstage();
+      throw error;
     } finally {
-      for (const id of argsIds) this.binding.argsFree(id);
+      for (const id of argsIds.values()) this.binding.argsFree(id);
     }
-    return tasks.map((id) => ({ id, completion: completionOf(id) }));
+    const device = this.deviceOfQueue.get(queue) ?? '';
+    return ids.map((id) => ({ id, completion: completionOf(id, device) }));
   }
 
   /** One task alone. */
@@ -111,15 +152,27 @@ export class PluginUnderTest {
     this.binding.cancel(task.id);
   }
 
-  outstanding(): number {
-    return this.binding.counters().tasksOutstanding;
-  }
-
   close(): Promise<void> {
     return this.binding.pluginClose(this.info.pluginId);
   }
 
-  private stage(request: TaskRequest, argsId: number): number {
+  private withArgs<T>(args: readonly NativeArg[] | undefined, work: (argsId: number) => T): T {
+    if (args === undefined) return work(0);
+    const argsId = this.binding.argsCreate(args);
+    try {
+      return work(argsId);
+    } finally {
+      this.binding.argsFree(argsId);
+    }
+  }
+
+  private stage(request: TaskRequest, argsIds: Map<readonly NativeArg[], number>): number {
+    const { args } = request;
+    let argsId = 0;
+    if (args !== undefined) {
+      argsId = argsIds.get(args) ?? this.binding.argsCreate(args);
+      argsIds.set(args, argsId);
+    }
     return this.binding.stage(
       request.op,
       request.version,
@@ -132,42 +185,4 @@ export class PluginUnderTest {
       request.deadlineMs ?? 0,
     );
   }
-}
-
-const pending = new Map<number, (completion: TaskCompletion) => void>();
-const complaints: string[] = [];
-let connection: NativeBinding | undefined;
-
-/** Rules of the ABI that the plugin host saw broken in this process: how often, and what it logged. */
-export function faultsSeen(): { readonly count: number; readonly lines: readonly string[] } {
-  return { count: connection?.counters().pluginFaults ?? 0, lines: complaints };
-}
-
-function completionOf(id: number): Promise<TaskCompletion> {
-  return new Promise((resolve) => pending.set(id, resolve));
-}
-
-function connected(): NativeBinding {
-  if (connection !== undefined) return connection;
-  connection = loadNativeBinding();
-  connection.onLog((level, _plugin, message) => {
-    if (level >= warnLevel) complaints.push(message);
-  });
-  connection.onCompletions((count, numbers, payloads) => {
-    for (let i = 0; i < count; i++) {
-      const number = (field: number) => numbers[i * numbersPerCompletion + field] ?? 0;
-      const payload = payloads[i] ?? '';
-      const settle = pending.get(number(completionField.taskId));
-      pending.delete(number(completionField.taskId));
-      settle?.({
-        status: number(completionField.status),
-        message: typeof payload === 'string' ? payload : '',
-        outputs: typeof payload === 'string' ? [] : payload,
-        batchSize: number(completionField.batchSize),
-        consumedBytes: number(completionField.consumedBytes),
-        more: number(completionField.streamMore) !== 0,
-      });
-    }
-  });
-  return connection;
 }

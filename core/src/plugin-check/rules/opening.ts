@@ -1,0 +1,178 @@
+import { readdirSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { ErrorCode, HealthState } from '../../generated/constants.js';
+import { PluginUnderTest } from '../plugin-under-test.js';
+import { broken, type Rule } from '../rule.js';
+import { samplesOf } from '../samples/op-samples.js';
+import { smaller } from '../samples/sample.js';
+import { unknownFormat } from '../samples/damaged-models.js';
+import { allOf, withPlugin, withSamples, type Trial } from '../trials.js';
+
+const reopenings = 20;
+const queuesAtOnce = 64;
+/** health() may block for milliseconds, not for a round trip to a server. */
+const healthMsMax = 250;
+const healthCalls = 3;
+/** A supports() that takes longer looks at the device or parses the model. */
+const supportsMsMax = 1;
+const supportsCalls = 50;
+const supportsRounds = 5;
+const countedTasks = 32;
+/** A counter may rise shortly after the task's completion. */
+const countingMsMax = 2000;
+
+function threadCount(): number {
+  return readdirSync('/proc/self/task').length;
+}
+
+/** The least mean of some rounds, milliseconds: other processes slow some of them down. */
+function supportsMs({ plugin, device, sample }: Trial): number {
+  const source = sample.model?.source ?? null;
+  const rounds = Array.from({ length: supportsRounds }, () => {
+    const startedAt = performance.now();
+    for (let i = 0; i < supportsCalls; i++) plugin.supports(device, sample.request, source);
+    return (performance.now() - startedAt) / supportsCalls;
+  });
+  return Math.min(...rounds);
+}
+
+/** Other processes slow some calls down. */
+async function leastHealthMs(plugin: PluginUnderTest, device: number): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < healthCalls; i++) {
+    const startedAt = performance.now();
+    await plugin.health(device);
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
+}
+
+/** What a plugin says of itself, and how it opens and closes. */
+export const openingRules: readonly Rule[] = [
+  {
+    id: 'loads',
+    title:
+      'loads, speaks this ABI, fills the slots that it must, and describes itself within the limits',
+    check: (subject) => withPlugin(subject, () => Promise.resolve()),
+  },
+  {
+    id: 'unknown-option',
+    title: 'refuses an option that it does not know with INVALID_ARGUMENT',
+    check: async ({ path, options }) => {
+      const odd = { ...options, 'axle.check.no-such-option': '1' };
+      const outcome = await PluginUnderTest.open(path, odd).catch((error: unknown) => error);
+      if (outcome instanceof PluginUnderTest) {
+        await outcome.close();
+        broken('it opened with the option axle.check.no-such-option=1');
+      }
+      const { status } = outcome as { status?: number };
+      if (status !== ErrorCode.INVALID_ARGUMENT) broken(`open answered status ${String(status)}`);
+    },
+  },
+  {
+    id: 'reopens',
+    title: 'can be closed and opened again, and leaves no thread behind',
+    check: async (subject) => {
+      await withPlugin(subject, () => Promise.resolve());
+      const before = threadCount();
+      for (let i = 0; i < reopenings; i++) await withPlugin(subject, () => Promise.resolve());
+      const left = threadCount() - before;
+      if (left > reopenings / 2)
+        broken(`${reopenings} times opened and closed left ${left} threads`);
+    },
+  },
+  {
+    id: 'health',
+    title: `reports health that is in range, within ${healthMsMax} ms`,
+    check: (subject) =>
+      withPlugin(subject, async (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          const ms = await leastHealthMs(plugin, device);
+          if (ms > healthMsMax) {
+            broken(`device ${device} took ${Math.round(ms)} ms to say how it is`);
+          }
+          // A state that is out of range is a fault that the plugin host counts.
+          const { state, message } = await plugin.health(device);
+          if (state !== HealthState.OK && message === '') {
+            broken(`device ${device} is not OK and does not say why`);
+          }
+        }
+      }),
+  },
+  {
+    id: 'statistics',
+    title: 'counts each task once, where it counts them',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, device, queue, sample }) => {
+        const counted = async () => {
+          const { tasksCompleted, tasksFailed } = await plugin.statistics(device);
+          return tasksCompleted + tasksFailed;
+        };
+        const before = await counted();
+        const requests = new Array(countedTasks).fill(smaller(sample).request);
+        await allOf(plugin.submit(queue, requests));
+        const until = performance.now() + countingMsMax;
+        let more = (await counted()) - before;
+        while (more !== 0 && more < countedTasks && performance.now() < until) {
+          await delay(1);
+          more = (await counted()) - before;
+        }
+        if (more === 0 && before === 0) return;
+        if (more !== countedTasks) {
+          broken(`${countedTasks} tasks of ${sample.label} raised its counters by ${more}`);
+        }
+      }),
+  },
+  {
+    id: 'supports',
+    title: `answers supports() within ${supportsMsMax} ms, also while the device works`,
+    check: (subject) =>
+      withSamples(subject, async (trial) => {
+        const { plugin, queue, sample } = trial;
+        const idle = supportsMs(trial);
+        if (idle > supportsMsMax) {
+          broken(`it took ${idle.toFixed(1)} ms to say whether it runs ${sample.label}`);
+        }
+        const requests = new Array(countedTasks).fill(sample.request);
+        const tasks = allOf(plugin.submit(queue, requests));
+        const busy = supportsMs(trial);
+        await tasks;
+        if (busy > supportsMsMax) {
+          broken(
+            `it took ${busy.toFixed(1)} ms to say whether it runs ${sample.label} while tasks ran`,
+          );
+        }
+      }),
+  },
+  {
+    id: 'refusals',
+    title: 'says why when supports() is 0',
+    check: (subject) =>
+      withPlugin(subject, (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          for (const sample of plugin.info.ops.flatMap(samplesOf)) {
+            const source = sample.model?.source ?? null;
+            for (const model of source === null ? [null] : [source, unknownFormat(source)]) {
+              const { score, reason } = plugin.supports(device, sample.request, model);
+              if (score === 0 && reason === '') {
+                broken(`supports() is 0 for ${sample.label}, and does not say why`);
+              }
+            }
+          }
+        }
+        return Promise.resolve();
+      }),
+  },
+  {
+    id: 'queues',
+    title: `opens and closes ${queuesAtOnce} queues at once`,
+    check: (subject) =>
+      withPlugin(subject, async (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          const queues = Array.from({ length: queuesAtOnce }, () => plugin.openQueue(device));
+          await Promise.all(queues.map((queue) => plugin.closeQueue(queue)));
+        }
+      }),
+  },
+];

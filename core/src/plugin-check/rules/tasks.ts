@@ -1,0 +1,206 @@
+import { DataType, ErrorCode } from '../../generated/constants.js';
+import { growthOf } from '../memory-growth.js';
+import type { TaskInput } from '../plugin-under-test.js';
+import { broken, type Rule } from '../rule.js';
+import { isPure, outputBytes, smaller } from '../samples/sample.js';
+import {
+  allOf,
+  checkCompletion,
+  hasMessage,
+  sameOutputs,
+  withSamples,
+  type Trial,
+} from '../trials.js';
+
+/** Tasks of one submit at most, as in plugin.h. */
+const submitMax = 1024;
+const cancelledTasks = 64;
+const repetitions = 8;
+const leakTasksPerRound = 256;
+const leakBytesMax = 16 * 1024 * 1024;
+const passedDeadlineMs = 0.001;
+
+/** The same bytes in many odd pieces, the first of them not aligned to anything. */
+function scattered(input: TaskInput): TaskInput {
+  const whole = input.data instanceof Uint8Array ? input.data : Buffer.concat(input.data);
+  const shifted = new Uint8Array(whole.length + 1);
+  shifted.set(whole, 1);
+  const pieces: Uint8Array[] = [];
+  for (let at = 1, bytes = 1; at < shifted.length; at += bytes, bytes = (bytes * 7) % 1021) {
+    pieces.push(shifted.subarray(at, at + bytes), shifted.subarray(at, at));
+  }
+  return { ...input, data: pieces };
+}
+
+/** Inputs that no op can mean, or only one that takes anything. */
+function wrongInputs(inputs: readonly TaskInput[]) {
+  const name = inputs[0]?.name ?? null;
+  const empty = (input: TaskInput) => ({ ...input, dims: [0], data: new Uint8Array() });
+  const ones = new Array<number>(16).fill(1);
+  const wrong: Readonly<Record<string, readonly TaskInput[]>> = {
+    'no input': [],
+    'one input too many': [...inputs, ...inputs, ...inputs],
+    'an empty input': inputs.map(empty),
+    'a scalar': [{ name, dtype: DataType.UINT64, dims: [], data: new Uint8Array(8) }],
+    'rank 16': [{ name, dtype: DataType.UINT8, dims: ones, data: new Uint8Array(1) }],
+  };
+  return Object.entries(wrong);
+}
+
+async function checkWrongInputs({ plugin, queue, sample }: Trial): Promise<void> {
+  const { request } = sample;
+  for (const [what, inputs] of wrongInputs(request.inputs)) {
+    // Two submits: tasks of one have equal shapes.
+    const wrong = plugin.run(queue, { ...request, inputs });
+    const neighbour = plugin.run(queue, request);
+    const outcome = await wrong;
+    if (outcome.status !== ErrorCode.OK && !hasMessage(outcome)) {
+      broken(`${sample.label} refused ${what} with status ${outcome.status} and no message`);
+    }
+    checkCompletion(sample, await neighbour);
+  }
+}
+
+async function checkCaps({ plugin, queue, sample }: Trial): Promise<void> {
+  const { request, label } = sample;
+  const free = await plugin.run(queue, request);
+  const needed = free.outputs
+    .map(({ index }) => outputBytes(free, index).length)
+    .reduce((sum, bytes) => sum + bytes, 0);
+  if (free.status !== ErrorCode.OK || needed < 2) return;
+  for (const outputBytesMax of isPure(sample) ? [0, 1, needed - 1] : [0, 1]) {
+    const capped = await plugin.run(queue, { ...request, outputBytesMax });
+    if (capped.status === ErrorCode.RESOURCE_EXHAUSTED) continue;
+    const { status, message } = capped;
+    broken(
+      `${label} with a cap of ${outputBytesMax} bytes ended with status ${status}: ${message}`,
+    );
+  }
+  checkCompletion(sample, await plugin.run(queue, request));
+}
+
+async function checkDeadlines({ plugin, queue, sample }: Trial): Promise<void> {
+  const { request } = sample;
+  const late = { ...request, deadlineMs: passedDeadlineMs };
+  const tasks = await allOf(plugin.submit(queue, [late, request, late, request]));
+  for (const [i, completion] of tasks.entries()) {
+    const mayBeLate = i % 2 === 0;
+    if (mayBeLate && completion.status === ErrorCode.DEADLINE_EXCEEDED) continue;
+    checkCompletion(sample, completion);
+  }
+}
+
+/** What holds for each task. */
+export const taskRules: readonly Rule[] = [
+  {
+    id: 'runs',
+    title: 'runs each op, and gives what the op means',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        checkCompletion(sample, await plugin.run(queue, sample.request));
+      }),
+  },
+  {
+    id: 'scatter',
+    title: 'takes an input in any number of pieces, empty ones and unaligned ones too',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        const { request } = sample;
+        const whole = await plugin.run(queue, request);
+        const inputs = request.inputs.map(scattered);
+        const pieces = await plugin.run(queue, { ...request, inputs });
+        if (isPure(sample) && !sameOutputs(whole, pieces)) {
+          broken(`${sample.label} gives something else when its input lies in pieces`);
+        }
+        checkCompletion(sample, pieces);
+      }),
+  },
+  {
+    id: 'inputs-unchanged',
+    title: 'leaves its inputs as they are',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        const own = (data: TaskInput['data']) =>
+          new Uint8Array(data instanceof Uint8Array ? data : Buffer.concat(data));
+        const inputs = sample.request.inputs.map((input) => ({ ...input, data: own(input.data) }));
+        const before = inputs.map(({ data }) => Buffer.from(data));
+        await plugin.run(queue, { ...sample.request, inputs });
+        const changed = inputs.findIndex(({ data }, i) => before[i]?.equals(data) !== true);
+        if (changed >= 0) broken(`${sample.label} wrote to its input ${changed}`);
+      }),
+  },
+  {
+    id: 'bad-input',
+    title: 'refuses inputs that are wrong, with a message, and harms no other task',
+    check: (subject) => withSamples(subject, checkWrongInputs),
+  },
+  {
+    id: 'output-cap',
+    title: 'ends a task whose output may not be that large with RESOURCE_EXHAUSTED',
+    check: (subject) => withSamples(subject, checkCaps),
+  },
+  {
+    id: 'many',
+    title: `completes each of ${submitMax} tasks of one submit exactly once`,
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        const small = smaller(sample);
+        const requests = new Array<typeof small.request>(submitMax).fill(small.request);
+        for (const completion of await allOf(plugin.submit(queue, requests))) {
+          checkCompletion(small, completion);
+        }
+      }),
+  },
+  {
+    id: 'cancel',
+    title: 'completes a cancelled task once, whenever the cancel comes',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        const small = smaller(sample);
+        const requests = new Array<typeof small.request>(cancelledTasks).fill(small.request);
+        const tasks = plugin.submit(queue, requests);
+        for (const task of tasks) plugin.cancel(task);
+        for (const completion of await allOf(tasks)) {
+          if (completion.status !== ErrorCode.CANCELLED) checkCompletion(small, completion);
+        }
+        for (const task of tasks) plugin.cancel(task);
+        checkCompletion(small, await plugin.run(queue, small.request));
+      }),
+  },
+  {
+    id: 'deadline',
+    title: 'completes a task whose deadline has passed, with its result or DEADLINE_EXCEEDED',
+    check: (subject) => withSamples(subject, checkDeadlines),
+  },
+  {
+    id: 'same-again',
+    title: 'gives the same output for the same input where it says that an op is PURE',
+    check: (subject) =>
+      withSamples(
+        subject,
+        async ({ plugin, queue, sample }) => {
+          const { request } = sample;
+          const runs = plugin.submit(queue, new Array<typeof request>(repetitions).fill(request));
+          const [first, ...others] = await allOf(runs);
+          if (first === undefined || others.every((other) => sameOutputs(first, other))) return;
+          broken(`${sample.label} gave two outputs for one input`);
+        },
+        { filter: isPure, none: 'none of its ops is PURE' },
+      ),
+  },
+  {
+    id: 'leaks',
+    title: 'holds no more memory after many tasks than after a few',
+    check: (subject) =>
+      withSamples(subject, async ({ plugin, queue, sample }) => {
+        const { request } = smaller(sample);
+        const requests = new Array<typeof request>(leakTasksPerRound).fill(request);
+        const grown = await growthOf(async () => {
+          await allOf(plugin.submit(queue, requests));
+        });
+        if (grown > leakBytesMax) {
+          broken(`${sample.label}: thousands of tasks leave ${Math.round(grown / 1e6)} MB behind`);
+        }
+      }),
+  },
+];

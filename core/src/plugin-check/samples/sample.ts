@@ -1,0 +1,95 @@
+import { OpFlag } from '../../generated/constants.js';
+import type { NativeArg, NativeOpInfo } from '../../native-binding.js';
+import type { TaskCompletion } from '../host-connection.js';
+import type { TaskInput, TaskRequest } from '../plugin-under-test.js';
+import type { TinyModel } from './tiny-models.js';
+
+/** What goes into a sample. The same op on contents that differ in `seed` alone has inputs of the same shapes. */
+export interface Content {
+  readonly seed: number;
+  /** The least input that makes sense, for many tasks at once. */
+  readonly small: boolean;
+}
+
+/** A task that an op must take, and what is known of its result. */
+export interface OpSample {
+  /** For messages: 'compress gzip', 'vendor.example/blur'. */
+  readonly label: string;
+  readonly request: TaskRequest;
+  /** Op flags. */
+  readonly flags: number;
+  /** Most tasks computed together; 0 = no limit of its own. */
+  readonly batchMax: number;
+  /** That the task runs; its id is missing in `request` until it is loaded. */
+  readonly model?: TinyModel;
+  /** Says what is wrong with the outputs of a task that completed OK; undefined = nothing. */
+  readonly problemOf: (completion: TaskCompletion) => string | undefined;
+  /** The op is the plugin's own: that these inputs make sense to it is a guess, so it may refuse them. */
+  readonly mayRefuse: boolean;
+  /** The same with other content. */
+  readonly vary: (content: Content) => OpSample;
+}
+
+export const plain: Content = { seed: 0, small: false };
+
+/** Something of an op's samples, or of several of them with different arguments. */
+export type SampleMaker = (content: Content) => Omit<OpSample, 'flags' | 'batchMax' | 'vary'>;
+
+/** The sample of plain content, which knows how to make the others. */
+export function sampleOf(op: NativeOpInfo, make: SampleMaker): OpSample {
+  const vary = (content: Content): OpSample => ({
+    ...make(content),
+    flags: op.flags,
+    batchMax: op.batchMax,
+    vary,
+  });
+  return vary(plain);
+}
+
+export function requestOf(
+  { op, version, chainFirst, chainLast }: NativeOpInfo,
+  args: readonly NativeArg[],
+  inputs: readonly TaskInput[],
+): TaskRequest {
+  return { op, version, first: chainFirst, last: chainLast, args, inputs };
+}
+
+/** The same op on the least input. */
+export function smaller(sample: OpSample): OpSample {
+  return sample.vary({ seed: 0, small: true });
+}
+
+/** All of an output's bytes. */
+export function outputBytes(completion: TaskCompletion, index: number): Buffer {
+  const data = completion.outputs.find((output) => output.index === index)?.data ?? [];
+  return data instanceof Uint8Array ? Buffer.from(data) : Buffer.concat(data);
+}
+
+/** Says how an output is not of this type and shape; undefined = it is. */
+export function formProblem(
+  { outputs }: TaskCompletion,
+  index: number,
+  dtype: number,
+  /** -1 = any. */
+  dims: readonly number[],
+): string | undefined {
+  const output = outputs.find((candidate) => candidate.index === index);
+  if (output === undefined) return `there is no output ${index}`;
+  if (output.dtype !== dtype) return `output ${index} has the data type ${output.dtype}`;
+  const fits =
+    output.dims.length === dims.length &&
+    dims.every((size, i) => size === -1 || size === output.dims[i]);
+  return fits ? undefined : `output ${index} is [${output.dims.join(', ')}]`;
+}
+
+export function isPure({ flags }: OpSample): boolean {
+  return (flags & OpFlag.PURE) !== 0;
+}
+
+export function isBatchable({ flags }: OpSample): boolean {
+  return (flags & OpFlag.BATCHABLE) !== 0;
+}
+
+export function isStreamable({ flags }: OpSample): boolean {
+  return (flags & OpFlag.STREAMABLE) !== 0;
+}

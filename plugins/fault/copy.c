@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * fault.axle/copy: gives its input back, unless it was told to misbehave. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "fault.h"
+
+#define LEAKED_BYTES 16384u
+#define LARGE_BATCH 1000000u
+
+void copy_describe(axle_op_info *info) {
+  static const int64_t any = -1;
+  static const axle_tensor_spec bytes = {
+      .name = "bytes", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
+  info->op = OP_COPY;
+  info->version = 1;
+  info->name = "fault.axle/copy";
+  info->doc = "Gives its input back, unless it was told to misbehave.";
+  info->flags = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT | AXLE_OP_FLAG_BATCHABLE |
+                AXLE_OP_FLAG_STREAMABLE;
+  info->inputs = &bytes;
+  info->input_count = 1;
+  info->outputs = &bytes;
+  info->output_count = 1;
+}
+
+static int32_t fail(const axle_instance *instance, axle_completion *end, int32_t status,
+                    const char *message) {
+  if (instance->fault != FAULT_NO_MESSAGE) end->message = message;
+  return status;
+}
+
+static void gather(const axle_instance *instance, const axle_tensor *input, uint8_t *to) {
+  for (uint64_t i = 0; i < input->segment_count; i++) {
+    const axle_segment *segment = &input->segments[i];
+    if (segment->bytes > 0) memcpy(to, segment->data, segment->bytes);
+    to += segment->bytes;
+    if (instance->fault == FAULT_FIRST_SEGMENT_ONLY) return;
+  }
+}
+
+/* Gives what went in before, if it was as long, and keeps this. */
+static void exchange(axle_instance *instance, uint8_t *output, uint64_t bytes) {
+  uint8_t *kept = malloc(bytes + 1);
+  if (kept == NULL) abort();
+  memcpy(kept, output, bytes);
+  if (instance->previous_bytes == bytes && bytes > 0) memcpy(output, instance->previous, bytes);
+  free(instance->previous);
+  instance->previous = kept;
+  instance->previous_bytes = bytes;
+}
+
+static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *output) {
+  switch (instance->fault) {
+    case FAULT_WRITE_PAST_END:
+      output[input->bytes] ^= 0x5a;
+      return;
+    case FAULT_CHANGING_OUTPUT:
+      if (input->bytes > 0) output[0] ^= ++instance->runs;
+      return;
+    case FAULT_PREVIOUS_OUTPUT:
+      exchange(instance, output, input->bytes);
+      return;
+    case FAULT_WRITE_INPUT:
+      for (uint64_t i = 0; i < input->segment_count; i++) {
+        if (input->segments[i].bytes > 0) *(uint8_t *)input->segments[i].data ^= 0xff;
+      }
+      return;
+    case FAULT_LEAK:
+      lose_memory(LEAKED_BYTES);
+      return;
+    default:
+      return;
+  }
+}
+
+static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *end) {
+  const axle_host *host = instance->host;
+  if (instance->status != AXLE_STATUS_OK) {
+    return fail(instance, end, instance->status, "it fails as it was told to");
+  }
+  if (task->input_count != 1 || task->inputs[0].dtype != AXLE_DTYPE_UINT8 ||
+      task->inputs[0].rank != 1) {
+    return fail(instance, end, AXLE_STATUS_INVALID_ARGUMENT, "copy takes one input, UINT8 [n]");
+  }
+  if (task->deadline_ns != 0 && host->now_ns() > task->deadline_ns) {
+    const int32_t status =
+        instance->fault == FAULT_LATE_STATUS ? AXLE_STATUS_UNKNOWN : AXLE_STATUS_DEADLINE_EXCEEDED;
+    return fail(instance, end, status, "the deadline passed in the queue");
+  }
+  if (host->cancelled(task)) {
+    return fail(
+        instance, end,
+        instance->fault == FAULT_CANCEL_STATUS ? AXLE_STATUS_UNKNOWN : AXLE_STATUS_CANCELLED,
+        "nobody waits for it");
+  }
+  if (instance->fault == FAULT_CRASH) abort();
+  const axle_tensor *input = &task->inputs[0];
+  uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
+  if (output == NULL) {
+    if (instance->fault == FAULT_IGNORE_CAP) return AXLE_STATUS_OK;
+    return fail(instance, end, AXLE_STATUS_RESOURCE_EXHAUSTED,
+                "the output is larger than the call allows");
+  }
+  gather(instance, input, output);
+  spoil(instance, input, output);
+  const int64_t wrong_dim = input->dims[0] + 1;
+  const axle_chunk chunk = {
+      .struct_size = sizeof chunk,
+      .dtype = instance->fault == FAULT_WRONG_TYPE ? AXLE_DTYPE_INT8 : AXLE_DTYPE_UINT8,
+      .dims = instance->fault == FAULT_WRONG_SIZE ? &wrong_dim : input->dims,
+      .rank = 1,
+      .data = output,
+      .bytes = input->bytes,
+  };
+  return host->emit(task, &chunk);
+}
+
+static void emit_late(const axle_host *host, axle_task *task) {
+  const int64_t none = 0;
+  const axle_chunk chunk = {
+      .struct_size = sizeof chunk, .dtype = AXLE_DTYPE_UINT8, .dims = &none, .rank = 1};
+  host->emit(task, &chunk);
+}
+
+/* A task that fails takes those with it that wait behind it. */
+static void spread(axle_instance *instance, axle_completion *end) {
+  if (instance->spreading != AXLE_STATUS_OK) {
+    end->status = instance->spreading;
+    end->message = "one before it failed";
+  }
+  instance->spreading = line_is_empty(instance) ? AXLE_STATUS_OK : end->status;
+}
+
+void end_task(axle_instance *instance, axle_task *task, const axle_completion *end) {
+  pthread_mutex_lock(&instance->mutex);
+  instance->tasks_ended++;
+  pthread_mutex_unlock(&instance->mutex);
+  instance->host->complete(task, end);
+}
+
+void copy_run(axle_instance *instance, axle_task *task) {
+  axle_completion end = {.struct_size = sizeof end};
+  if (instance->delay_ms > 0) pause_ms(instance->delay_ms);
+  if (instance->fault == FAULT_NEVER_COMPLETE) return;
+  end.status = copy(instance, task, &end);
+  if (instance->fault == FAULT_BATCH_SIZE) end.batch_size = LARGE_BATCH;
+  if (instance->fault == FAULT_FAIL_TOGETHER) spread(instance, &end);
+  end_task(instance, task, &end);
+  if (instance->fault == FAULT_COMPLETE_TWICE) instance->host->complete(task, &end);
+  if (instance->fault == FAULT_EMIT_AFTER_COMPLETE) emit_late(instance->host, task);
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Of the fault plugin alone. */
+#ifndef AXLE_FAULT_H
+#define AXLE_FAULT_H
+
+#include <axle/plugin.h>
+#include <pthread.h>
+
+#define OP_COPY AXLE_CUSTOM_OP_ID_FIRST
+
+/* In the order of the names in faults.c. */
+typedef enum fault {
+  FAULT_NONE,
+  /* of tasks */
+  FAULT_COMPLETE_TWICE,
+  FAULT_COMPLETE_IN_SUBMIT,
+  FAULT_COMPLETE_ON_CANCEL,
+  FAULT_NEVER_COMPLETE,
+  FAULT_LOSE_TASKS,
+  FAULT_WRONG_SIZE,
+  FAULT_WRONG_TYPE,
+  FAULT_EMIT_AFTER_COMPLETE,
+  FAULT_WRITE_PAST_END,
+  FAULT_WRITE_INPUT,
+  FAULT_FIRST_SEGMENT_ONLY,
+  FAULT_CHANGING_OUTPUT,
+  FAULT_PREVIOUS_OUTPUT,
+  FAULT_BATCH_SIZE,
+  FAULT_FAIL_TOGETHER,
+  FAULT_IGNORE_CAP,
+  FAULT_LATE_STATUS,
+  FAULT_CANCEL_STATUS,
+  FAULT_NO_MESSAGE,
+  FAULT_LEAK,
+  FAULT_CRASH,
+  /* of the plugin */
+  FAULT_CRASH_ON_CLOSE,
+  FAULT_HANG_ON_CLOSE,
+  FAULT_LEFT_THREAD,
+  FAULT_LOST,
+  FAULT_ANY_OPTION,
+  FAULT_SLOW_SUPPORTS,
+  FAULT_SILENT_REFUSAL,
+  FAULT_SLOW_HEALTH,
+  FAULT_SILENT_HEALTH,
+  FAULT_COUNT_TWICE,
+  FAULT_FEW_QUEUES,
+  /* of streams */
+  FAULT_STREAM_DROP,
+  FAULT_STREAM_STUCK,
+  FAULT_STREAM_OVER_CAP,
+  FAULT_STREAM_NO_MORE,
+  FAULT_STREAM_EMPTY,
+  FAULT_STREAM_CANCEL_STATUS,
+  FAULT_STREAM_CRASH_ON_CLOSE,
+  FAULT_STREAM_SHARED,
+  FAULT_STREAM_LEAK,
+  /* of what another plugin does */
+  FAULT_WRONG_NUMBERS,
+  FAULT_WRONG_RANGE,
+  FAULT_FLIP_BYTE,
+  FAULT_BLOAT,
+  FAULT_SWALLOW_ERRORS,
+  FAULT_MODEL_INFO,
+  FAULT_MODEL_SHARED,
+  FAULT_MODEL_BUSY,
+  FAULT_MODEL_ONCE,
+  FAULT_MODEL_ANY,
+  FAULT_MODEL_STATUS,
+  FAULT_MODEL_ANY_FORMAT,
+  FAULT_MODEL_FIRST_FILE,
+  FAULT_MODEL_ASSUMED,
+  FAULT_MODEL_LEAK,
+} fault;
+
+/* As in the template: a line of tasks, linked by their plugin_data, and the thread that works it off. Writes
+ * wait in a line of their own, linked by their streams. */
+typedef struct line {
+  axle_task *first;
+  axle_task *last;
+  axle_stream *first_stream;
+  int closing;
+} line;
+
+/* What is remembered of a model of the wrapped plugin. */
+typedef struct known_model {
+  struct known_model *next;
+  axle_model *handle;
+  uint8_t *content; /* of its first file */
+  uint64_t bytes;
+  int is_unloaded; /* as far as the host knows */
+} known_model;
+
+/* Another plugin, which does all ops but copy on its first device. */
+typedef struct wrapped {
+  void *library;
+  const axle_plugin *table;
+  axle_instance *instance;
+  axle_host host;        /* ours, spoilt as the fault has it */
+  pthread_mutex_t mutex; /* guards what follows */
+  known_model *models;
+  int loading;
+  int unloaded;
+} wrapped;
+
+struct axle_instance {
+  const axle_host *host;
+  fault fault;
+  long delay_ms;
+  int32_t status;
+  wrapped *wrapped; /* NULL without the option wrap */
+
+  /* Of the thread alone. */
+  uint8_t runs;
+  uint8_t *previous; /* the last input */
+  uint64_t previous_bytes;
+  int32_t spreading; /* the status of a task that failed, while others wait behind it */
+
+  pthread_t thread;
+  pthread_mutex_t mutex; /* guards what follows */
+  pthread_cond_t changed;
+  line line;
+  uint64_t tasks_ended;
+  uint32_t queues;
+};
+
+#define STREAM_BYTES 4096u
+
+/* What came in and has not gone out yet. */
+typedef struct stream_buffer {
+  uint8_t data[STREAM_BYTES];
+  uint64_t bytes;
+} stream_buffer;
+
+struct axle_stream {
+  axle_stream *inner; /* of the wrapped plugin; NULL for a stream of copy */
+  axle_stream *next;  /* in line */
+  axle_task *task;    /* the outstanding write */
+  stream_buffer buffer;
+  int has_begun;
+};
+
+/* faults.c */
+int32_t read_options(axle_instance *instance, const axle_option *options, uint64_t option_count,
+                     axle_error *error);
+void pause_ms(long ms);
+void lose_memory(uint64_t bytes);
+
+/* copy.c: the op fault.axle/copy. Both run a task and end it. */
+void copy_describe(axle_op_info *info);
+void copy_run(axle_instance *instance, axle_task *task);
+void end_task(axle_instance *instance, axle_task *task, const axle_completion *end);
+
+/* line.c */
+int line_start(axle_instance *instance);
+void line_stop(axle_instance *instance);
+void line_add(axle_instance *instance, axle_task *const *tasks, uint64_t n);
+void line_add_stream(axle_instance *instance, axle_stream *stream);
+/* 1 when the task waited, and does no longer. */
+int line_remove(axle_instance *instance, const axle_task *task);
+int line_is_empty(axle_instance *instance);
+
+/* streams.c: streams of copy and of the wrapped plugin */
+void stream_run(axle_instance *instance, axle_stream *stream);
+int32_t stream_open(axle_instance *instance, const axle_stream_config *config, axle_stream **stream,
+                    axle_error *error);
+int32_t stream_write(axle_instance *instance, axle_stream *stream, axle_task *task,
+                     axle_error *error);
+void stream_close(axle_instance *instance, axle_stream *stream);
+
+/* wrap.c. Options that begin with "wrap." are the wrapped plugin's, without that. */
+int32_t wrap_open(axle_instance *instance, const char *path, const axle_option *options,
+                  uint64_t option_count, axle_error *error);
+void wrap_close(axle_instance *instance);
+
+/* wrap_host.c: what the wrapped plugin's calls of the host do instead. */
+void wrap_spoil_host(const axle_host *host, fault fault, axle_host *spoilt);
+
+/* wrap_models.c: models of the wrapped plugin */
+int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_source *source,
+                   axle_model **model, axle_error *error);
+void model_unload(axle_instance *instance, axle_model *model);
+void model_info(axle_instance *instance, axle_model *model, axle_model_info *info);
+int32_t check_models(axle_instance *instance, axle_task *const *tasks, uint64_t n,
+                     axle_error *error);
+void forget_models(wrapped *wrapped);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * The names of the faults, and the options that choose them. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "fault.h"
+
+static const char *const faults[] = {
+    [FAULT_NONE] = "none",
+    [FAULT_COMPLETE_TWICE] = "complete-twice",
+    [FAULT_COMPLETE_IN_SUBMIT] = "complete-in-submit",
+    [FAULT_COMPLETE_ON_CANCEL] = "complete-on-cancel",
+    [FAULT_NEVER_COMPLETE] = "never-complete",
+    [FAULT_LOSE_TASKS] = "lose-tasks",
+    [FAULT_WRONG_SIZE] = "wrong-size",
+    [FAULT_WRONG_TYPE] = "wrong-type",
+    [FAULT_EMIT_AFTER_COMPLETE] = "emit-after-complete",
+    [FAULT_WRITE_PAST_END] = "write-past-end",
+    [FAULT_WRITE_INPUT] = "write-input",
+    [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
+    [FAULT_CHANGING_OUTPUT] = "changing-output",
+    [FAULT_PREVIOUS_OUTPUT] = "previous-output",
+    [FAULT_BATCH_SIZE] = "batch-size",
+    [FAULT_FAIL_TOGETHER] = "fail-together",
+    [FAULT_IGNORE_CAP] = "ignore-cap",
+    [FAULT_LATE_STATUS] = "late-status",
+    [FAULT_CANCEL_STATUS] = "cancel-status",
+    [FAULT_NO_MESSAGE] = "no-message",
+    [FAULT_LEAK] = "leak",
+    [FAULT_CRASH] = "crash",
+    [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
+    [FAULT_HANG_ON_CLOSE] = "hang-on-close",
+    [FAULT_LEFT_THREAD] = "left-thread",
+    [FAULT_LOST] = "lost",
+    [FAULT_ANY_OPTION] = "any-option",
+    [FAULT_SLOW_SUPPORTS] = "slow-supports",
+    [FAULT_SILENT_REFUSAL] = "silent-refusal",
+    [FAULT_SLOW_HEALTH] = "slow-health",
+    [FAULT_SILENT_HEALTH] = "silent-health",
+    [FAULT_COUNT_TWICE] = "count-twice",
+    [FAULT_FEW_QUEUES] = "few-queues",
+    [FAULT_STREAM_DROP] = "stream-drop",
+    [FAULT_STREAM_STUCK] = "stream-stuck",
+    [FAULT_STREAM_OVER_CAP] = "stream-over-cap",
+    [FAULT_STREAM_NO_MORE] = "stream-no-more",
+    [FAULT_STREAM_EMPTY] = "stream-empty",
+    [FAULT_STREAM_CANCEL_STATUS] = "stream-cancel-status",
+    [FAULT_STREAM_CRASH_ON_CLOSE] = "stream-crash-on-close",
+    [FAULT_STREAM_SHARED] = "stream-shared",
+    [FAULT_STREAM_LEAK] = "stream-leak",
+    [FAULT_WRONG_NUMBERS] = "wrong-numbers",
+    [FAULT_WRONG_RANGE] = "wrong-range",
+    [FAULT_FLIP_BYTE] = "flip-byte",
+    [FAULT_BLOAT] = "bloat",
+    [FAULT_SWALLOW_ERRORS] = "swallow-errors",
+    [FAULT_MODEL_INFO] = "model-info",
+    [FAULT_MODEL_SHARED] = "model-shared",
+    [FAULT_MODEL_BUSY] = "model-busy",
+    [FAULT_MODEL_ONCE] = "model-once",
+    [FAULT_MODEL_ANY] = "model-any",
+    [FAULT_MODEL_STATUS] = "model-status",
+    [FAULT_MODEL_ANY_FORMAT] = "model-any-format",
+    [FAULT_MODEL_FIRST_FILE] = "model-first-file",
+    [FAULT_MODEL_ASSUMED] = "model-assumed",
+    [FAULT_MODEL_LEAK] = "model-leak",
+};
+#define FAULT_COUNT (sizeof faults / sizeof faults[0])
+
+void pause_ms(long ms) {
+  const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+  nanosleep(&time, NULL);
+}
+
+/* Written to through a volatile pointer, or the compiler leaves it all out. */
+void lose_memory(uint64_t bytes) {
+  volatile uint8_t *lost = malloc(bytes);
+  for (uint64_t i = 0; lost != NULL && i < bytes; i += 512) lost[i] = 1;
+}
+
+static int32_t refuse(axle_error *error, const char *pattern, const char *text) {
+  snprintf(error->message, sizeof error->message, pattern, text);
+  return AXLE_STATUS_INVALID_ARGUMENT;
+}
+
+static int32_t read_fault(axle_instance *instance, const char *name, axle_error *error) {
+  for (size_t i = 0; i < FAULT_COUNT; i++) {
+    if (strcmp(name, faults[i]) != 0) continue;
+    instance->fault = (fault)i;
+    return AXLE_STATUS_OK;
+  }
+  return refuse(error, "there is no fault '%s'", name);
+}
+
+static int32_t read_number(const axle_option *option, long most, long *number, axle_error *error) {
+  char *end = NULL;
+  *number = strtol(option->value, &end, 10);
+  if (end != option->value && *end == '\0' && *number >= 0 && *number <= most) {
+    return AXLE_STATUS_OK;
+  }
+  return refuse(error, "'%s' is no number, or one that is too large", option->value);
+}
+
+static int32_t read_option(axle_instance *instance, const axle_option *option, axle_error *error) {
+  if (strcmp(option->key, "delay_ms") == 0) {
+    return read_number(option, 60000, &instance->delay_ms, error);
+  }
+  if (strcmp(option->key, "status") == 0) {
+    long status = 0;
+    const int32_t read = read_number(option, AXLE_STATUS_UNAUTHENTICATED, &status, error);
+    instance->status = (int32_t)status;
+    return read;
+  }
+  const int is_wrap = strcmp(option->key, "wrap") == 0 || strncmp(option->key, "wrap.", 5) == 0;
+  if (is_wrap || instance->fault == FAULT_ANY_OPTION) return AXLE_STATUS_OK;
+  return refuse(error,
+                "there is no option '%s'; there are fault, delay_ms, status, wrap and wrap.*",
+                option->key);
+}
+
+/* The fault first: it says how the other options are taken. */
+int32_t read_options(axle_instance *instance, const axle_option *options, uint64_t option_count,
+                     axle_error *error) {
+  int32_t status = AXLE_STATUS_OK;
+  for (uint64_t i = 0; i < option_count && status == AXLE_STATUS_OK; i++) {
+    if (strcmp(options[i].key, "fault") == 0) {
+      status = read_fault(instance, options[i].value, error);
+    }
+  }
+  for (uint64_t i = 0; i < option_count && status == AXLE_STATUS_OK; i++) {
+    if (strcmp(options[i].key, "fault") != 0) status = read_option(instance, &options[i], error);
+  }
+  return status;
+}

@@ -1,0 +1,145 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { checkPlugin, connect, pluginRules, type RuleResult } from 'axle';
+import { describe, expect, it } from 'vitest';
+
+import {
+  builtPlugin,
+  cpuPlugin,
+  pluginsFolder,
+  wrappedCpuPlugin,
+  type BuiltPlugin,
+} from './plugins.js';
+
+const timeoutMs = 30_000;
+const ruleIds = pluginRules.map(({ id }) => id);
+
+interface Conforming {
+  readonly plugin: BuiltPlugin;
+  /** Devices as a client sees them. */
+  readonly devices: readonly string[];
+  /** Rules that do not apply to it. All others must pass: a plugin that stops offering something fails here. */
+  readonly skips: readonly string[];
+}
+
+const idsOf = (...prefixes: readonly string[]) =>
+  ruleIds.filter((id) => prefixes.some((prefix) => id.startsWith(prefix)));
+
+const noModels = idsOf('model-', 'range', 'oracle-');
+
+/** By folder of `plugins/`. */
+const conforming: Readonly<Record<string, Conforming>> = {
+  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: [] },
+  template: {
+    plugin: builtPlugin('template'),
+    devices: ['template:0'],
+    skips: [...idsOf('batch', 'stream'), ...noModels],
+  },
+  echo: {
+    plugin: builtPlugin('echo'),
+    devices: ['echo:0'],
+    skips: [...idsOf('stream'), ...noModels],
+  },
+  fault: {
+    plugin: builtPlugin('fault'),
+    devices: ['fault:0'],
+    skips: ['stream-damage', ...noModels],
+  },
+};
+
+/** Rules that submit nothing, or only to learn that it is refused. */
+const withoutTasks = [
+  'loads',
+  'unknown-option',
+  'reopens',
+  'health',
+  'refusals',
+  'queues',
+  'model-info',
+  'model-format',
+  'model-leaks',
+];
+
+function wrongVerdicts(results: readonly RuleResult[], skips: readonly string[]): string[] {
+  return results
+    .filter(({ rule, verdict }) => verdict !== (skips.includes(rule) ? 'skip' : 'pass'))
+    .map(({ rule, verdict, reason }) => `${verdict} ${rule}: ${reason}`);
+}
+
+describe('every plugin of this checkout', () => {
+  it('is in the list, and is built', () => {
+    const folders = readdirSync(pluginsFolder).filter((name) =>
+      existsSync(join(pluginsFolder, name, 'CMakeLists.txt')),
+    );
+    expect(new Set(Object.keys(conforming))).toEqual(new Set(folders));
+    for (const { plugin } of Object.values(conforming)) {
+      expect(existsSync(plugin.path), `${plugin.path} is built`).toBe(true);
+    }
+  });
+
+  it('keeps the rules inside the fault plugin too', async () => {
+    const { path, options } = wrappedCpuPlugin('none');
+    const results = await checkPlugin(path, { options, oracle: cpuPlugin, timeoutMs });
+    expect(wrongVerdicts(results, [])).toEqual([]);
+  }, 300_000);
+
+  it.each(Object.entries(conforming))(
+    '%s keeps the rules, on its own devices',
+    async (_, { plugin, devices, skips }) => {
+      const { path, options } = plugin;
+      const results = await checkPlugin(path, { options, oracle: cpuPlugin, timeoutMs });
+      expect(results.map(({ rule }) => rule)).toEqual(ruleIds);
+      expect(wrongVerdicts(results, skips)).toEqual([]);
+      for (const { rule, verdict, tasks } of results) {
+        const ran = verdict === 'pass' && !withoutTasks.includes(rule) ? devices : [];
+        const oracle = rule.startsWith('oracle-') && verdict === 'pass' ? ['cpu-fallback:0'] : [];
+        expect(new Set(Object.keys(tasks)), rule).toEqual(new Set([...ran, ...oracle]));
+      }
+    },
+    300_000,
+  );
+});
+
+describe('a client that insists on a plugin', () => {
+  it.each([
+    ['template', 'example.axle/invert', [255, 254]],
+    ['echo', 'echo.axle/echo', [0, 1]],
+    ['fault', 'fault.axle/copy', [0, 1]],
+  ])('is served by the device of %s', async (name, op, wanted) => {
+    const plugins = [{ name, ...builtPlugin(name) }];
+    await using client = await connect({ plugins });
+    const bytes = Uint8Array.of(0, 1);
+    const { device, outputs } = await client.run(op, { bytes }, { device: name, strict: true });
+    expect(device).toBe(`${name}:0`);
+    expect(outputs['bytes']?.data).toEqual(Uint8Array.from(wanted));
+  });
+
+  it('is served by the CPU plugin inside the fault plugin, not by the CPU plugin', async () => {
+    const plugins = [{ name: 'fault', ...wrappedCpuPlugin('none') }];
+    await using client = await connect({ plugins });
+    const input = Buffer.alloc(1000, 'again and ');
+    const on = { device: 'fault', strict: true } as const;
+    const packed = await client.compress(input, { codec: 'gzip', ...on });
+    const unpacked = await client.decompress(packed.data, on);
+    expect(unpacked.data.equals(input)).toBe(true);
+    expect([packed.device, unpacked.device]).toEqual(['fault:0', 'fault:0']);
+  });
+});
+
+/**
+ * The addon's test plugin breaks rules on purpose: it takes any option, describes not all of its outputs, and its models
+ * are of a format of its own. What it does not break, it keeps.
+ */
+describe("the addon's test plugin", () => {
+  it('keeps the rules of opening, batches and streams', async () => {
+    const built = '../../core/native/build/Release/axle_test_plugin.so';
+    const path = fileURLToPath(new URL(built, import.meta.url));
+    const rules = ['loads', 'reopens', 'health', 'refusals', 'queues', ...idsOf('stream')];
+    const results = await checkPlugin(path, { rules, timeoutMs });
+    expect(wrongVerdicts(results, ['stream-damage'])).toEqual([]);
+    const ran = results.find(({ rule }) => rule === 'stream')?.tasks ?? {};
+    expect(Object.keys(ran)).toEqual(['test:test:0', 'test:test:1']);
+  });
+});
