@@ -17,6 +17,7 @@ import {
   type Segment,
 } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport } from './results.js';
+import { publishingTask, type TaskName } from './task-channel.js';
 
 /** One call as dispatch takes it: validated, its inputs in memory. */
 export interface Call {
@@ -154,9 +155,20 @@ export class Dispatch {
     return new Promise((resolve, reject) => {
       // In this order, so that the caller gets its own reason before the task settles as cancelled.
       call.cancellation.subscribe(reject);
-      call.cancellation.subscribe(this.queueOf(segment).add(task, resolve));
+      const done = publishingTask(resolve, () => taskName(segment, call));
+      call.cancellation.subscribe(this.queueOf(segment).add(task, done));
     });
   }
+}
+
+function taskName(segment: Segment, { chain, model, tenant }: Call): TaskName {
+  return {
+    op: chain.op,
+    step: stepLabel(chain, segment.first, segment.last),
+    device: segment.device.id,
+    model: segment.usesModel ? model?.name : undefined,
+    tenant,
+  };
 }
 
 function toTask(

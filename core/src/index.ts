@@ -50,5 +50,6 @@ export type {
   TimingMs,
   UnavailableBackend,
 } from './results.js';
+export type { TaskEvent, TaskName } from './task-channel.js';
 export { Tensor } from './tensor.js';
 export type { TensorData, TensorDataOf } from './tensor.js';

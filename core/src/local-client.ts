@@ -1,3 +1,5 @@
+import { AsyncResource } from 'node:async_hooks';
+
 import { argumentError } from './argument-error.js';
 import type { NamedTensor } from './backend.js';
 import { readBinaryInput, readBinaryPieces } from './binary-input.js';
@@ -33,6 +35,7 @@ import { classifyChain } from './plans/classify.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
 import type {
+  CallReport,
   ClassifyResult,
   CompressResult,
   DecompressResult,
@@ -44,6 +47,7 @@ import type {
   RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
+import { publishingStream } from './task-channel.js';
 import { Tensor } from './tensor.js';
 
 const defaultClassifyModel = 'glyphs';
@@ -129,7 +133,8 @@ export class LocalClient implements Client {
 
   async devices(): Promise<DevicesReport> {
     this.session.checkOpen();
-    return describeDevices(this.session.runtime.registry);
+    const { runtime } = this.session;
+    return describeDevices(runtime.registry, (device) => runtime.loadOf(device));
   }
 
   async explain(op: string, options: ExplainOptions = {}): Promise<ExplainReport> {
@@ -330,7 +335,10 @@ export class LocalClient implements Client {
         );
       }
       const { backend, device, range } = segment;
-      return { stream: backend.openStream(device, range, args), device: device.id };
+      const { tenant } = this.session;
+      const name = { op, step: op, device: device.id, model: undefined, tenant };
+      const opened = backend.openStream(device, range, args);
+      return { stream: publishingStream(opened, name), device: device.id };
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
@@ -340,12 +348,13 @@ export class LocalClient implements Client {
         { retryable: false },
       );
     };
-    // A call from the first byte on: a stream that nobody writes to takes no place among them.
-    const begin = () => {
+    // A call from the first byte on: a stream that nobody writes to takes no place among them. Whoever made the stream
+    // is the caller, whoever writes to it.
+    const begin = AsyncResource.bind(() => {
       void this.session
-        .call('stream', {}, (cancellation) => untilClosed(stream, cancellation))
+        .call(`${op}Stream`, {}, (cancellation) => untilClosed(stream, op, cancellation))
         .catch((error: unknown) => stream.destroy(error as Error));
-    };
+    });
     const stream: CodecStream = new CodecStream(begin, open, this.session.limits, check);
     const end = new Cancellation(options.signal, options.deadlineMs);
     end.subscribe((reason) => stream.destroy(reason as Error));
@@ -489,9 +498,24 @@ function joined(parts: readonly Uint8Array[]): Buffer {
 }
 
 /** Lives as long as the stream, so that its session, signal and deadline can end it. */
-function untilClosed(stream: CodecStream, cancellation: Cancellation): Promise<void> {
+function untilClosed(
+  stream: CodecStream,
+  step: string,
+  cancellation: Cancellation,
+): Promise<CallReport> {
   return new Promise((resolve, reject) => {
     cancellation.subscribe(reject);
-    stream.once('close', resolve);
+    stream.once('close', () => {
+      const { device = '', timingMs } = stream;
+      const reason = stream.errored ?? new AxleError('CANCELLED', 'the stream was destroyed');
+      if (!stream.readableEnded) reject(reason);
+      else
+        resolve({
+          device,
+          steps: [{ step, device, timingMs, batchSize: 1 }],
+          timingMs,
+          fallbacks: [],
+        });
+    });
   });
 }
