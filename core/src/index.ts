@@ -13,6 +13,7 @@ export type {
 } from './client.js';
 export type { CallEvent } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
+export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { ConnectOptions, Connector } from './connect.js';
 export { AxleError } from './errors.js';

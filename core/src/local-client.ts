@@ -25,6 +25,7 @@ import {
 } from './custom-ops.js';
 import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
+import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
 import { mapConcurrently } from './map-concurrently.js';
@@ -129,6 +130,14 @@ export class LocalClient implements Client {
     checkOptions(options);
     const outputBytesMax = outputBytesMaxOf(options) ?? Infinity;
     return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
+  }
+
+  compressWebStream(options: CompressOptions = {}): CodecWebStream {
+    return toWebStream(this.compressStream(options));
+  }
+
+  decompressWebStream(options: DecompressOptions = {}): CodecWebStream {
+    return toWebStream(this.decompressStream(options));
   }
 
   async devices(): Promise<DevicesReport> {
