@@ -157,9 +157,10 @@ async function readStream(
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const unsubscribe = cancellation.subscribe(() => {
+  const stop = () => {
     if (stream instanceof Readable) stream.destroy();
-  });
+  };
+  cancellation.subscribe(stop);
   try {
     for await (const chunk of stream) {
       cancellation.check();
@@ -174,7 +175,7 @@ async function readStream(
       chunks.push(chunk);
     }
   } finally {
-    unsubscribe();
+    cancellation.unsubscribe(stop);
   }
   return chunks;
 }

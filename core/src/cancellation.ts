@@ -10,7 +10,9 @@ type Listener = (reason: unknown) => void;
 export class Cancellation {
   /** Among the calls in flight, which alone writes it. */
   place = 0;
-  private listeners: Listener[] = [];
+  /** Nearly all calls have one. */
+  private listener: Listener | undefined;
+  private furtherListeners: Listener[] | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopped: { readonly reason: unknown } | undefined;
   private stopListening: (() => void) | undefined;
@@ -29,33 +31,35 @@ export class Cancellation {
   cancel(reason: unknown): void {
     if (this.stopped !== undefined) return;
     this.stopped = { reason };
-    const { listeners } = this;
+    const { listener, furtherListeners = [] } = this;
     this.dispose();
-    for (const listener of listeners) listener(reason);
+    listener?.(reason);
+    for (const further of furtherListeners) further(reason);
   }
 
-  /** Calls `listener` when the call is to stop (at once when it already is), until the returned function is called. */
-  subscribe(listener: Listener): () => void {
-    if (this.stopped !== undefined) {
-      listener(this.stopped.reason);
-      return () => undefined;
-    }
-    this.listeners.push(listener);
-    return () => {
-      this.listeners = this.listeners.filter((other) => other !== listener);
-    };
+  /** Calls `listener` when the call is to stop (at once when it already is), until `unsubscribe`. */
+  subscribe(listener: Listener): void {
+    if (this.stopped !== undefined) listener(this.stopped.reason);
+    else if (this.listener === undefined) this.listener = listener;
+    else (this.furtherListeners ??= []).push(listener);
+  }
+
+  unsubscribe(listener: Listener): void {
+    if (this.listener === listener) this.listener = undefined;
+    else this.furtherListeners = this.furtherListeners?.filter((other) => other !== listener);
   }
 
   /** Settles as `work` does, or rejects with the reason as soon as the call is to stop. */
   async race<T>(work: Promise<T>): Promise<T> {
-    let unsubscribe = () => undefined as unknown;
-    const stop = new Promise<never>((_, reject) => {
-      unsubscribe = this.subscribe(reject);
+    let stop: Listener = () => undefined;
+    const stopped = new Promise<never>((_, reject) => {
+      stop = reject;
+      this.subscribe(stop);
     });
     try {
-      return await Promise.race([work, stop]);
+      return await Promise.race([work, stopped]);
     } finally {
-      unsubscribe();
+      this.unsubscribe(stop);
     }
   }
 
@@ -63,7 +67,8 @@ export class Cancellation {
   dispose(): void {
     if (this.timer !== undefined) clearTimeout(this.timer);
     this.stopListening?.();
-    this.listeners = [];
+    this.listener = undefined;
+    this.furtherListeners = undefined;
   }
 
   private listenTo(signal: AbortSignal): void {
@@ -79,7 +84,7 @@ export class Cancellation {
   private startTimer(deadlineMs: number): void {
     const expire = () => {
       this.cancel(
-        new AxleError(
+        AxleError.expected(
           'DEADLINE_EXCEEDED',
           `no result within the deadline (${deadlineMs.toFixed(0)} ms were left); give it more time, or load the model ahead with prefetch`,
         ),

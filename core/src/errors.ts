@@ -25,6 +25,20 @@ export class AxleError extends Error {
     this.retryable = options.retryable ?? ERROR_CODE_RETRYABLE[code];
     this.index = options.index;
   }
+
+  /**
+   * An error of daily business under load, such as a deadline that passed: without a stack trace, which would cost more
+   * than the rest of the call and shows nothing but the inside of a queue.
+   */
+  static expected(code: ErrorCodeName, message: string): AxleError {
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 0;
+    try {
+      return new AxleError(code, message);
+    } finally {
+      Error.stackTraceLimit = limit;
+    }
+  }
 }
 
 const nameById = new Map<number, ErrorCodeName>(

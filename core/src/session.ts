@@ -123,7 +123,7 @@ export class Session {
     this.checkOpen();
     checkOptions(options);
     if (this.calls.size >= this.limits.callsInFlightMax) {
-      throw new AxleError(
+      throw AxleError.expected(
         'RESOURCE_EXHAUSTED',
         `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
       );

@@ -237,7 +237,7 @@ export class DeviceQueue {
     message: string,
   ): void {
     ticket.waiting = undefined;
-    const outcome: TaskOutcome = { ok: false, error: new AxleError(code, message) };
+    const outcome: TaskOutcome = { ok: false, error: AxleError.expected(code, message) };
     ticket.deliver({ outcome, waitedMs: this.clock() - ticket.offeredAt });
   }
 }

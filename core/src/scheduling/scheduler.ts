@@ -194,7 +194,7 @@ export class Scheduler<T extends Schedulable> {
     if (!policy.predictable || policy.sloAware || !group.profile.known) return;
     const needsMs = this.msUntilDone(task, group);
     if (now + needsMs <= deadlineAt) return;
-    throw new AxleError(
+    throw AxleError.expected(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
         `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; try again later or give it more time`,
@@ -529,7 +529,7 @@ function itemsAhead<T>(group: TaskGroup<T>, task: Schedulable): number {
 }
 
 function queueFull(depth: number, of: string): AxleError {
-  return new AxleError(
+  return AxleError.expected(
     'RESOURCE_EXHAUSTED',
     `${depth} tasks wait for ${of} already; try again later`,
   );
