@@ -1,12 +1,16 @@
 import { onAbort } from './abort-listeners.js';
 import { AxleError } from './errors.js';
 
+type Listener = (reason: unknown) => void;
+
 /**
  * One reason to stop a call, whoever gives it: the caller's AbortSignal, its deadline, or the session's end. One for
  * each call and cheap, which `AbortSignal.any` is not on Node 20.
  */
 export class Cancellation {
-  private readonly listeners = new Set<(reason: unknown) => void>();
+  /** Among the calls in flight, which alone writes it. */
+  place = 0;
+  private listeners: Listener[] = [];
   private timer: NodeJS.Timeout | undefined;
   private stopped: { readonly reason: unknown } | undefined;
   private stopListening: (() => void) | undefined;
@@ -25,18 +29,21 @@ export class Cancellation {
   cancel(reason: unknown): void {
     if (this.stopped !== undefined) return;
     this.stopped = { reason };
-    for (const listener of [...this.listeners]) listener(reason);
+    const { listeners } = this;
     this.dispose();
+    for (const listener of listeners) listener(reason);
   }
 
   /** Calls `listener` when the call is to stop (at once when it already is), until the returned function is called. */
-  subscribe(listener: (reason: unknown) => void): () => void {
+  subscribe(listener: Listener): () => void {
     if (this.stopped !== undefined) {
       listener(this.stopped.reason);
       return () => undefined;
     }
-    this.listeners.add(listener);
-    return () => this.listeners.delete(listener);
+    this.listeners.push(listener);
+    return () => {
+      this.listeners = this.listeners.filter((other) => other !== listener);
+    };
   }
 
   /** Settles as `work` does, or rejects with the reason as soon as the call is to stop. */
@@ -52,11 +59,11 @@ export class Cancellation {
     }
   }
 
-  /** Frees the timer and the listener; to be called when the call is over. */
+  /** Frees the timer and the listeners; to be called when the call is over. */
   dispose(): void {
-    clearTimeout(this.timer);
+    if (this.timer !== undefined) clearTimeout(this.timer);
     this.stopListening?.();
-    this.listeners.clear();
+    this.listeners = [];
   }
 
   private listenTo(signal: AbortSignal): void {

@@ -46,7 +46,7 @@ export async function connectLocal(options: ConnectOptions): Promise<Client> {
   const { models = [], plugins = [] } = options;
   const folders = typeof models === 'string' ? [models] : models;
   const runtime = await Runtime.start({ plugins, models: folders, limits });
-  return new LocalClient(new Session(runtime, 'local', limits), () => runtime.close());
+  return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
 /** Callers in plain JavaScript have no types to tell them. */

@@ -4,16 +4,40 @@ import type { CustomOpArg } from './client.js';
 import { AxleError } from './errors.js';
 import { hasFlag, FloatArg, customOp, type OpArgs, type OpArgValue } from './op.js';
 import type { Chain } from './plans/chain.js';
+import type { InputTaker } from './named-inputs.js';
 import type { Registry } from './registry.js';
 import type { CustomOpReport } from './results.js';
 import type { Tensor } from './tensor.js';
 
+const noArgs: OpArgs = {};
+
 /** A custom op that some device here offers. */
-export interface CustomOp {
+export interface CustomOp extends InputTaker {
   readonly name: string;
   readonly version: number;
   readonly flags: number;
   readonly spec: CustomOpSpec;
+  /** Without arguments. */
+  readonly chain: Chain;
+  readonly needsArgs: boolean;
+}
+
+/** Finds custom ops by what callers call them, once for each name. */
+export class CustomOps {
+  private readonly found = new Map<string, CustomOp>();
+  private registryVersion = 0;
+
+  /** @throws as `findCustomOp`. */
+  find(registry: Registry, reference: string): CustomOp {
+    if (this.registryVersion !== registry.version) this.found.clear();
+    this.registryVersion = registry.version;
+    let op = this.found.get(reference);
+    if (op === undefined) {
+      op = findCustomOp(registry, reference);
+      this.found.set(reference, op);
+    }
+    return op;
+  }
 }
 
 /** What `client.ops()` answers. */
@@ -31,7 +55,7 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
  * @param reference NAME for the highest version that is offered, or NAME@VERSION.
  * @throws AxleError NOT_FOUND naming the custom ops that there are.
  */
-export function findCustomOp(registry: Registry, reference: string): CustomOp {
+function findCustomOp(registry: Registry, reference: string): CustomOp {
   const [, name, version] = /^(.*?)(?:@(\d+))?$/.exec(reference) ?? [];
   let found: CustomOp | undefined;
   for (const { ops } of registry.all) {
@@ -67,7 +91,19 @@ function customOpsOf(registry: Registry): CustomOp[] {
 }
 
 function asCustomOp({ name, version, flags, spec }: OfferedOp): CustomOp | undefined {
-  return spec === undefined ? undefined : { name, version, flags, spec };
+  if (spec === undefined) return undefined;
+  const chain = customOpSteps(name, version, noArgs);
+  return {
+    name,
+    version,
+    flags,
+    spec,
+    chain,
+    needsArgs: spec.args.some(({ required }) => required),
+    label: `op '${name}'`,
+    inputs: spec.inputs,
+    maxBatchSize: 0,
+  };
 }
 
 function keyOf({ name, version }: CustomOp): string {
@@ -82,12 +118,10 @@ export function customOpChain(
   return customOpSteps(op.name, op.version, readArgs(op, args));
 }
 
-export function customOpSteps(name: string, version: number, args: OpArgs): Chain {
+function customOpSteps(name: string, version: number, args: OpArgs): Chain {
   const range = customOp(name, version);
   return { op: name, main: 0, steps: [{ name, range, usesModel: false, args }] };
 }
-
-const noArgs: OpArgs = {};
 
 function readArgs(
   { name: op, spec }: CustomOp,
@@ -137,6 +171,10 @@ export function namedOutputs(
   { spec }: CustomOp,
   outputs: readonly NamedTensor[],
 ): Readonly<Record<string, Tensor>> {
-  const nameOf = (name: string, i: number) => name || spec.outputs[i]?.name || String(i);
-  return Object.fromEntries(outputs.map(({ name, tensor }, i) => [nameOf(name, i), tensor]));
+  const byName: Record<string, Tensor> = {};
+  for (let i = 0; i < outputs.length; i++) {
+    const { name, tensor } = outputs[i] as NamedTensor;
+    byName[name || spec.outputs[i]?.name || String(i)] = tensor;
+  }
+  return byName;
 }

@@ -1,7 +1,6 @@
 import type { ExplainOptions } from './client.js';
 import type { Model } from './models/model.js';
 import { stepLabel, type Chain } from './plans/chain.js';
-import { mainSegment } from './plans/router.js';
 import type { ExplainReport } from './results.js';
 import type { Runtime } from './runtime.js';
 
@@ -12,17 +11,17 @@ export function explainChain(
   model: Model | undefined,
   { device, strict = false }: ExplainOptions,
 ): ExplainReport {
-  const { plans, reasons } = router.explain(chain, model, { device, strict });
+  const { plans, reasons } = router.explain(chain, model, { device, strict }, undefined);
   return {
     op: chain.op,
     model: model?.name,
     plans: plans.map((plan) => ({
-      device: mainSegment(chain, plan).device.id,
-      expectedMs: plan.costMs,
+      device: plan.main.device.id,
+      expectedMs: costs.planMs(plan.segments, model, undefined),
       steps: plan.segments.map((segment) => ({
         step: stepLabel(chain, segment.first, segment.last),
         device: segment.device.id,
-        ...costs.segmentCost(segment, model),
+        ...costs.segmentCost(segment, model, undefined),
       })),
     })),
     passedOver: [...reasons].map(([what, reason]) => ({ what, reason })),

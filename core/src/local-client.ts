@@ -15,13 +15,19 @@ import type {
   RunOptions,
 } from './client.js';
 import {
+  CustomOps,
   customOpChain,
-  customOpSteps,
   describeCustomOps,
-  findCustomOp,
   namedOutputs,
+  type CustomOp,
 } from './custom-ops.js';
-import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
+import {
+  chooseCodec,
+  compressArgs,
+  decompressArgs,
+  outputBytesMaxOf,
+  type CodecChoice,
+} from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
@@ -33,6 +39,7 @@ import { classifyChain } from './plans/classify.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
 import type {
+  CallReport,
   ClassifyResult,
   CompressResult,
   DecompressResult,
@@ -54,6 +61,7 @@ export class LocalClient implements Client {
   private readonly onClose: () => Promise<void>;
   /** By model and topK. The model itself is the key: its config is no part of its content id. */
   private readonly classifyChains = new WeakMap<Model, Map<number, Chain>>();
+  private readonly customOps = new CustomOps();
   private closing: Promise<void> | undefined;
 
   /** @param onClose frees what the client alone holds, such as the runtime. */
@@ -179,134 +187,128 @@ export class LocalClient implements Client {
     return this.close();
   }
 
-  private async classifyOne(input: BinaryInput, options: ClassifyOptions): Promise<ClassifyResult> {
-    const startedAt = this.session.runtime.clock();
+  private classifyOne(input: BinaryInput, options: ClassifyOptions): Promise<ClassifyResult> {
     const { limits } = this.session;
-    const topK = options.topK ?? 1;
-    if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
-      throw argumentError('topK', topK, `a whole number from 1 to ${limits.topKMax}`);
-    }
-    return this.session.call('classify', options, async (cancellation) => {
-      const reference = options.model ?? defaultClassifyModel;
-      const model = await cancellation.race(this.session.model(reference));
-      const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
-      const call = {
-        chain: this.classifyChain(model, topK),
-        model,
-        inputs: [bytesTensor([bytes])],
-      };
-      const { outputs, report } = await this.session.dispatch(
-        call,
-        options,
-        startedAt,
-        cancellation,
-      );
-      return { model: model.name, results: readLabels(outputs, model), ...report };
-    });
+    let model: Model;
+    return this.session.execute(
+      'classify',
+      options,
+      async (cancellation) => {
+        const topK = options.topK ?? 1;
+        if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
+          throw argumentError('topK', topK, `a whole number from 1 to ${limits.topKMax}`);
+        }
+        const reference = options.model ?? defaultClassifyModel;
+        model = await cancellation.race(this.session.model(reference));
+        const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
+        return { chain: this.classifyChain(model, topK), model, inputs: [bytesTensor([bytes])] };
+      },
+      ({ outputs, report }) => ({
+        model: model.name,
+        results: readLabels(outputs, model),
+        ...report,
+      }),
+    );
   }
 
-  private async inferOne(
+  private inferOne(
     reference: string | URL,
     inputs: InferInputs,
     options: InferOptions,
   ): Promise<InferResult> {
-    const startedAt = this.session.runtime.clock();
-    return this.session.call('infer', options, async (cancellation) => {
-      const model = await cancellation.race(this.session.model(reference));
-      const call = { chain: inferChain, model, inputs: namedTensors(inputs, takerOf(model)) };
-      const { outputs, report } = await this.session.dispatch(
-        call,
-        options,
-        startedAt,
-        cancellation,
-      );
-      const byName = Object.fromEntries(outputs.map(({ name, tensor }) => [name, tensor]));
-      return { model: model.name, outputs: byName, ...report };
-    });
+    let name = '';
+    const ready = (model: Model) => {
+      ({ name } = model);
+      return { chain: inferChain, model, inputs: namedTensors(inputs, takerOf(model)) };
+    };
+    return this.session.execute(
+      'infer',
+      options,
+      (cancellation) => {
+        const known = this.session.knownModel(reference);
+        if (known !== undefined) return ready(known);
+        return cancellation.race(this.session.model(reference)).then(ready);
+      },
+      ({ outputs, report }) => ({ model: name, outputs: tensorsByName(outputs), ...report }),
+    );
   }
 
-  private async runOne(
-    reference: string,
-    inputs: InferInputs,
-    options: RunOptions,
-  ): Promise<RunResult> {
-    const startedAt = this.session.runtime.clock();
-    return this.session.call(reference, options, async (cancellation) => {
-      const op = findCustomOp(this.session.runtime.registry, reference);
-      const taker = { label: `op '${op.name}'`, inputs: op.spec.inputs, maxBatchSize: 0 };
-      const call = {
-        chain: customOpChain(op, options.args ?? {}),
-        model: undefined,
-        inputs: namedTensors(inputs, taker),
-      };
-      const { outputs, report } = await this.session.dispatch(
-        call,
-        options,
-        startedAt,
-        cancellation,
-      );
-      return { op: op.name, outputs: namedOutputs(op, outputs), ...report };
-    });
+  private runOne(reference: string, inputs: InferInputs, options: RunOptions): Promise<RunResult> {
+    const { registry } = this.session.runtime;
+    let op: CustomOp;
+    return this.session.execute(
+      reference,
+      options,
+      () => {
+        op = this.customOps.find(registry, reference);
+        const { args } = options;
+        const plain = args === undefined && !op.needsArgs;
+        const chain = plain ? op.chain : customOpChain(op, args ?? {});
+        return { chain, model: undefined, inputs: namedTensors(inputs, op) };
+      },
+      ({ outputs, report }) => ({
+        op: op.name,
+        outputs: namedOutputs(op, outputs),
+        ...report,
+      }),
+    );
   }
 
-  private async compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
-    const startedAt = this.session.runtime.clock();
-    const choice = chooseCodec(options);
-    const args = compressArgs(choice);
-    return this.session.call('compress', options, async (cancellation) => {
-      const { data, report } = await this.runCodec(
-        'compress',
-        input,
-        args,
-        options,
-        startedAt,
-        cancellation,
-      );
-      return { data, ...choice, ...report };
-    });
+  private compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
+    let choice: CodecChoice;
+    return this.runCodec(
+      'compress',
+      input,
+      options,
+      () => {
+        choice = chooseCodec(options);
+        return compressArgs(choice);
+      },
+      (data, report) => ({ data, ...choice, ...report }),
+    );
   }
 
-  private async decompressOne(
-    input: BinaryInput,
-    options: DecompressOptions,
-  ): Promise<DecompressResult> {
-    const startedAt = this.session.runtime.clock();
-    const args = decompressArgs(options);
-    return this.session.call('decompress', options, async (cancellation) => {
-      const { data, report } = await this.runCodec(
-        'decompress',
-        input,
-        args,
-        options,
-        startedAt,
-        cancellation,
-      );
-      return { data, ...report };
-    });
+  private decompressOne(input: BinaryInput, options: DecompressOptions): Promise<DecompressResult> {
+    return this.runCodec(
+      'decompress',
+      input,
+      options,
+      () => decompressArgs(options),
+      (data, report) => ({ data, ...report }),
+    );
   }
 
-  private async runCodec(
+  private runCodec<R>(
     op: 'compress' | 'decompress',
     input: BinaryInput,
-    args: OpArgs,
     options: DecompressOptions,
-    startedAt: number,
-    cancellation: Cancellation,
-  ) {
+    readArgs: () => OpArgs,
+    shape: (data: Buffer, report: CallReport) => R,
+  ): Promise<R> {
     const { limits } = this.session;
-    // Archives are decoded best from one piece, where the frames or members of one can be seen ahead.
-    const read = op === 'compress' ? readBinaryPieces : readOnePiece;
-    const source = await read(input, 'input', limits.payloadBytesMax, cancellation);
-    const call = {
-      chain: codecChain(op, args),
-      model: undefined,
-      inputs: [bytesTensor(source.pieces)],
-      outputBytesMax: Math.min(outputBytesMaxOf(options) ?? Infinity, limits.outputBytesMax),
-    };
-    const { outputs, report } = await this.session.dispatch(call, options, startedAt, cancellation);
-    // With a fallback another device may still be at it.
-    if (report.fallbacks.length === 0) source.recycle();
-    return { data: joined(outputs.flatMap(({ tensor }) => tensor.segments)), report };
+    let recycle = () => undefined as unknown;
+    return this.session.execute(
+      op,
+      options,
+      async (cancellation) => {
+        const args = readArgs();
+        const outputBytesMax = Math.min(
+          outputBytesMaxOf(options) ?? Infinity,
+          limits.outputBytesMax,
+        );
+        // Archives are decoded best from one piece, where the frames or members of one can be seen ahead.
+        const read = op === 'compress' ? readBinaryPieces : readOnePiece;
+        const source = await read(input, 'input', limits.payloadBytesMax, cancellation);
+        ({ recycle } = source);
+        const inputs = [bytesTensor(source.pieces)];
+        return { chain: codecChain(op, args), model: undefined, inputs, outputBytesMax };
+      },
+      ({ outputs, report }) => {
+        // With a fallback another device may still be at it.
+        if (report.fallbacks.length === 0) recycle();
+        return shape(joined(outputs.flatMap(({ tensor }) => tensor.segments)), report);
+      },
+    );
   }
 
   private codecStream(
@@ -319,7 +321,12 @@ export class LocalClient implements Client {
     const open = () => {
       this.session.checkOpen();
       const preference = { device: options.device, strict: options.strict ?? false };
-      const plans = this.session.runtime.router.plans(codecChain(op, args), undefined, preference);
+      const plans = this.session.runtime.router.plans(
+        codecChain(op, args),
+        undefined,
+        preference,
+        0,
+      );
       const segment = plans
         .map((plan) => plan.segments[0])
         .find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
@@ -374,8 +381,7 @@ export class LocalClient implements Client {
           `there is no op '${op}'; give classify, infer, compress, decompress or a custom op`,
         );
       }
-      const { name, version } = findCustomOp(this.session.runtime.registry, op);
-      return customOpSteps(name, version, {});
+      return this.customOps.find(this.session.runtime.registry, op).chain;
     }
     if (model === undefined) {
       throw new AxleError(
@@ -411,16 +417,23 @@ export class LocalClient implements Client {
   }
 
   /** One in, one out; array in, array out, with bounded concurrency, rejecting with the first failure. */
-  private async each<I extends object | string, O, C extends CallOptions>(
+  private each<I extends object | string, O, C extends CallOptions>(
     input: I | readonly I[],
     options: C,
     run: (one: I, options: C) => Promise<O>,
   ): Promise<O | O[]> {
+    return isArray(input) ? this.all(input, options, run) : run(input, options);
+  }
+
+  private async all<I extends object | string, O, C extends CallOptions>(
+    inputs: readonly I[],
+    options: C,
+    run: (one: I, options: C) => Promise<O>,
+  ): Promise<O[]> {
     checkOptions(options);
-    if (!isArray(input)) return run(input, options);
     this.session.checkOpen();
     const { arrayConcurrency } = this.session.limits;
-    return mapConcurrently(input, arrayConcurrency, options, run);
+    return mapConcurrently(inputs, arrayConcurrency, options, run);
   }
 }
 
@@ -442,6 +455,12 @@ function describeModel(model: Model): ModelReport {
 
 function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
   return { label: `model '${name}'`, inputs, maxBatchSize };
+}
+
+function tensorsByName(outputs: readonly NamedTensor[]): InferResult['outputs'] {
+  const byName: Record<string, Tensor> = {};
+  for (const { name, tensor } of outputs) byName[name] = tensor;
+  return byName;
 }
 
 const inferChain: Chain = {

@@ -27,25 +27,30 @@ export function namedTensors(inputs: InferInputs, taker: InputTaker): NamedTenso
         `give an object with a tensor for each name`,
     );
   }
-  const tensors = Object.entries(inputs).map(([name, value]) => {
-    if (value instanceof Tensor) return { name, tensor: value };
-    const spec = taker.inputs.find((input) => input.name === name);
+  const tensors: NamedTensor[] = [];
+  for (const name of Object.keys(inputs)) {
+    const value = inputs[name];
+    const spec = specOf(taker, name);
     if (spec === undefined) throw unknownInput(name, taker);
-    return {
-      name,
-      tensor: shapedTensor(value, spec, taker),
-    };
-  });
-  checkInputs(tensors, taker);
+    if (!(value instanceof Tensor)) {
+      tensors.push({ name, tensor: shapedTensor(value, spec, taker) });
+      continue;
+    }
+    checkInput(value, spec, taker);
+    tensors.push({ name, tensor: value });
+  }
+  checkBatch(tensors, taker);
+  if (tensors.length < taker.inputs.length) throw missingInput(tensors, taker);
   return tensors;
 }
 
+function specOf(taker: InputTaker, name: string): TensorSpec | undefined {
+  for (const spec of taker.inputs) if (spec.name === name) return spec;
+  return undefined;
+}
+
 /** A bare array takes the shape that is asked for; its one free dimension is what is left. */
-function shapedTensor(
-  value: ArrayBufferView | readonly string[],
-  spec: TensorSpec,
-  taker: InputTaker,
-): Tensor {
+function shapedTensor(value: unknown, spec: TensorSpec, taker: InputTaker): Tensor {
   if (!ArrayBuffer.isView(value) && !Array.isArray(value)) {
     const wanted = 'a Tensor, a typed array or an array of strings';
     throw argumentError(`input '${spec.name}' of ${taker.label}`, value, wanted);
@@ -53,8 +58,12 @@ function shapedTensor(
   const elementBytes = DATA_TYPE_BYTES[spec.dtype];
   const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
   if (spec.anyRank) return typedTensor(value, spec, [count], taker);
-  const free = spec.shape.filter((size) => size === -1).length;
-  const fixed = spec.shape.reduce((product, size) => (size === -1 ? product : product * size), 1);
+  let fixed = 1;
+  let free = 0;
+  for (const size of spec.shape) {
+    if (size === -1) free += 1;
+    else fixed *= size;
+  }
   const left = count / fixed;
   if (free > 1 || !Number.isInteger(left) || (free === 0 && left !== 1)) {
     throw new AxleError(
@@ -68,7 +77,7 @@ function shapedTensor(
 }
 
 function typedTensor(
-  value: ArrayBufferView | readonly string[],
+  value: unknown,
   spec: TensorSpec,
   shape: readonly number[],
   taker: InputTaker,
@@ -85,37 +94,34 @@ function typedTensor(
 }
 
 /**
- * Holds the inputs of a call against what is taken, before any device sees them: the same message whichever
- * device would have run it.
+ * Holds a tensor against what is taken, before any device sees it: the same message whichever device would have run
+ * it.
  *
  * @throws AxleError INVALID_ARGUMENT naming the input, what was expected and what came.
  */
-function checkInputs(inputs: readonly NamedTensor[], taker: InputTaker): void {
-  for (const { name, tensor } of inputs) {
-    const spec = taker.inputs.find((input) => input.name === name);
-    if (spec === undefined) throw unknownInput(name, taker);
-    if (spec.dtype === tensor.dtype && fits(tensor, spec)) continue;
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `input '${name}' of ${taker.label} takes ${describeSpec(spec)}, not ${describeSpec(tensor)}`,
-    );
-  }
-  checkBatch(inputs, taker);
-  for (const spec of taker.inputs) {
-    if (inputs.some(({ name }) => name === spec.name)) continue;
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `input '${spec.name}' of ${taker.label} is missing; it takes ${describeSpec(spec)}`,
-    );
-  }
+function checkInput(tensor: Tensor, spec: TensorSpec, taker: InputTaker): void {
+  if (spec.dtype === tensor.dtype && fits(tensor, spec)) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `input '${spec.name}' of ${taker.label} takes ${describeSpec(spec)}, not ${describeSpec(tensor)}`,
+  );
+}
+
+function missingInput(given: readonly NamedTensor[], taker: InputTaker): AxleError {
+  const spec = taker.inputs.find((input) => !given.some(({ name }) => name === input.name));
+  if (spec === undefined) return new AxleError('INTERNAL', `${taker.label} has an input twice`);
+  return new AxleError(
+    'INVALID_ARGUMENT',
+    `input '${spec.name}' of ${taker.label} is missing; it takes ${describeSpec(spec)}`,
+  );
 }
 
 /** Dimension 0 is the batch, one for all inputs. */
 function checkBatch(inputs: readonly NamedTensor[], taker: InputTaker): void {
-  const [first, ...others] = inputs;
-  if (taker.maxBatchSize === 0 || first === undefined) return;
+  if (taker.maxBatchSize === 0 || inputs.length < 2) return;
+  const first = inputs[0] as NamedTensor;
   const rows = first.tensor.shape[0];
-  const other = others.find(({ tensor }) => tensor.shape[0] !== rows);
+  const other = inputs.find(({ tensor }) => tensor.shape[0] !== rows);
   if (other === undefined) return;
   throw new AxleError(
     'INVALID_ARGUMENT',

@@ -13,7 +13,6 @@ import type {
   Support,
   SupportQuery,
   TaskOutcome,
-  TaskTiming,
   TensorSpec,
 } from './backend.js';
 import { dataTypeNameOf } from './data-types.js';
@@ -39,7 +38,7 @@ import type {
   NativeTensorSpec,
 } from './native-binding.js';
 import { loadNativeBinding } from './native-loader.js';
-import { completionField, numbersPerCompletion } from './native-binding.js';
+import { completionField, numbersPerCompletion, taskSlots } from './native-binding.js';
 import { argsKey, argTypeOf, FloatArg, type OpArgs, type OpRange } from './op.js';
 import { Tensor } from './tensor.js';
 
@@ -56,10 +55,46 @@ const argsCacheMax = 256;
 
 const msPerNs = 1e-6;
 
-/** The addon in this Node environment: opens plugins, and hands completions to the backend that they belong to. */
+/** What a completion is handed to. */
+interface Pending {
+  settle(outcome: NativeOutcome): void;
+}
+
+/** A task's outcome, with what a write to a stream tells besides. */
+type NativeOutcome = TaskOutcome & {
+  readonly consumedBytes: number;
+  /** More output waits: write again before new input. */
+  readonly more: boolean;
+};
+
+/**
+ * Tasks that the addon has, by its ids. An array by slot and not a Map: a Map from which as much is deleted as is added
+ * makes a new table every few calls, and the old tables keep what was in them alive until the next full collection.
+ */
+class PendingTasks {
+  private readonly slots: ({ readonly id: number; readonly pending: Pending } | undefined)[] = [];
+
+  add(id: number, pending: Pending): void {
+    this.slots[id % taskSlots] = { id, pending };
+  }
+
+  take(id: number): Pending | undefined {
+    const slot = id % taskSlots;
+    const entry = this.slots[slot];
+    if (entry?.id !== id) return undefined;
+    this.slots[slot] = undefined;
+    return entry.pending;
+  }
+
+  idOf(pending: Pending): number | undefined {
+    return this.slots.find((entry) => entry?.pending === pending)?.id;
+  }
+}
+
+/** The addon in this Node environment: opens plugins, and hands completions to the tasks that they are of. */
 export class NativeHost {
   private static instance: NativeHost | undefined;
-  private readonly pending = new Map<number, (completion: Completion) => void>();
+  private readonly pending = new PendingTasks();
 
   /**
    * The one of this environment: completions have one handler.
@@ -73,8 +108,9 @@ export class NativeHost {
 
   private constructor(private readonly binding: NativeBinding) {
     binding.onCompletions((count, numbers, payloads) => {
-      for (let i = 0; i < count; i++)
+      for (let i = 0; i < count; i++) {
         this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');
+      }
     });
   }
 
@@ -87,33 +123,29 @@ export class NativeHost {
     return new NativeBackend(this.binding, this.pending, info);
   }
 
-  private complete(numbers: Float64Array, at: number, payload: Completion['payload']): void {
-    const number = (field: number) => numbers[at + field] as number;
-    const taskId = number(completionField.taskId);
-    const settle = this.pending.get(taskId);
-    if (settle === undefined) return;
-    this.pending.delete(taskId);
-    settle({
-      status: number(completionField.status),
-      timing: {
-        queueMs: number(completionField.queueNs) * msPerNs,
-        transferMs: number(completionField.transferNs) * msPerNs,
-        computeMs: number(completionField.computeNs) * msPerNs,
-        batchSize: Math.max(1, number(completionField.batchSize)),
-      },
-      consumedBytes: number(completionField.consumedBytes),
-      more: number(completionField.streamMore) !== 0,
-      payload,
-    });
+  private complete(
+    numbers: Float64Array,
+    at: number,
+    payload: readonly NativeOutput[] | string,
+  ): void {
+    const taskId = numbers[at + completionField.taskId] as number;
+    const pending = this.pending.take(taskId);
+    if (pending === undefined) return;
+    const consumedBytes = numbers[at + completionField.consumedBytes] as number;
+    const more = numbers[at + completionField.streamMore] !== 0;
+    if (typeof payload === 'string') {
+      const code = errorCodeOf(numbers[at + completionField.status] as number);
+      pending.settle({ ok: false, error: new AxleError(code, payload), consumedBytes, more });
+      return;
+    }
+    const timing = {
+      queueMs: (numbers[at + completionField.queueNs] as number) * msPerNs,
+      transferMs: (numbers[at + completionField.transferNs] as number) * msPerNs,
+      computeMs: (numbers[at + completionField.computeNs] as number) * msPerNs,
+      batchSize: Math.max(1, numbers[at + completionField.batchSize] as number),
+    };
+    pending.settle({ ok: true, outputs: payload.map(readOutput), timing, consumedBytes, more });
   }
-}
-
-interface Completion {
-  readonly status: number;
-  readonly timing: TaskTiming;
-  readonly consumedBytes: number;
-  readonly more: boolean;
-  readonly payload: readonly NativeOutput[] | string;
 }
 
 class NativeBackend implements Backend {
@@ -124,11 +156,10 @@ class NativeBackend implements Backend {
   readonly ops: readonly OfferedOp[];
   private readonly args: ArgsCache;
   private readonly queues = new Map<number, number>();
-  private readonly taskIds = new WeakMap<BackendTask, number>();
 
   constructor(
     private readonly binding: NativeBinding,
-    private readonly pending: Map<number, (completion: Completion) => void>,
+    private readonly pending: PendingTasks,
     private readonly plugin: NativePluginInfo,
   ) {
     this.name = plugin.name;
@@ -194,17 +225,13 @@ class NativeBackend implements Backend {
     rethrowing(() => {
       this.binding.submit(queue);
     });
-    ids.forEach((id, i) => {
-      const task = batch[i] as BackendTask;
-      this.taskIds.set(task, id);
-      this.pending.set(id, (completion) => {
-        task.settle(outcomeOf(completion));
-      });
-    });
+    for (let i = 0; i < ids.length; i++) {
+      this.pending.add(ids[i] as number, batch[i] as BackendTask);
+    }
   }
 
   cancel(task: BackendTask): void {
-    const id = this.taskIds.get(task);
+    const id = this.pending.idOf(task);
     if (id !== undefined) this.binding.cancel(id);
   }
 
@@ -278,7 +305,7 @@ class NativeBackend implements Backend {
 class NativeStream implements BackendStream {
   constructor(
     private readonly binding: NativeBinding,
-    private readonly pending: Map<number, (completion: Completion) => void>,
+    private readonly pending: PendingTasks,
     private readonly streamId: number,
   ) {}
 
@@ -287,19 +314,18 @@ class NativeStream implements BackendStream {
     end: boolean,
     outputBytesMax: number,
   ): Promise<StreamWriteResult> {
-    const completion = await new Promise<Completion>((resolve) => {
+    const outcome = await new Promise<NativeOutcome>((resolve) => {
       const id = rethrowing(() =>
         this.binding.streamWrite(this.streamId, data ?? null, end, outputBytesMax, 0),
       );
-      this.pending.set(id, resolve);
+      this.pending.add(id, { settle: resolve });
     });
-    const outcome = outcomeOf(completion);
     if (!outcome.ok) throw outcome.error;
     return {
       chunks: outcome.outputs.flatMap((output) => output.tensor.segments),
-      consumedBytes: completion.consumedBytes,
-      more: completion.more,
-      timing: completion.timing,
+      consumedBytes: outcome.consumedBytes,
+      more: outcome.more,
+      timing: outcome.timing,
     };
   }
 
@@ -354,19 +380,10 @@ class ArgsCache {
   }
 }
 
-function outcomeOf(completion: Completion): TaskOutcome {
-  const { payload, status, timing } = completion;
-  if (typeof payload !== 'string') {
-    return { ok: true, outputs: payload.map(readOutput), timing };
-  }
-  return { ok: false, error: new AxleError(errorCodeOf(status), payload) };
-}
-
-/** `dims` are those of all chunks together. */
+/** `dims` are those of all chunks together; the addon has checked them against the bytes. */
 function readOutput({ name, dtype: id, dims, data }: NativeOutput): NamedTensor {
-  const dtype = dataTypeName(id);
   const chunks = data instanceof Uint8Array ? [data] : data;
-  return { name, tensor: Tensor.fromSegments(dtype, chunks, dims) };
+  return { name, tensor: Tensor.adopt(dataTypeName(id), chunks, dims) };
 }
 
 function readDevice(backend: string, info: NativeDeviceInfo, index: number): Device {

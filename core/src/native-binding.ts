@@ -140,6 +140,9 @@ export type CompletionHandler = (
   payloads: readonly (readonly NativeOutput[] | string)[],
 ) => void;
 
+/** A task's id modulo this is a small number that no other outstanding task of the environment has (kTasksMax). */
+export const taskSlots = 2 ** 20;
+
 export interface NativeBinding {
   /** ABI that the host speaks. */
   readonly abiMajor: number;

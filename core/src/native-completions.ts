@@ -1,3 +1,5 @@
+import { markAsUntransferable } from 'node:worker_threads';
+
 import { completionField, numbersPerCompletion, type NativeOutput } from './native-binding.js';
 
 /** As many as the addon hands over at once. */
@@ -9,6 +11,15 @@ const shapesMax = 40_960;
 /** Outputs below 16 KiB go through here, as many in one turn as fit. */
 const bytesMax = 256 * 1024;
 
+/** Outputs up to this size share an ArrayBuffer with others, as Node's small Buffers do. */
+const sharedBytesMax = 2048;
+/** One such ArrayBuffer. A single output that lives on keeps this much. */
+const slabBytes = 8192;
+/** Up to here a loop copies faster than making a view to copy from. */
+const loopBytesMax = 64;
+/** So that every type of element lies aligned. */
+const alignment = 8;
+
 /**
  * Makes objects of what the addon writes into three typed arrays, which costs a fraction of making them in native
  * code. The layout stands in `core/native/src/completions.h`.
@@ -18,6 +29,8 @@ export class CompletionReader {
   readonly shapes = new Float64Array(shapesMax);
   readonly bytes = new Uint8Array(bytesMax);
 
+  private slab = newSlab();
+  private slabUsed = 0;
   private values: readonly unknown[] = [];
   private shape = 0;
   private value = 0;
@@ -70,8 +83,21 @@ export class CompletionReader {
   private readChunk(): Uint8Array {
     const bytes = this.nextNumber();
     const offset = this.nextNumber();
-    // A copy: the next turn of the event loop writes over `bytes`.
-    return offset < 0 ? (this.nextValue() as Uint8Array) : this.bytes.slice(offset, offset + bytes);
+    return offset < 0 ? (this.nextValue() as Uint8Array) : this.copyOf(offset, bytes);
+  }
+
+  /** The next turn of the event loop writes over `bytes`. */
+  private copyOf(offset: number, bytes: number): Uint8Array {
+    if (bytes > sharedBytesMax) return this.bytes.slice(offset, offset + bytes);
+    if (this.slabUsed + bytes > slabBytes) {
+      this.slab = newSlab();
+      this.slabUsed = 0;
+    }
+    const copy = new Uint8Array(this.slab, this.slabUsed, bytes);
+    if (bytes > loopBytesMax) copy.set(this.bytes.subarray(offset, offset + bytes));
+    else for (let i = 0; i < bytes; i++) copy[i] = this.bytes[offset + i] as number;
+    this.slabUsed += Math.ceil(bytes / alignment) * alignment;
+    return copy;
   }
 
   private nextNumber(): number {
@@ -81,4 +107,11 @@ export class CompletionReader {
   private nextValue(): unknown {
     return this.values[this.value++];
   }
+}
+
+/** Transferring one output's memory would take that of others away. */
+function newSlab(): ArrayBuffer {
+  const slab = new ArrayBuffer(slabBytes);
+  markAsUntransferable(slab);
+  return slab;
 }

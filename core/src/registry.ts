@@ -13,6 +13,12 @@ export interface Candidate {
 export class Registry {
   private readonly backends = new Map<string, Backend>();
   private readonly missing: UnavailableBackend[] = [];
+  private changes = 0;
+
+  /** Another one whenever a backend was added: what was worked out from the registry before is out of date then. */
+  get version(): number {
+    return this.changes;
+  }
 
   /** @throws AxleError ALREADY_EXISTS when a backend of that name is there. */
   add(backend: Backend): void {
@@ -20,6 +26,7 @@ export class Registry {
       throw new AxleError('ALREADY_EXISTS', `there is a backend named '${backend.name}' already`);
     }
     this.backends.set(backend.name, backend);
+    this.changes += 1;
   }
 
   /** Notes a backend that this machine cannot have. */

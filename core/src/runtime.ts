@@ -1,5 +1,4 @@
 import type { Backend, Device } from './backend.js';
-import { DeviceQueue, type Clock } from './device-queue.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
@@ -9,8 +8,10 @@ import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
 import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { CostModel } from './plans/cost-model.js';
+import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
+import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
@@ -40,15 +41,17 @@ export class Runtime {
       hasModel: (device, model) => this.models.has(device, model),
     });
     const breaker = new CircuitBreaker(this.clock);
-    this.router = new Router(this.registry, this.costs, breaker);
-    this.dispatch = new Dispatch(
-      this.router,
-      this.costs,
+    const health = new HealthMonitor(this.registry, this.clock);
+    this.router = new Router(this.registry, this.costs, breaker, health);
+    this.dispatch = new Dispatch({
+      router: this.router,
+      costs: this.costs,
       breaker,
-      this.models,
-      ({ device }) => this.queueOf(device),
-      this.clock,
-    );
+      health,
+      models: this.models,
+      queueOf: ({ device }) => this.queueOf(device),
+      clock: this.clock,
+    });
   }
 
   /**

@@ -1,5 +1,6 @@
 import { argumentError } from './argument-error.js';
 import { callChannel, type CallEvent } from './call-channel.js';
+import { CallsInFlight } from './calls-in-flight.js';
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
 import type { Call, CallOutcome } from './dispatch.js';
@@ -21,12 +22,14 @@ export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
  */
 export class Session {
   private readonly models = new Map<string, Promise<Model>>();
-  private readonly calls = new Set<Cancellation>();
+  private readonly readModels = new Map<string, Model>();
+  private readonly calls = new CallsInFlight();
   private closed = false;
 
   constructor(
     readonly runtime: Runtime,
     readonly tenant: string,
+    readonly weight: number,
     readonly limits: Limits,
   ) {}
 
@@ -41,15 +44,82 @@ export class Session {
     options: CallOptions,
     work: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
-    if (!callChannel.hasSubscribers) return this.callUnseen(options, work);
-    const event: CallEvent = { op, tenant: this.tenant };
-    return callChannel.tracePromise(() => this.callUnseen(options, work), event);
+    return this.published(op, async () => {
+      const cancellation = this.begin(options);
+      try {
+        cancellation.check();
+        return await work(cancellation);
+      } finally {
+        this.end(cancellation);
+      }
+    });
   }
 
-  private async callUnseen<T>(
+  /**
+   * Runs one call through dispatch, from what the caller gave to what the caller gets. With a `prepare` that does not
+   * wait for anything it costs one promise.
+   *
+   * @param prepare validates the input and reads what is to be read.
+   * @param shape makes the caller's result.
+   * @throws as `call` and dispatch do.
+   */
+  execute<R>(
+    op: string,
     options: CallOptions,
-    work: (cancellation: Cancellation) => Promise<T>,
-  ): Promise<T> {
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    shape: (outcome: CallOutcome) => R,
+  ): Promise<R> {
+    return this.published(op, () => this.executeUnseen(options, prepare, shape));
+  }
+
+  private executeUnseen<R>(
+    options: CallOptions,
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    shape: (outcome: CallOutcome) => R,
+  ): Promise<R> {
+    return new Promise((resolve, reject) => {
+      this.run(options, prepare, (outcome) => resolve(shape(outcome)), reject);
+    });
+  }
+
+  /** What it throws, the call fails with. */
+  private run(
+    options: CallOptions,
+    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
+    succeed: (outcome: CallOutcome) => void,
+    fail: (reason: unknown) => void,
+  ): void {
+    const startedAt = this.runtime.clock();
+    const cancellation = this.begin(options);
+    const finish = (outcome: CallOutcome) => {
+      succeed(outcome);
+      this.end(cancellation);
+    };
+    const abandon = (reason: unknown) => {
+      this.end(cancellation);
+      fail(reason);
+    };
+    const start = (request: CallRequest) => {
+      const call = this.complete(request, options, startedAt, cancellation);
+      this.runtime.dispatch.start(call, finish, abandon);
+    };
+    try {
+      cancellation.check();
+      const request = prepare(cancellation);
+      if (request instanceof Promise) request.then(start).catch(abandon);
+      else start(request);
+    } catch (error) {
+      abandon(error);
+    }
+  }
+
+  private published<T>(op: string, work: () => Promise<T>): Promise<T> {
+    if (!callChannel.hasSubscribers) return work();
+    const event: CallEvent = { op, tenant: this.tenant };
+    return callChannel.tracePromise(work, event);
+  }
+
+  private begin(options: CallOptions): Cancellation {
     this.checkOpen();
     checkOptions(options);
     if (this.calls.size >= this.limits.callsInFlightMax) {
@@ -60,23 +130,12 @@ export class Session {
     }
     const cancellation = new Cancellation(options.signal, options.deadlineMs);
     this.calls.add(cancellation);
-    try {
-      cancellation.check();
-      return await work(cancellation);
-    } finally {
-      this.calls.delete(cancellation);
-      cancellation.dispose();
-    }
+    return cancellation;
   }
 
-  /** Hands a prepared call to dispatch. */
-  dispatch(
-    request: CallRequest,
-    options: CallOptions,
-    startedAt: number,
-    cancellation: Cancellation,
-  ): Promise<CallOutcome> {
-    return this.runtime.dispatch.run(this.complete(request, options, startedAt, cancellation));
+  private end(cancellation: Cancellation): void {
+    this.calls.remove(cancellation);
+    cancellation.dispose();
   }
 
   async prefetch(
@@ -93,6 +152,11 @@ export class Session {
     await this.runtime.dispatch.prefetch(call);
   }
 
+  /** The model under this reference if it was read before: the common case costs no promise. */
+  knownModel(reference: string | URL): Model | undefined {
+    return this.readModels.get(typeof reference === 'string' ? reference : String(reference));
+  }
+
   /** The model under this reference, read once; a failure is not remembered. */
   async model(reference: string | URL): Promise<Model> {
     if (typeof reference !== 'string' && !(reference instanceof URL)) {
@@ -104,7 +168,9 @@ export class Session {
     const reading = this.runtime.repository.read(reference);
     this.models.set(key, reading);
     try {
-      return await reading;
+      const model = await reading;
+      this.readModels.set(key, model);
+      return model;
     } catch (error) {
       this.models.delete(key);
       throw error;
@@ -124,7 +190,7 @@ export class Session {
       'CANCELLED',
       'the client was closed while this call was in flight',
     );
-    for (const cancellation of this.calls) cancellation.cancel(reason);
+    this.calls.cancelAll(reason);
   }
 
   private complete(
@@ -134,13 +200,17 @@ export class Session {
     cancellation: Cancellation,
   ): Call {
     const { device, deadlineMs } = options;
+    const { chain, model, inputs } = request;
     return {
-      ...request,
+      chain,
+      model,
+      inputs,
       outputBytesMax: request.outputBytesMax ?? this.limits.outputBytesMax,
       preference: { device, strict: options.strict ?? false },
       priority: options.priority ?? 0,
       deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs,
       tenant: this.tenant,
+      weight: this.weight,
       cancellation,
       startedAt,
     };

@@ -84,11 +84,12 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(
-      dtype,
-      [...shape],
-      [new Uint8Array(array.buffer, array.byteOffset, array.byteLength)],
-    );
+    // A view costs more than the rest of this. A Buffer is a Uint8Array that behaves otherwise.
+    const bytes =
+      array.constructor === Uint8Array
+        ? array
+        : new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+    return new Tensor(dtype, [...shape], [bytes]);
   }
 
   /**
@@ -134,6 +135,26 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     return tensor;
+  }
+
+  /**
+   * For core's own use: takes over what it is given, without copying or checking any of it.
+   *
+   * @internal
+   */
+  static adopt(
+    dtype: DataTypeName,
+    segments: readonly Uint8Array[],
+    shape: readonly number[],
+  ): Tensor {
+    return new Tensor(dtype, shape, segments);
+  }
+
+  /** Of the raw form. */
+  get byteLength(): number {
+    let bytes = 0;
+    for (const segment of this.segments) bytes += segment.byteLength;
+    return bytes;
   }
 
   /** The raw form; a copy where it lies in several pieces. */
@@ -200,8 +221,10 @@ export function elementCount(shape: readonly number[]): number {
   return count;
 }
 
+const dataTypes: ReadonlySet<string> = new Set(Object.keys(DATA_TYPE_BYTES));
+
 function checkDataType(dtype: string): void {
-  if (Object.hasOwn(DATA_TYPE_BYTES, dtype)) return;
+  if (dataTypes.has(dtype)) return;
   throw new AxleError(
     'INVALID_ARGUMENT',
     `there is no data type '${dtype}'; give one of ${Object.keys(DATA_TYPE_BYTES).join(', ')}`,

@@ -2,8 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { BackendTask, NamedTensor } from '../src/backend.js';
 import { Cancellation } from '../src/cancellation.js';
-import { DeviceQueue } from '../src/device-queue.js';
-import { Dispatch, type Call } from '../src/dispatch.js';
+import { Dispatch, type Call, type CallOutcome } from '../src/dispatch.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits } from '../src/limits.js';
 import type { Model } from '../src/models/model.js';
@@ -12,8 +11,10 @@ import { fusedRange, singleOp } from '../src/op.js';
 import { step, type Chain } from '../src/plans/chain.js';
 import { CircuitBreaker } from '../src/plans/circuit-breaker.js';
 import { CostModel } from '../src/plans/cost-model.js';
+import { HealthMonitor } from '../src/plans/health-monitor.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
+import { DeviceQueue } from '../src/scheduling/device-queue.js';
 import { Tensor } from '../src/tensor.js';
 import { TestBackend } from './test-backend.js';
 
@@ -40,7 +41,15 @@ const model: Model = {
   inputs: [],
   outputs: [],
   maxBatchSize: 8,
-  dynamicBatching: { preferredBatchSizes: [], maxQueueDelayMs: 0 },
+  dynamicBatching: {
+    preferredBatchSizes: [],
+    maxQueueDelayMs: 0,
+    preserveOrdering: false,
+    queuePolicy: { maxQueueSize: 0, timeoutMs: 0, timeoutAction: 'reject' },
+  },
+  sloAware: false,
+  instanceGroups: [],
+  warmUps: [],
   classify: undefined,
   classifyProblem: '',
 };
@@ -79,32 +88,37 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
     hasModel: (device, wanted) => models.has(device, wanted),
   });
   const breaker = new CircuitBreaker(clock);
-  const router = new Router(registry, costs, breaker);
-  const dispatch = new Dispatch(
-    router,
+  const health = new HealthMonitor(registry, clock);
+  const dispatch = new Dispatch({
+    router: new Router(registry, costs, breaker, health),
     costs,
     breaker,
+    health,
     models,
-    ({ device, backend }) => {
+    queueOf: ({ device, backend }) => {
       const queue = queues.get(device.id) ?? new DeviceQueue(backend, device, defaultLimits, clock);
       queues.set(device.id, queue);
       return queue;
     },
     clock,
-  );
+  });
   const run = (chain: Chain, inputs: readonly NamedTensor[], overrides: Partial<Call> = {}) =>
-    dispatch.run({
-      chain,
-      model: chain.steps.some((step) => step.usesModel) ? model : undefined,
-      inputs,
-      outputBytesMax: 1000,
-      preference: { device: undefined, strict: false },
-      priority: 0,
-      deadlineAt: undefined,
-      tenant: 't',
-      cancellation: new Cancellation(undefined, undefined),
-      startedAt: clock(),
-      ...overrides,
+    new Promise<CallOutcome>((resolve, reject) => {
+      const call = {
+        chain,
+        model: chain.steps.some((step) => step.usesModel) ? model : undefined,
+        inputs,
+        outputBytesMax: 1000,
+        preference: { device: undefined, strict: false },
+        priority: 0,
+        deadlineAt: undefined,
+        tenant: 't',
+        weight: 1,
+        cancellation: new Cancellation(undefined, undefined),
+        startedAt: clock(),
+        ...overrides,
+      };
+      dispatch.start(call, resolve, reject);
     });
   return { run, models };
 }
@@ -196,6 +210,27 @@ describe('Dispatch', () => {
     expect(broken.batchesSeen).toHaveLength(8);
   });
 
+  it('leaves a device alone that says it is lost, until it says otherwise', async () => {
+    let now = 0;
+    const quick = new TestBackend('quick', [compress], appending(1));
+    const other = new TestBackend('other', [compress], appending(2));
+    quick.itsHealth = { state: 'LOST', message: 'fell off the bus' };
+    const { run } = dispatchAt(() => now, quick, other);
+    const deviceOf = async () => {
+      const { report } = await run(compressChain, value(0), {
+        preference: { device: 'quick', strict: false },
+      });
+      return report.device;
+    };
+    expect(await deviceOf()).toBe('quick:0');
+    // The first choice asked.
+    expect(await deviceOf()).toBe('other:0');
+    quick.itsHealth = { state: 'OK', message: '' };
+    now += 5000;
+    expect(await deviceOf()).toBe('other:0');
+    expect(await deviceOf()).toBe('quick:0');
+  });
+
   it('does not hold bad input against the device', async () => {
     const strict = new TestBackend('strict', [compress], failing('INVALID_ARGUMENT'));
     const other = new TestBackend('other', [compress], (batch) => batch.map(() => value(2)));
@@ -266,7 +301,7 @@ describe('Dispatch', () => {
       run(compressChain, value(1), { cancellation }),
     );
     await new Promise(setImmediate);
-    expect(backend.batchesSeen).toHaveLength(2);
+    expect(backend.batchesSeen).toHaveLength(1);
     cancellations[0]?.cancel(new Error('stop the running one'));
     cancellations[3]?.cancel(new Error('stop the waiting one'));
     await expect(calls[0]).rejects.toThrow('stop the running one');
@@ -275,6 +310,43 @@ describe('Dispatch', () => {
     gate.resolve();
     await Promise.all([calls[1], calls[2]]);
     expect(backend.batchesSeen).toHaveLength(3);
+  });
+
+  it("runs a model's warm-ups before its first call, and does not load a model whose warm-up fails", async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => {
+      const [task] = batch as [BackendTask];
+      if (task.inputs[0]?.name === 'wrong')
+        throw new AxleError('INVALID_ARGUMENT', 'no such input');
+      return batch.map(() => value(1));
+    });
+    const { run } = dispatchOver(backend);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [step('infer', { usesModel: true, args: {} })],
+    };
+    const warm = (input: string) => ({
+      ...model,
+      source: { ...model.source, contentId: input },
+      warmUps: [
+        {
+          name: 'once',
+          batchSize: 4,
+          runs: 2,
+          inputs: [{ name: input, dtype: 'FP32' as const, shape: [3], data: 'random' as const }],
+        },
+      ],
+    });
+    await run(chain, value(1), { model: warm('x') });
+    expect(backend.batchesSeen).toHaveLength(3);
+    const [first] = backend.batchesSeen[0] as [BackendTask];
+    expect(first.inputs[0]?.tensor.shape).toEqual([4, 3]);
+    expect(Math.max(...(first.inputs[0]?.tensor.data as Float32Array))).toBeGreaterThan(0);
+    await expect(run(chain, value(1), { model: warm('wrong') })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: "warm-up 'once' failed: no such input",
+    });
+    expect(backend.unloads).toBe(1);
   });
 
   it('loads a model once for calls that come together, and tries again after a failure', async () => {

@@ -11,7 +11,14 @@ describe('parseModelConfig', () => {
        input [ { name: "data" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 224, 224 ] } ]
        output { name: "prob" data_type: TYPE_STRING dims: [ -1 ] label_filename: "labels.txt" }
        instance_group [ { kind: KIND_CPU count: 2 } ]
-       dynamic_batching { preferred_batch_size: [ 4, 8 ] max_queue_delay_microseconds: 1500 }
+       dynamic_batching {
+         preferred_batch_size: [ 8, 4 ] max_queue_delay_microseconds: 1500 preserve_ordering: true
+         default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 2500 max_queue_size: 7 }
+       }
+       model_warmup {
+         name: "zeros" batch_size: 4 count: 2
+         inputs { key: "data" value { data_type: TYPE_FP32 dims: [ 3, 224, 224 ] zero_data: true } }
+       }
        parameters { key: "axle.preprocess.fit" value { string_value: "cover" } }
        version_policy: { specific { versions: [1, 3] } }`,
       'config.pbtxt',
@@ -23,7 +30,21 @@ describe('parseModelConfig', () => {
       inputs: [{ name: 'data', dtype: 'FP32', shape: [3, 224, 224] }],
       outputs: [{ name: 'prob', dtype: 'BYTES', shape: [-1], labelFile: 'labels.txt' }],
       parameters: { 'axle.preprocess.fit': 'cover' },
-      dynamicBatching: { preferredBatchSizes: [4, 8], maxQueueDelayMs: 1.5 },
+      dynamicBatching: {
+        preferredBatchSizes: [4, 8],
+        maxQueueDelayMs: 1.5,
+        preserveOrdering: true,
+        queuePolicy: { maxQueueSize: 7, timeoutMs: 2.5, timeoutAction: 'delay' },
+      },
+      instanceGroups: [{ kind: 'CPU', count: 2 }],
+      warmUps: [
+        {
+          name: 'zeros',
+          batchSize: 4,
+          runs: 2,
+          inputs: [{ name: 'data', dtype: 'FP32', shape: [3, 224, 224], data: 'zero' }],
+        },
+      ],
       versionPolicy: { kind: 'specific', versions: ['1', '3'] },
     });
   });
@@ -36,6 +57,22 @@ describe('parseModelConfig', () => {
     ['input { name: "x" data_type: TYPE_FP32 dims: -2 }', /field 'dims'/],
     ['name: 5', /field 'name' takes a string/],
     ['dynamic_batching: 5', /field 'dynamic_batching' takes a message/],
+    [
+      'dynamic_batching { preferred_batch_size: 0 }',
+      /'preferred_batch_size' takes sizes from 1 up/,
+    ],
+    ['dynamic_batching { preserve_ordering: 3 }', /field 'preserve_ordering'/],
+    [
+      'dynamic_batching { default_queue_policy { timeout_action: WAIT } }',
+      /field 'timeout_action' takes REJECT or DELAY/,
+    ],
+    ['instance_group { count: 0 }', /field 'count' takes a whole number from 1 up/],
+    ['instance_group { kind: KIND_TPU }', /field 'kind' takes KIND_AUTO or KIND_CPU/],
+    ['model_warmup { count: 100000 }', /field 'count' takes at most 1000/],
+    [
+      'model_warmup { inputs { key: "x" value { data_type: TYPE_FP32 dims: 1 input_data_file: "f" } } }',
+      /field 'input_data_file' takes nothing here/,
+    ],
   ])('refuses %j naming the field', (text, message) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).toThrow(message);
   });

@@ -28,6 +28,7 @@ export class TestBackend implements Backend {
   unloads = 0;
   loadFailure: AxleError | undefined;
   support: Support = { score: 1, reason: '' };
+  itsHealth: Health = { state: 'OK', message: '' };
 
   /** @param work gives the outputs of a task, or throws an AxleError, for a whole batch at once. */
   constructor(
@@ -84,7 +85,7 @@ export class TestBackend implements Backend {
   }
 
   health(): Promise<Health> {
-    return Promise.resolve({ state: 'OK', message: '' });
+    return Promise.resolve(this.itsHealth);
   }
 
   close(): Promise<void> {

@@ -3,14 +3,21 @@ import './no-telemetry.mjs';
 
 import { parseArgs } from 'node:util';
 
+import { benchBatching } from './batching.mjs';
 import { benchClassify } from './classify.mjs';
 import { benchCompress } from './compress.mjs';
+import { benchDispatch } from './dispatch.mjs';
 import { formatTable } from './table.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 
 /** @type {Readonly<Record<string, (progress: (line: string) => void, only: string) => Promise<Row[]>>>} */
-const BENCHES = { classify: benchClassify, compress: benchCompress };
+const BENCHES = {
+  classify: benchClassify,
+  compress: benchCompress,
+  dispatch: benchDispatch,
+  batching: benchBatching,
+};
 
 const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default

@@ -4,9 +4,9 @@ import { DataType, type DataTypeName } from '../generated/constants.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
- * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform` and `preferredBatchSizes` are
- * checked but not acted on yet. Fields that it does not know are ignored, so that a repository made for Triton works; a
- * field that it knows must be well-formed.
+ * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform` is checked but not acted on.
+ * Fields that it does not know are ignored, so that a repository made for Triton works; a field that it knows must be
+ * well-formed.
  */
 export interface ModelConfig {
   readonly name: string | undefined;
@@ -19,6 +19,8 @@ export interface ModelConfig {
   readonly parameters: Readonly<Record<string, string>>;
   /** Undefined: tasks are not batched. */
   readonly dynamicBatching: DynamicBatching | undefined;
+  readonly instanceGroups: readonly InstanceGroup[];
+  readonly warmUps: readonly WarmUp[];
   /** Undefined: the latest version runs, and any other that is asked for. */
   readonly versionPolicy: VersionPolicy | undefined;
 }
@@ -29,8 +31,40 @@ export interface OutputConfig extends TensorSpec {
 }
 
 export interface DynamicBatching {
+  /** Ascending. */
   readonly preferredBatchSizes: readonly number[];
   readonly maxQueueDelayMs: number;
+  readonly preserveOrdering: boolean;
+  readonly queuePolicy: QueuePolicy;
+}
+
+/** Triton's `default_queue_policy`. */
+export interface QueuePolicy {
+  /** Tasks that may wait on a device; 0 = only the device's own bound holds. */
+  readonly maxQueueSize: number;
+  /** 0 = none. */
+  readonly timeoutMs: number;
+  readonly timeoutAction: 'reject' | 'delay';
+}
+
+/** How many batches of the model run at once on a device of the kind. */
+export interface InstanceGroup {
+  readonly kind: 'CPU' | 'GPU' | 'any';
+  readonly count: number;
+}
+
+/** A run of made-up input before the first call: Triton's `model_warmup`. */
+export interface WarmUp {
+  readonly name: string;
+  /** Items. */
+  readonly batchSize: number;
+  readonly runs: number;
+  readonly inputs: readonly WarmUpInput[];
+}
+
+/** Without the batch dimension when the model has one. */
+export interface WarmUpInput extends TensorSpec {
+  readonly data: 'zero' | 'random';
 }
 
 export type VersionPolicy =
@@ -47,6 +81,8 @@ export const emptyModelConfig: ModelConfig = {
   outputs: [],
   parameters: {},
   dynamicBatching: undefined,
+  instanceGroups: [],
+  warmUps: [],
   versionPolicy: undefined,
 };
 
@@ -64,6 +100,8 @@ export function parseModelConfig(text: string, fileName: string): ModelConfig {
     })),
     parameters: readParameters(fields),
     dynamicBatching: readDynamicBatching(fields.message('dynamic_batching')),
+    instanceGroups: fields.messages('instance_group').map(readInstanceGroup),
+    warmUps: fields.messages('model_warmup').map(readWarmUp),
     versionPolicy: readVersionPolicy(fields.message('version_policy')),
   };
 }
@@ -101,6 +139,22 @@ class FieldReader {
       if (value.kind === 'number' && Number.isSafeInteger(value.value)) return value.value;
       throw this.error(name, 'whole numbers');
     });
+  }
+
+  flag(name: string): boolean | undefined {
+    const word = this.word(name);
+    if (word === undefined) return undefined;
+    if (word === 'true' || word === 'false') return word === 'true';
+    throw this.error(name, 'true or false');
+  }
+
+  /** What the enum value stands for. */
+  oneOf<T extends string>(name: string, meanings: Readonly<Record<string, T>>): T | undefined {
+    const word = this.word(name);
+    if (word === undefined) return undefined;
+    const meaning = Object.hasOwn(meanings, word) ? meanings[word] : undefined;
+    if (meaning !== undefined) return meaning;
+    throw this.error(name, Object.keys(meanings).join(' or '));
   }
 
   message(name: string): FieldReader | undefined {
@@ -161,7 +215,61 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   if (maxQueueDelayMs > queueDelayMsMax) {
     throw fields.error('max_queue_delay_microseconds', `at most ${queueDelayMsMax * 1000}`);
   }
-  return { preferredBatchSizes: fields.integers('preferred_batch_size'), maxQueueDelayMs };
+  const preferredBatchSizes = fields.integers('preferred_batch_size').sort((a, b) => a - b);
+  if (preferredBatchSizes.some((size) => size < 1)) {
+    throw fields.error('preferred_batch_size', 'sizes from 1 up');
+  }
+  return {
+    preferredBatchSizes,
+    maxQueueDelayMs,
+    preserveOrdering: fields.flag('preserve_ordering') ?? false,
+    queuePolicy: readQueuePolicy(fields.message('default_queue_policy')),
+  };
+}
+
+function readQueuePolicy(fields: FieldReader | undefined): QueuePolicy {
+  if (fields === undefined) return { maxQueueSize: 0, timeoutMs: 0, timeoutAction: 'reject' };
+  return {
+    maxQueueSize: fields.count('max_queue_size') ?? 0,
+    timeoutMs: (fields.count('default_timeout_microseconds') ?? 0) / 1000,
+    timeoutAction: fields.oneOf('timeout_action', { REJECT: 'reject', DELAY: 'delay' }) ?? 'reject',
+  };
+}
+
+function readInstanceGroup(fields: FieldReader): InstanceGroup {
+  const kinds = { KIND_AUTO: 'any', KIND_CPU: 'CPU', KIND_GPU: 'GPU', KIND_MODEL: 'any' } as const;
+  const count = fields.count('count') ?? 1;
+  if (count === 0) throw fields.error('count', 'a whole number from 1 up');
+  return { kind: fields.oneOf('kind', kinds) ?? 'any', count };
+}
+
+/** Most warm-up runs of one entry. */
+const warmUpRunsMax = 1000;
+
+function readWarmUp(fields: FieldReader): WarmUp {
+  const runs = fields.count('count') ?? 1;
+  if (runs > warmUpRunsMax) throw fields.error('count', `at most ${warmUpRunsMax}`);
+  return {
+    name: fields.string('name') ?? '',
+    batchSize: fields.count('batch_size') ?? 0,
+    runs: Math.max(1, runs),
+    inputs: fields.messages('inputs').map(readWarmUpInput),
+  };
+}
+
+function readWarmUpInput(entry: FieldReader): WarmUpInput {
+  const name = entry.string('key');
+  if (!name) throw entry.error('key', 'the name of the input');
+  const value = entry.message('value');
+  if (value === undefined) throw entry.error('value', 'what the input holds');
+  const dtype = dataTypeOf(value.word('data_type') ?? '');
+  if (dtype === undefined) throw value.error('data_type', 'TYPE_FP32 or another of its types');
+  const shape = value.integers('dims');
+  if (shape.some((size) => size < 0)) throw value.error('dims', 'sizes from 0 up');
+  if (value.string('input_data_file') !== undefined) {
+    throw value.error('input_data_file', 'nothing here: give zero_data or random_data instead');
+  }
+  return { name, dtype, shape, data: value.flag('random_data') === true ? 'random' : 'zero' };
 }
 
 function readVersionPolicy(fields: FieldReader | undefined): VersionPolicy | undefined {

@@ -1,5 +1,6 @@
 import type { Backend, Device, LoadedModel } from '../backend.js';
 import type { Model } from './model.js';
+import { warmUp } from './warm-up.js';
 
 interface Entry {
   readonly backend: Backend;
@@ -20,12 +21,12 @@ export class ModelStore {
     return this.entries.get(keyOf(device, model))?.loaded;
   }
 
-  /** @throws AxleError as the backend's `loadModel`; a failed load is forgotten, so that it can be tried again. */
+  /** @throws AxleError as the backend's `loadModel`, and of a warm-up that fails; a failed load is forgotten, so that it can be tried again. */
   async load(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
     const key = keyOf(device, model);
     const known = this.entries.get(key);
     if (known !== undefined) return known.loading;
-    const loading = backend.loadModel(device, model.source);
+    const loading = loadWarm(backend, device, model);
     const entry: Entry = { backend, loading, loaded: undefined };
     this.entries.set(key, entry);
     try {
@@ -48,6 +49,17 @@ export class ModelStore {
       }),
     );
   }
+}
+
+async function loadWarm(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
+  const loaded = await backend.loadModel(device, model.source);
+  try {
+    await warmUp(backend, device, loaded, model);
+  } catch (error) {
+    await backend.unloadModel(loaded);
+    throw error;
+  }
+  return loaded;
 }
 
 function keyOf(device: Device, model: Model): string {

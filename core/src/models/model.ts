@@ -1,5 +1,5 @@
 import type { ModelSource, TensorSpec } from '../backend.js';
-import type { DynamicBatching } from './config.js';
+import type { DynamicBatching, InstanceGroup, WarmUp } from './config.js';
 import type { Preprocess } from './preprocess.js';
 
 /** One version of a model, read from its repository and ready to be loaded on a device. */
@@ -16,6 +16,10 @@ export interface Model {
   readonly maxBatchSize: number;
   /** Undefined: runs of different calls are not put together. Only a config can say that its rows are independent. */
   readonly dynamicBatching: DynamicBatching | undefined;
+  /** Batches are made by the deadlines of their calls; only where `dynamicBatching` is. */
+  readonly sloAware: boolean;
+  readonly instanceGroups: readonly InstanceGroup[];
+  readonly warmUps: readonly WarmUp[];
   readonly classify: ClassifySettings | undefined;
   /** Why `classify` is undefined. */
   readonly classifyProblem: string;

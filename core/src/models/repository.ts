@@ -221,6 +221,9 @@ export class ModelRepository {
       outputs: metadata.outputs,
       maxBatchSize,
       dynamicBatching: maxBatchSize > 1 ? config.dynamicBatching : undefined,
+      sloAware: readSloAware(config.parameters, name),
+      instanceGroups: config.instanceGroups,
+      warmUps: config.warmUps,
       classify: settings,
       classifyProblem: problem,
     };
@@ -287,6 +290,17 @@ export class ModelRepository {
     const lines = text.replace(/^\ufeff/, '').trimEnd();
     return lines === '' ? [] : lines.split(/\r?\n/);
   }
+}
+
+/** @throws AxleError INVALID_ARGUMENT naming the parameter. */
+function readSloAware(parameters: Readonly<Record<string, string>>, model: string): boolean {
+  const key = 'axle.batching.slo_aware';
+  const value = parameters[key] ?? 'true';
+  if (value === 'true' || value === 'false') return value === 'true';
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `${model}/${configFileName}: parameter ${key} is '${value}'; it takes true or false`,
+  );
 }
 
 const classifyKeys = ['axle.classify.output', 'axle.classify.scores'];

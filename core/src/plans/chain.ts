@@ -48,3 +48,9 @@ export function argsOf(chain: Chain, first: number, last: number): OpArgs {
 export function usesModel(chain: Chain, first: number, last: number): boolean {
   return chain.steps.slice(first, last + 1).some((step) => step.usesModel);
 }
+
+/** Whether a segment that begins with this step takes one image, encoded or as [height, width, channels], and no batch. */
+export function takesImage(chain: Chain, first: number): boolean {
+  const name = chain.steps[first]?.name;
+  return name === 'decode' || name === 'preprocess';
+}

@@ -7,8 +7,12 @@ const failuresMax = 5;
 const coolDownMs = 1000;
 const coolDownMsMax = 60_000;
 
-/** Failures that are the device's and not the call's. */
 const deviceCodes: ReadonlySet<string> = new Set(['UNAVAILABLE', 'INTERNAL', 'UNKNOWN']);
+
+/** Whether a failure is the device's and not the call's. */
+export function isOfDevice(error: AxleError): boolean {
+  return deviceCodes.has(error.code);
+}
 
 interface Circuit {
   failures: number;
@@ -37,7 +41,7 @@ export class CircuitBreaker {
   }
 
   failed(device: Device, error: AxleError): void {
-    if (!deviceCodes.has(error.code)) return;
+    if (!isOfDevice(error)) return;
     const circuit = this.circuits.get(device.id) ?? {
       failures: 0,
       message: '',

@@ -1,10 +1,9 @@
 import type { Device, TaskTiming } from '../backend.js';
 import type { Model } from '../models/model.js';
 import type { OpRange } from '../op.js';
+import { LatencyProfile } from '../scheduling/latency-profile.js';
 import type { Segment } from './router.js';
 
-/** Weight of the newest measurement in the moving average. */
-const newestWeight = 0.1;
 /** Guess for what was never measured, and the cost of one more hop; milliseconds. */
 const unknownMs = 1;
 const hopMs = 0.05;
@@ -18,35 +17,75 @@ export interface LoadView {
   hasModel(device: Device, model: Model): boolean;
 }
 
-/** Expected time of a plan, from what its parts took before: queue + transfer + compute, each device's own. */
+/** What tasks of one kind took on a device: transfer + compute of one task, milliseconds. */
+export interface CostEntry {
+  /** By the bytes of the task's inputs. */
+  readonly bySize: LatencyProfile;
+  /** What a task with the model took last on the device, whatever steps it had besides: the guess for others with it. */
+  readonly model: { lastMs: number | undefined };
+}
+
+/** Expected time of a plan, from what its parts took before: queue + transfer + compute, by device and by size. */
 export class CostModel {
-  private readonly taskMs = new Map<string, number>();
-  /** What a task with the model took last, whatever steps it had besides: the guess for other steps with it. */
-  private readonly modelMs = new Map<string, number>();
+  private readonly entries = new Map<string, CostEntry>();
+  private readonly models = new Map<string, CostEntry['model']>();
 
   constructor(private readonly view: LoadView) {}
 
-  observe(device: Device, range: OpRange, model: Model | undefined, timing: TaskTiming): void {
+  /** The entry that tasks of this kind share. */
+  entryOf(device: Device, range: OpRange, model: Model | undefined): CostEntry {
     const key = keyOf(device, range, model);
-    const taken = (timing.transferMs + timing.computeMs) / timing.batchSize;
-    const before = this.taskMs.get(key);
-    this.taskMs.set(key, before === undefined ? taken : before + newestWeight * (taken - before));
-    if (model !== undefined) this.modelMs.set(modelKeyOf(device, model), taken);
+    let entry = this.entries.get(key);
+    if (entry === undefined) {
+      entry = { bySize: new LatencyProfile(), model: this.modelEntryOf(device, model) };
+      this.entries.set(key, entry);
+    }
+    return entry;
   }
 
-  planMs(segments: readonly Segment[], model: Model | undefined): number {
-    return segments.reduce((sum, segment) => sum + this.segmentCost(segment, model).totalMs, 0);
+  observe(entry: CostEntry, bytes: number, { transferMs, computeMs, batchSize }: TaskTiming): void {
+    const taken = (transferMs + computeMs) / batchSize;
+    entry.bySize.observe(bytes, taken);
+    entry.model.lastMs = taken;
   }
 
-  segmentCost({ device, range, usesModel }: Segment, chainModel: Model | undefined): SegmentCost {
+  /**
+   * @param bytes of the inputs of the call, by which also later steps are learned; undefined = of a call as they were on
+   * average.
+   */
+  planMs(
+    segments: readonly Segment[],
+    model: Model | undefined,
+    bytes: number | undefined,
+  ): number {
+    let sum = 0;
+    for (const segment of segments) sum += this.segmentCost(segment, model, bytes).totalMs;
+    return sum;
+  }
+
+  segmentCost(
+    { device, usesModel, cost }: Segment,
+    chainModel: Model | undefined,
+    bytes: number | undefined,
+  ): SegmentCost {
     const model = usesModel ? chainModel : undefined;
-    const measuredMs = this.taskMs.get(keyOf(device, range, model));
-    const guessMs = model && this.modelMs.get(modelKeyOf(device, model));
-    const taskMs = measuredMs ?? guessMs ?? unknownMs;
+    const measured = cost.bySize.count > 0;
+    const guessMs = model === undefined ? undefined : cost.model.lastMs;
+    const taskMs = measured ? cost.bySize.expectedWithinMs(bytes) : (guessMs ?? unknownMs);
     const queueMs = (this.view.load(device) / device.parallel) * taskMs;
     const loadMs = model === undefined || this.view.hasModel(device, model) ? 0 : modelLoadMs;
     const totalMs = hopMs + queueMs + taskMs + loadMs;
-    return { measured: measuredMs !== undefined, queueMs, taskMs, loadMs, totalMs };
+    return { measured, queueMs, taskMs, loadMs, totalMs };
+  }
+
+  private modelEntryOf(device: Device, model: Model | undefined): CostEntry['model'] {
+    const key = model === undefined ? '' : `${device.id} ${model.source.contentId}`;
+    let entry = this.models.get(key);
+    if (entry === undefined || model === undefined) {
+      entry = { lastMs: undefined };
+      if (model !== undefined) this.models.set(key, entry);
+    }
+    return entry;
   }
 }
 
@@ -63,10 +102,10 @@ export interface SegmentCost {
   readonly totalMs: number;
 }
 
-function modelKeyOf(device: Device, model: Model): string {
-  return `${device.id} ${model.source.contentId}`;
-}
-
-function keyOf(device: Device, { op, first, last }: OpRange, model: Model | undefined): string {
-  return `${device.id} ${op}.${first}.${last} ${model?.source.contentId ?? ''}`;
+function keyOf(
+  device: Device,
+  { name, op, version, first, last }: OpRange,
+  model: Model | undefined,
+): string {
+  return `${device.id} ${name}${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''}`;
 }

@@ -1,12 +1,16 @@
-import type { Backend, Device, Support } from '../backend.js';
+import type { Backend, Device, OfferedOp, Support } from '../backend.js';
 import { AxleError } from '../errors.js';
 import { DeviceKind } from '../generated/constants.js';
 import type { Model } from '../models/model.js';
-import { argsKey, type OpArgs, type OpRange } from '../op.js';
+import { argsKey, hasFlag, type OpArgs, type OpRange } from '../op.js';
 import type { Registry } from '../registry.js';
-import { argsOf, rangeOf, stepLabel, usesModel, type Chain } from './chain.js';
+import { alonePolicy, type BatchPolicy } from '../scheduling/batch-policy.js';
+import { modelPolicy, opPolicy } from '../scheduling/model-policy.js';
+import { BatchKeys } from '../scheduling/batch-keys.js';
+import { argsOf, rangeOf, stepLabel, takesImage, usesModel, type Chain } from './chain.js';
 import type { CircuitBreaker } from './circuit-breaker.js';
-import type { CostModel } from './cost-model.js';
+import type { CostEntry, CostModel } from './cost-model.js';
+import type { HealthMonitor } from './health-monitor.js';
 
 /** Consecutive steps that one device runs in one task. */
 export interface Segment {
@@ -17,15 +21,27 @@ export interface Segment {
   readonly backend: Backend;
   readonly device: Device;
   readonly flags: number;
-  readonly batchMax: number;
   readonly usesModel: boolean;
+  /** Content id of the model that it runs; '' = none. */
+  readonly modelKey: string;
+  readonly batchKeys: BatchKeys;
+  readonly policy: BatchPolicy;
+  readonly cost: CostEntry;
 }
 
 /** A way to run a whole chain. */
 export interface Plan {
   readonly segments: readonly Segment[];
-  /** What it is expected to take, milliseconds. */
-  readonly costMs: number;
+  /** The segment that runs the chain's main step. */
+  readonly main: Segment;
+}
+
+/** The plans of a chain with a model, until the registry changes. */
+interface KnownPlans {
+  readonly registryVersion: number;
+  readonly plans: readonly Plan[];
+  /** Why devices were passed over, by '<step> on <device>'. */
+  readonly reasons: ReadonlyMap<string, string>;
 }
 
 export interface Explanation {
@@ -47,41 +63,55 @@ const supportCacheMax = 4096;
 /** Finds the ways to run a chain and orders them: what the caller prefers first, then what should be done soonest. */
 export class Router {
   private readonly supportCache = new Map<string, Support>();
+  private readonly known = new WeakMap<Chain, WeakMap<object, KnownPlans>>();
 
   constructor(
     private readonly registry: Registry,
     private readonly costs: CostModel,
     private readonly breaker: CircuitBreaker,
+    private readonly health: HealthMonitor,
   ) {}
 
   /**
-   * Best plan first; never empty. Plans with a device that fails again and again come last.
+   * Best plan first; never empty. Plans with a device that is lost or fails again and again come last.
    *
+   * @param bytes of the inputs of the call; undefined = not known.
    * @throws AxleError NOT_FOUND for a device that does not exist; UNAVAILABLE when a strict preference cannot be met;
    * UNIMPLEMENTED when no device runs one of the steps, with the reasons that the devices gave.
    */
-  plans(chain: Chain, model: Model | undefined, preference: Preference): Plan[] {
-    this.checkPreference(preference);
+  plans(
+    chain: Chain,
+    model: Model | undefined,
+    preference: Preference,
+    bytes: number | undefined,
+  ): readonly Plan[] {
+    const { device, strict } = preference;
+    if (device !== undefined || strict) this.checkPreference(preference);
     const { plans, reasons } = this.allPlans(chain, model);
     if (plans.length === 0) throw unimplemented(chain, reasons);
-    const preferred = (plan: Plan) => matches(mainSegment(chain, plan).device, preference.device);
-    const allowed = preference.strict ? plans.filter(preferred) : plans;
+    const preferred = (plan: Plan) => matches(plan.main.device, device);
+    const allowed = strict ? plans.filter(preferred) : plans;
     if (allowed.length === 0) {
       throw new AxleError(
         'UNAVAILABLE',
-        `${chain.op} cannot run on '${preference.device ?? ''}': ${reasonsText(reasons) || 'it does not offer it'}; ` +
+        `${chain.op} cannot run on '${device ?? ''}': ${reasonsText(reasons) || 'it does not offer it'}; ` +
           `leave 'strict' out to let another device run it`,
       );
     }
-    const broken = (plan: Plan) => plan.segments.some(({ device }) => this.breaker.isOpen(device));
-    return allowed
-      .sort(
-        (a, b) =>
-          Number(broken(a)) - Number(broken(b)) ||
-          Number(preferred(b)) - Number(preferred(a)) ||
-          a.costMs - b.costMs,
-      )
-      .slice(0, plansKeptMax);
+    if (allowed.length === 1) return allowed;
+    const ranked = allowed.map((plan) => ({
+      plan,
+      broken: plan.segments.some((segment) => this.isBroken(segment.device)),
+      preferred: preferred(plan),
+      costMs: this.costs.planMs(plan.segments, model, bytes),
+    }));
+    ranked.sort(
+      (a, b) =>
+        Number(a.broken) - Number(b.broken) ||
+        Number(b.preferred) - Number(a.preferred) ||
+        a.costMs - b.costMs,
+    );
+    return ranked.slice(0, plansKeptMax).map(({ plan }) => plan);
   }
 
   /**
@@ -89,26 +119,45 @@ export class Router {
    *
    * @throws as `plans`, but for UNIMPLEMENTED: there are only reasons then.
    */
-  explain(chain: Chain, model: Model | undefined, preference: Preference): Explanation {
-    const { plans, reasons } = this.allPlans(chain, model);
-    for (const { segments } of plans) {
-      for (const { device, first, last } of segments) {
-        const reason = this.breaker.reason(device);
-        if (reason === undefined) continue;
-        reasons.set(`${stepLabel(chain, first, last)} on ${device.id}, for now`, reason);
-      }
-    }
-    return { plans: plans.length === 0 ? [] : this.plans(chain, model, preference), reasons };
-  }
-
-  private allPlans(
+  explain(
     chain: Chain,
     model: Model | undefined,
-  ): { plans: Plan[]; reasons: Map<string, string> } {
+    preference: Preference,
+    bytes: number | undefined,
+  ): Explanation {
+    const { plans, reasons } = this.allPlans(chain, model);
+    const allReasons = new Map(reasons);
+    for (const { segments } of plans) {
+      for (const { device, first, last } of segments) {
+        const { state, message } = this.health.of(device);
+        const lost = state === 'LOST' ? `the device is lost: ${message}` : undefined;
+        const reason = this.breaker.reason(device) ?? lost;
+        if (reason === undefined) continue;
+        allReasons.set(`${stepLabel(chain, first, last)} on ${device.id}, for now`, reason);
+      }
+    }
+    const ordered = plans.length === 0 ? [] : this.plans(chain, model, preference, bytes);
+    return { plans: ordered, reasons: allReasons };
+  }
+
+  private isBroken(device: Device): boolean {
+    return this.breaker.isOpen(device) || this.health.of(device).state === 'LOST';
+  }
+
+  /** Worked out once for a chain and model: what devices offer does not change while they are registered. */
+  private allPlans(chain: Chain, model: Model | undefined): KnownPlans {
+    const ofChain = this.known.get(chain) ?? new WeakMap<object, KnownPlans>();
+    this.known.set(chain, ofChain);
+    const key = model ?? chain;
+    const known = ofChain.get(key);
+    const { version } = this.registry;
+    if (known?.registryVersion === version) return known;
     const reasons = new Map<string, string>();
     const plans: Plan[] = [];
     this.extend(chain, model, [], plans, reasons);
-    return { plans, reasons };
+    const found = { registryVersion: version, plans, reasons };
+    ofChain.set(key, found);
+    return found;
   }
 
   private checkPreference({ device, strict }: Preference): void {
@@ -141,7 +190,7 @@ export class Router {
   ): void {
     const first = (segments.at(-1)?.last ?? -1) + 1;
     if (first === chain.steps.length) {
-      plans.push({ segments, costMs: this.costs.planMs(segments, model) });
+      plans.push({ segments, main: mainOf(chain, segments) });
       return;
     }
     for (let last = chain.steps.length - 1; last >= first; last--) {
@@ -167,23 +216,27 @@ export class Router {
     }
     const args = argsOf(chain, first, last);
     const withModel = usesModel(chain, first, last);
+    const itsModel = withModel ? model : undefined;
+    const modelKey = itsModel?.source.contentId ?? '';
+    const batchKey = `${range.name}${range.op}.${first}.${last} ${modelKey} ${argsKey(args)}`;
     return candidates.flatMap(({ backend, device, offered }) => {
-      const support = this.support(backend, device, offered, args, withModel ? model : undefined);
+      const support = this.support(backend, device, offered, args, itsModel);
       if (support.score > 0) {
-        const { flags, batchMax } = offered;
-        return [
-          {
-            first,
-            last,
-            range: offered,
-            args,
-            backend,
-            device,
-            flags,
-            batchMax,
-            usesModel: withModel,
-          },
-        ];
+        const segment: Segment = {
+          first,
+          last,
+          range: offered,
+          args,
+          backend,
+          device,
+          flags: offered.flags,
+          usesModel: withModel,
+          modelKey,
+          batchKeys: new BatchKeys(batchKey, freeDimensions(chain, first)),
+          policy: policyOf(offered, device, itsModel),
+          cost: this.costs.entryOf(device, offered, itsModel),
+        };
+        return [segment];
       }
       reasons.set(`${stepLabel(chain, first, last)} on ${device.id}`, support.reason);
       return [];
@@ -208,14 +261,23 @@ export class Router {
   }
 }
 
-/** The segment that runs the chain's main step. */
-export function mainSegment(chain: Chain, plan: Plan): Segment {
-  const segment = plan.segments.find(
-    ({ first, last }) => first <= chain.main && chain.main <= last,
-  );
-  if (segment === undefined)
-    throw new AxleError('INTERNAL', `a plan of ${chain.op} skips its main step`);
-  return segment;
+/** The first dimension is the batch, or the bytes of an image; images of a batch differ in height and width. */
+function freeDimensions(chain: Chain, first: number): number {
+  return takesImage(chain, first) ? 2 : 1;
+}
+
+function mainOf(chain: Chain, segments: readonly Segment[]): Segment {
+  const main = segments.find(({ first, last }) => first <= chain.main && chain.main <= last);
+  if (main !== undefined) return main;
+  throw new AxleError('INTERNAL', `a plan of ${chain.op} skips its main step`);
+}
+
+/** With whom a segment's tasks may be computed. */
+function policyOf(offered: OfferedOp, device: Device, model: Model | undefined): BatchPolicy {
+  const batchable = hasFlag(offered.flags, 'BATCHABLE');
+  if (model !== undefined) return modelPolicy(model, device, batchable ? offered.batchMax : 1);
+  // A custom op says by the flag alone that its tasks are independent.
+  return offered.name !== '' && batchable ? opPolicy(offered.batchMax) : alonePolicy;
 }
 
 function matches(device: Device, wanted: string | undefined): boolean {

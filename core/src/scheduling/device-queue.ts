@@ -1,0 +1,309 @@
+import type {
+  Backend,
+  BackendTask,
+  Device,
+  LoadedModel,
+  NamedTensor,
+  TaskOutcome,
+} from '../backend.js';
+import { AxleError, messageOf } from '../errors.js';
+import type { Limits } from '../limits.js';
+import type { OpArgs, OpRange } from '../op.js';
+import { alonePolicy, type BatchPolicy } from './batch-policy.js';
+import { ResultOrder } from './result-order.js';
+import { Scheduler, type Batch, type DropReason, type Schedulable } from './scheduler.js';
+import type { Waiting } from './task-group.js';
+
+/** One task on its way through a device's queue. */
+export interface QueuedTask extends Schedulable, Omit<BackendTask, 'settle'> {
+  /** May run a second time when the batch that it ran in failed. */
+  readonly repeatable: boolean;
+}
+
+export interface QueuedResult {
+  readonly outcome: TaskOutcome;
+  /** Time in Axle's own queue. */
+  readonly waitedMs: number;
+}
+
+export interface TaskListener {
+  /** Called exactly once for each task, also after it was cancelled. */
+  taskDone(result: QueuedResult): void;
+}
+
+export type Clock = () => number;
+
+/** Batches that may wait inside a busy device, for each that it computes at once. */
+const aheadOfEach = 1;
+
+/** A batch on the device. */
+interface Flight {
+  readonly batch: Batch<Ticket>;
+  readonly sentAt: number;
+  /** Tasks that have not settled. */
+  left: number;
+  /** What the device worked on it; undefined once a task failed. */
+  deviceMs: number | undefined;
+  /** Failed with others, and to be tried again in smaller batches. */
+  readonly failed: Ticket[];
+}
+
+/** Runs the scheduler of one device against its backend: the only place where core sends work to a device. */
+export class DeviceQueue {
+  private readonly scheduler: Scheduler<Ticket>;
+  private readonly order = new ResultOrder();
+  private timer: NodeJS.Timeout | undefined;
+  private timerAt = Infinity;
+  private pumping = false;
+  private splits = 0;
+
+  constructor(
+    private readonly backend: Backend,
+    readonly device: Device,
+    limits: Limits,
+    private readonly clock: Clock,
+  ) {
+    const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
+    this.scheduler = new Scheduler<Ticket>({
+      parallel,
+      ahead: parallel * aheadOfEach,
+      queueDepthMax: limits.queueDepthMax,
+      device: device.id,
+    });
+  }
+
+  /** Tasks that wait or run. */
+  get load(): number {
+    return this.scheduler.waiting + this.scheduler.running;
+  }
+
+  /**
+   * Queues a task.
+   *
+   * @returns what cancels it.
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; DEADLINE_EXCEEDED when it is sure to be late.
+   */
+  add(task: QueuedTask, listener: TaskListener): Ticket {
+    const now = this.clock();
+    const ticket = new Ticket(task, listener, now, this);
+    if (this.batchesThere) ticket.policy = alonePolicy;
+    ticket.waiting = this.scheduler.offer(ticket, now);
+    if (ticket.policy.preserveOrdering) ticket.deliverInTurn = this.order.enter(ticket.modelKey);
+    this.pumpSoon();
+    return ticket;
+  }
+
+  /** A task that waits ends at once, one that runs as the device allows. */
+  cancel(ticket: Ticket): void {
+    if (ticket.cancelled) return;
+    ticket.cancelled = true;
+    if (ticket.waiting !== undefined && this.scheduler.remove(ticket.waiting)) {
+      this.fail(ticket, 'CANCELLED', 'the call was cancelled while it waited');
+    } else if (ticket.flight !== undefined) {
+      this.backend.cancel(ticket);
+    }
+  }
+
+  /** To be called once, with nothing waiting. */
+  close(): void {
+    clearTimeout(this.timer);
+  }
+
+  /** To be called once for each task of a flight. */
+  settled(ticket: Ticket, outcome: TaskOutcome): void {
+    const { flight } = ticket;
+    if (flight === undefined) return;
+    ticket.flight = undefined;
+    flight.left -= 1;
+    if (!outcome.ok) {
+      flight.deviceMs = undefined;
+    } else if (flight.deviceMs !== undefined) {
+      const { transferMs, computeMs, batchSize } = outcome.timing;
+      flight.deviceMs += (transferMs + computeMs) / batchSize;
+    }
+    const again =
+      !outcome.ok && flight.batch.tasks.length > 1 && ticket.task.repeatable && !ticket.cancelled;
+    if (again) flight.failed.push(ticket);
+    else ticket.deliver({ outcome, waitedMs: flight.sentAt - ticket.offeredAt });
+    if (flight.left === 0) this.landed(flight);
+  }
+
+  private get batchesThere(): boolean {
+    return this.backend.batches === 'there';
+  }
+
+  /** After the current turn, so that calls made together can run together. */
+  private pumpSoon(): void {
+    if (this.pumping) return;
+    this.pumping = true;
+    queueMicrotask(() => {
+      this.pumping = false;
+      this.pump();
+    });
+  }
+
+  private pump(): void {
+    for (;;) {
+      const now = this.clock();
+      const decision = this.scheduler.poll(now);
+      if (decision.kind === 'batch') {
+        this.send(decision.batch, now);
+      } else if (decision.kind === 'dropped') {
+        for (const ticket of decision.tasks) this.drop(ticket, decision.why);
+      } else {
+        this.pumpAt(decision.kind === 'wait' ? decision.untilAt : Infinity, now);
+        return;
+      }
+    }
+  }
+
+  private pumpAt(at: number, now: number): void {
+    if (at === this.timerAt) return;
+    clearTimeout(this.timer);
+    this.timerAt = at;
+    if (at === Infinity) return;
+    this.timer = setTimeout(
+      () => {
+        this.timerAt = Infinity;
+        this.pump();
+      },
+      Math.min(Math.ceil(at - now), timerMsMax),
+    );
+  }
+
+  private send(batch: Batch<Ticket>, sentAt: number): void {
+    const { tasks } = batch;
+    const flight: Flight = { batch, sentAt, left: tasks.length, deviceMs: 0, failed: [] };
+    for (const ticket of tasks) {
+      ticket.waiting = undefined;
+      ticket.flight = flight;
+    }
+    try {
+      this.backend.submit(this.device, tasks);
+    } catch (error) {
+      const cause =
+        error instanceof AxleError
+          ? error
+          : new AxleError('INTERNAL', messageOf(error), { cause: error });
+      for (const ticket of tasks) ticket.settle({ ok: false, error: cause });
+    }
+  }
+
+  private landed({ batch, deviceMs, failed }: Flight): void {
+    this.scheduler.finished(batch, deviceMs);
+    // Halves again and again, until the task at fault is alone and the others have run.
+    const middle = Math.ceil(failed.length / 2);
+    this.retry(failed.slice(0, middle));
+    this.retry(failed.slice(middle));
+    this.pumpSoon();
+  }
+
+  private retry(tickets: readonly Ticket[]): void {
+    this.splits += 1;
+    const now = this.clock();
+    for (const ticket of tickets) {
+      if (ticket.cancelled) {
+        this.fail(ticket, 'CANCELLED', 'the call was cancelled while it waited');
+        continue;
+      }
+      ticket.batchKey = `${ticket.task.batchKey} part ${this.splits}`;
+      ticket.policy = { ...ticket.task.policy, delayMs: 0, preferredItems: [], queueTimeoutMs: 0 };
+      ticket.waiting = this.scheduler.readmit(ticket, now);
+    }
+  }
+
+  private drop(ticket: Ticket, why: DropReason): void {
+    if (why === 'timeout') {
+      const { queueTimeoutMs } = ticket.policy;
+      this.fail(
+        ticket,
+        'UNAVAILABLE',
+        `no place on ${this.device.id} within the ${queueTimeoutMs} ms that the model's queue policy allows; try again later`,
+      );
+    } else if (why === 'late') {
+      this.fail(
+        ticket,
+        'DEADLINE_EXCEEDED',
+        `${this.device.id} would not have been done with it within the deadline, so that it was not begun; give it more time`,
+      );
+    } else {
+      this.fail(ticket, 'DEADLINE_EXCEEDED', 'the deadline passed in the queue');
+    }
+  }
+
+  private fail(
+    ticket: Ticket,
+    code: 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'UNAVAILABLE',
+    message: string,
+  ): void {
+    ticket.waiting = undefined;
+    const outcome: TaskOutcome = { ok: false, error: new AxleError(code, message) };
+    ticket.deliver({ outcome, waitedMs: this.clock() - ticket.offeredAt });
+  }
+}
+
+/** A task in a device's queue or on the device: what the scheduler and the backend see of it. */
+export class Ticket implements Schedulable, BackendTask {
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly model: LoadedModel | undefined;
+  readonly inputs: readonly NamedTensor[];
+  readonly outputBytesMax: number;
+  readonly deadlineAt: number | undefined;
+  readonly modelKey: string;
+  readonly items: number;
+  readonly priority: number;
+  readonly tenant: string;
+  readonly weight: number;
+  batchKey: string;
+  policy: BatchPolicy;
+  waiting: Waiting<Ticket> | undefined;
+  flight: Flight | undefined;
+  deliverInTurn: ((deliver: () => void) => void) | undefined;
+  cancelled = false;
+
+  constructor(
+    readonly task: QueuedTask,
+    private readonly listener: TaskListener,
+    readonly offeredAt: number,
+    private readonly queue: DeviceQueue,
+  ) {
+    this.range = task.range;
+    this.args = task.args;
+    this.model = task.model;
+    this.inputs = task.inputs;
+    this.outputBytesMax = task.outputBytesMax;
+    this.deadlineAt = task.deadlineAt;
+    this.modelKey = task.modelKey;
+    this.items = task.items;
+    this.priority = task.priority;
+    this.tenant = task.tenant;
+    this.weight = task.weight;
+    this.batchKey = task.batchKey;
+    this.policy = task.policy;
+    this.waiting = undefined;
+    this.flight = undefined;
+    this.deliverInTurn = undefined;
+  }
+
+  settle(outcome: TaskOutcome): void {
+    this.queue.settled(this, outcome);
+  }
+
+  cancel(): void {
+    this.queue.cancel(this);
+  }
+
+  deliver(result: QueuedResult): void {
+    if (this.deliverInTurn === undefined) {
+      this.listener.taskDone(result);
+    } else {
+      this.deliverInTurn(() => {
+        this.listener.taskDone(result);
+      });
+    }
+  }
+}
+
+/** Longest that a Node timer waits. */
+const timerMsMax = 2 ** 31 - 1;

@@ -1,0 +1,542 @@
+import { AxleError } from '../errors.js';
+import type { BatchPolicy } from './batch-policy.js';
+import type { LatencyProfile } from './latency-profile.js';
+import { chooseSloBatch } from './slo-batch.js';
+import { TaskGroup, type Lane, type Waiting } from './task-group.js';
+import { Tenants, type Tenant } from './tenants.js';
+
+/** What the scheduler looks at in a task; the rest of it is the caller's. */
+export interface Schedulable {
+  /** Tasks with equal keys may run as one batch. */
+  readonly batchKey: string;
+  /** What the device must have ready to run it; '' = nothing. */
+  readonly modelKey: string;
+  /** Equal for equal batch keys. */
+  readonly policy: BatchPolicy;
+  /** Size in the batch dimension. */
+  readonly items: number;
+  /** Higher goes first. */
+  readonly priority: number;
+  /** On the scheduler's clock; undefined = none. */
+  readonly deadlineAt: number | undefined;
+  readonly tenant: string;
+  /** The tenant's share of device time, over 0. */
+  readonly weight: number;
+}
+
+export type Decision<T> =
+  /** Send its tasks now, together; it takes a slot until `finished`. */
+  | { readonly kind: 'batch'; readonly batch: Batch<T> }
+  /** They are out of the queue and must not be sent. */
+  | { readonly kind: 'dropped'; readonly tasks: readonly T[]; readonly why: DropReason }
+  /** Nothing before this time, unless a task is offered or a batch finishes. */
+  | { readonly kind: 'wait'; readonly untilAt: number }
+  /** Nothing until a task is offered or a batch finishes. */
+  | { readonly kind: 'idle' };
+
+/** `deadline`: it passed. `timeout`: the queue's own. `late`: the deadline would have passed before the end. */
+export type DropReason = 'deadline' | 'timeout' | 'late';
+
+export interface Batch<T> {
+  readonly tasks: readonly T[];
+  readonly items: number;
+  readonly batchKey: string;
+}
+
+export interface SchedulerOptions {
+  /** Batches that the device computes at once. */
+  readonly parallel: number;
+  /** Batches that it may hold besides them, so that it does not idle between two short ones. */
+  readonly ahead: number;
+  /** Tasks that wait; one more is refused. */
+  readonly queueDepthMax: number;
+  /** For messages. */
+  readonly device: string;
+}
+
+/** Most tasks of one batch: what the plugin ABI takes in one submit (AXLE_SUBMIT_MAX). */
+export const batchTasksMax = 1024;
+
+/**
+ * A batch that takes less may wait inside a busy device. A longer one gains nothing there: it keeps its place in the
+ * queue, where better choices can still be made.
+ */
+const shortBatchMs = 1;
+/** What an unknown batch is taken to cost, milliseconds an item. */
+const unknownMsPerItem = 1;
+/** Batch keys that are remembered, and with them what their batches take. */
+const groupsMax = 1024;
+/** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
+const sloWindowBatches = 4;
+/** Below all priorities: tasks whose queue timeout has passed. */
+const delayedPriority = -Infinity;
+
+interface SentBatch<T> extends Batch<T> {
+  readonly model: string;
+  /** Counted among the model's instances. */
+  readonly limited: boolean;
+  readonly profile: LatencyProfile;
+  /** What its tenants were charged. */
+  readonly chargedMs: number;
+  readonly tenants: readonly Tenant[];
+}
+
+/**
+ * Decides when the tasks of one device run, and with whom in a batch. Pure: no timers, no I/O, and the time comes in
+ * with each call, so that it is tested and simulated in virtual time.
+ *
+ * Order: higher priority first; among equals the tenant that had the least device time for its weight; within a tenant
+ * the earliest deadline, then arrival. Where tenants are close, the model that ran last goes on. A group of tasks that
+ * waits for a larger batch holds up nobody.
+ */
+export class Scheduler<T extends Schedulable> {
+  private readonly groupsByKey = new Map<string, TaskGroup<T>>();
+  /** Those with waiting tasks. */
+  private readonly groups: TaskGroup<T>[] = [];
+  private readonly tenants = new Tenants();
+  private readonly underWayOfModel = new Map<string, number>();
+  private readonly waitingOfModel = new Map<string, number>();
+  private sequence = 0;
+  private underWay = 0;
+  private size = 0;
+  private lastModel = '';
+
+  constructor(private readonly options: SchedulerOptions) {}
+
+  get waiting(): number {
+    return this.size;
+  }
+
+  get running(): number {
+    return this.underWay;
+  }
+
+  /**
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue, or the model's share of it, is full; DEADLINE_EXCEEDED when
+   * what waits already is sure to make it miss its deadline.
+   */
+  offer(task: T, now: number): Waiting<T> {
+    const { queueDepthMax, device } = this.options;
+    if (this.size >= queueDepthMax) throw queueFull(queueDepthMax, device);
+    const { queueMax } = task.policy;
+    if (queueMax > 0 && (this.waitingOfModel.get(task.modelKey) ?? 0) >= queueMax) {
+      throw queueFull(queueMax, `this model on ${device}`);
+    }
+    const group = this.groupOf(task);
+    this.refuseLate(task, group, now);
+    return this.insert(task, group, now);
+  }
+
+  /** Puts a task back that was admitted before and ran in a batch that failed; no bound counts it again. */
+  readmit(task: T, now: number): Waiting<T> {
+    return this.insert(task, this.groupOf(task), now);
+  }
+
+  /** Takes a waiting task out; false when it does not wait any more. */
+  remove(waiting: Waiting<T>): boolean {
+    if (waiting.heapIndex < 0) return false;
+    this.take(waiting);
+    return true;
+  }
+
+  /** To be called again and again until it says wait or idle. */
+  poll(now: number): Decision<T> {
+    const dropped = this.takeOverdue(now);
+    if (dropped !== undefined) return dropped;
+    const { head, nextAt } = this.chooseHead(now);
+    if (head !== undefined) return this.form(head, now);
+    return nextAt === Infinity ? { kind: 'idle' } : { kind: 'wait', untilAt: nextAt };
+  }
+
+  /**
+   * A batch is done, whatever came of it.
+   *
+   * @param deviceMs how long the device worked on it; undefined when it failed and that says nothing.
+   */
+  finished(batch: Batch<T>, deviceMs: number | undefined): void {
+    const sent = batch as SentBatch<T>;
+    this.underWay -= 1;
+    if (sent.limited) count(this.underWayOfModel, sent.model, -1);
+    if (deviceMs === undefined) return;
+    sent.profile.observe(sent.items, deviceMs);
+    this.charge(sent, deviceMs - sent.chargedMs);
+  }
+
+  /** Expected time until a task offered now would begin, milliseconds; 0 where nothing is known. */
+  backlogMs(): number {
+    let ms = 0;
+    for (const group of this.groups) ms += bestMs(group, group.items);
+    return ms / this.options.parallel;
+  }
+
+  private groupOf(task: T): TaskGroup<T> {
+    const { batchKey, modelKey, policy } = task;
+    let group = this.groupsByKey.get(batchKey);
+    if (group === undefined) {
+      if (this.groupsByKey.size >= groupsMax) this.forgetEmptyGroups();
+      group = new TaskGroup<T>(batchKey, modelKey, policy);
+      this.groupsByKey.set(batchKey, group);
+    }
+    return group;
+  }
+
+  private forgetEmptyGroups(): void {
+    for (const [key, group] of this.groupsByKey) if (group.size === 0) this.groupsByKey.delete(key);
+  }
+
+  /**
+   * Only for tasks that others are ahead of: one that finds the device free is tried, so that a wrong estimate mends
+   * itself. Where batches are made by deadlines, that choice refuses.
+   */
+  private refuseLate(task: T, group: TaskGroup<T>, now: number): void {
+    const { deadlineAt, policy } = task;
+    if (deadlineAt === undefined || this.size === 0) return;
+    if (!policy.predictable || policy.sloAware || !group.profile.known) return;
+    const needsMs = this.msUntilDone(task, group);
+    if (now + needsMs <= deadlineAt) return;
+    throw new AxleError(
+      'DEADLINE_EXCEEDED',
+      `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
+        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; try again later or give it more time`,
+    );
+  }
+
+  /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
+  private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
+    let ms = 0;
+    for (const group of this.groups) {
+      const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
+      if (ahead > 0) ms += bestMs(group, ahead);
+    }
+    return ms / Math.min(this.options.parallel, this.size + 1);
+  }
+
+  private insert(task: T, group: TaskGroup<T>, now: number): Waiting<T> {
+    const tenant = this.tenants.arrive(task.tenant, task.weight);
+    const waiting: Waiting<T> = {
+      task,
+      items: task.items,
+      deadlineAt: task.deadlineAt ?? Infinity,
+      sequence: this.sequence++,
+      offeredAt: now,
+      group,
+      lane: group.laneOf(task.priority, tenant),
+      heapIndex: -1,
+    };
+    group.add(waiting);
+    if (group.place < 0) group.place = this.groups.push(group) - 1;
+    this.size += 1;
+    if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, 1);
+    return waiting;
+  }
+
+  private take(waiting: Waiting<T>): void {
+    waiting.lane.queue.remove(waiting);
+    this.left(waiting);
+  }
+
+  /** Accounts for a task that was taken out of its lane's queue. */
+  private left(waiting: Waiting<T>): void {
+    const { group, task } = waiting;
+    waiting.lane.tenant.waiting -= 1;
+    group.left(waiting);
+    this.size -= 1;
+    if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, -1);
+    this.dropIfEmpty(group);
+  }
+
+  private dropIfEmpty(group: TaskGroup<T>): void {
+    if (group.size > 0 || group.place < 0) return;
+    const last = this.groups.pop() as TaskGroup<T>;
+    if (last !== group) {
+      this.groups[group.place] = last;
+      last.place = group.place;
+    }
+    group.place = -1;
+  }
+
+  /** Tasks whose deadline or queue timeout has passed. */
+  private takeOverdue(now: number): Decision<T> | undefined {
+    for (const group of this.groups) {
+      const expired: T[] = [];
+      // Backwards: a lane goes when it is empty.
+      for (let i = group.lanes.length - 1; i >= 0; i--) {
+        const { queue } = group.lanes[i] as Lane<T>;
+        for (
+          let top = queue.peek();
+          top !== undefined && top.deadlineAt <= now;
+          top = queue.peek()
+        ) {
+          expired.push(top.task);
+          this.take(top);
+        }
+      }
+      if (expired.length > 0) return { kind: 'dropped', tasks: expired, why: 'deadline' };
+      const timedOut = this.takeTimedOut(group, now);
+      if (timedOut.length > 0) return { kind: 'dropped', tasks: timedOut, why: 'timeout' };
+    }
+    return undefined;
+  }
+
+  private takeTimedOut(group: TaskGroup<T>, now: number): T[] {
+    const { queueTimeoutMs, onTimeout } = group.policy;
+    const oldest = group.oldest();
+    if (queueTimeoutMs === 0 || oldest === undefined) return [];
+    if (oldest.offeredAt + queueTimeoutMs > now) return [];
+    const overdue: Waiting<T>[] = [];
+    for (const waiting of group.inOrderOfArrival()) {
+      if (waiting.offeredAt + queueTimeoutMs > now) break;
+      overdue.push(waiting);
+    }
+    if (onTimeout === 'delay') {
+      for (const waiting of overdue) {
+        if (waiting.lane.priority !== delayedPriority) group.move(waiting, delayedPriority);
+      }
+      return [];
+    }
+    for (const waiting of overdue) this.take(waiting);
+    return overdue.map(({ task }) => task);
+  }
+
+  /** The task whose batch goes now, or when to look again. */
+  private chooseHead(now: number): { head: Waiting<T> | undefined; nextAt: number } {
+    const heads: Waiting<T>[] = [];
+    let nextAt = Infinity;
+    for (const group of this.groups) {
+      nextAt = Math.min(nextAt, this.overdueAt(group));
+      if (!this.mayStart(group)) continue;
+      const ripeAt = this.ripeAt(group, now);
+      if (ripeAt > now) {
+        nextAt = Math.min(nextAt, ripeAt);
+        continue;
+      }
+      for (const lane of group.lanes) heads.push(lane.queue.peek() as Waiting<T>);
+    }
+    return { head: this.firstOf(heads), nextAt };
+  }
+
+  /** When the first of a group's tasks is to be dropped or delayed. */
+  private overdueAt(group: TaskGroup<T>): number {
+    const { queueTimeoutMs, onTimeout } = group.policy;
+    const oldest = group.oldest();
+    const rejects = queueTimeoutMs > 0 && onTimeout === 'reject' && oldest !== undefined;
+    return Math.min(
+      group.earliestDeadline(),
+      rejects ? oldest.offeredAt + queueTimeoutMs : Infinity,
+    );
+  }
+
+  private mayStart(group: TaskGroup<T>): boolean {
+    const { parallel, ahead } = this.options;
+    const { instances } = group.policy;
+    if (instances > 0 && (this.underWayOfModel.get(group.model) ?? 0) >= instances) return false;
+    if (this.underWay < parallel) return true;
+    if (this.underWay >= parallel + ahead) return false;
+    const { profile, policy, items } = group;
+    return profile.known && profile.expectedMs(Math.min(items, policy.itemsMax)) < shortBatchMs;
+  }
+
+  /** When a group's batch goes without others: its oldest task waited for long enough, or a deadline is near. */
+  private ripeAt(group: TaskGroup<T>, now: number): number {
+    const { delayMs, sloAware } = group.policy;
+    if (delayMs === 0 || group.itemsThatGo() > 0) return now;
+    const ripeAt = (group.oldest()?.offeredAt ?? now) + delayMs;
+    if (!sloAware || !group.profile.known) return ripeAt;
+    return Math.min(ripeAt, group.earliestDeadline() - group.profile.atMostMs(group.items));
+  }
+
+  private firstOf(heads: readonly Waiting<T>[]): Waiting<T> | undefined {
+    let [first] = heads;
+    if (first === undefined || heads.length === 1) return first;
+    for (const head of heads) if (this.goesBefore(head, first)) first = head;
+    return this.stickyHead(heads, first) ?? first;
+  }
+
+  private goesBefore(a: Waiting<T>, b: Waiting<T>): boolean {
+    if (a.lane.priority !== b.lane.priority) return a.lane.priority > b.lane.priority;
+    const [aTenant, bTenant] = [a.lane.tenant, b.lane.tenant];
+    if (aTenant.virtualMs !== bTenant.virtualMs) return aTenant.virtualMs < bTenant.virtualMs;
+    if (a.deadlineAt !== b.deadlineAt) return a.deadlineAt < b.deadlineAt;
+    const [aSticks, bSticks] = [this.sticks(a), this.sticks(b)];
+    if (aSticks !== bSticks) return aSticks;
+    return a.sequence < b.sequence;
+  }
+
+  private sticks({ group }: Waiting<T>): boolean {
+    return group.model !== '' && group.model === this.lastModel;
+  }
+
+  /** Another tenant's next task where it is for the model that ran last and keeps the tenants within one largest batch. */
+  private stickyHead(heads: readonly Waiting<T>[], first: Waiting<T>): Waiting<T> | undefined {
+    if (this.sticks(first) || !heads.some((head) => this.sticks(head))) return undefined;
+    const boundMs = first.lane.tenant.virtualMs + this.largestBatchMs();
+    let sticky: Waiting<T> | undefined;
+    for (const head of this.nextOfEachTenant(heads, first.lane.priority)) {
+      const { tenant } = head.lane;
+      if (!this.sticks(head)) continue;
+      if (tenant.virtualMs + batchMs(head.group) / tenant.weight > boundMs) continue;
+      if (sticky === undefined || this.goesBefore(head, sticky)) sticky = head;
+    }
+    return sticky;
+  }
+
+  private nextOfEachTenant(heads: readonly Waiting<T>[], priority: number): Iterable<Waiting<T>> {
+    const next = new Map<Tenant, Waiting<T>>();
+    for (const head of heads) {
+      if (head.lane.priority !== priority) continue;
+      const other = next.get(head.lane.tenant);
+      if (other === undefined || this.goesBefore(head, other)) next.set(head.lane.tenant, head);
+    }
+    return next.values();
+  }
+
+  private largestBatchMs(): number {
+    let largest = 0;
+    for (const group of this.groups) largest = Math.max(largest, batchMs(group));
+    return largest;
+  }
+
+  private form(head: Waiting<T>, now: number): Decision<T> {
+    const { group } = head;
+    const { policy, profile } = group;
+    // A task that is alone is tried whatever the estimate says, so that a wrong estimate mends itself.
+    const inTime = policy.sloAware && profile.known && this.size > 1;
+    if (inTime && group.earliestDeadline() < Infinity) return this.formInTime(head, now);
+    const lanes = this.lanesInOrder(group, head.lane);
+    return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group)));
+  }
+
+  private formInTime(head: Waiting<T>, now: number): Decision<T> {
+    const { group, lane } = head;
+    const { policy, profile } = group;
+    // A task is never given up for one of lower priority.
+    const lanes = this.lanesInOrder(group, lane).filter(
+      ({ priority }) => priority === lane.priority,
+    );
+    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches);
+    const { parallel } = this.options;
+    const choice = chooseSloBatch(window, policy.itemsMax, profile, parallel, now);
+    const late = window.slice(0, choice?.first);
+    const chosen = choice === undefined || late.length > 0 ? [] : window.slice(0, choice.count);
+    for (const waiting of window.slice(late.length + chosen.length))
+      waiting.lane.queue.push(waiting);
+    if (late.length === 0) return this.send(group, chosen);
+    for (const waiting of late) this.left(waiting);
+    return { kind: 'dropped', tasks: late.map(({ task }) => task), why: 'late' };
+  }
+
+  /** What a batch of the group takes at most now: a share for each place that is free on the device. */
+  private itemsOfBatch(group: TaskGroup<T>): number {
+    const { itemsMax, preferredItems } = group.policy;
+    const goes = group.itemsThatGo();
+    if (preferredItems.length > 0 && goes > 0) return goes;
+    const free = Math.max(1, this.options.parallel - this.underWay);
+    return Math.min(itemsMax, Math.ceil(group.items / free));
+  }
+
+  /** The tasks that may run with the first of the first lane, in their order, taken out of their lanes' queues. */
+  private fill(group: TaskGroup<T>, lanes: readonly Lane<T>[], itemsMax: number): Waiting<T>[] {
+    const filled: Waiting<T>[] = [];
+    let items = 0;
+    for (const lane of lanes) {
+      if (filled.length > 0 && !this.mayRide(lane.tenant, group)) continue;
+      for (let next = lane.queue.peek(); next !== undefined; next = lane.queue.peek()) {
+        if (filled.length > 0 && items + next.items > itemsMax) break;
+        if (filled.length >= batchTasksMax) break;
+        lane.queue.remove(next);
+        filled.push(next);
+        items += next.items;
+      }
+      if (items >= itemsMax) break;
+    }
+    return filled;
+  }
+
+  private lanesInOrder(group: TaskGroup<T>, first: Lane<T>): readonly Lane<T>[] {
+    if (group.lanes.length === 1) return group.lanes;
+    const others = group.lanes.filter((lane) => lane !== first);
+    others.sort((a, b) => b.priority - a.priority || a.tenant.virtualMs - b.tenant.virtualMs);
+    return [first, ...others];
+  }
+
+  /** Whether a tenant may take places in another's batch: not when it is a largest batch ahead of one that waits. */
+  private mayRide(tenant: Tenant, group: TaskGroup<T>): boolean {
+    const leastMs = this.tenants.leastWaitingMs(tenant);
+    const costMs = batchMs(group) / tenant.weight;
+    return tenant.virtualMs + costMs <= leastMs + this.largestBatchMs();
+  }
+
+  private send(group: TaskGroup<T>, filled: readonly Waiting<T>[]): Decision<T> {
+    const { model, profile, key } = group;
+    const items = filled.reduce((sum, waiting) => sum + waiting.items, 0);
+    const batch: SentBatch<T> = {
+      tasks: filled.map(({ task }) => task),
+      items,
+      batchKey: key,
+      model,
+      limited: group.policy.instances > 0,
+      profile,
+      chargedMs: expectedMs(profile, items),
+      tenants: filled.map(({ lane }) => lane.tenant),
+    };
+    this.tenants.serve(batch.tenants[0] as Tenant);
+    this.charge(batch, batch.chargedMs);
+    for (const waiting of filled) this.left(waiting);
+    this.underWay += 1;
+    if (batch.limited) count(this.underWayOfModel, model, 1);
+    this.lastModel = model;
+    return { kind: 'batch', batch };
+  }
+
+  private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {
+    for (let i = 0; i < tasks.length; i++) {
+      const share = (tasks[i] as T).items / items;
+      this.tenants.charge(tenants[i] as Tenant, ms * share);
+    }
+  }
+}
+
+function expectedMs(profile: LatencyProfile, items: number): number {
+  return profile.known ? profile.expectedMs(items) : items * unknownMsPerItem;
+}
+
+/** What the largest batch that a group can form now is expected to take. */
+function batchMs<T>({ profile, items, policy }: TaskGroup<T>): number {
+  return expectedMs(profile, Math.min(items, policy.itemsMax));
+}
+
+/** What items of a group take when they run in the largest batches; 0 where that is not known. */
+function bestMs<T>({ profile, policy }: TaskGroup<T>, items: number): number {
+  if (!profile.known) return 0;
+  const { itemsMax } = policy;
+  const whole = Math.floor(items / itemsMax);
+  const rest = items - whole * itemsMax;
+  return whole * profile.expectedMs(itemsMax) + (rest > 0 ? profile.expectedMs(rest) : 0);
+}
+
+/** Items of the task's own tenant that go before it. */
+function itemsAhead<T>(group: TaskGroup<T>, task: Schedulable): number {
+  let items = 0;
+  for (const { priority, tenant, queue } of group.lanes) {
+    if (tenant.name !== task.tenant || priority < task.priority) continue;
+    for (const waiting of queue.values()) {
+      const before =
+        priority > task.priority || waiting.deadlineAt <= (task.deadlineAt ?? Infinity);
+      if (before) items += waiting.items;
+    }
+  }
+  return items;
+}
+
+function queueFull(depth: number, of: string): AxleError {
+  return new AxleError(
+    'RESOURCE_EXHAUSTED',
+    `${depth} tasks wait for ${of} already; try again later`,
+  );
+}
+
+function count(counts: Map<string, number>, key: string, by: number): void {
+  const next = (counts.get(key) ?? 0) + by;
+  if (next === 0) counts.delete(key);
+  else counts.set(key, next);
+}

@@ -1,0 +1,142 @@
+import type { BatchPolicy } from './batch-policy.js';
+import { Heap, type HeapEntry } from './heap.js';
+import { LatencyProfile } from './latency-profile.js';
+import type { Tenant } from './tenants.js';
+
+/** A task in the queue. */
+export interface Waiting<T> extends HeapEntry {
+  readonly task: T;
+  readonly items: number;
+  /** Infinity = none. */
+  readonly deadlineAt: number;
+  /** Order of arrival. */
+  readonly sequence: number;
+  readonly offeredAt: number;
+  readonly group: TaskGroup<T>;
+  lane: Lane<T>;
+}
+
+/** Waiting tasks of one group, priority and tenant: earliest deadline first, then in order of arrival. */
+export interface Lane<T> {
+  readonly priority: number;
+  readonly tenant: Tenant;
+  readonly queue: Heap<Waiting<T>>;
+}
+
+/** Waiting tasks of one batch key: those that may run together. */
+export class TaskGroup<T> {
+  /** Those with waiting tasks. */
+  readonly lanes: Lane<T>[] = [];
+  /** Among the groups with waiting tasks; -1 = not there. Only the scheduler writes it. */
+  place = -1;
+  readonly profile = new LatencyProfile();
+  /** Tasks that wait. */
+  size = 0;
+  /** Items that wait. */
+  items = 0;
+  /** In order of arrival; those that left are skipped when they come to the front. */
+  private readonly arrivals: Waiting<T>[] = [];
+  private front = 0;
+  /** The lane that emptied last, for when it fills again. */
+  private spare: Lane<T> | undefined;
+
+  constructor(
+    readonly key: string,
+    /** What the device must have ready to run it. */
+    readonly model: string,
+    readonly policy: BatchPolicy,
+  ) {}
+
+  laneOf(priority: number, tenant: Tenant): Lane<T> {
+    for (const lane of this.lanes) {
+      if (lane.priority === priority && lane.tenant === tenant) return lane;
+    }
+    const { spare } = this;
+    const lane =
+      spare?.priority === priority && spare.tenant === tenant
+        ? spare
+        : { priority, tenant, queue: new Heap<Waiting<T>>(goesBefore) };
+    this.lanes.push(lane);
+    return lane;
+  }
+
+  add(waiting: Waiting<T>): void {
+    this.arrivals.push(waiting);
+    waiting.lane.queue.push(waiting);
+    this.size += 1;
+    this.items += waiting.items;
+  }
+
+  /** To be called when a task was taken out of its lane's queue. */
+  left({ lane, items }: Waiting<T>): void {
+    this.dropIfEmpty(lane);
+    this.size -= 1;
+    this.items -= items;
+    if (this.size > 0) return;
+    this.arrivals.length = 0;
+    this.front = 0;
+  }
+
+  /** Moves a task to another place in the order; it stays as old as it is. */
+  move(waiting: Waiting<T>, priority: number): void {
+    const { lane } = waiting;
+    lane.queue.remove(waiting);
+    this.dropIfEmpty(lane);
+    waiting.lane = this.laneOf(priority, lane.tenant);
+    waiting.lane.queue.push(waiting);
+  }
+
+  /** The task that waits longest. */
+  oldest(): Waiting<T> | undefined {
+    let first = this.arrivals[this.front];
+    while (first !== undefined && first.heapIndex < 0) {
+      this.front += 1;
+      first = this.arrivals[this.front];
+    }
+    if (this.front > 32 && this.front * 2 > this.arrivals.length) {
+      this.arrivals.splice(0, this.front);
+      this.front = 0;
+    }
+    return first;
+  }
+
+  /** All that wait, in order of arrival. */
+  *inOrderOfArrival(): Generator<Waiting<T>> {
+    for (let i = this.front; i < this.arrivals.length; i++) {
+      const waiting = this.arrivals[i] as Waiting<T>;
+      if (waiting.heapIndex >= 0) yield waiting;
+    }
+  }
+
+  /** The earliest deadline of those that wait; Infinity without any. */
+  earliestDeadline(): number {
+    let earliest = Infinity;
+    for (const { queue } of this.lanes) {
+      earliest = Math.min(earliest, queue.peek()?.deadlineAt ?? Infinity);
+    }
+    return earliest;
+  }
+
+  /** How large a batch may go now without waiting for more; 0 when none may. */
+  itemsThatGo(): number {
+    const { itemsMax, preferredItems } = this.policy;
+    if (this.items >= itemsMax) return itemsMax;
+    for (let i = preferredItems.length - 1; i >= 0; i--) {
+      const preferred = preferredItems[i] as number;
+      if (this.items >= preferred) return preferred;
+    }
+    return 0;
+  }
+
+  private dropIfEmpty(lane: Lane<T>): void {
+    if (lane.queue.size > 0) return;
+    const index = this.lanes.indexOf(lane);
+    if (index < 0) return;
+    this.lanes.splice(index, 1);
+    this.spare = lane;
+  }
+}
+
+function goesBefore<T>(a: Waiting<T>, b: Waiting<T>): boolean {
+  return a.deadlineAt !== b.deadlineAt ? a.deadlineAt < b.deadlineAt : a.sequence < b.sequence;
+}

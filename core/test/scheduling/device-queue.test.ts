@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+
+import type { BackendTask, NamedTensor } from '../../src/backend.js';
+import { AxleError } from '../../src/errors.js';
+import { defaultLimits } from '../../src/limits.js';
+import { singleOp } from '../../src/op.js';
+import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
+import {
+  DeviceQueue,
+  type QueuedResult,
+  type QueuedTask,
+  type Ticket,
+} from '../../src/scheduling/device-queue.js';
+import { Tensor } from '../../src/tensor.js';
+import { TestBackend } from '../test-backend.js';
+import { policy } from './test-task.js';
+
+function value(number: number): NamedTensor[] {
+  return [{ name: '', tensor: Tensor.from('UINT8', Uint8Array.of(number), [1]) }];
+}
+
+function numberOf(task: BackendTask): number {
+  return task.inputs[0]?.tensor.bytes[0] ?? NaN;
+}
+
+function taskOf(number: number, its: BatchPolicy, overrides: Partial<QueuedTask> = {}): QueuedTask {
+  return {
+    range: singleOp('infer'),
+    args: {},
+    model: undefined,
+    inputs: value(number),
+    outputBytesMax: 100,
+    deadlineAt: undefined,
+    batchKey: 'm',
+    modelKey: 'm',
+    policy: its,
+    items: 1,
+    priority: 0,
+    tenant: 't',
+    weight: 1,
+    repeatable: true,
+    ...overrides,
+  };
+}
+
+/** Adds a task; the promise settles as the task does. */
+function add(
+  queue: DeviceQueue,
+  task: QueuedTask,
+): { ticket: Ticket; done: Promise<QueuedResult> } {
+  let ticket: Ticket | undefined;
+  const done = new Promise<QueuedResult>((resolve) => {
+    ticket = queue.add(task, { taskDone: resolve });
+  });
+  return { ticket: ticket as Ticket, done };
+}
+
+function queueOver(backend: TestBackend): DeviceQueue {
+  const [device] = backend.devices;
+  if (device === undefined) throw new Error('no device');
+  return new DeviceQueue(backend, device, defaultLimits, () => performance.now());
+}
+
+const wide = policy({ itemsMax: 64 });
+
+describe('a batch that fails', () => {
+  it('is halved until the task at fault is alone, and every other one succeeds', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => {
+      if (batch.some((task) => numberOf(task) === 13)) {
+        throw new AxleError('INVALID_ARGUMENT', 'poisoned');
+      }
+      return batch.map((task) => value(numberOf(task) + 1));
+    });
+    const queue = queueOver(backend);
+    const results = await Promise.all(
+      Array.from({ length: 32 }, (_, i) => add(queue, taskOf(i, wide)).done),
+    );
+    results.forEach(({ outcome }, i) => {
+      expect(outcome.ok).toBe(i !== 13);
+      if (outcome.ok) expect(outcome.outputs[0]?.tensor.bytes[0]).toBe(i + 1);
+    });
+    // Two for each halving, instead of one for each task.
+    expect(backend.batchesSeen.map((batch) => batch.length)).toHaveLength(11);
+  });
+
+  it('is not run again where an op may have had an effect', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], () => {
+      throw new AxleError('INTERNAL', 'broken');
+    });
+    const queue = queueOver(backend);
+    const results = await Promise.all(
+      [1, 2, 3].map((i) => add(queue, taskOf(i, wide, { repeatable: false })).done),
+    );
+    expect(results.every(({ outcome }) => !outcome.ok)).toBe(true);
+    expect(backend.batchesSeen).toHaveLength(1);
+  });
+
+  it('does not run a task again that was cancelled meanwhile', async () => {
+    let fail = () => undefined as unknown;
+    const gate = new Promise<void>((_, reject) => {
+      fail = () => {
+        reject(new AxleError('INTERNAL', 'broken'));
+      };
+    });
+    const backend = new TestBackend('gpu', [singleOp('infer')], async (batch) => {
+      if (batch.length === 2) await gate;
+      return batch.map(() => value(1));
+    });
+    // The cancelled task settles with the batch.
+    backend.cancel = () => undefined;
+    const queue = queueOver(backend);
+    const [first, second] = [add(queue, taskOf(1, wide)), add(queue, taskOf(2, wide))];
+    await Promise.resolve();
+    first.ticket.cancel();
+    fail();
+    expect((await first.done).outcome.ok).toBe(false);
+    expect((await second.done).outcome.ok).toBe(true);
+    expect(backend.batchesSeen.map((batch) => batch.length)).toEqual([2, 1]);
+  });
+});
+
+it('gives the results of a model in the order of its calls where its config says so', async () => {
+  const gates = new Map<number, () => void>();
+  const backend = new TestBackend(
+    'gpu',
+    [singleOp('infer')],
+    async (batch) => {
+      const number = numberOf(batch[0] as BackendTask);
+      await new Promise<void>((resolve) => gates.set(number, resolve));
+      return batch.map((task) => value(numberOf(task)));
+    },
+    3,
+  );
+  const queue = queueOver(backend);
+  const ordered = policy({ itemsMax: 1, preserveOrdering: true });
+  const order: number[] = [];
+  const calls = [1, 2, 3].map((i) =>
+    add(queue, taskOf(i, ordered)).done.then(() => {
+      order.push(i);
+    }),
+  );
+  await expect.poll(() => gates.size).toBe(3);
+  gates.get(3)?.();
+  gates.get(2)?.();
+  await new Promise(setImmediate);
+  expect(order).toEqual([]);
+  gates.get(1)?.();
+  await Promise.all(calls);
+  expect(order).toEqual([1, 2, 3]);
+});
+
+it('says which bound a task ran into', async () => {
+  const backend = new TestBackend('gpu', [singleOp('infer')], () => new Promise(() => undefined));
+  const queue = queueOver(backend);
+  const impatient = policy({ itemsMax: 1, queueTimeoutMs: 5, queueMax: 2 });
+  void add(queue, taskOf(0, impatient));
+  await new Promise(setImmediate);
+  const waiting = [add(queue, taskOf(1, impatient)), add(queue, taskOf(2, impatient))];
+  expect(() => queue.add(taskOf(3, impatient), { taskDone: () => undefined })).toThrow(
+    /2 tasks wait for this model on gpu:0 already/,
+  );
+  for (const { done } of waiting) {
+    expect((await done).outcome).toMatchObject({
+      ok: false,
+      error: { code: 'UNAVAILABLE', message: expect.stringMatching(/within the 5 ms/) as string },
+    });
+  }
+  queue.close();
+});

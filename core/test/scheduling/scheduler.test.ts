@@ -1,0 +1,295 @@
+import { describe, expect, it } from 'vitest';
+
+import { batchOf, namesOf, policy, schedulerWith, task, teach } from './test-task.js';
+
+const alone = { policy: policy({ itemsMax: 1 }) };
+
+describe('order', () => {
+  it('is priority, then the earliest deadline, then arrival', () => {
+    const scheduler = schedulerWith({ parallel: 10 });
+    scheduler.offer(task('late', alone), 0);
+    scheduler.offer(task('later', alone), 0);
+    scheduler.offer(task('soon', { ...alone, deadlineAt: 50 }), 0);
+    scheduler.offer(task('sooner', { ...alone, deadlineAt: 40 }), 0);
+    scheduler.offer(task('urgent', { ...alone, priority: 1 }), 0);
+    const order = Array.from({ length: 5 }, () => namesOf(scheduler.poll(1))[0]);
+    expect(order).toEqual(['urgent', 'sooner', 'soon', 'late', 'later']);
+    expect(scheduler.poll(1)).toEqual({ kind: 'idle' });
+  });
+
+  it('never has more batches under way than the device takes', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('a', alone), 0);
+    scheduler.offer(task('b', alone), 0);
+    const first = batchOf(scheduler.poll(0));
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+    scheduler.finished(first, 5);
+    expect(namesOf(scheduler.poll(0))).toEqual(['b']);
+  });
+
+  it('sends short batches ahead to a busy device, and keeps long ones back', () => {
+    const scheduler = schedulerWith({ ahead: 1 });
+    const short = { ...alone, batchKey: 'short' };
+    const long = { ...alone, batchKey: 'long' };
+    teach(scheduler, short, () => 0.1);
+    teach(scheduler, long, () => 100);
+    for (const name of ['l1', 'l2']) scheduler.offer(task(name, long), 0);
+    for (const name of ['s1', 's2']) scheduler.offer(task(name, short), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['l1']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['s1']);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+  });
+});
+
+describe('batches', () => {
+  it('are of one key, up to the most items', () => {
+    const scheduler = schedulerWith();
+    for (const name of ['a', 'b', 'c', 'd', 'e']) scheduler.offer(task(name), 0);
+    scheduler.offer(task('x', { batchKey: 'other' }), 0);
+    const first = batchOf(scheduler.poll(0));
+    expect(first.tasks.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd']);
+    scheduler.finished(first, 1);
+    expect(namesOf(scheduler.poll(0))).toEqual(['e']);
+  });
+
+  it('share a key out over the free places rather than filling one', () => {
+    const scheduler = schedulerWith({ parallel: 2 });
+    for (const name of ['a', 'b', 'c', 'd']) scheduler.offer(task(name), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['a', 'b']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['c', 'd']);
+  });
+
+  it('wait for the delay while they are not full, and say until when', () => {
+    const scheduler = schedulerWith();
+    const waiting = { policy: policy({ delayMs: 5 }) };
+    scheduler.offer(task('a', waiting), 10);
+    expect(scheduler.poll(10)).toEqual({ kind: 'wait', untilAt: 15 });
+    scheduler.offer(task('b', waiting), 12);
+    expect(scheduler.poll(12)).toEqual({ kind: 'wait', untilAt: 15 });
+    expect(namesOf(scheduler.poll(15))).toEqual(['a', 'b']);
+  });
+
+  it('let others run while they wait', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('a', { policy: policy({ delayMs: 5 }) }), 0);
+    scheduler.offer(task('b', { ...alone, batchKey: 'n' }), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['b']);
+  });
+
+  it('of a preferred size go at once, the largest first, and the rest after the delay', () => {
+    const scheduler = schedulerWith({ parallel: 4 });
+    const preferring = { policy: policy({ itemsMax: 8, preferredItems: [2, 4], delayMs: 5 }) };
+    for (const name of ['a', 'b', 'c', 'd', 'e', 'f', 'g']) {
+      scheduler.offer(task(name, preferring), 0);
+    }
+    expect(namesOf(scheduler.poll(0))).toEqual(['a', 'b', 'c', 'd']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['e', 'f']);
+    expect(scheduler.poll(0)).toEqual({ kind: 'wait', untilAt: 5 });
+    expect(namesOf(scheduler.poll(5))).toEqual(['g']);
+  });
+
+  it('of one model are no more at once than its instances', () => {
+    const scheduler = schedulerWith({ parallel: 4 });
+    const single = { policy: policy({ itemsMax: 1, instances: 1 }) };
+    scheduler.offer(task('a', single), 0);
+    scheduler.offer(task('b', single), 0);
+    scheduler.offer(task('x', { ...alone, batchKey: 'other' }), 0);
+    const first = batchOf(scheduler.poll(0));
+    expect(namesOf(scheduler.poll(0))).toEqual(['x']);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+    scheduler.finished(first, 1);
+    expect(namesOf(scheduler.poll(0))).toEqual(['b']);
+  });
+});
+
+describe('bounds', () => {
+  it('gives back tasks whose deadline has passed and never sends them', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('a', { deadlineAt: 5 }), 0);
+    scheduler.offer(task('b'), 0);
+    expect(scheduler.poll(5)).toMatchObject({ kind: 'dropped', why: 'deadline' });
+    expect(namesOf(scheduler.poll(5))).toEqual(['b']);
+  });
+
+  it('says when a deadline passes while the device is busy', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('a'), 0);
+    scheduler.poll(0);
+    scheduler.offer(task('b', { deadlineAt: 7 }), 0);
+    expect(scheduler.poll(0)).toEqual({ kind: 'wait', untilAt: 7 });
+  });
+
+  it('refuses one more than its depth, naming the device', () => {
+    const scheduler = schedulerWith({ queueDepthMax: 2 });
+    scheduler.offer(task('a'), 0);
+    scheduler.offer(task('b'), 0);
+    expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0/);
+  });
+
+  it("refuses one more than a model's queue takes, and others still come in", () => {
+    const scheduler = schedulerWith();
+    const small = { policy: policy({ queueMax: 1 }) };
+    const a = scheduler.offer(task('a', small), 0);
+    expect(() => scheduler.offer(task('b', small), 0)).toThrow(/1 tasks wait for this model/);
+    scheduler.offer(task('x', { batchKey: 'other' }), 0);
+    scheduler.remove(a);
+    scheduler.offer(task('c', small), 0);
+    expect(scheduler.waiting).toBe(2);
+  });
+
+  it('rejects what waits longer than the queue policy allows', () => {
+    const scheduler = schedulerWith();
+    const impatient = { policy: policy({ itemsMax: 1, queueTimeoutMs: 10 }) };
+    scheduler.offer(task('running', alone), 0);
+    scheduler.poll(0);
+    scheduler.offer(task('a', { ...impatient, batchKey: 'n' }), 0);
+    scheduler.offer(task('b', { ...impatient, batchKey: 'n' }), 5);
+    expect(scheduler.poll(5)).toEqual({ kind: 'wait', untilAt: 10 });
+    const decision = scheduler.poll(10);
+    expect(decision).toMatchObject({ kind: 'dropped', why: 'timeout' });
+    expect(namesOf(decision)).toEqual(['a']);
+    expect(scheduler.waiting).toBe(1);
+  });
+
+  it('puts what waits longer behind all others where the policy says delay', () => {
+    const scheduler = schedulerWith();
+    const patient = { policy: policy({ itemsMax: 1, queueTimeoutMs: 10, onTimeout: 'delay' }) };
+    scheduler.offer(task('old', { ...patient, priority: 5 }), 0);
+    scheduler.offer(task('new', { ...patient, priority: -5 }), 9);
+    const first = batchOf(scheduler.poll(12));
+    expect(first.tasks[0]?.name).toBe('new');
+    scheduler.finished(first, 1);
+    expect(namesOf(scheduler.poll(13))).toEqual(['old']);
+  });
+
+  it('removes a waiting task once', () => {
+    const scheduler = schedulerWith();
+    const a = scheduler.offer(task('a'), 0);
+    expect(scheduler.remove(a)).toBe(true);
+    expect(scheduler.remove(a)).toBe(false);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+  });
+});
+
+describe('deadlines that cannot be met', () => {
+  it('are refused at the door once it is known what the work ahead takes', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, alone, () => 10);
+    for (let i = 0; i < 5; i++) scheduler.offer(task(`${i}`, { ...alone, deadlineAt: 50 }), 0);
+    // Later deadlines and other tenants are not sure to go first.
+    scheduler.offer(task('after', { ...alone, deadlineAt: 1000 }), 0);
+    scheduler.offer(task('other', { ...alone, deadlineAt: 50, tenant: 'u' }), 0);
+    expect(() => scheduler.offer(task('late', { ...alone, deadlineAt: 55 }), 0)).toThrow(
+      /test:0 needs about 60\.0 ms .*55\.0 ms are left/,
+    );
+    scheduler.offer(task('fine', { ...alone, deadlineAt: 61 }), 0);
+  });
+
+  it('are tried all the same on a free device: the estimate may be wrong', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, alone, () => 10);
+    scheduler.offer(task('a', { ...alone, deadlineAt: 1 }), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['a']);
+  });
+
+  it('are not guessed at for tasks whose time says nothing of the next', () => {
+    const scheduler = schedulerWith();
+    const unlike = { policy: policy({ itemsMax: 1, predictable: false }) };
+    teach(scheduler, unlike, () => 10);
+    scheduler.offer(task('a', unlike), 0);
+    scheduler.offer(task('b', { ...unlike, deadlineAt: 5 }), 0);
+    expect(scheduler.waiting).toBe(2);
+  });
+});
+
+describe('batches under deadlines', () => {
+  const aware = { policy: policy({ sloAware: true }) };
+  const msOf = (items: number) => 8 + 2 * items;
+
+  it('are as large as the first deadline allows', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, aware, msOf);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      scheduler.offer(task(name, { ...aware, deadlineAt: name === 'a' ? 13 : 100 }), 0);
+    }
+    // Two items take 12 ms, three 14.
+    expect(namesOf(scheduler.poll(0))).toEqual(['a', 'b']);
+  });
+
+  it('pass over what would hold up the rest', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, aware, msOf);
+    const deadlines = [11, 17, 17, 17, 17];
+    deadlines.forEach((deadlineAt, i) => {
+      scheduler.offer(task(`${i}`, { ...aware, deadlineAt }), 0);
+    });
+    const decision = scheduler.poll(0);
+    expect(decision).toMatchObject({ kind: 'dropped', why: 'late' });
+    expect(namesOf(decision)).toEqual(['0']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('keep the first one where all can be served', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, aware, msOf);
+    const deadlines = [11, 40, 40, 40, 40];
+    deadlines.forEach((deadlineAt, i) => {
+      scheduler.offer(task(`${i}`, { ...aware, deadlineAt }), 0);
+    });
+    expect(namesOf(scheduler.poll(0))).toEqual(['0']);
+  });
+});
+
+describe('tenants', () => {
+  it('take turns by device time, however many tasks each has', () => {
+    const scheduler = schedulerWith();
+    for (let i = 0; i < 20; i++) {
+      scheduler.offer(task(`a${i}`, { ...alone, batchKey: 'x', tenant: 'a' }), 0);
+    }
+    for (let i = 0; i < 5; i++) {
+      scheduler.offer(task(`b${i}`, { ...alone, batchKey: 'y', tenant: 'b' }), 0);
+    }
+    const served: string[] = [];
+    for (let i = 0; i < 10; i++) {
+      const batch = batchOf(scheduler.poll(i));
+      served.push(batch.tasks[0]?.tenant ?? '');
+      scheduler.finished(batch, 10);
+    }
+    expect(served.filter((tenant) => tenant === 'b')).toHaveLength(5);
+  });
+
+  it('save nothing up while they are idle', () => {
+    const scheduler = schedulerWith();
+    const serve = (count: number) =>
+      Array.from({ length: count }, () => {
+        const batch = batchOf(scheduler.poll(0));
+        scheduler.finished(batch, 10);
+        return batch.tasks[0]?.tenant ?? '';
+      });
+    scheduler.offer(task('b', { ...alone, tenant: 'b' }), 0);
+    for (let i = 0; i < 40; i++) scheduler.offer(task(`a${i}`, { ...alone, tenant: 'a' }), 0);
+    serve(21);
+    for (let i = 0; i < 10; i++) scheduler.offer(task(`b${i}`, { ...alone, tenant: 'b' }), 0);
+    expect(serve(10).filter((tenant) => tenant === 'a').length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('keep the model that ran last while that keeps them within one batch', () => {
+    const scheduler = schedulerWith();
+    const x = { ...alone, batchKey: 'x', tenant: 'a' };
+    const y = { ...alone, batchKey: 'y', tenant: 'b' };
+    teach(scheduler, { ...alone, batchKey: 'x', tenant: 'l' }, () => 10);
+    teach(scheduler, { ...alone, batchKey: 'y', tenant: 'l' }, () => 10);
+    for (let i = 0; i < 8; i++) {
+      scheduler.offer(task(`x${i}`, x), 0);
+      scheduler.offer(task(`y${i}`, y), 0);
+    }
+    const models: string[] = [];
+    for (let i = 0; i < 16; i++) {
+      const batch = batchOf(scheduler.poll(0));
+      models.push(batch.batchKey);
+      scheduler.finished(batch, 10);
+    }
+    const switches = models.filter((model, i) => i > 0 && model !== models[i - 1]).length;
+    expect(switches).toBeLessThan(10);
+  });
+});

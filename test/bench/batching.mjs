@@ -1,0 +1,200 @@
+// npm run bench -- batching: what putting calls together gains, and what knowing the deadlines gains besides.
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { connect, shippedModels, Tensor } from 'axle';
+
+import { compare, median, row } from './row.mjs';
+
+/** @typedef {import('./row.mjs').Row} Row */
+/** @typedef {Awaited<ReturnType<typeof connect>>} Client */
+
+const CALLERS = 64;
+const ROUNDS = 5;
+const ROUND_MS = 1500;
+/** Arrivals for each of what one call at a time could serve: under, at and over capacity. */
+const LOADS = [0.5, 1, 2, 3];
+const GOODPUT_MS = 3000;
+const DEADLINE_MS = 25;
+
+/** One image of the mlp model: [1, 1, 32, 32]. */
+const IMAGE = Tensor.from('FP32', new Float32Array(32 * 32).fill(0.25), [1, 1, 32, 32]);
+
+/** The `dynamic_batching` of each way to run the model; undefined = none. */
+const CONFIGS = {
+  off: undefined,
+  on: 'dynamic_batching { }',
+  fixed: `dynamic_batching { preferred_batch_size: [ 16 ] max_queue_delay_microseconds: 5000 }
+    parameters { key: "axle.batching.slo_aware" value { string_value: "false" } }`,
+};
+
+/**
+ * @param {(line: string) => void} progress
+ * @returns {Promise<Row[]>}
+ */
+export async function benchBatching(progress) {
+  const folder = await mkdtemp(join(tmpdir(), 'axle-bench-'));
+  try {
+    for (const [name, batching] of Object.entries(CONFIGS))
+      await writeModel(folder, name, batching);
+    await using client = await connect({ models: folder });
+    for (const name of Object.keys(CONFIGS)) await client.infer(name, { image: IMAGE });
+    return [await throughput(client, progress), ...(await goodput(client, progress))];
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+/**
+ * The mlp model under another name, with its own file so that it is loaded by itself.
+ *
+ * @param {string} folder
+ * @param {string} name
+ * @param {string | undefined} batching
+ */
+async function writeModel(folder, name, batching) {
+  const from = join(shippedModels, 'mlp');
+  await cp(from, join(folder, name), { recursive: true });
+  const config = await readFile(join(from, 'config.pbtxt'), 'utf8');
+  const named = config.replace('name: "mlp"', `name: "${name}"`);
+  await writeFile(
+    join(folder, name, 'config.pbtxt'),
+    named.replace('dynamic_batching { }', batching ?? ''),
+  );
+}
+
+/**
+ * @param {Client} client
+ * @param {(line: string) => void} progress
+ */
+async function throughput(client, progress) {
+  progress(`${CALLERS} callers`);
+  return compare({
+    bench: 'batching',
+    case: `mlp, ${CALLERS} callers`,
+    unit: 'calls/s',
+    peer: 'the same with batching off',
+    goal: 2.5,
+    rounds: ROUNDS,
+    better: 'higher',
+    run: () => callsPerSecond(client, 'on'),
+    runPeer: () => callsPerSecond(client, 'off'),
+  });
+}
+
+/**
+ * Callers that each wait for a result and call again.
+ *
+ * @param {Client} client
+ * @param {string} model
+ */
+async function callsPerSecond(client, model) {
+  const startedAt = performance.now();
+  const until = startedAt + ROUND_MS;
+  let calls = 0;
+  const caller = async () => {
+    while (performance.now() < until) {
+      await client.infer(model, { image: IMAGE });
+      calls += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: CALLERS }, caller));
+  return (calls * 1000) / (performance.now() - startedAt);
+}
+
+/**
+ * Calls in time under a deadline, from arrivals that do not wait for results.
+ *
+ * @param {Client} client
+ * @param {(line: string) => void} progress
+ */
+async function goodput(client, progress) {
+  const capacity = median([
+    await callsPerSecond(client, 'on'),
+    await callsPerSecond(client, 'on'),
+    await callsPerSecond(client, 'on'),
+  ]);
+  const rows = [];
+  for (const load of LOADS) {
+    progress(`goodput at ${load} x capacity`);
+    /** @type {{ aware: number[], fixed: number[], single: number[] }} */
+    const measured = { aware: [], fixed: [], single: [] };
+    for (let round = 0; round < ROUNDS; round++) {
+      const rate = capacity * load;
+      measured.single.push(await inTimePerSecond(client, 'off', rate));
+      measured.fixed.push(await inTimePerSecond(client, 'fixed', rate));
+      measured.aware.push(await inTimePerSecond(client, 'on', rate));
+    }
+    const ratios = measured.aware.map(
+      (value, i) => value / Math.max(measured.single[i] ?? 0, measured.fixed[i] ?? 0),
+    );
+    const single = median(measured.single);
+    const fixed = median(measured.fixed);
+    rows.push(
+      row({
+        bench: 'batching',
+        case: `goodput within ${DEADLINE_MS} ms at ${load} x capacity (${Math.round(capacity * load)} calls/s)`,
+        unit: 'calls/s',
+        value: median(measured.aware),
+        peer: `the better of one at a time (${single.toFixed(0)}) and 16 or 5 ms (${fixed.toFixed(0)})`,
+        peerValue: Math.max(single, fixed),
+        ratio: median(ratios),
+        goal: load > 1 ? 1.2 : null,
+      }),
+    );
+  }
+  return rows;
+}
+
+/**
+ * Poisson arrivals at a rate, made in turns of a millisecond or more, each with the deadline from the moment at which it
+ * was due.
+ *
+ * @param {Client} client
+ * @param {string} model
+ * @param {number} perSecond
+ */
+async function inTimePerSecond(client, model, perSecond) {
+  const random = generator(7);
+  const startedAt = performance.now();
+  let dueAt = startedAt;
+  let inTime = 0;
+  /** @type {Set<Promise<void>>} */
+  const calls = new Set();
+  while (dueAt < startedAt + GOODPUT_MS) {
+    const now = performance.now();
+    while (dueAt <= now) {
+      const deadlineAt = dueAt + DEADLINE_MS;
+      const call = client
+        .infer(model, { image: IMAGE }, { deadlineMs: Math.max(0, deadlineAt - now) })
+        .then(
+          () => {
+            if (performance.now() <= deadlineAt) inTime += 1;
+          },
+          () => undefined,
+        )
+        .finally(() => calls.delete(call));
+      calls.add(call);
+      dueAt += (-Math.log(1 - random()) / perSecond) * 1000;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+  await Promise.all(calls);
+  return (inTime * 1000) / GOODPUT_MS;
+}
+
+/**
+ * Numbers from 0 up to 1, the same for the same seed (mulberry32; Tommy Ettinger).
+ *
+ * @param {number} seed
+ */
+function generator(seed) {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
+  };
+}
