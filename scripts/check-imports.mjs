@@ -55,6 +55,9 @@ const OUR_PACKAGE = /^(axle|@axle\/[^/]+)(\/.*)?$/;
 /** What any package lets others read by path. */
 const PUBLIC_SUBPATHS = new Set(['', '/package.json']);
 
+/** Parts of `axle` that need packages which not everyone installs. */
+const AXLE_SUBPATHS = new Set(['/metrics', '/tracing']);
+
 /**
  * @typedef {object} SourceFile
  * @property {string} path relative to the root, with `/`
@@ -122,7 +125,8 @@ function packageProblem({ area, folder }, specifier) {
   if (!area.packages.some((allowed) => matches(allowed, name))) {
     return `${folder} may not import ${name}`;
   }
-  if (!PUBLIC_SUBPATHS.has(subpath)) return `${specifier} is not a public entry of ${name}`;
+  const isEntry = PUBLIC_SUBPATHS.has(subpath) || (name === 'axle' && AXLE_SUBPATHS.has(subpath));
+  if (!isEntry) return `${specifier} is not a public entry of ${name}`;
   return undefined;
 }
 

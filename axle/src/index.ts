@@ -12,6 +12,8 @@ import {
 } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
 
+import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
+
 export * from '@axle/core';
 
 /** The models that the package ships: `glyphs`, a classifier of printed characters, and `mlp`. */
@@ -26,7 +28,8 @@ registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
  * A client, and with it the devices: of this process by default, or of whatever `target` names.
  *
  * Models are looked up in `options.models`, else in the folders of `AXLE_MODELS` (separated as in PATH), and then in
- * `shippedModels`.
+ * `shippedModels`. Where an OpenTelemetry SDK is registered by now, calls make spans (see `enableTracing` of
+ * `axle/tracing`).
  *
  * @param target a URL; default `AXLE_ENDPOINT`, else `local:`.
  * @throws AxleError INVALID_ARGUMENT for a URL that is not understood, UNAVAILABLE when nothing answers there.
@@ -44,6 +47,7 @@ export async function connect(
   }
   const named = typeof first === 'string' || first instanceof URL;
   const target = named ? first : process.env['AXLE_ENDPOINT'] || 'local:';
+  await traceWhereSdkIsRegistered();
   return connectTo(target, named ? second : first);
 }
 

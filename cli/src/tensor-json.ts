@@ -85,7 +85,7 @@ function readObject(value: unknown): TensorObject | undefined {
     throw invalid('an object needs "data", and may have "datatype" and "shape"');
   if (dtype !== undefined && !isDataType(dtype)) {
     const types = [...Object.keys(elementCodecs), 'BYTES'].join(', ');
-    throw invalid(`datatype ${JSON.stringify(dtype)} is not known; there are ${types}`);
+    throw invalid(`datatype ${describe(dtype)} is not known; there are ${types}`);
   }
   if (shape !== undefined && !isShape(shape)) {
     throw invalid('"shape" is an array of whole numbers from 0 up');
@@ -127,7 +127,7 @@ function flatten(value: unknown): { shape: number[]; elements: JsonElement[] } {
 function checkElement(item: unknown): JsonElement {
   if (typeof item === 'number' || typeof item === 'string' || typeof item === 'boolean')
     return item;
-  const what = Array.isArray(item) ? 'an array deeper than the first one' : JSON.stringify(item);
+  const what = Array.isArray(item) ? 'an array deeper than the first one' : describe(item);
   throw invalid(`${what} is no element: numbers, strings, true and false are`);
 }
 
@@ -188,6 +188,12 @@ function nest(texts: readonly string[], shape: readonly number[]): string {
     level = outer;
   }
   return level[0] ?? 'null';
+}
+
+/** For messages. Not `JSON.stringify` of what nests: it runs out of stack where `JSON.parse` does not. */
+function describe(value: unknown): string {
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' && value !== null ? 'an object' : JSON.stringify(value);
 }
 
 function invalid(message: string): FileError {

@@ -98,6 +98,13 @@ describe('tensors in JSON', () => {
     expect(() => parseTensorJson(text, declared)).toThrow(FileError);
     expect(() => parseTensorJson(text, declared)).toThrow(message);
   });
+
+  it('refuses an object where an element belongs, however deep it nests', () => {
+    const deep = `${'{"a":'.repeat(20_000)}1${'}'.repeat(20_000)}`;
+    for (const text of [`[${deep}]`, `{"data": ${deep}}`, `{"datatype": ${deep}, "data": 1}`]) {
+      expect(() => parseTensorJson(text, undefined)).toThrow(/^(datatype )?an object is (no|not)/);
+    }
+  });
 });
 
 describe('16-bit floats', () => {

@@ -6,7 +6,7 @@ import { tracingChannel } from 'node:diagnostics_channel';
  * the same in all events of a call. Nothing of what the call works on is in it.
  */
 export interface CallEvent {
-  /** 'classify', 'infer', 'compress', 'decompress', 'prefetch', 'stream', or a custom op. */
+  /** The method that was called, such as 'classify' or 'compressStream'; of `run`, the op that it was given. */
   readonly op: string;
   readonly tenant: string;
   result?: unknown;

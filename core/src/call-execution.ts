@@ -7,6 +7,7 @@ import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { QueuedResult, TaskListener, Ticket } from './scheduling/device-queue.js';
+import { publishingTask, type TaskName } from './task-channel.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
 const fallbackCodes: ReadonlySet<string> = new Set([
@@ -132,11 +133,22 @@ export class CallExecution implements TaskListener {
           weight: call.weight,
           repeatable: hasFlag(segment.flags, 'PURE') || hasFlag(segment.flags, 'IDEMPOTENT'),
         },
-        this,
+        publishingTask(this, () => this.nameOf(segment)),
       );
     } catch (error) {
       this.tryNextPlan(error);
     }
+  }
+
+  private nameOf({ first, last, device, usesModel }: Segment): TaskName {
+    const { chain, model, tenant } = this.call;
+    return {
+      op: chain.op,
+      step: stepLabel(chain, first, last),
+      device: device.id,
+      model: usesModel ? model?.name : undefined,
+      tenant,
+    };
   }
 
   private inputsOf({ first }: Segment): readonly NamedTensor[] {

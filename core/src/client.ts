@@ -13,6 +13,7 @@ import type {
   RunResult,
 } from './results.js';
 import type { CodecStream } from './codec-stream.js';
+import type { CodecWebStream } from './codec-web-stream.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -129,6 +130,13 @@ export interface Client extends AsyncDisposable {
    */
   compressStream(options?: CompressOptions): CodecStream;
   decompressStream(options?: DecompressOptions): CodecStream;
+
+  /**
+   * The same as web streams: `new Response(response.body.pipeThrough(axle.compressWebStream({ codec: 'gzip' })))`.
+   * Cancelling one side or aborting the other frees the device.
+   */
+  compressWebStream(options?: CompressOptions): CodecWebStream;
+  decompressWebStream(options?: DecompressOptions): CodecWebStream;
 
   /** Devices that run something, and backends that this machine cannot have with the reason. */
   devices(): Promise<DevicesReport>;

@@ -7,8 +7,7 @@ import type { TimingMs } from './results.js';
 
 /**
  * A Node Duplex that compresses or decompresses in constant memory, with back-pressure both ways. Small writes are
- * gathered, so that a device gets pieces worth splitting over its cores. Use with `pipeline`; for web streams,
- * `Duplex.toWeb(stream)`.
+ * gathered, so that a device gets pieces worth splitting over its cores. Use with `pipeline`.
  */
 export class CodecStream extends Transform {
   /** The device that runs it; undefined until the first byte. */
@@ -56,6 +55,8 @@ export class CodecStream extends Transform {
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
     const stream = this.stream;
     this.stream = undefined;
+    // A write that waits for the reader has to settle too.
+    this.resumeOutput?.();
     if (stream === undefined) {
       done(error);
       return;
@@ -106,11 +107,10 @@ export class CodecStream extends Transform {
 
   /** Hands what was gathered to the device, and takes all output that it gives for it. */
   private async sendGathered(end: boolean): Promise<void> {
-    const stream = this.opened();
     let data: Uint8Array = this.gathered.subarray(0, this.gatheredBytes);
     this.gatheredBytes = 0;
     for (;;) {
-      const result = await stream.write(data, end, this.limits.streamOutputBytesMax);
+      const result = await this.opened().write(data, end, this.limits.streamOutputBytesMax);
       this.addTiming(result.timing);
       for (const chunk of result.chunks) this.emitChunk(chunk);
       data = data.subarray(result.consumedBytes);

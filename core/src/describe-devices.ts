@@ -5,14 +5,21 @@ import type { Registry } from './registry.js';
 import type { DeviceReport, DevicesReport } from './results.js';
 
 /** What `client.devices()` answers. */
-export async function describeDevices(registry: Registry): Promise<DevicesReport> {
+export async function describeDevices(
+  registry: Registry,
+  loadOf: (device: Device) => number,
+): Promise<DevicesReport> {
   const reports = registry.all.flatMap((backend) =>
-    backend.devices.map((device) => describeDevice(backend, device)),
+    backend.devices.map((device) => describeDevice(backend, device, loadOf)),
   );
   return { devices: await Promise.all(reports), unavailable: registry.unavailable };
 }
 
-async function describeDevice(backend: Backend, device: Device): Promise<DeviceReport> {
+async function describeDevice(
+  backend: Backend,
+  device: Device,
+  loadOf: (device: Device) => number,
+): Promise<DeviceReport> {
   const health = await backend.health(device);
   return {
     id: device.id,
@@ -24,6 +31,7 @@ async function describeDevice(backend: Backend, device: Device): Promise<DeviceR
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
     ops: backend.ops.map(opLabel),
+    tasks: loadOf(device),
     health: health.state,
     healthMessage: health.message,
   };

@@ -13,6 +13,7 @@ export type {
 } from './client.js';
 export type { CallEvent } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
+export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { ConnectOptions, Connector } from './connect.js';
 export { AxleError } from './errors.js';
@@ -51,5 +52,6 @@ export type {
   TimingMs,
   UnavailableBackend,
 } from './results.js';
+export type { TaskEvent, TaskName } from './task-channel.js';
 export { Tensor } from './tensor.js';
 export type { TensorData, TensorDataOf } from './tensor.js';

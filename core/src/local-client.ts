@@ -1,3 +1,5 @@
+import { AsyncResource } from 'node:async_hooks';
+
 import { argumentError } from './argument-error.js';
 import type { NamedTensor } from './backend.js';
 import { readBinaryInput, readBinaryPieces } from './binary-input.js';
@@ -29,6 +31,7 @@ import {
   type CodecChoice,
 } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
+import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
 import { mapConcurrently } from './map-concurrently.js';
@@ -51,6 +54,7 @@ import type {
   RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
+import { publishingStream } from './task-channel.js';
 import { Tensor } from './tensor.js';
 
 const defaultClassifyModel = 'glyphs';
@@ -135,9 +139,18 @@ export class LocalClient implements Client {
     return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
   }
 
+  compressWebStream(options: CompressOptions = {}): CodecWebStream {
+    return toWebStream(this.compressStream(options));
+  }
+
+  decompressWebStream(options: DecompressOptions = {}): CodecWebStream {
+    return toWebStream(this.decompressStream(options));
+  }
+
   async devices(): Promise<DevicesReport> {
     this.session.checkOpen();
-    return describeDevices(this.session.runtime.registry);
+    const { runtime } = this.session;
+    return describeDevices(runtime.registry, (device) => runtime.loadOf(device));
   }
 
   async explain(op: string, options: ExplainOptions = {}): Promise<ExplainReport> {
@@ -337,7 +350,10 @@ export class LocalClient implements Client {
         );
       }
       const { backend, device, range } = segment;
-      return { stream: backend.openStream(device, range, args), device: device.id };
+      const { tenant } = this.session;
+      const name = { op, step: op, device: device.id, model: undefined, tenant };
+      const opened = backend.openStream(device, range, args);
+      return { stream: publishingStream(opened, name), device: device.id };
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
@@ -347,12 +363,13 @@ export class LocalClient implements Client {
         { retryable: false },
       );
     };
-    // A call from the first byte on: a stream that nobody writes to takes no place among them.
-    const begin = () => {
+    // A call from the first byte on: a stream that nobody writes to takes no place among them. Whoever made the stream
+    // is the caller, whoever writes to it.
+    const begin = AsyncResource.bind(() => {
       void this.session
-        .call('stream', {}, (cancellation) => untilClosed(stream, cancellation))
+        .call(`${op}Stream`, {}, (cancellation) => untilClosed(stream, op, cancellation))
         .catch((error: unknown) => stream.destroy(error as Error));
-    };
+    });
     const stream: CodecStream = new CodecStream(begin, open, this.session.limits, check);
     const end = new Cancellation(options.signal, options.deadlineMs);
     end.subscribe((reason) => stream.destroy(reason as Error));
@@ -508,9 +525,24 @@ function joined(parts: readonly Uint8Array[]): Buffer {
 }
 
 /** Lives as long as the stream, so that its session, signal and deadline can end it. */
-function untilClosed(stream: CodecStream, cancellation: Cancellation): Promise<void> {
+function untilClosed(
+  stream: CodecStream,
+  step: string,
+  cancellation: Cancellation,
+): Promise<CallReport> {
   return new Promise((resolve, reject) => {
     cancellation.subscribe(reject);
-    stream.once('close', resolve);
+    stream.once('close', () => {
+      const { device = '', timingMs } = stream;
+      const reason = stream.errored ?? new AxleError('CANCELLED', 'the stream was destroyed');
+      if (!stream.readableEnded) reject(reason);
+      else
+        resolve({
+          device,
+          steps: [{ step, device, timingMs, batchSize: 1 }],
+          timingMs,
+          fallbacks: [],
+        });
+    });
   });
 }

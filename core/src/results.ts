@@ -105,6 +105,8 @@ export interface DeviceReport {
   /** Batches that make progress at once. */
   readonly parallel: number;
   readonly ops: readonly string[];
+  /** Tasks that wait for it or run on it, of all who share it in this process's runtime; streams are not counted. */
+  readonly tasks: number;
   readonly health: 'OK' | 'DEGRADED' | 'LOST';
   /** Why it is not OK. */
   readonly healthMessage: string;

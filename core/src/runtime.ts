@@ -37,7 +37,7 @@ export class Runtime {
   ) {
     this.repository = new ModelRepository(modelFolders, limits);
     this.costs = new CostModel({
-      load: (device) => this.queues.get(device.id)?.load ?? 0,
+      load: (device) => this.loadOf(device),
       hasModel: (device, model) => this.models.has(device, model),
     });
     const breaker = new CircuitBreaker(this.clock);
@@ -67,6 +67,11 @@ export class Runtime {
     // In the order of the options, whichever was open first: it decides between equals.
     for (const backend of opened) if (backend !== undefined) await runtime.addBackend(backend);
     return runtime;
+  }
+
+  /** Tasks that wait for a device or run on it. */
+  loadOf(device: Device): number {
+    return this.queues.get(device.id)?.load ?? 0;
   }
 
   /** To be called once, with no calls in flight. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { AxleError } from '../src/errors.js';
 import { readOnnxMetadata } from '../src/models/onnx-metadata.js';
-import { addModel } from '../../test/onnx-model.mjs';
+import { addModel, onnxModel } from '../../test/onnx-model.mjs';
 
 const inMemory = addModel([3], { data: Float32Array.of(1, 2, 3) });
 
@@ -19,6 +19,13 @@ describe('readOnnxMetadata', () => {
   it('lists the files that hold weights', () => {
     const model = addModel([3], { location: 'weights/w.bin' });
     expect(readOnnxMetadata(model, 'm.onnx').externalFiles).toEqual(['weights/w.bin']);
+  });
+
+  it('takes any negative size for any size, and refuses one that no number holds', () => {
+    const withSize = (size: number) =>
+      onnxModel({ inputs: [{ name: 'x', shape: [size] }], outputs: [], nodes: [] });
+    expect(readOnnxMetadata(withSize(-5), 'm.onnx').inputs[0]?.shape).toEqual([-1]);
+    expect(() => readOnnxMetadata(withSize(2 ** 60), 'm.onnx')).toThrow(/no ONNX model.*dimension/);
   });
 
   it.each([

@@ -24,6 +24,20 @@ describe('parseTextProto', () => {
     expect(message.get('nested')).toHaveLength(2);
   });
 
+  it('keeps the strings of a list apart, and joins those without a comma', () => {
+    const strings = (text: string) =>
+      parseTextProto(text, 'test.pbtxt')
+        .get('s')
+        ?.map(({ value }) => value);
+    expect(strings('s: ["a", "b" "c", "d"]')).toEqual(['a', 'bc', 'd']);
+    expect(strings('s: "a", s: "b"; s: "c"')).toEqual(['a', 'b', 'c']);
+  });
+
+  it('reads numbers of every base and sign', () => {
+    const numbers = parseTextProto('n: [-0x1F, +3, 0x1Fu, 017, -017, -.5f, 0]', 'test.pbtxt');
+    expect(numbers.get('n')?.map(({ value }) => value)).toEqual([-31, 3, 31, 15, -15, -0.5, 0]);
+  });
+
   it('takes comments anywhere, the end and nothing else included', () => {
     expect([...parseTextProto('n: 8 # eight', 'test.pbtxt').keys()]).toEqual(['n']);
     expect([...parseTextProto('n: 8\n#### end ####\n', 'test.pbtxt').keys()]).toEqual(['n']);

@@ -38,9 +38,11 @@ export async function benchBatching(progress) {
   try {
     for (const [name, batching] of Object.entries(CONFIGS))
       await writeModel(folder, name, batching);
-    await using client = await connect({ models: folder });
+    const client = await connect({ models: folder });
     for (const name of Object.keys(CONFIGS)) await client.infer(name, { image: IMAGE });
-    return [await throughput(client, progress), ...(await goodput(client, progress))];
+    const rows = [await throughput(client, progress), ...(await goodput(client, progress))];
+    await client.close();
+    return rows;
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -1,7 +1,8 @@
 // npm run bench -- dispatch: what a call costs by itself, beside the addon's completion ring.
-import { execFile } from 'node:child_process';
+import { execFileSync, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 
 import { median, row } from './row.mjs';
 
@@ -16,7 +17,11 @@ const OPS_PER_SECOND = 250_000;
 /** Of the ring: how much slower the whole way may be. */
 const TIMES_THE_RING = 3;
 
-const run = fileURLToPath(new URL('./dispatch-run.mjs', import.meta.url));
+const scripts = {
+  ring: pathOf('../../core/native/bench/ring.mjs'),
+  client: pathOf('./dispatch-run.mjs'),
+};
+const plugin = pathOf('../../plugins/echo/build/libaxle_echo.so');
 
 /**
  * @param {(line: string) => void} progress
@@ -96,7 +101,45 @@ async function inTurn(progress, name, inFlight, extra) {
  * @returns {Promise<Figures>}
  */
 async function figuresOf(mode, inFlight, extra) {
-  const args = [run, mode, String(inFlight), String(SECONDS), String(SPIN_US), ...extra];
-  const { stdout } = await promisify(execFile)(process.execPath, args);
-  return /** @type {Figures} */ (JSON.parse(stdout));
+  const args = [plugin, String(inFlight), String(SECONDS), String(SPIN_US), ...extra];
+  const child = fork(scripts[mode], args);
+  await messageOf(child);
+  pin(child.pid ?? 0);
+  child.send('go');
+  const figures = /** @type {{ opsPerSecond: number, latenciesUs: number[] }} */ (
+    await messageOf(child)
+  );
+  child.disconnect();
+  await once(child, 'exit');
+  return { opsPerSecond: figures.opsPerSecond, p50Us: median(figures.latenciesUs) };
+}
+
+/** @param {import('node:child_process').ChildProcess} child */
+async function messageOf(child) {
+  const end = new AbortController();
+  const exited = once(child, 'exit', { signal: end.signal }).then(() => {
+    throw new Error(`${child.spawnargs.join(' ')} ended without figures`);
+  });
+  exited.catch(() => undefined);
+  const [message] = /** @type {[unknown]} */ (
+    await Promise.race([once(child, 'message', { signal: end.signal }), exited])
+  );
+  end.abort();
+  return message;
+}
+
+/**
+ * The JavaScript thread on one core, every other thread, the plugin's among them, on the next.
+ *
+ * @param {number} pid
+ */
+function pin(pid) {
+  if (availableParallelism() < 2) return;
+  execFileSync('taskset', ['-a', '-p', '-c', '1', String(pid)], { stdio: 'ignore' });
+  execFileSync('taskset', ['-p', '-c', '0', String(pid)], { stdio: 'ignore' });
+}
+
+/** @param {string} relative */
+function pathOf(relative) {
+  return fileURLToPath(new URL(relative, import.meta.url));
 }

@@ -206,6 +206,7 @@ function readValueInfo(reader: protobuf.Reader): TensorSpec {
   return ranked ? { name, dtype, shape } : { name, dtype, shape, anyRank: true };
 }
 
+/** -1 for any size, which exporters also write as some negative number. */
 function readDimension(reader: protobuf.Reader): number {
   let size = -1;
   readNested(reader, {
@@ -213,5 +214,6 @@ function readDimension(reader: protobuf.Reader): number {
       size = Number(field.int64());
     },
   });
-  return size;
+  if (size > Number.MAX_SAFE_INTEGER) throw new Error(`a dimension of ${size}`);
+  return Math.max(size, -1);
 }

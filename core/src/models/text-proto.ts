@@ -15,8 +15,8 @@ export type TextValue =
 
 const nestingMax = 32;
 const tokenPattern =
-  /([A-Za-z_][A-Za-z0-9_.]*)|([-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFuU]?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|([{}[\]:<>])/y;
-const blankPattern = /[ \t\r\n,;]+|#[^\n]*/y;
+  /([A-Za-z_][A-Za-z0-9_.]*)|([-+]?(?:0[xX][0-9a-fA-F]+|(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[fFuU]?)|("(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')|([{}[\]:<>,;])/y;
+const blankPattern = /[ \t\r\n]+|#[^\n]*/y;
 
 type Token =
   | {
@@ -56,6 +56,7 @@ class Parser {
       const values = fields.get(name) ?? [];
       fields.set(name, values);
       this.fieldValues(values, depth);
+      this.skipSeparator();
     }
     return fields;
   }
@@ -67,7 +68,14 @@ class Parser {
       into.push(this.value(depth));
       return;
     }
-    while (!this.take(']')) into.push(this.value(depth));
+    while (!this.take(']')) {
+      into.push(this.value(depth));
+      this.skipSeparator();
+    }
+  }
+
+  private skipSeparator(): void {
+    if (!this.take(',')) this.take(';');
   }
 
   private value(depth: number): TextValue {
@@ -75,10 +83,7 @@ class Parser {
     if (this.take('<')) return this.nested('>', depth);
     if (this.token.kind === 'string') return { kind: 'string', value: this.strings() };
     if (this.token.kind === 'number') {
-      return {
-        kind: 'number',
-        value: Number(this.next().text.replace(/^\+|(?<!0x.*)[fFuU]$/g, '')),
-      };
+      return { kind: 'number', value: numberOf(this.next().text) };
     }
     if (this.token.kind === 'word') return { kind: 'word', value: this.next().text };
     throw this.error(
@@ -147,6 +152,15 @@ class Parser {
     const line = this.text.slice(0, this.token.at).split('\n').length;
     return new AxleError('INVALID_ARGUMENT', `${this.fileName} line ${line}: ${what}`);
   }
+}
+
+const numberPattern = /^([-+]?)(0[xX][0-9a-fA-F]+|.*?)[fFuU]?$/;
+
+/** Of a token; as in C, digits behind a 0 are octal. */
+function numberOf(text: string): number {
+  const [, sign, digits = ''] = numberPattern.exec(text) ?? [];
+  const size = /^0[0-7]+$/.test(digits) ? parseInt(digits, 8) : Number(digits);
+  return sign === '-' ? -size : size;
 }
 
 const simpleEscapes: Readonly<Record<string, string>> = {

@@ -1,50 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Feeds hostile bytes to every decoder. With clang: -fsanitize=fuzzer -DAXLE_LIBFUZZER. Without, a
-// program that mutates archives of its own, the same ones on every run:
-//   fuzz_decompress [runs] [seed]
-//
-// Output memory ends at a page that must not be touched, and so does the input: the assembler parts of
-// ISA-L are not seen by sanitizers.
-#include <sys/mman.h>
-#include <unistd.h>
-
+// Every decoder, with whole archives and with streams: both give the same, and stay within their caps.
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 
-#include "codecs_fixture.h"
+#include "../test/codecs_fixture.h"
+#include "guarded_memory.h"
+#include "target.h"
 
 using namespace axle::cpu;
+using namespace axle::cpu::fuzz;
 using namespace axle::cpu::test;
 
 namespace {
 
 constexpr uint64_t kCap = 1 << 20;
-
-// Memory whose last byte is followed by a forbidden page.
-class GuardedMemory {
- public:
-  explicit GuardedMemory(size_t bytes) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    const size_t body = (bytes + page - 1) / page * page;
-    mapped_ = body + page;
-    void *base = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (base == MAP_FAILED) std::abort();
-    base_ = static_cast<uint8_t *>(base);
-    if (mprotect(base_ + body, page, PROT_NONE) != 0) std::abort();
-    data_ = base_ + body - bytes;
-  }
-  ~GuardedMemory() { munmap(base_, mapped_); }
-  GuardedMemory(const GuardedMemory &) = delete;
-  GuardedMemory &operator=(const GuardedMemory &) = delete;
-  uint8_t *data() const { return data_; }
-
- private:
-  uint8_t *base_;
-  uint8_t *data_;
-  size_t mapped_;
-};
 
 class GuardedTask : public Task {
  public:
@@ -150,11 +121,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   return 0;
 }
 
-#ifndef AXLE_LIBFUZZER
-
-namespace {
-
-std::vector<Bytes> seeds() {
+std::vector<Bytes> axle::cpu::fuzz::seeds() {
   std::vector<Bytes> all;
   static PoolExecutor executor(1);
   for (Codec codec : {Codec::kZstd, Codec::kLz4, Codec::kGzip}) {
@@ -170,63 +137,3 @@ std::vector<Bytes> seeds() {
   }
   return all;
 }
-
-void mutate(Bytes &bytes, const std::vector<Bytes> &all, Random &random) {
-  for (uint64_t n = 1 + random.below(4); n > 0; n--) {
-    if (bytes.empty()) bytes.push_back(0);
-    // Heads and the first tables matter most.
-    const size_t range = random.below(2) ? std::min<size_t>(bytes.size(), 64) : bytes.size();
-    const size_t at = random.below(range);
-    const auto here = bytes.begin() + static_cast<long>(at);
-    switch (random.below(8)) {
-      case 0:
-        bytes[at] ^= static_cast<uint8_t>(1 << random.below(8));
-        break;
-      case 1:
-        bytes[at] = static_cast<uint8_t>(random.next() >> 40);
-        break;
-      case 2:
-        bytes[at] = random.below(2) ? 0xFF : 0;
-        break;
-      case 3:
-        bytes.erase(here, here + static_cast<long>(1 + random.below(bytes.size() - at)));
-        break;
-      case 4:
-        bytes.insert(here, 1 + random.below(20), static_cast<uint8_t>(random.next() >> 40));
-        break;
-      case 5: {
-        const Bytes &other = all[random.below(all.size())];
-        bytes.insert(bytes.end(), other.begin(), other.end());
-        break;
-      }
-      case 6: {
-        const Bytes &other = all[random.below(all.size())];
-        for (size_t i = random.below(64); i < std::min(other.size(), bytes.size()); i++) {
-          bytes[i] = other[i];
-        }
-        break;
-      }
-      default:
-        bytes[at] = static_cast<uint8_t>(bytes[at] + 1);
-        break;
-    }
-  }
-}
-
-}  // namespace
-
-int main(int argc, char **argv) {
-  const long runs = argc > 1 ? std::stol(argv[1]) : 20000;
-  Random random(argc > 2 ? std::stoull(argv[2]) : 1);
-  const std::vector<Bytes> all = seeds();
-  for (const Bytes &seed : all) try_bytes(seed.data(), seed.size());
-  for (long i = 0; i < runs; i++) {
-    Bytes bytes = all[random.below(all.size())];
-    mutate(bytes, all, random);
-    try_bytes(bytes.data(), bytes.size());
-  }
-  std::printf("%ld mutated archives, none did harm\n", runs);
-  return 0;
-}
-
-#endif

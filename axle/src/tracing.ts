@@ -1,0 +1,148 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { channel, tracingChannel } from 'node:diagnostics_channel';
+import { createRequire } from 'node:module';
+
+import { AxleError, type CallEvent, type CallReport, type TaskEvent } from '@axle/core';
+import {
+  context,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Span,
+  type Tracer,
+  type TracerProvider,
+} from '@opentelemetry/api';
+
+import { forgoAutomaticTracing } from './automatic-tracing.js';
+import { outcomeCode } from './outcome-code.js';
+
+export interface TracingOptions {
+  /** Default: the one that is registered with the OpenTelemetry API. */
+  readonly tracerProvider?: TracerProvider | undefined;
+}
+
+/** The span of a call, and the two clocks at its start: by them its tasks are placed inside it. */
+interface CallSpan {
+  readonly span: Span;
+  readonly startEpochMs: number;
+  readonly startedAt: number;
+}
+
+const calls = tracingChannel<CallSpan, CallEvent>('axle.call');
+const tasks = channel('axle.task');
+const { version } = createRequire(import.meta.url)('../package.json') as { version: string };
+
+let stopCurrent: (() => void) | undefined;
+
+/**
+ * Makes OpenTelemetry spans of the calls of all clients of this process: `axle OP` for a call, a child of the span that
+ * is active where it is made, and `axle step STEP` for each of its tasks. Their attributes are `axle.op`, `axle.tenant`,
+ * `axle.model`, `axle.device`, `axle.step`, `axle.batch_size`, `axle.fallbacks`, the milliseconds `axle.queue_ms`,
+ * `axle.transfer_ms` and `axle.compute_ms`, and `error.type`, which is the code. Nothing of what a call works on is in
+ * them.
+ *
+ * `connect` does this by itself where an SDK is registered by then. Tracing is one of the process: to enable it again
+ * replaces what was enabled before.
+ *
+ * @returns what ends it
+ */
+export function enableTracing({ tracerProvider = trace }: TracingOptions = {}): () => void {
+  forgoAutomaticTracing();
+  stopCurrent?.();
+  const stop = subscribe(tracerProvider.getTracer('axle', version));
+  stopCurrent = stop;
+  return () => {
+    if (stopCurrent !== stop) return;
+    stopCurrent = undefined;
+    stop();
+  };
+}
+
+function subscribe(tracer: Tracer): () => void {
+  const current = new AsyncLocalStorage<CallSpan>();
+  const spans = new WeakMap<CallEvent, Span>();
+  const onStart = (event: CallEvent): CallSpan => {
+    const callSpan = startCall(tracer, event);
+    spans.set(event, callSpan.span);
+    return callSpan;
+  };
+  const onEnd = (event: CallEvent) => {
+    const span = spans.get(event);
+    if (span !== undefined) endCall(span, event);
+  };
+  const onTask = (event: unknown) => {
+    const call = current.getStore();
+    if (call !== undefined) recordTask(tracer, call, event as TaskEvent);
+  };
+  calls.start.bindStore(current, onStart);
+  calls.asyncEnd.subscribe(onEnd as (event: unknown) => void);
+  tasks.subscribe(onTask);
+  return () => {
+    calls.start.unbindStore(current);
+    calls.asyncEnd.unsubscribe(onEnd as (event: unknown) => void);
+    tasks.unsubscribe(onTask);
+  };
+}
+
+function startCall(tracer: Tracer, { op, tenant }: CallEvent): CallSpan {
+  const attributes = { 'axle.op': op, 'axle.tenant': tenant };
+  const span = tracer.startSpan(`axle ${op}`, { attributes }, context.active());
+  return { span, startEpochMs: Date.now(), startedAt: performance.now() };
+}
+
+function endCall(span: Span, event: CallEvent): void {
+  if ('error' in event) fail(span, event.error);
+  else if (isReport(event.result)) span.setAttributes(reportAttributes(event.result));
+  span.end();
+}
+
+/** It is told of when it is over, so its span is made after the fact. */
+function recordTask(tracer: Tracer, call: CallSpan, event: TaskEvent): void {
+  const { op, step, device, model, tenant, code, queueMs, ran } = event;
+  const endMs = call.startEpochMs + performance.now() - call.startedAt;
+  const spentMs = queueMs + (ran === undefined ? 0 : ran.transferMs + ran.computeMs);
+  const attributes: Attributes = {
+    'axle.op': op,
+    'axle.tenant': tenant,
+    'axle.step': step,
+    'axle.device': device,
+    'axle.queue_ms': queueMs,
+  };
+  if (model !== undefined) attributes['axle.model'] = model;
+  if (ran !== undefined) {
+    attributes['axle.transfer_ms'] = ran.transferMs;
+    attributes['axle.compute_ms'] = ran.computeMs;
+    attributes['axle.batch_size'] = ran.batchSize;
+  }
+  const options = { startTime: Math.max(call.startEpochMs, endMs - spentMs), attributes };
+  const parent = trace.setSpan(context.active(), call.span);
+  const span = tracer.startSpan(`axle step ${step}`, options, parent);
+  if (code !== 'OK') {
+    span.setAttribute('error.type', code);
+    span.setStatus({ code: SpanStatusCode.ERROR });
+  }
+  span.end(endMs);
+}
+
+/** The message of an error that is not ours may hold anything, so it is left out. */
+function fail(span: Span, error: unknown): void {
+  span.setAttribute('error.type', outcomeCode(error));
+  const message = error instanceof AxleError ? { message: error.message } : {};
+  span.setStatus({ code: SpanStatusCode.ERROR, ...message });
+}
+
+function isReport(result: unknown): result is CallReport & { readonly model?: string } {
+  return typeof result === 'object' && result !== null && 'timingMs' in result;
+}
+
+function reportAttributes(report: CallReport & { readonly model?: string }): Attributes {
+  const { device, timingMs, fallbacks, model } = report;
+  return {
+    'axle.device': device,
+    'axle.queue_ms': timingMs.queue,
+    'axle.transfer_ms': timingMs.transfer,
+    'axle.compute_ms': timingMs.compute,
+    'axle.fallbacks': fallbacks.length,
+    ...(model === undefined ? {} : { 'axle.model': model }),
+  };
+}

@@ -1,0 +1,82 @@
+import { AsyncResource } from 'node:async_hooks';
+import { channel } from 'node:diagnostics_channel';
+
+import type { BackendStream, TaskTiming } from './backend.js';
+import { AxleError } from './errors.js';
+import type { ErrorCodeName } from './generated/constants.js';
+import type { TaskListener } from './scheduling/device-queue.js';
+
+/** Which task it is that an event tells of. */
+export interface TaskName {
+  /** The op of the call: 'classify', 'compress', 'vendor.example/blur'. */
+  readonly op: string;
+  /** What of it the task does: 'infer', or for several steps in one task 'preprocess..topk'. */
+  readonly step: string;
+  readonly device: string;
+  /** Its name; undefined where the task runs no model. */
+  readonly model: string | undefined;
+  readonly tenant: string;
+}
+
+/**
+ * What subscribers of the channel `axle.task` get: one event for each task, when it settles, in the asynchronous context
+ * of its call; a write to a codec's stream is a task too. Nothing of what a task works on is in it.
+ */
+export interface TaskEvent extends TaskName {
+  readonly code: ErrorCodeName;
+  /** Waiting for the device, in Axle's queue and, unless the task failed, in the device's own; milliseconds. */
+  readonly queueMs: number;
+  /** What devices tell of tasks that succeed. */
+  readonly ran: Pick<TaskTiming, 'transferMs' | 'computeMs' | 'batchSize'> | undefined;
+}
+
+const taskChannel = channel('axle.task');
+
+/** The listener, whose task's result is also published; the listener itself while nobody subscribes. */
+export function publishingTask(listener: TaskListener, nameOf: () => TaskName): TaskListener {
+  if (!taskChannel.hasSubscribers) return listener;
+  const publish = AsyncResource.bind((event: TaskEvent) => {
+    taskChannel.publish(event);
+  });
+  return {
+    taskDone: (result) => {
+      const { outcome, waitedMs } = result;
+      const name = nameOf();
+      publish(
+        outcome.ok
+          ? success(name, outcome.timing, waitedMs)
+          : failure(name, outcome.error, waitedMs),
+      );
+      listener.taskDone(result);
+    },
+  };
+}
+
+/** The stream, each of whose writes is published. */
+export function publishingStream(stream: BackendStream, name: TaskName): BackendStream {
+  return {
+    async write(data, end, outputBytesMax) {
+      try {
+        const result = await stream.write(data, end, outputBytesMax);
+        if (taskChannel.hasSubscribers) taskChannel.publish(success(name, result.timing, 0));
+        return result;
+      } catch (error) {
+        if (taskChannel.hasSubscribers && error instanceof AxleError) {
+          taskChannel.publish(failure(name, error, 0));
+        }
+        throw error;
+      }
+    },
+    close: () => stream.close(),
+  };
+}
+
+function success(name: TaskName, timing: TaskTiming, waitedMs: number): TaskEvent {
+  const { queueMs, transferMs, computeMs, batchSize } = timing;
+  const ran = { transferMs, computeMs, batchSize };
+  return { ...name, code: 'OK', queueMs: waitedMs + queueMs, ran };
+}
+
+function failure(name: TaskName, error: AxleError, waitedMs: number): TaskEvent {
+  return { ...name, code: error.code, queueMs: waitedMs, ran: undefined };
+}

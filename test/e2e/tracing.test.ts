@@ -1,0 +1,188 @@
+import { context, SpanStatusCode, trace } from '@opentelemetry/api';
+import {
+  InMemorySpanExporter,
+  NodeTracerProvider,
+  SimpleSpanProcessor,
+  type ReadableSpan,
+} from '@opentelemetry/sdk-trace-node';
+import { randomBytes } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
+
+import { connect, shippedModels, type Client } from 'axle';
+import { enableTracing } from 'axle/tracing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+
+import { callEnded } from './call-ended.js';
+
+const image = `${shippedModels}/samples/A.png`;
+const exporter = new InMemorySpanExporter();
+const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
+const tracer = provider.getTracer('test');
+let client: Client;
+
+beforeAll(async () => {
+  provider.register();
+  client = await connect();
+});
+beforeEach(() => {
+  exporter.reset();
+});
+afterAll(() => client.close());
+
+const spans = () => exporter.getFinishedSpans();
+const parentId = (span: ReadableSpan) => span.parentSpanContext?.spanId;
+
+function only(name: string): ReadableSpan {
+  const found = spans().filter((span) => span.name === name);
+  expect(found).toHaveLength(1);
+  return found[0] as ReadableSpan;
+}
+
+const ms = ([seconds, nanos]: readonly [number, number]) => seconds * 1000 + nanos / 1e6;
+
+describe('with an OpenTelemetry SDK registered before connect', () => {
+  it('makes a span of a call under the active one, and one of each of its steps', async () => {
+    const outer = tracer.startSpan('outer');
+    const result = await context.with(trace.setSpan(context.active(), outer), () =>
+      client.classify(image),
+    );
+    outer.end();
+
+    const call = only('axle classify');
+    expect(parentId(call)).toBe(outer.spanContext().spanId);
+    expect(call.instrumentationScope).toMatchObject({ name: 'axle', version: '0.1.0' });
+    expect(call.status.code).toBe(SpanStatusCode.UNSET);
+    const common = { 'axle.op': 'classify', 'axle.tenant': 'local' };
+    const { queue, transfer, compute } = result.timingMs;
+    expect(call.attributes).toEqual({
+      ...common,
+      'axle.model': 'glyphs',
+      'axle.device': 'cpu-fallback:0',
+      'axle.queue_ms': queue,
+      'axle.transfer_ms': transfer,
+      'axle.compute_ms': compute,
+      'axle.fallbacks': 0,
+    });
+
+    const steps = spans().filter((span) => parentId(span) === call.spanContext().spanId);
+    expect(steps.map(({ name, attributes }) => ({ name, attributes }))).toEqual(
+      result.steps.map(({ step, device, timingMs, batchSize }) => ({
+        name: `axle step ${step}`,
+        attributes: {
+          ...common,
+          'axle.step': step,
+          'axle.device': device,
+          ...(step === 'decode' ? {} : { 'axle.model': 'glyphs' }),
+          'axle.queue_ms': timingMs.queue,
+          'axle.transfer_ms': timingMs.transfer,
+          'axle.compute_ms': timingMs.compute,
+          'axle.batch_size': batchSize,
+        },
+      })),
+    );
+    for (const step of steps) {
+      expect(ms(step.startTime)).toBeGreaterThanOrEqual(ms(call.startTime));
+      // The clocks of two spans are read one after the other.
+      expect(ms(step.endTime)).toBeLessThanOrEqual(ms(call.endTime) + 1);
+    }
+  });
+
+  it('keeps the calls of different callers apart', async () => {
+    await Promise.all(
+      Array.from({ length: 8 }, (_, i) =>
+        tracer.startActiveSpan(`caller ${i}`, async (span) => {
+          await client.compress([randomBytes(1000), randomBytes(1000)]);
+          span.end();
+        }),
+      ),
+    );
+    for (let i = 0; i < 8; i++) {
+      const caller = only(`caller ${i}`).spanContext();
+      const calls = spans().filter((span) => parentId(span) === caller.spanId);
+      expect(calls.map(({ name }) => name)).toEqual(['axle compress', 'axle compress']);
+      for (const call of calls) {
+        const children = spans().filter((s) => parentId(s) === call.spanContext().spanId);
+        expect(children.map(({ name }) => name)).toEqual(['axle step compress']);
+        expect(children[0]?.spanContext().traceId).toBe(caller.traceId);
+      }
+    }
+  });
+
+  it('records an error with its code, on the call and on the step that failed', async () => {
+    const call = client.decompress(Buffer.from('neither zstd nor gzip nor lz4'), { codec: 'zstd' });
+    await expect(call).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    for (const name of ['axle decompress', 'axle step decompress']) {
+      const { attributes, status } = only(name);
+      expect(attributes['error.type']).toBe('INVALID_ARGUMENT');
+      expect(status.code).toBe(SpanStatusCode.ERROR);
+    }
+    expect(only('axle decompress').status.message).toContain('zstd');
+  });
+
+  it('counts an abort as one, and keeps the words of foreign errors to itself', async () => {
+    await expect(client.classify(image, { signal: AbortSignal.abort() })).rejects.toThrow();
+    expect(only('axle classify').attributes['error.type']).toBe('CANCELLED');
+    const broken = new Readable({
+      read() {
+        this.destroy(new Error('a secret'));
+      },
+    });
+    await expect(client.compress(broken)).rejects.toThrow('a secret');
+    const { attributes, status } = only('axle compress');
+    expect(attributes['error.type']).toBe('UNKNOWN');
+    expect(status.message).toBeUndefined();
+  });
+
+  it('makes one span of a stream, whatever its length, under the span that made it', async () => {
+    const outer = tracer.startSpan('outer');
+    const stream = context.with(trace.setSpan(context.active(), outer), () =>
+      client.compressStream({ codec: 'lz4' }),
+    );
+    const data = randomBytes(20_000_000);
+    const ended = callEnded();
+    await buffer(
+      Readable.from([data.subarray(0, 9_000_000), data.subarray(9_000_000)]).pipe(stream),
+    );
+    await ended;
+    expect(spans().map(({ name }) => name)).toEqual(['axle compressStream']);
+    const { attributes } = only('axle compressStream');
+    expect(parentId(only('axle compressStream'))).toBe(outer.spanContext().spanId);
+    expect(attributes).toMatchObject({ 'axle.device': 'cpu-fallback:0' });
+    expect(attributes['axle.compute_ms']).toBeGreaterThan(0);
+  });
+
+  it('says of a stream that was given up or failed that it did not end well', async () => {
+    const failed = callEnded();
+    const stream = client.decompressStream({ codec: 'gzip' });
+    await expect(buffer(Readable.from(['not gzip']).pipe(stream))).rejects.toThrow();
+    await failed;
+    expect(only('axle decompressStream').attributes['error.type']).toBe('INVALID_ARGUMENT');
+    exporter.reset();
+    const givenUp = callEnded();
+    const left = client.compressStream();
+    left.write('something');
+    left.destroy();
+    await givenUp;
+    expect(only('axle compressStream').attributes['error.type']).toBe('CANCELLED');
+  });
+});
+
+describe('enableTracing', () => {
+  it('replaces what was enabled before, until it is ended', async () => {
+    const own = new InMemorySpanExporter();
+    const tracerProvider = new NodeTracerProvider({
+      spanProcessors: [new SimpleSpanProcessor(own)],
+    });
+    const stop = enableTracing({ tracerProvider });
+    await (await connect()).close();
+    await client.compress(Buffer.from('x'));
+    stop();
+    await client.compress(Buffer.from('x'));
+    expect(own.getFinishedSpans().map(({ name }) => name)).toEqual([
+      'axle step compress',
+      'axle compress',
+    ]);
+    expect(spans()).toEqual([]);
+  });
+});
