@@ -87,7 +87,6 @@ describe('a range of classify', () => {
     batchSize: 1,
     consumedBytes: 0,
     more: false,
-    device: 'some:0',
   });
   const output = (index: number, dtype: DataType, dims: readonly number[], data: Uint8Array) => ({
     index,

@@ -2,12 +2,15 @@ import { fork } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { CheckReport, CheckVerdict } from './check-child.js';
+import type { CheckReport } from './check-child.js';
+import { verdictOfExit } from './child-exit.js';
 import type { CheckedPlugin, Subject } from './rule.js';
 import { rules } from './rules.js';
 
 const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
 const timeoutMsDefault = 30_000;
+/** Of what a child writes to stderr, the last characters that are kept. A sanitizer's report fits. */
+const errorTextMax = 65_536;
 
 export interface CheckOptions {
   /** That the plugin is opened with. */
@@ -81,7 +84,7 @@ function runRule(
     let errors = '';
     child.stderr?.on(
       'data',
-      (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-4096)),
+      (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-errorTextMax)),
     );
     const kill = () => child.kill('SIGKILL');
     const watchdog = setTimeout(() => {
@@ -101,43 +104,4 @@ function runRule(
       }
     });
   });
-}
-
-interface Exit {
-  readonly report: CheckReport | undefined;
-  readonly timedOut: boolean;
-  readonly timeoutMs: number;
-  readonly code: number | null;
-  readonly killedBy: NodeJS.Signals | null;
-  readonly errors: string;
-}
-
-/** A verdict counts only from a process that also ended well: what a plugin does as it is closed belongs to the rule. */
-function verdictOfExit({
-  report,
-  timedOut,
-  timeoutMs,
-  code,
-  killedBy,
-  errors,
-}: Exit): CheckVerdict {
-  const last = errors.trim().split('\n').at(-1) ?? '';
-  if (timedOut) {
-    const what = report === undefined ? 'no end of it' : 'the process did not exit';
-    const reason = `${what} within ${timeoutMs / 1000} s: a task was never completed, or a slot waits`;
-    return { verdict: 'fail', reason };
-  }
-  if (killedBy !== null) {
-    return {
-      verdict: 'fail',
-      reason: `the process was ended by ${killedBy}${last && `: ${last}`}`,
-    };
-  }
-  if (code !== 0 || report === undefined) {
-    return {
-      verdict: 'fail',
-      reason: `the process exited with ${code ?? 0}${last && `: ${last}`}`,
-    };
-  }
-  return report;
 }

@@ -16,8 +16,6 @@ export interface TaskCompletion {
   readonly batchSize: number;
   readonly consumedBytes: number;
   readonly more: boolean;
-  /** On which it ran: 'cpu-fallback:0'. */
-  readonly device: string;
 }
 
 interface PendingTask {
@@ -43,7 +41,7 @@ export function connected(): NativeBinding {
   return connection;
 }
 
-/** @param device on whose queue or stream the task was put. */
+/** @param device on whose queue or stream the task was put: 'cpu-fallback:0'. */
 export function completionOf(taskId: number, device: string): Promise<TaskCompletion> {
   return new Promise((settle) => pending.set(taskId, { device, settle }));
 }
@@ -76,6 +74,5 @@ function complete(
     batchSize: number(completionField.batchSize),
     consumedBytes: number(completionField.consumedBytes),
     more: number(completionField.streamMore) !== 0,
-    device: task.device,
   });
 }

@@ -20,7 +20,7 @@ export class StreamUnderTest {
   constructor(
     private readonly binding: NativeBinding,
     private readonly id: number,
-    readonly device: string,
+    private readonly device: string,
   ) {}
 
   /** One write, which need not use up `data`. */

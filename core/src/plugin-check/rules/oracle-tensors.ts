@@ -148,9 +148,9 @@ async function compareSum(comparison: Comparison, type: OnnxTypeName): Promise<v
   await compareModel(comparison, source, input);
 }
 
-async function loads(bench: Comparison['plugin'], source: ModelSource): Promise<boolean> {
+async function loads(device: Comparison['plugin'], source: ModelSource): Promise<boolean> {
   try {
-    await bench.load(source);
+    await device.load(source);
     return true;
   } catch (error) {
     const { status } = error as { status?: number };

@@ -1,7 +1,8 @@
 import { OPS } from '../../generated/constants.js';
 import type { NativeOpInfo } from '../../native-binding.js';
+import { withDevice, type DeviceUnderTest } from '../device-under-test.js';
 import type { TaskCompletion } from '../host-connection.js';
-import { onBench, withOracle, type Bench, type Comparison } from '../oracle.js';
+import { withOracle, type Comparison } from '../oracle.js';
 import type { ModelSource, TaskInput, TaskRequest } from '../plugin-under-test.js';
 import { Attempts, broken, type Rule } from '../rule.js';
 import { rangeSamples } from '../samples/model-samples.js';
@@ -56,19 +57,22 @@ function modelOf(step: number, { model }: OpSample): ModelSource | null {
 }
 
 /** Why a device does not take the steps one by one; undefined = it does. */
-function stepRefusal(bench: Bench, { first, last, image }: Steps): string | undefined {
+function stepRefusal(device: DeviceUnderTest, { first, last, image }: Steps): string | undefined {
   for (let step = first; step <= last; step++) {
-    const refusal = bench.refusal(stepRequest(step, [], image), modelOf(step, image));
+    const refusal = device.refusal(stepRequest(step, [], image), modelOf(step, image));
     if (refusal !== undefined) return refusal;
   }
   return undefined;
 }
 
-async function runSteps(bench: Bench, { first, last, image }: Steps): Promise<TaskCompletion> {
+async function runSteps(
+  device: DeviceUnderTest,
+  { first, last, image }: Steps,
+): Promise<TaskCompletion> {
   let { inputs } = image.request;
   for (let step = first; ; step++) {
     const request = stepRequest(step, inputs, image);
-    const done = await bench.runWell(`step ${step} of classify`, request, modelOf(step, image));
+    const done = await device.runWell(`step ${step} of classify`, request, modelOf(step, image));
     if (step === last) return done;
     inputs = done.outputs.slice(0, 1).map(({ dtype, dims, data }) => ({
       name: step + 1 === inferStep ? 'x' : null,
@@ -133,9 +137,9 @@ export const rangeRules: readonly Rule[] = [
         const ranges = plugin.info.ops.filter(isRange);
         const attempts = new Attempts(noRange);
         for (const device of plugin.info.devices.keys()) {
-          await onBench(plugin, device, async (bench) => {
+          await withDevice(plugin, device, async (tested) => {
             for (const op of ranges) {
-              attempts.add(await compareRange({ op, plugin: bench, oracle: bench }));
+              attempts.add(await compareRange({ op, plugin: tested, oracle: tested }));
             }
           });
         }

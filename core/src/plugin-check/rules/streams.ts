@@ -81,7 +81,7 @@ function cut(data: Uint8Array, size: number): Uint8Array[] {
 }
 
 /** The output of a whole stream, as the output of a task. */
-function asCompletion(output: Buffer, device: string): TaskCompletion {
+function asCompletion(output: Buffer): TaskCompletion {
   return {
     status: ErrorCode.OK,
     message: '',
@@ -89,13 +89,12 @@ function asCompletion(output: Buffer, device: string): TaskCompletion {
     batchSize: 1,
     consumedBytes: 0,
     more: false,
-    device,
   };
 }
 
 /** @param how the stream was written to, for the message. */
 function checkOutcome(
-  { plugin, device, sample }: StreamTrial,
+  { sample }: StreamTrial,
   { output, failed }: StreamOutcome,
   how: string,
 ): void {
@@ -103,7 +102,7 @@ function checkOutcome(
     if (sample.mayRefuse && isRefusal(failed)) return;
     broken(`${sample.label}, ${how}: a write failed with ${failed.status}: ${failed.message}`);
   }
-  const problem = sample.problemOf(asCompletion(output, plugin.deviceName(device)));
+  const problem = sample.problemOf(asCompletion(output));
   if (problem !== undefined) broken(`${sample.label}, ${how}: ${problem}`);
 }
 

@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+
+import { verdictOfExit, type Exit } from '../src/plugin-check/child-exit.js';
+
+const exited: Exit = {
+  report: { verdict: 'pass', tasks: {} },
+  timedOut: false,
+  timeoutMs: 2000,
+  code: 0,
+  killedBy: null,
+  errors: '',
+};
+
+const reasonOf = (exit: Partial<Exit>) => {
+  const verdict = verdictOfExit({ ...exited, ...exit });
+  expect(verdict.verdict).toBe('fail');
+  return verdict.verdict === 'pass' ? '' : verdict.reason;
+};
+
+describe('the verdict on a process', () => {
+  it('is its own when it ended well', () => {
+    expect(verdictOfExit(exited)).toMatchObject({ verdict: 'pass' });
+  });
+
+  it('tells a rule that did not end from a process that did not', () => {
+    expect(reasonOf({ report: undefined, timedOut: true })).toMatch(/^no end of it within 2 s/);
+    expect(reasonOf({ timedOut: true })).toMatch(/^the process did not exit within 2 s/);
+  });
+
+  it('is not its own when it was ended, or ended with an error', () => {
+    expect(reasonOf({ killedBy: 'SIGSEGV' })).toBe('the process was ended by SIGSEGV');
+    expect(reasonOf({ code: 3, errors: 'a\nwhat was wrong\n\n' })).toBe(
+      'the process exited with 3: what was wrong',
+    );
+    expect(reasonOf({ report: undefined })).toBe('the process exited with 0');
+  });
+
+  it.each([
+    'WARNING: ThreadSanitizer: data race (pid=7)',
+    '==7==ERROR: AddressSanitizer: heap-use-after-free on address 0x1',
+    'plugin.c:3:9: runtime error: signed integer overflow',
+  ])('has what a sanitizer found: %s', (line) => {
+    const errors = `==================\n${line}\n  #0 run plugin.c:3\n==================\n`;
+    expect(reasonOf({ killedBy: 'SIGABRT', errors })).toBe(
+      `the process was ended by SIGABRT: ${line}`,
+    );
+  });
+});
