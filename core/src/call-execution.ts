@@ -7,7 +7,7 @@ import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { QueuedResult, TaskListener, Ticket } from './scheduling/device-queue.js';
-import { publishingTask, type TaskName } from './task-channel.js';
+import { taskPublisher, type TaskName } from './task-channel.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
 const fallbackCodes: ReadonlySet<string> = new Set([
@@ -31,6 +31,7 @@ export class CallExecution implements TaskListener {
   private values: readonly NamedTensor[];
   private ticket: Ticket | undefined;
   private over = false;
+  private readonly publishTask = taskPublisher();
 
   constructor(
     private readonly parts: DispatchParts,
@@ -57,10 +58,12 @@ export class CallExecution implements TaskListener {
   }
 
   /** The task of the segment under way is done. */
-  taskDone({ outcome, waitedMs }: QueuedResult): void {
+  taskDone(result: QueuedResult): void {
     const { breaker, costs, health } = this.parts;
     const { segment } = this;
+    const { outcome, waitedMs } = result;
     this.ticket = undefined;
+    this.publishTask?.(taskName(segment, this.call), result);
     if (!outcome.ok) {
       breaker.failed(segment.device, outcome.error);
       if (isOfDevice(outcome.error)) health.suspect(segment.device);
@@ -133,22 +136,11 @@ export class CallExecution implements TaskListener {
           weight: call.weight,
           repeatable: hasFlag(segment.flags, 'PURE') || hasFlag(segment.flags, 'IDEMPOTENT'),
         },
-        publishingTask(this, () => this.nameOf(segment)),
+        this,
       );
     } catch (error) {
       this.tryNextPlan(error);
     }
-  }
-
-  private nameOf({ first, last, device, usesModel }: Segment): TaskName {
-    const { chain, model, tenant } = this.call;
-    return {
-      op: chain.op,
-      step: stepLabel(chain, first, last),
-      device: device.id,
-      model: usesModel ? model?.name : undefined,
-      tenant,
-    };
   }
 
   private inputsOf({ first }: Segment): readonly NamedTensor[] {
@@ -215,6 +207,16 @@ function itemsOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): 
   const batched = segment.usesModel && (call.model?.maxBatchSize ?? 0) > 0;
   if (!batched || takesImage(call.chain, segment.first)) return 1;
   return inputs[0]?.tensor.shape[0] ?? 1;
+}
+
+function taskName(segment: Segment, { chain, model, tenant }: Call): TaskName {
+  return {
+    op: chain.op,
+    step: stepLabel(chain, segment.first, segment.last),
+    device: segment.device.id,
+    model: segment.usesModel ? model?.name : undefined,
+    tenant,
+  };
 }
 
 function stepReport(

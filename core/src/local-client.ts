@@ -534,15 +534,12 @@ function untilClosed(
     cancellation.subscribe(reject);
     stream.once('close', () => {
       const { device = '', timingMs } = stream;
-      const reason = stream.errored ?? new AxleError('CANCELLED', 'the stream was destroyed');
-      if (!stream.readableEnded) reject(reason);
-      else
-        resolve({
-          device,
-          steps: [{ step, device, timingMs, batchSize: 1 }],
-          timingMs,
-          fallbacks: [],
-        });
+      if (!stream.readableEnded) {
+        reject(stream.errored ?? new AxleError('CANCELLED', 'the stream was destroyed'));
+        return;
+      }
+      const steps = [{ step, device, timingMs, batchSize: 1 }];
+      resolve({ device, steps, timingMs, fallbacks: [] });
     });
   });
 }

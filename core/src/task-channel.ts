@@ -4,7 +4,7 @@ import { channel } from 'node:diagnostics_channel';
 import type { BackendStream, TaskTiming } from './backend.js';
 import { AxleError } from './errors.js';
 import type { ErrorCodeName } from './generated/constants.js';
-import type { TaskListener } from './scheduling/device-queue.js';
+import type { QueuedResult } from './scheduling/device-queue.js';
 
 /** Which task it is that an event tells of. */
 export interface TaskName {
@@ -32,24 +32,17 @@ export interface TaskEvent extends TaskName {
 
 const taskChannel = channel('axle.task');
 
-/** The listener, whose task's result is also published; the listener itself while nobody subscribes. */
-export function publishingTask(listener: TaskListener, nameOf: () => TaskName): TaskListener {
-  if (!taskChannel.hasSubscribers) return listener;
-  const publish = AsyncResource.bind((event: TaskEvent) => {
-    taskChannel.publish(event);
+/** Publishes how a task ended. */
+export type TaskPublisher = (name: TaskName, result: QueuedResult) => void;
+
+/** Made where a call is: it publishes in that context, wherever a task ends. Undefined while nobody listens. */
+export function taskPublisher(): TaskPublisher | undefined {
+  if (!taskChannel.hasSubscribers) return undefined;
+  return AsyncResource.bind((name: TaskName, { outcome, waitedMs }: QueuedResult) => {
+    taskChannel.publish(
+      outcome.ok ? success(name, outcome.timing, waitedMs) : failure(name, outcome.error, waitedMs),
+    );
   });
-  return {
-    taskDone: (result) => {
-      const { outcome, waitedMs } = result;
-      const name = nameOf();
-      publish(
-        outcome.ok
-          ? success(name, outcome.timing, waitedMs)
-          : failure(name, outcome.error, waitedMs),
-      );
-      listener.taskDone(result);
-    },
-  };
 }
 
 /** The stream, each of whose writes is published. */
