@@ -43,7 +43,7 @@ interface Flight {
   /** Tasks that have not settled. */
   left: number;
   /** What the device worked on it; undefined once a task failed. */
-  deviceMs: number | undefined;
+  workMs: number | undefined;
   /** Failed with others, and to be tried again in smaller batches. */
   readonly failed: Ticket[];
 }
@@ -116,10 +116,10 @@ export class DeviceQueue {
     ticket.flight = undefined;
     flight.left -= 1;
     if (!outcome.ok) {
-      flight.deviceMs = undefined;
-    } else if (flight.deviceMs !== undefined) {
+      flight.workMs = undefined;
+    } else if (flight.workMs !== undefined) {
       const { transferMs, computeMs, batchSize } = outcome.timing;
-      flight.deviceMs += (transferMs + computeMs) / batchSize;
+      flight.workMs += (transferMs + computeMs) / batchSize;
     }
     const again =
       !outcome.ok && flight.batch.tasks.length > 1 && ticket.task.repeatable && !ticket.cancelled;
@@ -173,7 +173,7 @@ export class DeviceQueue {
 
   private send(batch: Batch<Ticket>, sentAt: number): void {
     const { tasks } = batch;
-    const flight: Flight = { batch, sentAt, left: tasks.length, deviceMs: 0, failed: [] };
+    const flight: Flight = { batch, sentAt, left: tasks.length, workMs: 0, failed: [] };
     for (const ticket of tasks) {
       ticket.waiting = undefined;
       ticket.flight = flight;
@@ -189,8 +189,9 @@ export class DeviceQueue {
     }
   }
 
-  private landed({ batch, deviceMs, failed }: Flight): void {
-    this.scheduler.finished(batch, deviceMs);
+  private landed({ batch, sentAt, workMs, failed }: Flight): void {
+    const latencyMs = this.clock() - sentAt;
+    this.scheduler.finished(batch, workMs === undefined ? undefined : { workMs, latencyMs });
     // Halves again and again, until the task at fault is alone and the others have run.
     const middle = Math.ceil(failed.length / 2);
     this.retry(failed.slice(0, middle));

@@ -1,7 +1,9 @@
 /** What a measurement still weighs after the next one came. */
-const decay = 0.97;
-/** Standard deviations from the line that `atMostMs` adds: covers nearly all batches. */
-const deviationsOfMargin = 2;
+const decay = 0.92;
+/** Standard deviations from the line that `atMostMs` adds. */
+const deviationsOfMargin = 1;
+/** A measurement counts as at most this many times what was expected: one pause of the machine says little. */
+const surpriseMax = 3;
 /** Below this many measurements nothing is said. */
 const measurementsMin = 3;
 /** Sizes are taken as all equal below this variance. */
@@ -33,7 +35,10 @@ export class LatencyProfile {
     return this.measurements;
   }
 
-  observe(size: number, ms: number): void {
+  observe(size: number, measuredMs: number): void {
+    const ms = this.known
+      ? Math.min(measuredMs, surpriseMax * this.expectedMs(size) + 1)
+      : measuredMs;
     this.measurements += 1;
     this.smallest = Math.min(this.smallest, size);
     this.largest = Math.max(this.largest, size);
@@ -70,7 +75,7 @@ export class LatencyProfile {
     return this.expectedMs(Math.min(Math.max(size, this.smallest), this.largest));
   }
 
-  /** What a batch takes at most, nearly always, milliseconds. */
+  /** What a batch takes at most, mostly, milliseconds. */
   atMostMs(size: number): number {
     const explained = this.seesSizes ? this.msPerSize * this.covariance : 0;
     const deviation = Math.sqrt(Math.max(0, this.msVariance - explained));

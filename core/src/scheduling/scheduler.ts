@@ -1,7 +1,7 @@
 import { AxleError } from '../errors.js';
 import type { BatchPolicy } from './batch-policy.js';
 import type { LatencyProfile } from './latency-profile.js';
-import { chooseSloBatch } from './slo-batch.js';
+import { chooseSloBatch, type SloChoice } from './slo-batch.js';
 import { TaskGroup, type Lane, type Waiting } from './task-group.js';
 import { Tenants, type Tenant } from './tenants.js';
 
@@ -71,11 +71,18 @@ const sloWindowBatches = 4;
 /** Below all priorities: tasks whose queue timeout has passed. */
 const delayedPriority = -Infinity;
 
+/** What a batch took, milliseconds. */
+export interface BatchTimes {
+  /** The device's transfer and compute. */
+  readonly workMs: number;
+  /** From when it was sent until its last result was here. */
+  readonly latencyMs: number;
+}
+
 interface SentBatch<T> extends Batch<T> {
-  readonly model: string;
-  /** Counted among the model's instances. */
-  readonly limited: boolean;
-  readonly profile: LatencyProfile;
+  readonly group: TaskGroup<T>;
+  /** Sent to a busy device, where it waited for others. */
+  readonly ahead: boolean;
   /** What its tenants were charged. */
   readonly chargedMs: number;
   readonly tenants: readonly Tenant[];
@@ -151,15 +158,17 @@ export class Scheduler<T extends Schedulable> {
   /**
    * A batch is done, whatever came of it.
    *
-   * @param deviceMs how long the device worked on it; undefined when it failed and that says nothing.
+   * @param took undefined when it failed, and its times say nothing.
    */
-  finished(batch: Batch<T>, deviceMs: number | undefined): void {
+  finished(batch: Batch<T>, took: BatchTimes | undefined): void {
     const sent = batch as SentBatch<T>;
     this.underWay -= 1;
-    if (sent.limited) count(this.underWayOfModel, sent.model, -1);
-    if (deviceMs === undefined) return;
-    sent.profile.observe(sent.items, deviceMs);
-    this.charge(sent, deviceMs - sent.chargedMs);
+    const { model, policy } = sent.group;
+    if (policy.instances > 0) count(this.underWayOfModel, model, -1);
+    if (took === undefined) return;
+    sent.group.work.observe(sent.items, took.workMs);
+    if (!sent.ahead) sent.group.latency.observe(sent.items, took.latencyMs);
+    this.charge(sent, took.workMs - sent.chargedMs);
   }
 
   /** Expected time until a task offered now would begin, milliseconds; 0 where nothing is known. */
@@ -191,7 +200,7 @@ export class Scheduler<T extends Schedulable> {
   private refuseLate(task: T, group: TaskGroup<T>, now: number): void {
     const { deadlineAt, policy } = task;
     if (deadlineAt === undefined || this.size === 0) return;
-    if (!policy.predictable || policy.sloAware || !group.profile.known) return;
+    if (!policy.predictable || policy.sloAware || !group.latency.known) return;
     const needsMs = this.msUntilDone(task, group);
     if (now + needsMs <= deadlineAt) return;
     throw AxleError.expected(
@@ -332,8 +341,8 @@ export class Scheduler<T extends Schedulable> {
     if (instances > 0 && (this.underWayOfModel.get(group.model) ?? 0) >= instances) return false;
     if (this.underWay < parallel) return true;
     if (this.underWay >= parallel + ahead) return false;
-    const { profile, policy, items } = group;
-    return profile.known && profile.expectedMs(Math.min(items, policy.itemsMax)) < shortBatchMs;
+    const { work, policy, items } = group;
+    return work.known && work.expectedMs(Math.min(items, policy.itemsMax)) < shortBatchMs;
   }
 
   /** When a group's batch goes without others: its oldest task waited for long enough, or a deadline is near. */
@@ -341,8 +350,8 @@ export class Scheduler<T extends Schedulable> {
     const { delayMs, sloAware } = group.policy;
     if (delayMs === 0 || group.itemsThatGo() > 0) return now;
     const ripeAt = (group.oldest()?.offeredAt ?? now) + delayMs;
-    if (!sloAware || !group.profile.known) return ripeAt;
-    return Math.min(ripeAt, group.earliestDeadline() - group.profile.atMostMs(group.items));
+    if (!sloAware || !group.latency.known) return ripeAt;
+    return Math.min(ripeAt, group.earliestDeadline() - group.latency.atMostMs(group.items));
   }
 
   private firstOf(heads: readonly Waiting<T>[]): Waiting<T> | undefined {
@@ -398,9 +407,9 @@ export class Scheduler<T extends Schedulable> {
 
   private form(head: Waiting<T>, now: number): Decision<T> {
     const { group } = head;
-    const { policy, profile } = group;
+    const { policy, latency } = group;
     // A task that is alone is tried whatever the estimate says, so that a wrong estimate mends itself.
-    const inTime = policy.sloAware && profile.known && this.size > 1;
+    const inTime = policy.sloAware && latency.known && this.size > 1;
     if (inTime && group.earliestDeadline() < Infinity) return this.formInTime(head, now);
     const lanes = this.lanesInOrder(group, head.lane);
     return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group)));
@@ -408,14 +417,15 @@ export class Scheduler<T extends Schedulable> {
 
   private formInTime(head: Waiting<T>, now: number): Decision<T> {
     const { group, lane } = head;
-    const { policy, profile } = group;
+    const { policy, latency } = group;
     // A task is never given up for one of lower priority.
     const lanes = this.lanesInOrder(group, lane).filter(
       ({ priority }) => priority === lane.priority,
     );
     const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches);
     const { parallel } = this.options;
-    const choice = chooseSloBatch(window, policy.itemsMax, profile, parallel, now);
+    const choice =
+      chooseSloBatch(window, policy.itemsMax, latency, parallel, now) ?? this.trial(window, policy);
     const late = window.slice(0, choice?.first);
     const chosen = choice === undefined || late.length > 0 ? [] : window.slice(0, choice.count);
     for (const waiting of window.slice(late.length + chosen.length))
@@ -423,6 +433,22 @@ export class Scheduler<T extends Schedulable> {
     if (late.length === 0) return this.send(group, chosen);
     for (const waiting of late) this.left(waiting);
     return { kind: 'dropped', tasks: late.map(({ task }) => task), why: 'late' };
+  }
+
+  /**
+   * Where nothing seems to be in time and the device has nothing to do, what has the latest deadlines is tried: the
+   * estimate may be wrong, and only a batch can mend it.
+   */
+  private trial(window: readonly Waiting<T>[], { itemsMax }: BatchPolicy): SloChoice | undefined {
+    if (this.underWay > 0) return undefined;
+    let first = window.length - 1;
+    let items = (window[first] as Waiting<T>).items;
+    for (let i = first - 1; i >= 0; i--) {
+      items += (window[i] as Waiting<T>).items;
+      if (items > itemsMax) break;
+      first = i;
+    }
+    return { first, count: window.length - first };
   }
 
   /** What a batch of the group takes at most now: a share for each place that is free on the device. */
@@ -467,23 +493,22 @@ export class Scheduler<T extends Schedulable> {
   }
 
   private send(group: TaskGroup<T>, filled: readonly Waiting<T>[]): Decision<T> {
-    const { model, profile, key } = group;
+    const { model, work, key, policy } = group;
     const items = filled.reduce((sum, waiting) => sum + waiting.items, 0);
     const batch: SentBatch<T> = {
       tasks: filled.map(({ task }) => task),
       items,
       batchKey: key,
-      model,
-      limited: group.policy.instances > 0,
-      profile,
-      chargedMs: expectedMs(profile, items),
+      group,
+      ahead: this.underWay >= this.options.parallel,
+      chargedMs: expectedMs(work, items),
       tenants: filled.map(({ lane }) => lane.tenant),
     };
     this.tenants.serve(batch.tenants[0] as Tenant);
     this.charge(batch, batch.chargedMs);
     for (const waiting of filled) this.left(waiting);
     this.underWay += 1;
-    if (batch.limited) count(this.underWayOfModel, model, 1);
+    if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.lastModel = model;
     return { kind: 'batch', batch };
   }
@@ -501,17 +526,17 @@ function expectedMs(profile: LatencyProfile, items: number): number {
 }
 
 /** What the largest batch that a group can form now is expected to take. */
-function batchMs<T>({ profile, items, policy }: TaskGroup<T>): number {
-  return expectedMs(profile, Math.min(items, policy.itemsMax));
+function batchMs<T>({ work, items, policy }: TaskGroup<T>): number {
+  return expectedMs(work, Math.min(items, policy.itemsMax));
 }
 
 /** What items of a group take when they run in the largest batches; 0 where that is not known. */
-function bestMs<T>({ profile, policy }: TaskGroup<T>, items: number): number {
-  if (!profile.known) return 0;
+function bestMs<T>({ work, policy }: TaskGroup<T>, items: number): number {
+  if (!work.known) return 0;
   const { itemsMax } = policy;
   const whole = Math.floor(items / itemsMax);
   const rest = items - whole * itemsMax;
-  return whole * profile.expectedMs(itemsMax) + (rest > 0 ? profile.expectedMs(rest) : 0);
+  return whole * work.expectedMs(itemsMax) + (rest > 0 ? work.expectedMs(rest) : 0);
 }
 
 /** Items of the task's own tenant that go before it. */

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
 import type { Batch, Scheduler } from '../../src/scheduling/scheduler.js';
 import type { Waiting } from '../../src/scheduling/task-group.js';
-import { policy, schedulerWith, task, type TestTask } from './test-task.js';
+import { policy, schedulerWith, task, took, type TestTask } from './test-task.js';
 
 /** One policy for each key, as the scheduler asks for. */
 const policies: Readonly<Record<string, BatchPolicy>> = {
@@ -101,7 +101,7 @@ class Simulation {
   private finish(which: number, failed: boolean): void {
     const [batch] = this.underWay.splice(which % Math.max(1, this.underWay.length), 1);
     if (batch !== undefined) {
-      this.scheduler.finished(batch, failed ? undefined : 1 + batch.items / 2);
+      this.scheduler.finished(batch, failed ? undefined : took(1 + batch.items / 2));
     }
   }
 
@@ -236,7 +236,7 @@ describe('on any schedule', () => {
               0,
             );
             const decision = scheduler.poll(0);
-            if (decision.kind === 'batch') scheduler.finished(decision.batch, msOf(items));
+            if (decision.kind === 'batch') scheduler.finished(decision.batch, took(msOf(items)));
           }
         }
         for (const each of streams) refill(each, batches * 5);
@@ -249,7 +249,7 @@ describe('on any schedule', () => {
           for (const { tenant, items } of batch.tasks) {
             served.set(tenant, (served.get(tenant) ?? 0) + (ms * items) / batch.items);
           }
-          scheduler.finished(batch, ms);
+          scheduler.finished(batch, took(ms));
           const shares = streams.map(({ tenant, weight }) => (served.get(tenant) ?? 0) / weight);
           const apart = Math.max(...shares) - Math.min(...shares);
           expect(apart).toBeLessThanOrEqual(largestMs + 1e-6);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
-import { batchOf, namesOf, policy, schedulerWith, task, teach } from './test-task.js';
+import { batchOf, namesOf, policy, schedulerWith, task, teach, took } from './test-task.js';
 
 const alone = { policy: policy({ itemsMax: 1 }) };
 
@@ -23,7 +23,7 @@ describe('order', () => {
     scheduler.offer(task('b', alone), 0);
     const first = batchOf(scheduler.poll(0));
     expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
-    scheduler.finished(first, 5);
+    scheduler.finished(first, took(5));
     expect(namesOf(scheduler.poll(0))).toEqual(['b']);
   });
 
@@ -48,7 +48,7 @@ describe('batches', () => {
     scheduler.offer(task('x', { batchKey: 'other' }), 0);
     const first = batchOf(scheduler.poll(0));
     expect(first.tasks.map(({ name }) => name)).toEqual(['a', 'b', 'c', 'd']);
-    scheduler.finished(first, 1);
+    scheduler.finished(first, took(1));
     expect(namesOf(scheduler.poll(0))).toEqual(['e']);
   });
 
@@ -97,7 +97,7 @@ describe('batches', () => {
     const first = batchOf(scheduler.poll(0));
     expect(namesOf(scheduler.poll(0))).toEqual(['x']);
     expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
-    scheduler.finished(first, 1);
+    scheduler.finished(first, took(1));
     expect(namesOf(scheduler.poll(0))).toEqual(['b']);
   });
 });
@@ -158,7 +158,7 @@ describe('bounds', () => {
     scheduler.offer(task('new', { ...patient, priority: -5 }), 9);
     const first = batchOf(scheduler.poll(12));
     expect(first.tasks[0]?.name).toBe('new');
-    scheduler.finished(first, 1);
+    scheduler.finished(first, took(1));
     expect(namesOf(scheduler.poll(13))).toEqual(['old']);
   });
 
@@ -238,6 +238,27 @@ describe('batches under deadlines', () => {
     });
     expect(namesOf(scheduler.poll(0))).toEqual(['0']);
   });
+
+  it('are tried on a free device when none seems possible, and the estimate mends itself', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, aware, () => 1000);
+    const offer = (now: number) => {
+      for (let i = 0; i < 6; i++)
+        scheduler.offer(task(`${i}`, { ...aware, deadlineAt: now + 50 }), now);
+    };
+    for (let now = 0; now < 5000; now += 100) {
+      offer(now);
+      let decision = scheduler.poll(now);
+      while (decision.kind === 'dropped') decision = scheduler.poll(now);
+      scheduler.finished(batchOf(decision), took(10));
+      while (decision.kind === 'batch' || decision.kind === 'dropped') {
+        decision = scheduler.poll(now);
+        if (decision.kind === 'batch') scheduler.finished(decision.batch, took(10));
+      }
+    }
+    offer(5000);
+    expect(namesOf(scheduler.poll(5000))).toEqual(['0', '1', '2', '3']);
+  });
 });
 
 describe('tenants', () => {
@@ -253,7 +274,7 @@ describe('tenants', () => {
     for (let i = 0; i < 10; i++) {
       const batch = batchOf(scheduler.poll(i));
       served.push(batch.tasks[0]?.tenant ?? '');
-      scheduler.finished(batch, 10);
+      scheduler.finished(batch, took(10));
     }
     expect(served.filter((tenant) => tenant === 'b')).toHaveLength(5);
   });
@@ -263,7 +284,7 @@ describe('tenants', () => {
     const serve = (count: number) =>
       Array.from({ length: count }, () => {
         const batch = batchOf(scheduler.poll(0));
-        scheduler.finished(batch, 10);
+        scheduler.finished(batch, took(10));
         return batch.tasks[0]?.tenant ?? '';
       });
     scheduler.offer(task('b', { ...alone, tenant: 'b' }), 0);
@@ -287,7 +308,7 @@ describe('tenants', () => {
     for (let i = 0; i < 16; i++) {
       const batch = batchOf(scheduler.poll(0));
       models.push(batch.batchKey);
-      scheduler.finished(batch, 10);
+      scheduler.finished(batch, took(10));
     }
     const switches = models.filter((model, i) => i > 0 && model !== models[i - 1]).length;
     expect(switches).toBeLessThan(10);

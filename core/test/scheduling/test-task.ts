@@ -2,6 +2,7 @@ import { alonePolicy, type BatchPolicy } from '../../src/scheduling/batch-policy
 import {
   Scheduler,
   type Batch,
+  type BatchTimes,
   type Decision,
   type Schedulable,
   type SchedulerOptions,
@@ -59,6 +60,11 @@ export function teach(
   for (const items of [1, 2, 4, 1, 2, 4]) {
     scheduler.offer(task('lesson', { ...overrides, items, deadlineAt: undefined }), 0);
     const batch = batchOf(scheduler.poll(Number.MAX_SAFE_INTEGER));
-    scheduler.finished(batch, msOf(batch.items));
+    scheduler.finished(batch, took(msOf(batch.items)));
   }
+}
+
+/** A batch that was all work. */
+export function took(ms: number): BatchTimes {
+  return { workMs: ms, latencyMs: ms };
 }

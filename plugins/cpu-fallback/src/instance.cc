@@ -33,7 +33,7 @@ Instance::Instance(const axle_host &host, const Options &options)
       options_(options),
       memory_bytes_(cpu::memory_bytes()),
       executor_(pool_),
-      pool_(options.threads, kQueuedJobsMax) {
+      pool_(options.threads, kQueuedJobsMax, options.nice) {
   device_name_ = one_line(processor_name() + ", " + std::to_string(options.threads) +
                           (options.threads == 1 ? " thread" : " threads"));
   try {

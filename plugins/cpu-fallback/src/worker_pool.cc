@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "worker_pool.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -57,7 +60,8 @@ struct WorkerPool::Loop {
   std::exception_ptr error;
 };
 
-WorkerPool::WorkerPool(size_t threads, size_t queued_max) : queued_max_(queued_max) {
+WorkerPool::WorkerPool(size_t threads, size_t queued_max, int nice)
+    : queued_max_(queued_max), nice_(nice) {
   try {
     threads_.reserve(std::max<size_t>(threads, 1));
     for (size_t i = 0; i < std::max<size_t>(threads, 1); i++) {
@@ -134,6 +138,9 @@ void WorkerPool::parallel_for(size_t n, const std::function<void(size_t)> &fn) {
 }
 
 void WorkerPool::run_thread() {
+  // Of this thread alone, on Linux. An event loop that shares its cores with long computations is then
+  // not kept waiting for them.
+  if (nice_ > 0 && ::nice(nice_) == -1) errno = 0;
   std::unique_lock<std::mutex> lock(mutex_);
   for (;;) {
     wake_.wait(lock, [this] { return stopping_ || !jobs_.empty() || !loops_.empty(); });

@@ -20,9 +20,10 @@ class WorkerPool {
  public:
   using Job = std::function<void()>;
 
-  // Starts `threads` (at least 1) threads. At most `queued_max` jobs wait at once.
+  // Starts `threads` (at least 1) threads. At most `queued_max` jobs wait at once. The threads are
+  // `nice` steps nicer than whoever starts them.
   // Throws std::system_error when the system refuses a thread.
-  WorkerPool(size_t threads, size_t queued_max);
+  WorkerPool(size_t threads, size_t queued_max, int nice = 0);
 
   // Runs every job that still waits, then joins the threads.
   ~WorkerPool();
@@ -51,6 +52,7 @@ class WorkerPool {
   void stop();
 
   const size_t queued_max_;
+  const int nice_;
   std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Job> jobs_;
