@@ -246,7 +246,7 @@ describe('batches under deadlines', () => {
       for (let i = 0; i < 6; i++)
         scheduler.offer(task(`${i}`, { ...aware, deadlineAt: now + 50 }), now);
     };
-    for (let now = 0; now < 5000; now += 100) {
+    for (let now = 0; now < 20_000; now += 100) {
       offer(now);
       let decision = scheduler.poll(now);
       while (decision.kind === 'dropped') decision = scheduler.poll(now);
@@ -256,8 +256,8 @@ describe('batches under deadlines', () => {
         if (decision.kind === 'batch') scheduler.finished(decision.batch, took(10));
       }
     }
-    offer(5000);
-    expect(namesOf(scheduler.poll(5000))).toEqual(['0', '1', '2', '3']);
+    offer(20_000);
+    expect(namesOf(scheduler.poll(20_000))).toEqual(['0', '1', '2', '3']);
   });
 });
 
