@@ -289,6 +289,25 @@ describe('Dispatch', () => {
     expect(backend.loads).toBe(1);
   });
 
+  it('keeps calls apart whose models have the same bytes and other settings', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) =>
+      batch.map(() => value(1)),
+    );
+    const { run } = dispatchOver(backend);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [step('infer', { usesModel: true, args: {} })],
+    };
+    const alone: Model = { ...model, dynamicBatching: undefined };
+    await run(chain, value(0), { model });
+    const calls = Array.from({ length: 8 }, (_, i) =>
+      run(chain, value(i), { model: i % 2 === 0 ? model : alone }),
+    );
+    await Promise.all(calls);
+    expect(backend.batchesSeen.map((batch) => batch.length).sort()).toEqual([1, 1, 1, 1, 1, 4]);
+  });
+
   it('takes a waiting task out when its call is cancelled, and stops a running one', async () => {
     const gate = deferred();
     const backend = new TestBackend('slow', [compress], async (batch) => {

@@ -218,10 +218,13 @@ export class Router {
     const withModel = usesModel(chain, first, last);
     const itsModel = withModel ? model : undefined;
     const modelKey = itsModel?.source.contentId ?? '';
-    const batchKey = `${range.name}${range.op}.${first}.${last} ${modelKey} ${argsKey(args)}`;
+    const taskKey = `${range.name}${range.op}.${first}.${last} ${modelKey} ${argsKey(args)}`;
     return candidates.flatMap(({ backend, device, offered }) => {
       const support = this.support(backend, device, offered, args, itsModel);
       if (support.score > 0) {
+        const policy = policyOf(offered, device, itsModel);
+        // The same bytes may stand under several names, each with a config of its own.
+        const batchKey = `${taskKey} ${JSON.stringify(policy)}`;
         const segment: Segment = {
           first,
           last,
@@ -233,7 +236,7 @@ export class Router {
           usesModel: withModel,
           modelKey,
           batchKeys: new BatchKeys(batchKey, freeDimensions(chain, first)),
-          policy: policyOf(offered, device, itsModel),
+          policy,
           cost: this.costs.entryOf(device, offered, itsModel),
         };
         return [segment];
