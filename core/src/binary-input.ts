@@ -8,6 +8,7 @@ import { AxleError } from './errors.js';
 import { fileError } from './file-error.js';
 import { pathOfUrl } from './file-url.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
+import { isResizable } from './resizable-memory.js';
 
 /**
  * The whole of an input in memory; memory is viewed, not copied.
@@ -80,11 +81,6 @@ function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
     view?.byteLength ?? memory.byteLength,
   );
   return isResizable(memory) ? new Uint8Array(bytes) : bytes;
-}
-
-function isResizable(memory: ArrayBufferLike): boolean {
-  const { resizable, growable } = memory as { resizable?: boolean; growable?: boolean };
-  return resizable === true || growable === true;
 }
 
 function checkAttached(memory: ArrayBufferLike, what: string): void {

@@ -59,14 +59,14 @@ export class CallExecution implements TaskListener {
 
   /** The task of the segment under way is done. */
   taskDone(result: QueuedResult): void {
-    const { breaker, costs, health } = this.parts;
+    const { breaker, costs } = this.parts;
     const { segment } = this;
-    const { outcome, waitedMs } = result;
+    const { outcome, waitedMs, sent } = result;
     this.ticket = undefined;
     this.publishTask?.(taskName(segment, this.call), result);
     if (!outcome.ok) {
-      breaker.failed(segment.device, outcome.error);
-      if (isOfDevice(outcome.error)) health.suspect(segment.device);
+      // What never reached the device says nothing of it.
+      if (sent) this.deviceFailed(segment, outcome.error);
       this.tryNextPlan(outcome.error);
       return;
     }
@@ -78,6 +78,12 @@ export class CallExecution implements TaskListener {
     this.segmentIndex += 1;
     if (this.segmentIndex < this.plan.segments.length) this.runSegment();
     else this.finish();
+  }
+
+  private deviceFailed({ device }: Segment, error: AxleError): void {
+    const { breaker, health } = this.parts;
+    breaker.failed(device, error);
+    if (isOfDevice(error)) health.suspect(device);
   }
 
   private get plan(): Plan {
@@ -107,6 +113,7 @@ export class CallExecution implements TaskListener {
         this.enqueue(segment, justLoaded);
       },
       (error: unknown) => {
+        if (error instanceof AxleError) this.deviceFailed(segment, error);
         this.tryNextPlan(error);
       },
     );
@@ -206,7 +213,8 @@ function bytesOf(inputs: readonly NamedTensor[]): number {
 function itemsOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): number {
   const batched = segment.usesModel && (call.model?.maxBatchSize ?? 0) > 0;
   if (!batched || takesImage(call.chain, segment.first)) return 1;
-  return inputs[0]?.tensor.shape[0] ?? 1;
+  // An empty batch is work too.
+  return Math.max(1, inputs[0]?.tensor.shape[0] ?? 1);
 }
 
 function taskName(segment: Segment, { chain, model, tenant }: Call): TaskName {

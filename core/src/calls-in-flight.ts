@@ -17,11 +17,16 @@ export class CallsInFlight {
     this.calls.push(call);
   }
 
+  /** Of a call that is not there it does nothing. */
   remove(call: Cancellation): void {
-    const last = this.calls.pop();
-    if (last === undefined || last === call) return;
-    this.calls[call.place] = last;
-    last.place = call.place;
+    const { place } = call;
+    if (place < 0) return;
+    const last = this.calls.pop() as Cancellation;
+    if (last !== call) {
+      this.calls[place] = last;
+      last.place = place;
+    }
+    call.place = -1;
   }
 
   cancelAll(reason: unknown): void {

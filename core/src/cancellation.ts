@@ -8,8 +8,8 @@ type Listener = (reason: unknown) => void;
  * each call and cheap, which `AbortSignal.any` is not on Node 20.
  */
 export class Cancellation {
-  /** Among the calls in flight, which alone writes it. */
-  place = 0;
+  /** Among the calls in flight, which alone writes it; -1 = not there. */
+  place = -1;
   /** Nearly all calls have one. */
   private listener: Listener | undefined;
   private furtherListeners: Listener[] | undefined;

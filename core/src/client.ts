@@ -87,7 +87,9 @@ export interface DecompressOptions extends CallOptions {
 /**
  * What a function holds. One instance serves any number of calls at once; none of them blocks the event loop.
  *
- * Memory handed in must not be changed, transferred or resized until its call has settled: it is read where it lies.
+ * Memory handed in must not be changed, transferred or resized until its call has settled: it is read where it lies. A
+ * call that was aborted or ran into its deadline settles at once, while the device may read on: that memory is free again
+ * after `close`.
  *
  * Every call takes one input and gives one result, or takes an array and gives an array in the same order, which
  * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input

@@ -89,7 +89,8 @@ export class CompletionReader {
   /** The next turn of the event loop writes over `bytes`. */
   private copyOf(offset: number, bytes: number): Uint8Array {
     if (bytes > sharedBytesMax) return this.bytes.slice(offset, offset + bytes);
-    if (this.slabUsed + bytes > slabBytes) {
+    // A user can still detach it, with ArrayBuffer.prototype.transfer.
+    if (this.slabUsed + bytes > slabBytes || this.slab.byteLength === 0) {
       this.slab = newSlab();
       this.slabUsed = 0;
     }

@@ -1,3 +1,5 @@
+import { createHash } from 'node:crypto';
+
 import { ArgType, OPS, OpFlag, type OpName } from './generated/constants.js';
 
 /** Arguments of an op by name; the ABI's header, or a custom op's description, says which each op knows. */
@@ -65,8 +67,20 @@ export function argsKey(args: OpArgs): string {
   return names.map((name) => `${name}=${argKey(args[name] as OpArgValue)}`).join(';');
 }
 
+/** Above this many bytes a digest stands for them: keys are kept. */
+const keyBytesMax = 64;
+
+function bytesKey(bytes: Uint8Array): string {
+  if (bytes.byteLength > keyBytesMax) return `sha256:${sha256(bytes)}`;
+  return `x${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')}`;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
 function argKey(value: OpArgValue): string {
-  if (value instanceof Uint8Array) return `x${Buffer.from(value).toString('hex')}`;
+  if (value instanceof Uint8Array) return bytesKey(value);
   if (value instanceof FloatArg) return `float:${value.value}`;
   return `${typeof value}:${JSON.stringify(value)}`;
 }

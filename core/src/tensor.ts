@@ -1,5 +1,6 @@
 import { AxleError } from './errors.js';
 import { DATA_TYPE_BYTES, type DataTypeName } from './generated/constants.js';
+import { isResizable } from './resizable-memory.js';
 
 /** The typed array under each data type. FP16 and BF16 are bit patterns; BOOL is 0 or 1. */
 export interface TensorDataOf {
@@ -59,7 +60,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   ) {}
 
   /**
-   * Wraps `data` without copying it. BOOL takes booleans too, FP16 and BF16 take bit patterns in a Uint16Array.
+   * Wraps `data` without copying it, unless its memory is resizable. BOOL takes booleans too, FP16 and BF16 take bit patterns in a Uint16Array.
    *
    * @throws AxleError INVALID_ARGUMENT when the array is of another kind or length than `dtype` and `shape` ask for.
    */
@@ -84,12 +85,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    // A view costs more than the rest of this. A Buffer is a Uint8Array that behaves otherwise.
-    const bytes =
-      array.constructor === Uint8Array
-        ? array
-        : new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
-    return new Tensor(dtype, [...shape], [bytes]);
+    return new Tensor(dtype, [...shape], [rawBytes(array)]);
   }
 
   /**
@@ -157,7 +153,10 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     return bytes;
   }
 
-  /** The raw form; a copy where it lies in several pieces. */
+  /**
+   * The raw form; a copy where it lies in several pieces. Of a small result the ArrayBuffer beneath is shared with other
+   * results, as small Buffers share theirs: copy before giving `.buffer` away.
+   */
   get bytes(): Uint8Array {
     const [first] = this.segments;
     if (this.segments.length === 1 && first !== undefined) return first;
@@ -189,6 +188,13 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
     return new Tensor(this.dtype, [...shape], this.segments);
   }
+}
+
+function rawBytes(array: Exclude<TensorData, readonly unknown[]>): Uint8Array {
+  if (isResizable(array.buffer)) return rawBytes(array.slice());
+  // A view costs more than the rest of making a tensor. A Buffer is a Uint8Array that behaves otherwise.
+  if (array.constructor === Uint8Array) return array;
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
 }
 
 function constructorOf(dtype: DataTypeName): ArrayConstructorOf {

@@ -231,6 +231,36 @@ describe('Dispatch', () => {
     expect(await deviceOf()).toBe('quick:0');
   });
 
+  it("does not hold a model's own queue timeout against the device", async () => {
+    const slow = new TestBackend('slow', [singleOp('infer')], async (batch) => {
+      await new Promise((resolve) => setTimeout(resolve, 40));
+      return batch.map(() => value(1));
+    });
+    const other = new TestBackend('other', [singleOp('infer')], appending(2));
+    const { run } = dispatchOver(slow, other);
+    const chain: Chain = {
+      op: 'infer',
+      main: 0,
+      steps: [step('infer', { usesModel: true, args: {} })],
+    };
+    const queuePolicy = { maxQueueSize: 0, timeoutMs: 5, timeoutAction: 'reject' } as const;
+    const impatient: Model = {
+      ...model,
+      maxBatchSize: 2,
+      dynamicBatching: {
+        preferredBatchSizes: [],
+        maxQueueDelayMs: 0,
+        preserveOrdering: false,
+        queuePolicy,
+      },
+    };
+    const call = (strict: boolean) =>
+      run(chain, value(0), { model: impatient, preference: { device: 'slow', strict } });
+    const outcomes = await Promise.allSettled(Array.from({ length: 10 }, () => call(true)));
+    expect(outcomes.filter(({ status }) => status === 'rejected').length).toBeGreaterThan(5);
+    expect((await call(false)).report.device).toBe('slow:0');
+  });
+
   it('does not hold bad input against the device', async () => {
     const strict = new TestBackend('strict', [compress], failing('INVALID_ARGUMENT'));
     const other = new TestBackend('other', [compress], (batch) => batch.map(() => value(2)));

@@ -12,7 +12,7 @@ describe('parseModelConfig', () => {
        output { name: "prob" data_type: TYPE_STRING dims: [ -1 ] label_filename: "labels.txt" }
        instance_group [ { kind: KIND_CPU count: 2 } ]
        dynamic_batching {
-         preferred_batch_size: [ 8, 4 ] max_queue_delay_microseconds: 1500 preserve_ordering: true
+         preferred_batch_size: [ 8, 4 ] max_queue_delay_microseconds: 1500 preserve_ordering: false
          default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 2500 max_queue_size: 7 }
        }
        model_warmup {
@@ -33,7 +33,7 @@ describe('parseModelConfig', () => {
       dynamicBatching: {
         preferredBatchSizes: [4, 8],
         maxQueueDelayMs: 1.5,
-        preserveOrdering: true,
+        preserveOrdering: false,
         queuePolicy: { maxQueueSize: 7, timeoutMs: 2.5, timeoutAction: 'delay' },
       },
       instanceGroups: [{ kind: 'CPU', count: 2 }],
@@ -62,6 +62,10 @@ describe('parseModelConfig', () => {
       /'preferred_batch_size' takes sizes from 1 up/,
     ],
     ['dynamic_batching { preserve_ordering: 3 }', /field 'preserve_ordering'/],
+    [
+      'dynamic_batching { preserve_ordering: true default_queue_policy { timeout_action: DELAY } }',
+      /field 'preserve_ordering' takes no timeout_action DELAY/,
+    ],
     [
       'dynamic_batching { default_queue_policy { timeout_action: WAIT } }',
       /field 'timeout_action' takes REJECT or DELAY/,

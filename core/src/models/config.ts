@@ -219,12 +219,12 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   if (preferredBatchSizes.some((size) => size < 1)) {
     throw fields.error('preferred_batch_size', 'sizes from 1 up');
   }
-  return {
-    preferredBatchSizes,
-    maxQueueDelayMs,
-    preserveOrdering: fields.flag('preserve_ordering') ?? false,
-    queuePolicy: readQueuePolicy(fields.message('default_queue_policy')),
-  };
+  const preserveOrdering = fields.flag('preserve_ordering') ?? false;
+  const queuePolicy = readQueuePolicy(fields.message('default_queue_policy'));
+  if (preserveOrdering && queuePolicy.timeoutAction === 'delay') {
+    throw fields.error('preserve_ordering', 'no timeout_action DELAY beside it: all would wait');
+  }
+  return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy };
 }
 
 function readQueuePolicy(fields: FieldReader | undefined): QueuePolicy {

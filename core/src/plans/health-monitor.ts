@@ -8,6 +8,7 @@ const holdsMs = 5000;
 interface Known {
   health: Health;
   askedAt: number;
+  asking: boolean;
 }
 
 const unasked: Health = { state: 'OK', message: '' };
@@ -29,7 +30,7 @@ export class HealthMonitor {
   of(device: Device): Health {
     let known = this.known.get(device.id);
     if (known === undefined) {
-      known = { health: unasked, askedAt: -Infinity };
+      known = { health: unasked, askedAt: -Infinity, asking: false };
       this.known.set(device.id, known);
     }
     if (this.clock() - known.askedAt >= holdsMs) void this.ask(device, known);
@@ -43,11 +44,15 @@ export class HealthMonitor {
   }
 
   private async ask(device: Device, known: Known): Promise<void> {
+    if (known.asking) return;
+    known.asking = true;
     known.askedAt = this.clock();
     try {
       known.health = await this.registry.backendOf(device).health(device);
     } catch (error) {
       known.health = { state: 'LOST', message: messageOf(error) };
+    } finally {
+      known.asking = false;
     }
   }
 }

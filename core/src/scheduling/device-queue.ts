@@ -24,6 +24,8 @@ export interface QueuedResult {
   readonly outcome: TaskOutcome;
   /** Time in Axle's own queue. */
   readonly waitedMs: number;
+  /** Whether the device got it. */
+  readonly sent: boolean;
 }
 
 export interface TaskListener {
@@ -40,6 +42,8 @@ const aheadOfEach = 1;
 interface Flight {
   readonly batch: Batch<Ticket>;
   readonly sentAt: number;
+  /** Whether the backend took it. */
+  taken: boolean;
   /** Tasks that have not settled. */
   left: number;
   /** What the device worked on it; undefined once a task failed. */
@@ -88,7 +92,9 @@ export class DeviceQueue {
     const ticket = new Ticket(task, listener, now, this);
     if (this.batchesThere) ticket.policy = alonePolicy;
     ticket.waiting = this.scheduler.offer(ticket, now);
-    if (ticket.policy.preserveOrdering) ticket.deliverInTurn = this.order.enter(ticket.modelKey);
+    if (ticket.policy.preserveOrdering) {
+      ticket.deliverInTurn = this.order.enter(`${ticket.tenant} ${ticket.modelKey}`);
+    }
     this.pumpSoon();
     return ticket;
   }
@@ -121,10 +127,10 @@ export class DeviceQueue {
       const { transferMs, computeMs, batchSize } = outcome.timing;
       flight.workMs += (transferMs + computeMs) / batchSize;
     }
-    const again =
-      !outcome.ok && flight.batch.tasks.length > 1 && ticket.task.repeatable && !ticket.cancelled;
+    const again = !outcome.ok && !ticket.cancelled && mayHalve(ticket, flight, outcome.error);
     if (again) flight.failed.push(ticket);
-    else ticket.deliver({ outcome, waitedMs: flight.sentAt - ticket.offeredAt });
+    else
+      ticket.deliver({ outcome, waitedMs: flight.sentAt - ticket.offeredAt, sent: flight.taken });
     if (flight.left === 0) this.landed(flight);
   }
 
@@ -173,7 +179,14 @@ export class DeviceQueue {
 
   private send(batch: Batch<Ticket>, sentAt: number): void {
     const { tasks } = batch;
-    const flight: Flight = { batch, sentAt, left: tasks.length, workMs: 0, failed: [] };
+    const flight: Flight = {
+      batch,
+      sentAt,
+      taken: true,
+      left: tasks.length,
+      workMs: 0,
+      failed: [],
+    };
     for (const ticket of tasks) {
       ticket.waiting = undefined;
       ticket.flight = flight;
@@ -185,6 +198,7 @@ export class DeviceQueue {
         error instanceof AxleError
           ? error
           : new AxleError('INTERNAL', messageOf(error), { cause: error });
+      flight.taken = false;
       for (const ticket of tasks) ticket.settle({ ok: false, error: cause });
     }
   }
@@ -239,8 +253,17 @@ export class DeviceQueue {
   ): void {
     ticket.waiting = undefined;
     const outcome: TaskOutcome = { ok: false, error: AxleError.expected(code, message) };
-    ticket.deliver({ outcome, waitedMs: this.clock() - ticket.offeredAt });
+    ticket.deliver({ outcome, waitedMs: this.clock() - ticket.offeredAt, sent: false });
   }
+}
+
+/**
+ * Whether a task of a batch that failed is to run again in a smaller one: it may be another that broke it. A device that
+ * is gone breaks all of them. What the backend did not take has had no effect yet.
+ */
+function mayHalve({ task }: Ticket, { batch, taken }: Flight, error: AxleError): boolean {
+  if (batch.tasks.length === 1 || error.code === 'UNAVAILABLE') return false;
+  return task.repeatable || !taken;
 }
 
 /** A task in a device's queue or on the device: what the scheduler and the backend see of it. */

@@ -24,6 +24,7 @@ export class ResultOrder {
       places?.shift();
       first.deliver();
     }
-    if (places?.length === 0) this.places.delete(key);
+    // What was delivered may have entered again.
+    if (places?.length === 0 && this.places.get(key) === places) this.places.delete(key);
   }
 }

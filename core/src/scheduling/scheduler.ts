@@ -134,9 +134,14 @@ export class Scheduler<T extends Schedulable> {
     return this.insert(task, group, now);
   }
 
-  /** Puts a task back that was admitted before and ran in a batch that failed; no bound counts it again. */
+  /**
+   * Puts a task back that was admitted before and ran in a batch that failed, under a batch key of its own; no bound
+   * counts it again.
+   */
   readmit(task: T, now: number): Waiting<T> {
-    return this.insert(task, this.groupOf(task), now);
+    const group = this.groupOf(task);
+    group.temporary = true;
+    return this.insert(task, group, now);
   }
 
   /** Takes a waiting task out; false when it does not wait any more. */
@@ -163,19 +168,13 @@ export class Scheduler<T extends Schedulable> {
   finished(batch: Batch<T>, took: BatchTimes | undefined): void {
     const sent = batch as SentBatch<T>;
     this.underWay -= 1;
+    sent.group.underWay -= 1;
     const { model, policy } = sent.group;
     if (policy.instances > 0) count(this.underWayOfModel, model, -1);
     if (took === undefined) return;
     sent.group.work.observe(sent.items, took.workMs);
     if (!sent.ahead) sent.group.latency.observe(sent.items, took.latencyMs);
     this.charge(sent, took.workMs - sent.chargedMs);
-  }
-
-  /** Expected time until a task offered now would begin, milliseconds; 0 where nothing is known. */
-  backlogMs(): number {
-    let ms = 0;
-    for (const group of this.groups) ms += bestMs(group, group.items);
-    return ms / this.options.parallel;
   }
 
   private groupOf(task: T): TaskGroup<T> {
@@ -194,12 +193,12 @@ export class Scheduler<T extends Schedulable> {
   }
 
   /**
-   * Only for tasks that others are ahead of: one that finds the device free is tried, so that a wrong estimate mends
+   * Only for tasks that others of their kind are ahead of: a single one is tried, so that a wrong estimate mends
    * itself. Where batches are made by deadlines, that choice refuses.
    */
   private refuseLate(task: T, group: TaskGroup<T>, now: number): void {
     const { deadlineAt, policy } = task;
-    if (deadlineAt === undefined || this.size === 0) return;
+    if (deadlineAt === undefined || isQuiet(group)) return;
     if (!policy.predictable || policy.sloAware || !group.latency.known) return;
     const needsMs = this.msUntilDone(task, group);
     if (now + needsMs <= deadlineAt) return;
@@ -224,7 +223,7 @@ export class Scheduler<T extends Schedulable> {
     const tenant = this.tenants.arrive(task.tenant, task.weight);
     const waiting: Waiting<T> = {
       task,
-      items: task.items,
+      items: Math.max(1, task.items),
       deadlineAt: task.deadlineAt ?? Infinity,
       sequence: this.sequence++,
       offeredAt: now,
@@ -262,6 +261,7 @@ export class Scheduler<T extends Schedulable> {
       last.place = group.place;
     }
     group.place = -1;
+    if (group.temporary) this.groupsByKey.delete(group.key);
   }
 
   /** Tasks whose deadline or queue timeout has passed. */
@@ -425,7 +425,7 @@ export class Scheduler<T extends Schedulable> {
     const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches);
     const { parallel } = this.options;
     const choice =
-      chooseSloBatch(window, policy.itemsMax, latency, parallel, now) ?? this.trial(window, policy);
+      chooseSloBatch(window, policy.itemsMax, latency, parallel, now) ?? this.trial(window, group);
     const late = window.slice(0, choice?.first);
     const chosen = choice === undefined || late.length > 0 ? [] : window.slice(0, choice.count);
     for (const waiting of window.slice(late.length + chosen.length))
@@ -436,11 +436,12 @@ export class Scheduler<T extends Schedulable> {
   }
 
   /**
-   * Where nothing seems to be in time and the device has nothing to do, what has the latest deadlines is tried: the
+   * Where nothing seems to be in time and nothing of the kind is under way, what has the latest deadlines is tried: the
    * estimate may be wrong, and only a batch can mend it.
    */
-  private trial(window: readonly Waiting<T>[], { itemsMax }: BatchPolicy): SloChoice | undefined {
-    if (this.underWay > 0) return undefined;
+  private trial(window: readonly Waiting<T>[], group: TaskGroup<T>): SloChoice | undefined {
+    if (group.underWay > 0) return undefined;
+    const { itemsMax } = group.policy;
     let first = window.length - 1;
     let items = (window[first] as Waiting<T>).items;
     for (let i = first - 1; i >= 0; i--) {
@@ -508,6 +509,7 @@ export class Scheduler<T extends Schedulable> {
     this.charge(batch, batch.chargedMs);
     for (const waiting of filled) this.left(waiting);
     this.underWay += 1;
+    group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.lastModel = model;
     return { kind: 'batch', batch };
@@ -515,7 +517,7 @@ export class Scheduler<T extends Schedulable> {
 
   private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {
     for (let i = 0; i < tasks.length; i++) {
-      const share = (tasks[i] as T).items / items;
+      const share = Math.max(1, (tasks[i] as T).items) / items;
       this.tenants.charge(tenants[i] as Tenant, ms * share);
     }
   }
@@ -551,6 +553,10 @@ function itemsAhead<T>(group: TaskGroup<T>, task: Schedulable): number {
     }
   }
   return items;
+}
+
+function isQuiet<T>({ size, underWay }: TaskGroup<T>): boolean {
+  return size === 0 && underWay === 0;
 }
 
 function queueFull(depth: number, of: string): AxleError {

@@ -29,6 +29,10 @@ export class TaskGroup<T> {
   readonly lanes: Lane<T>[] = [];
   /** Among the groups with waiting tasks; -1 = not there. Only the scheduler writes it. */
   place = -1;
+  /** Its batches on the device. */
+  underWay = 0;
+  /** Of a batch that failed: forgotten when it is empty. */
+  temporary = false;
   /** What the device works on a batch: what its tenants are charged. */
   readonly work = new LatencyProfile();
   /** What a batch takes from when it is sent until its results are here: what deadlines are held against. */

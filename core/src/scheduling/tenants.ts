@@ -26,11 +26,15 @@ export class Tenants {
     let tenant = this.byName.get(name);
     if (tenant === undefined) {
       if (this.byName.size >= tenantsMax) this.forgetIdle();
-      tenant = { name, weight, virtualMs: this.servedMs, waiting: 0 };
+      tenant = { name, weight, virtualMs: 0, waiting: 0 };
       this.byName.set(name, tenant);
     }
     tenant.weight = weight;
-    if (tenant.waiting === 0) tenant.virtualMs = Math.max(tenant.virtualMs, this.servedMs);
+    if (tenant.waiting === 0) {
+      // Not later than those that wait: they may be below another priority, which took the time.
+      const nowMs = Math.min(this.servedMs, this.leastWaitingMs(tenant));
+      tenant.virtualMs = Math.max(tenant.virtualMs, nowMs);
+    }
     tenant.waiting += 1;
     return tenant;
   }

@@ -95,6 +95,33 @@ describe('a batch that fails', () => {
     expect(backend.batchesSeen).toHaveLength(1);
   });
 
+  it('is not halved when the device is gone', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], () => {
+      throw new AxleError('UNAVAILABLE', 'lost');
+    });
+    const queue = queueOver(backend);
+    await Promise.all([1, 2, 3, 4].map((i) => add(queue, taskOf(i, wide)).done));
+    expect(backend.batchesSeen).toHaveLength(1);
+  });
+
+  it('is halved whatever the op is when the backend did not take it', async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) =>
+      batch.map(() => value(1)),
+    );
+    const submit = backend.submit.bind(backend);
+    backend.submit = (device, batch) => {
+      if (batch.some((task) => numberOf(task) === 2)) {
+        throw new AxleError('INVALID_ARGUMENT', 'detached');
+      }
+      submit(device, batch);
+    };
+    const queue = queueOver(backend);
+    const results = await Promise.all(
+      [1, 2, 3, 4].map((i) => add(queue, taskOf(i, wide, { repeatable: false })).done),
+    );
+    expect(results.map(({ outcome }) => outcome.ok)).toEqual([true, false, true, true]);
+  });
+
   it('does not run a task again that was cancelled meanwhile', async () => {
     let fail = () => undefined as unknown;
     const gate = new Promise<void>((_, reject) => {

@@ -19,7 +19,8 @@ const policies: Readonly<Record<string, BatchPolicy>> = {
 
 const offering = fc.record({
   batchKey: fc.constantFrom(...Object.keys(policies)),
-  items: fc.integer({ min: 1, max: 7 }),
+  // An empty batch counts as one item.
+  items: fc.integer({ min: 0, max: 7 }),
   priority: fc.integer({ min: -1, max: 1 }),
   timeLeft: fc.option(fc.integer({ min: 1, max: 30 }), { nil: undefined }),
   tenant: fc.constantFrom('a', 'b', 'c'),
@@ -132,7 +133,7 @@ class Simulation {
     const [head] = tasks as [TestTask];
     expect(this.underWay.length).toBeLessThan(this.parallel + this.ahead);
     expect(new Set(tasks.map(({ batchKey }) => batchKey)).size).toBe(1);
-    expect(items).toBe(tasks.reduce((sum, { items: each }) => sum + each, 0));
+    expect(items).toBe(tasks.reduce((sum, { items: each }) => sum + Math.max(1, each), 0));
     expect(tasks.length === 1 || items <= head.policy.itemsMax).toBe(true);
     for (const { deadlineAt } of tasks) expect(deadlineAt ?? Infinity).toBeGreaterThan(this.now);
     const { instances } = head.policy;

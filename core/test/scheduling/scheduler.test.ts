@@ -279,6 +279,41 @@ describe('tenants', () => {
     expect(served.filter((tenant) => tenant === 'b')).toHaveLength(5);
   });
 
+  it('are still told apart after an empty batch', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('empty', { ...alone, items: 0, tenant: 'c' }), 0);
+    scheduler.finished(batchOf(scheduler.poll(0)), took(1));
+    for (let i = 0; i < 4; i++) scheduler.offer(task(`a${i}`, { ...alone, tenant: 'a' }), 0);
+    for (let i = 0; i < 4; i++) {
+      scheduler.offer(task(`b${i}`, { ...alone, batchKey: 'y', tenant: 'b' }), 0);
+    }
+    const served = Array.from({ length: 4 }, () => {
+      const batch = batchOf(scheduler.poll(0));
+      scheduler.finished(batch, took(10));
+      return batch.tasks[0]?.tenant;
+    });
+    expect(served.sort()).toEqual(['a', 'a', 'b', 'b']);
+  });
+
+  it('below another priority keep what they waited for', () => {
+    const scheduler = schedulerWith();
+    scheduler.offer(task('low', { ...alone, tenant: 'low' }), 0);
+    for (let i = 0; i < 50; i++) {
+      scheduler.offer(task('high', { ...alone, batchKey: 'y', tenant: 'high', priority: 1 }), 0);
+      scheduler.finished(batchOf(scheduler.poll(0)), took(100));
+    }
+    for (let i = 0; i < 10; i++) {
+      scheduler.offer(task('low', { ...alone, tenant: 'low' }), 0);
+      scheduler.offer(task('new', { ...alone, batchKey: 'z', tenant: 'new' }), 0);
+    }
+    const served = Array.from({ length: 10 }, () => {
+      const batch = batchOf(scheduler.poll(0));
+      scheduler.finished(batch, took(10));
+      return batch.tasks[0]?.tenant;
+    });
+    expect(served.filter((tenant) => tenant === 'new').length).toBeGreaterThanOrEqual(4);
+  });
+
   it('save nothing up while they are idle', () => {
     const scheduler = schedulerWith();
     const serve = (count: number) =>
