@@ -232,8 +232,12 @@ describe('Dispatch', () => {
   });
 
   it("does not hold a model's own queue timeout against the device", async () => {
+    let calls = 0;
     const slow = new TestBackend('slow', [singleOp('infer')], async (batch) => {
+      calls += 1;
       await new Promise((resolve) => setTimeout(resolve, 40));
+      // No success that would speak for the device either.
+      if (calls === 1) throw new AxleError('INVALID_ARGUMENT', 'odd');
       return batch.map(() => value(1));
     });
     const other = new TestBackend('other', [singleOp('infer')], appending(2));
@@ -246,7 +250,7 @@ describe('Dispatch', () => {
     const queuePolicy = { maxQueueSize: 0, timeoutMs: 5, timeoutAction: 'reject' } as const;
     const impatient: Model = {
       ...model,
-      maxBatchSize: 2,
+      maxBatchSize: 1,
       dynamicBatching: {
         preferredBatchSizes: [],
         maxQueueDelayMs: 0,
