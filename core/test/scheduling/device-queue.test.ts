@@ -176,6 +176,30 @@ it('gives the results of a model in the order of its calls where its config says
   expect(order).toEqual([1, 2, 3]);
 });
 
+it("does not hold one tenant's results back for another's", async () => {
+  let finish = () => undefined as unknown;
+  const gate = new Promise<void>((resolve) => {
+    finish = () => {
+      resolve();
+    };
+  });
+  const backend = new TestBackend(
+    'gpu',
+    [singleOp('infer')],
+    async (batch) => {
+      if (numberOf(batch[0] as BackendTask) === 1) await gate;
+      return batch.map(() => value(0));
+    },
+    2,
+  );
+  const queue = queueOver(backend);
+  const ordered = policy({ itemsMax: 1, preserveOrdering: true });
+  const slow = add(queue, taskOf(1, ordered, { tenant: 'a' })).done;
+  await add(queue, taskOf(2, ordered, { tenant: 'b' })).done;
+  finish();
+  expect((await slow).outcome.ok).toBe(true);
+});
+
 it('says which bound a task ran into', async () => {
   const backend = new TestBackend('gpu', [singleOp('infer')], () => new Promise(() => undefined));
   const queue = queueOver(backend);

@@ -261,6 +261,16 @@ describe('batches under deadlines', () => {
   });
 });
 
+it('tries a kind of batch that seems too slow also while others keep the device busy', () => {
+  const scheduler = schedulerWith({ parallel: 2 });
+  const aware = { policy: policy({ sloAware: true }) };
+  teach(scheduler, aware, () => 1000);
+  scheduler.offer(task('other', { ...alone, batchKey: 'n' }), 0);
+  scheduler.poll(0);
+  for (const name of ['a', 'b']) scheduler.offer(task(name, { ...aware, deadlineAt: 50 }), 0);
+  expect(namesOf(scheduler.poll(0))).toEqual(['a', 'b']);
+});
+
 describe('tenants', () => {
   it('take turns by device time, however many tasks each has', () => {
     const scheduler = schedulerWith();
