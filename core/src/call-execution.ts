@@ -1,12 +1,11 @@
 import type { LoadedModel, NamedTensor, TaskTiming } from './backend.js';
-import type { Call, CallOutcome, DispatchParts } from './dispatch.js';
+import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
-import { hasFlag } from './op.js';
-import { stepLabel, takesImage, type Chain, type ChainStep } from './plans/chain.js';
+import type { ChainStep } from './plans/chain.js';
 import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
-import type { FailedAttempt, StepReport } from './results.js';
-import type { QueuedResult, TaskListener, Ticket } from './scheduling/device-queue.js';
+import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
+import type { QueuedResult, QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
 import { taskPublisher, type TaskName } from './task-channel.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
@@ -23,11 +22,13 @@ const fallbackCodes: ReadonlySet<string> = new Set([
  * a call of one task, the common one, then costs one promise.
  */
 export class CallExecution implements TaskListener {
-  private readonly failed: FailedAttempt[] = [];
+  private readonly bytes: number;
   private plans: readonly Plan[] = [];
   private planIndex = 0;
   private segmentIndex = 0;
-  private steps: StepReport[] = [];
+  private failed: FailedAttempt[] | undefined;
+  /** Of the segments before the one under way. */
+  private steps: StepReport[] | undefined;
   private values: readonly NamedTensor[];
   private ticket: Ticket | undefined;
   private over = false;
@@ -36,17 +37,16 @@ export class CallExecution implements TaskListener {
   constructor(
     private readonly parts: DispatchParts,
     private readonly call: Call,
-    /** What it throws, the call fails with. */
-    private readonly succeed: (outcome: CallOutcome) => void,
-    private readonly reject: (reason: unknown) => void,
+    private readonly listener: CallListener,
   ) {
+    this.bytes = bytesOf(call.inputs);
     this.values = call.inputs;
   }
 
   start(): void {
-    const { chain, model, preference, inputs, cancellation } = this.call;
+    const { chain, model, preference, cancellation, readyAt } = this.call;
     try {
-      this.plans = this.parts.router.plans(chain, model, preference, bytesOf(inputs));
+      this.plans = this.parts.router.plans(chain, model, preference, this.bytes);
     } catch (error) {
       this.fail(error);
       return;
@@ -54,7 +54,7 @@ export class CallExecution implements TaskListener {
     cancellation.subscribe((reason) => {
       this.cancel(reason);
     });
-    this.runSegment();
+    this.runSegment(readyAt);
   }
 
   /** The task of the segment under way is done. */
@@ -71,13 +71,17 @@ export class CallExecution implements TaskListener {
       return;
     }
     breaker.succeeded(segment.device);
-    costs.observe(segment.cost, bytesOf(this.call.inputs), outcome.timing);
+    costs.observe(segment.cost, this.bytes, outcome.timing);
     if (this.over) return;
     this.values = outcome.outputs;
-    this.steps.push(stepReport(this.call.chain, segment, outcome.timing, waitedMs));
+    const step = stepReport(segment, outcome.timing, waitedMs);
+    if (this.segmentIndex === this.plan.segments.length - 1) {
+      this.finish(step);
+      return;
+    }
+    (this.steps ??= []).push(step);
     this.segmentIndex += 1;
-    if (this.segmentIndex < this.plan.segments.length) this.runSegment();
-    else this.finish();
+    this.runSegment(this.parts.clock());
   }
 
   private deviceFailed({ device }: Segment, error: AxleError): void {
@@ -94,23 +98,23 @@ export class CallExecution implements TaskListener {
     return this.plan.segments[this.segmentIndex] as Segment;
   }
 
-  private runSegment(): void {
+  private runSegment(now: number): void {
     if (this.over) return;
     const { segment } = this;
     const { model } = this.call;
     if (!segment.usesModel || model === undefined) {
-      this.enqueue(segment, undefined);
+      this.enqueue(segment, undefined, now);
       return;
     }
-    const { models } = this.parts;
+    const { models, clock } = this.parts;
     const loaded = models.find(segment.device, model);
     if (loaded !== undefined) {
-      this.enqueue(segment, loaded);
+      this.enqueue(segment, loaded, now);
       return;
     }
     models.load(segment.backend, segment.device, model).then(
       (justLoaded) => {
-        this.enqueue(segment, justLoaded);
+        this.enqueue(segment, justLoaded, clock());
       },
       (error: unknown) => {
         if (error instanceof AxleError) this.deviceFailed(segment, error);
@@ -119,32 +123,31 @@ export class CallExecution implements TaskListener {
     );
   }
 
-  private enqueue(segment: Segment, model: LoadedModel | undefined): void {
+  private enqueue(segment: Segment, model: LoadedModel | undefined, now: number): void {
     if (this.over) return;
-    const { call } = this;
+    const { parts, call } = this;
     const { batchKeys, policy } = segment;
     try {
       const inputs = this.inputsOf(segment);
-      this.parts.breaker.entering(segment.device);
-      this.ticket = this.parts.queueOf(segment).add(
-        {
-          range: segment.range,
-          args: segment.args,
-          model,
-          inputs,
-          outputBytesMax: call.outputBytesMax,
-          deadlineAt: call.deadlineAt,
-          batchKey: policy.itemsMax === 1 ? batchKeys.alone : batchKeys.of(inputs),
-          modelKey: segment.modelKey,
-          policy,
-          items: itemsOf(segment, call, inputs),
-          priority: call.priority,
-          tenant: call.tenant,
-          weight: call.weight,
-          repeatable: hasFlag(segment.flags, 'PURE') || hasFlag(segment.flags, 'IDEMPOTENT'),
-        },
-        this,
-      );
+      parts.breaker.entering(segment.device);
+      const task: QueuedTask = {
+        range: segment.range,
+        args: segment.args,
+        model,
+        inputs,
+        outputBytesMax: call.outputBytesMax,
+        deadlineAt: call.deadlineAt,
+        batchKey: policy.itemsMax === 1 ? batchKeys.alone : batchKeys.of(inputs),
+        modelKey: segment.modelKey,
+        policy,
+        // An empty batch is work too.
+        items: segment.countsItems ? Math.max(1, inputs[0]?.tensor.shape[0] ?? 1) : 1,
+        priority: call.priority,
+        tenant: call.tenant,
+        weight: call.weight,
+        repeatable: segment.repeatable,
+      };
+      this.ticket = parts.queueOf(segment).add(task, this, now);
     } catch (error) {
       this.tryNextPlan(error);
     }
@@ -155,22 +158,22 @@ export class CallExecution implements TaskListener {
     return adapt === undefined || first === 0 ? this.values : adapt(this.values);
   }
 
-  private finish(): void {
-    const { call, steps, plan, failed } = this;
+  private finish(lastStep: StepReport): void {
+    const { call, plan, failed } = this;
+    const steps = this.steps ?? [];
+    steps.push(lastStep);
     const total = this.parts.clock() - call.startedAt;
     this.over = true;
+    const report: CallReport = {
+      device: plan.main.device.id,
+      steps,
+      timingMs: sumTiming(steps, total),
+      fallbacks: failed ?? noFallbacks,
+    };
     try {
-      this.succeed({
-        outputs: this.values,
-        report: {
-          device: plan.main.device.id,
-          steps,
-          timingMs: sumTiming(steps, total),
-          fallbacks: failed,
-        },
-      });
+      this.listener.succeeded({ outputs: this.values, report });
     } catch (error) {
-      this.reject(error);
+      this.listener.failed(error);
     }
   }
 
@@ -182,12 +185,12 @@ export class CallExecution implements TaskListener {
       return;
     }
     const devices = this.plan.segments.map(({ device }) => device.id);
-    this.failed.push({ devices, code: error.code, message: messageOf(error) });
+    (this.failed ??= []).push({ devices, code: error.code, message: messageOf(error) });
     this.planIndex += 1;
     this.segmentIndex = 0;
-    this.steps = [];
+    this.steps = undefined;
     this.values = this.call.inputs;
-    this.runSegment();
+    this.runSegment(this.parts.clock());
   }
 
   /** The caller gets its own reason at once, whenever the device is done with the task. */
@@ -199,9 +202,11 @@ export class CallExecution implements TaskListener {
 
   private fail(reason: unknown): void {
     this.over = true;
-    this.reject(reason);
+    this.listener.failed(reason);
   }
 }
+
+const noFallbacks: readonly FailedAttempt[] = Object.freeze([]);
 
 function bytesOf(inputs: readonly NamedTensor[]): number {
   let bytes = 0;
@@ -209,18 +214,10 @@ function bytesOf(inputs: readonly NamedTensor[]): number {
   return bytes;
 }
 
-/** Items in the batch dimension of a model; 1 for what has none. */
-function itemsOf(segment: Segment, call: Call, inputs: readonly NamedTensor[]): number {
-  const batched = segment.usesModel && (call.model?.maxBatchSize ?? 0) > 0;
-  if (!batched || takesImage(call.chain, segment.first)) return 1;
-  // An empty batch is work too.
-  return Math.max(1, inputs[0]?.tensor.shape[0] ?? 1);
-}
-
 function taskName(segment: Segment, { chain, model, tenant }: Call): TaskName {
   return {
     op: chain.op,
-    step: stepLabel(chain, segment.first, segment.last),
+    step: segment.label,
     device: segment.device.id,
     model: segment.usesModel ? model?.name : undefined,
     tenant,
@@ -228,25 +225,26 @@ function taskName(segment: Segment, { chain, model, tenant }: Call): TaskName {
 }
 
 function stepReport(
-  chain: Chain,
-  { first, last, device }: Segment,
+  { label, device }: Segment,
   { queueMs, transferMs, computeMs, batchSize }: TaskTiming,
   waitedMs: number,
 ): StepReport {
   return {
-    step: stepLabel(chain, first, last),
+    step: label,
     device: device.id,
     timingMs: { queue: waitedMs + queueMs, transfer: transferMs, compute: computeMs },
     batchSize,
   };
 }
 
-function sumTiming(steps: readonly StepReport[], total: number) {
-  const sum = { queue: 0, transfer: 0, compute: 0, total };
+function sumTiming(steps: readonly StepReport[], total: number): TimingMs {
+  let queue = 0;
+  let transfer = 0;
+  let compute = 0;
   for (const { timingMs } of steps) {
-    sum.queue += timingMs.queue;
-    sum.transfer += timingMs.transfer;
-    sum.compute += timingMs.compute;
+    queue += timingMs.queue;
+    transfer += timingMs.transfer;
+    compute += timingMs.compute;
   }
-  return sum;
+  return { queue, transfer, compute, total };
 }

@@ -26,11 +26,21 @@ export interface Call {
   readonly cancellation: Cancellation;
   /** When the caller made the call, on the runtime's clock. */
   readonly startedAt: number;
+  /** When its inputs were there. */
+  readonly readyAt: number;
 }
 
 export interface CallOutcome {
   readonly outputs: readonly NamedTensor[];
   readonly report: CallReport;
+}
+
+/** Whose call it is. One of the two is called, once. */
+export interface CallListener {
+  /** What it throws, the call fails with. */
+  succeeded(outcome: CallOutcome): void;
+  /** @param reason the AxleError of the last plan tried, or the cancellation's reason. */
+  failed(reason: unknown): void;
 }
 
 /** What executing calls takes. */
@@ -48,24 +58,18 @@ export interface DispatchParts {
 export class Dispatch {
   constructor(private readonly parts: DispatchParts) {}
 
-  /**
-   * Begins a call. One of the two is called once.
-   *
-   * @param succeed what it throws, the call fails with.
-   * @param fail gets the AxleError of the last plan tried, or the cancellation's reason.
-   */
-  start(
-    call: Call,
-    succeed: (outcome: CallOutcome) => void,
-    fail: (reason: unknown) => void,
-  ): void {
-    new CallExecution(this.parts, call, succeed, fail).start();
+  start(call: Call, listener: CallListener): void {
+    new CallExecution(this.parts, call, listener).start();
   }
 
   /** Loads the model where its first call would run. */
-  async prefetch(call: Omit<Call, 'inputs'>): Promise<void> {
+  async prefetch({
+    chain,
+    model,
+    preference,
+    cancellation,
+  }: Pick<Call, 'chain' | 'model' | 'preference' | 'cancellation'>): Promise<void> {
     const { router, models } = this.parts;
-    const { chain, model, preference, cancellation } = call;
     const [plan] = router.plans(chain, model, preference, undefined);
     if (model === undefined) return;
     for (const { usesModel, backend, device } of plan?.segments ?? []) {

@@ -1,9 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
 
-import { argumentError } from './argument-error.js';
-import type { NamedTensor } from './backend.js';
-import { readBinaryInput, readBinaryPieces } from './binary-input.js';
 import { Cancellation } from './cancellation.js';
+import { ClassifyCall, ClassifyChains, defaultClassifyModel } from './calls/classify-call.js';
+import { codecChain, CompressCall, DecompressCall } from './calls/codec-call.js';
+import { CustomOpCall } from './calls/custom-op-call.js';
+import { InferCall, inferChain } from './calls/infer-call.js';
 import type {
   BinaryInput,
   CallOptions,
@@ -16,29 +17,15 @@ import type {
   InferOptions,
   RunOptions,
 } from './client.js';
-import {
-  CustomOps,
-  customOpChain,
-  describeCustomOps,
-  namedOutputs,
-  type CustomOp,
-} from './custom-ops.js';
-import {
-  chooseCodec,
-  compressArgs,
-  decompressArgs,
-  outputBytesMaxOf,
-  type CodecChoice,
-} from './codec-args.js';
+import { CustomOps, describeCustomOps } from './custom-ops.js';
+import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
 import { mapConcurrently } from './map-concurrently.js';
-import { namedTensors, type InputTaker } from './named-inputs.js';
 import { hasFlag, type OpArgs } from './op.js';
-import { step, type Chain } from './plans/chain.js';
-import { classifyChain } from './plans/classify.js';
+import type { Chain } from './plans/chain.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
 import type {
@@ -55,16 +42,12 @@ import type {
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
 import { publishingStream } from './task-channel.js';
-import { Tensor } from './tensor.js';
-
-const defaultClassifyModel = 'glyphs';
 
 /** The client of a runtime in this process. */
 export class LocalClient implements Client {
   private readonly session: Session;
   private readonly onClose: () => Promise<void>;
-  /** By model and topK. The model itself is the key: its config is no part of its content id. */
-  private readonly classifyChains = new WeakMap<Model, Map<number, Chain>>();
+  private readonly classifyChains = new ClassifyChains();
   private readonly customOps = new CustomOps();
   private closing: Promise<void> | undefined;
 
@@ -80,7 +63,8 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: ClassifyOptions = {},
   ): Promise<ClassifyResult | ClassifyResult[]> {
-    return this.each(input, options, (one, its) => this.classifyOne(one, its));
+    if (!isArray(input)) return this.classifyOne(input, options);
+    return this.all(input, options, (one, its) => this.classifyOne(one, its));
   }
 
   infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
@@ -94,7 +78,8 @@ export class LocalClient implements Client {
     inputs: InferInputs | readonly InferInputs[],
     options: InferOptions = {},
   ): Promise<InferResult | InferResult[]> {
-    return this.each(inputs, options, (one, its) => this.inferOne(model, one, its));
+    if (!isArray(inputs)) return this.inferOne(model, inputs, options);
+    return this.all(inputs, options, (one, its) => this.inferOne(model, one, its));
   }
 
   run(op: string, inputs: InferInputs, options?: RunOptions): Promise<RunResult>;
@@ -104,7 +89,8 @@ export class LocalClient implements Client {
     inputs: InferInputs | readonly InferInputs[],
     options: RunOptions = {},
   ): Promise<RunResult | RunResult[]> {
-    return this.each(inputs, options, (one, its) => this.runOne(op, one, its));
+    if (!isArray(inputs)) return this.runOne(op, inputs, options);
+    return this.all(inputs, options, (one, its) => this.runOne(op, one, its));
   }
 
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
@@ -113,7 +99,8 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: CompressOptions = {},
   ): Promise<CompressResult | CompressResult[]> {
-    return this.each(input, options, (one, its) => this.compressOne(one, its));
+    if (!isArray(input)) return this.compressOne(input, options);
+    return this.all(input, options, (one, its) => this.compressOne(one, its));
   }
 
   decompress(input: BinaryInput, options?: DecompressOptions): Promise<DecompressResult>;
@@ -125,7 +112,8 @@ export class LocalClient implements Client {
     input: BinaryInput | readonly BinaryInput[],
     options: DecompressOptions = {},
   ): Promise<DecompressResult | DecompressResult[]> {
-    return this.each(input, options, (one, its) => this.decompressOne(one, its));
+    if (!isArray(input)) return this.decompressOne(input, options);
+    return this.all(input, options, (one, its) => this.decompressOne(one, its));
   }
 
   compressStream(options: CompressOptions = {}): CodecStream {
@@ -201,26 +189,11 @@ export class LocalClient implements Client {
   }
 
   private classifyOne(input: BinaryInput, options: ClassifyOptions): Promise<ClassifyResult> {
-    const { limits } = this.session;
-    let model: Model;
-    return this.session.execute(
+    const { session } = this;
+    return session.execute(
       'classify',
       options,
-      async (cancellation) => {
-        const topK = options.topK ?? 1;
-        if (!Number.isInteger(topK) || topK < 1 || topK > limits.topKMax) {
-          throw argumentError('topK', topK, `a whole number from 1 to ${limits.topKMax}`);
-        }
-        const reference = options.model ?? defaultClassifyModel;
-        model = await cancellation.race(this.session.model(reference));
-        const bytes = await readBinaryInput(input, 'image', limits.imageBytesMax, cancellation);
-        return { chain: this.classifyChain(model, topK), model, inputs: [bytesTensor([bytes])] };
-      },
-      ({ outputs, report }) => ({
-        model: model.name,
-        results: readLabels(outputs, model),
-        ...report,
-      }),
+      new ClassifyCall(session, this.classifyChains, input, options),
     );
   }
 
@@ -229,99 +202,23 @@ export class LocalClient implements Client {
     inputs: InferInputs,
     options: InferOptions,
   ): Promise<InferResult> {
-    let name = '';
-    const ready = (model: Model) => {
-      ({ name } = model);
-      return { chain: inferChain, model, inputs: namedTensors(inputs, takerOf(model)) };
-    };
-    return this.session.execute(
-      'infer',
-      options,
-      (cancellation) => {
-        const known = this.session.knownModel(reference);
-        if (known !== undefined) return ready(known);
-        return cancellation.race(this.session.model(reference)).then(ready);
-      },
-      ({ outputs, report }) => ({ model: name, outputs: tensorsByName(outputs), ...report }),
-    );
+    return this.session.execute('infer', options, new InferCall(this.session, reference, inputs));
   }
 
   private runOne(reference: string, inputs: InferInputs, options: RunOptions): Promise<RunResult> {
     const { registry } = this.session.runtime;
-    let op: CustomOp;
-    return this.session.execute(
-      reference,
-      options,
-      () => {
-        op = this.customOps.find(registry, reference);
-        const { args } = options;
-        const plain = args === undefined && !op.needsArgs;
-        const chain = plain ? op.chain : customOpChain(op, args ?? {});
-        return { chain, model: undefined, inputs: namedTensors(inputs, op) };
-      },
-      ({ outputs, report }) => ({
-        op: op.name,
-        outputs: namedOutputs(op, outputs),
-        ...report,
-      }),
-    );
+    const call = new CustomOpCall(this.customOps, registry, reference, inputs, options);
+    return this.session.execute(reference, options, call);
   }
 
   private compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
-    let choice: CodecChoice;
-    return this.runCodec(
-      'compress',
-      input,
-      options,
-      () => {
-        choice = chooseCodec(options);
-        return compressArgs(choice);
-      },
-      (data, report) => ({ data, ...choice, ...report }),
-    );
+    const { limits } = this.session;
+    return this.session.execute('compress', options, new CompressCall(input, options, limits));
   }
 
   private decompressOne(input: BinaryInput, options: DecompressOptions): Promise<DecompressResult> {
-    return this.runCodec(
-      'decompress',
-      input,
-      options,
-      () => decompressArgs(options),
-      (data, report) => ({ data, ...report }),
-    );
-  }
-
-  private runCodec<R>(
-    op: 'compress' | 'decompress',
-    input: BinaryInput,
-    options: DecompressOptions,
-    readArgs: () => OpArgs,
-    shape: (data: Buffer, report: CallReport) => R,
-  ): Promise<R> {
     const { limits } = this.session;
-    let recycle = () => undefined as unknown;
-    return this.session.execute(
-      op,
-      options,
-      async (cancellation) => {
-        const args = readArgs();
-        const outputBytesMax = Math.min(
-          outputBytesMaxOf(options) ?? Infinity,
-          limits.outputBytesMax,
-        );
-        // Archives are decoded best from one piece, where the frames or members of one can be seen ahead.
-        const read = op === 'compress' ? readBinaryPieces : readOnePiece;
-        const source = await read(input, 'input', limits.payloadBytesMax, cancellation);
-        ({ recycle } = source);
-        const inputs = [bytesTensor(source.pieces)];
-        return { chain: codecChain(op, args), model: undefined, inputs, outputBytesMax };
-      },
-      ({ outputs, report }) => {
-        // With a fallback another device may still be at it.
-        if (report.fallbacks.length === 0) recycle();
-        return shape(joined(outputs.flatMap(({ tensor }) => tensor.segments)), report);
-      },
-    );
+    return this.session.execute('decompress', options, new DecompressCall(input, options, limits));
   }
 
   private codecStream(
@@ -379,14 +276,6 @@ export class LocalClient implements Client {
     return stream;
   }
 
-  private classifyChain(model: Model, topK: number): Chain {
-    const chains = this.classifyChains.get(model) ?? new Map<number, Chain>();
-    this.classifyChains.set(model, chains);
-    const chain = chains.get(topK) ?? classifyChain(model, topK);
-    chains.set(topK, chain);
-    return chain;
-  }
-
   /** A chain of any op, for looking at: custom ops without arguments. */
   private chainOf(op: string, model: Model | undefined): Chain {
     if (op === 'compress') return codecChain(op, compressArgs(chooseCodec({})));
@@ -406,11 +295,11 @@ export class LocalClient implements Client {
         `${op} runs a model; say which one with the option model`,
       );
     }
-    return op === 'classify' ? this.classifyChain(model, 1) : inferChain;
+    return op === 'classify' ? this.classifyChains.of(model, 1) : inferChain;
   }
 
   private chainFor(model: Model): Chain {
-    return model.classify === undefined ? inferChain : this.classifyChain(model, 1);
+    return model.classify === undefined ? inferChain : this.classifyChains.of(model, 1);
   }
 
   private async describeEntry(entry: {
@@ -433,15 +322,7 @@ export class LocalClient implements Client {
     }
   }
 
-  /** One in, one out; array in, array out, with bounded concurrency, rejecting with the first failure. */
-  private each<I extends object | string, O, C extends CallOptions>(
-    input: I | readonly I[],
-    options: C,
-    run: (one: I, options: C) => Promise<O>,
-  ): Promise<O | O[]> {
-    return isArray(input) ? this.all(input, options, run) : run(input, options);
-  }
-
+  /** Array in, array out, with bounded concurrency, rejecting with the first failure. */
   private async all<I extends object | string, O, C extends CallOptions>(
     inputs: readonly I[],
     options: C,
@@ -470,58 +351,8 @@ function describeModel(model: Model): ModelReport {
   };
 }
 
-function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
-  return { label: `model '${name}'`, inputs, maxBatchSize };
-}
-
-function tensorsByName(outputs: readonly NamedTensor[]): InferResult['outputs'] {
-  const byName: Record<string, Tensor> = {};
-  for (const { name, tensor } of outputs) byName[name] = tensor;
-  return byName;
-}
-
-const inferChain: Chain = {
-  op: 'infer',
-  main: 0,
-  steps: [step('infer', { usesModel: true, args: {} })],
-};
-
-function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
-  return { op, main: 0, steps: [step(op, { usesModel: false, args })] };
-}
-
 function isArray<T>(value: T | readonly T[]): value is readonly T[] {
   return Array.isArray(value);
-}
-
-const readOnePiece: typeof readBinaryPieces = async (...args) => ({
-  pieces: [await readBinaryInput(...args)],
-  recycle: () => undefined,
-});
-
-function bytesTensor(pieces: readonly Uint8Array[]): NamedTensor {
-  const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
-  return { name: '', tensor: Tensor.fromSegments('UINT8', pieces, [bytes]) };
-}
-
-function readLabels(outputs: readonly NamedTensor[], model: Model): ClassifyResult['results'] {
-  const [indices, scores] = outputs;
-  if (indices?.tensor.dtype !== 'INT32' || scores?.tensor.dtype !== 'FP32') {
-    throw new AxleError('INTERNAL', `classify of '${model.name}' gave no indices and scores`);
-  }
-  const labels = model.classify?.labels ?? [];
-  const scoreOf = scores.tensor.data as Float32Array;
-  return Array.from(indices.tensor.data as Int32Array, (index, rank) => ({
-    label: labels[index] ?? String(index),
-    index,
-    score: scoreOf[rank] ?? 0,
-  }));
-}
-
-function joined(parts: readonly Uint8Array[]): Buffer {
-  const [first] = parts;
-  if (parts.length !== 1 || first === undefined) return Buffer.concat(parts);
-  return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
 }
 
 /** Lives as long as the stream, so that its session, signal and deadline can end it. */

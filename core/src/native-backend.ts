@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 import type {
   Backend,
   BackendStream,
@@ -72,22 +74,26 @@ type NativeOutcome = TaskOutcome & {
  * makes a new table every few calls, and the old tables keep what was in them alive until the next full collection.
  */
 class PendingTasks {
-  private readonly slots: ({ readonly id: number; readonly pending: Pending } | undefined)[] = [];
+  private readonly ids: number[] = [];
+  private readonly tasks: (Pending | undefined)[] = [];
 
   add(id: number, pending: Pending): void {
-    this.slots[id % taskSlots] = { id, pending };
+    const slot = id % taskSlots;
+    // Slots are given out from 0 up, so that the arrays have no holes.
+    this.ids[slot] = id;
+    this.tasks[slot] = pending;
   }
 
   take(id: number): Pending | undefined {
     const slot = id % taskSlots;
-    const entry = this.slots[slot];
-    if (entry?.id !== id) return undefined;
-    this.slots[slot] = undefined;
-    return entry.pending;
+    if (this.ids[slot] !== id) return undefined;
+    const pending = this.tasks[slot];
+    this.tasks[slot] = undefined;
+    return pending;
   }
 
   idOf(pending: Pending): number | undefined {
-    return this.slots.find((entry) => entry?.pending === pending)?.id;
+    return this.ids[this.tasks.indexOf(pending)];
   }
 }
 
@@ -144,7 +150,9 @@ export class NativeHost {
       computeMs: (numbers[at + completionField.computeNs] as number) * msPerNs,
       batchSize: Math.max(1, numbers[at + completionField.batchSize] as number),
     };
-    pending.settle({ ok: true, outputs: payload.map(readOutput), timing, consumedBytes, more });
+    const outputs: NamedTensor[] = [];
+    for (let i = 0; i < payload.length; i++) outputs.push(readOutput(payload[i] as NativeOutput));
+    pending.settle({ ok: true, outputs, timing, consumedBytes, more });
   }
 }
 
@@ -264,7 +272,9 @@ class NativeBackend implements Backend {
   /** All or none: what stays staged would go with the next batch. */
   private stageAll(batch: readonly BackendTask[], now: number): number[] {
     try {
-      return batch.map((task) => this.stage(task, now));
+      const ids: number[] = [];
+      for (const task of batch) ids.push(this.stage(task, now));
+      return ids;
     } catch (error) {
       this.binding.unstage();
       throw error;
@@ -347,13 +357,15 @@ class ArgsCache {
 
   idOf(args: OpArgs): number {
     const known = this.idByObject.get(args);
-    if (known !== undefined && this.ids.get(known.key) === known.id) return known.id;
+    if (known !== undefined && (known.id === 0 || this.ids.get(known.key) === known.id)) {
+      return known.id;
+    }
     const key = argsKey(args);
-    if (key === '') return 0;
-    const id = this.ids.get(key) ?? this.create(args);
+    const id = key === '' ? 0 : (this.ids.get(key) ?? this.create(args));
+    this.idByObject.set(args, { key, id });
+    if (id === 0) return id;
     this.ids.delete(key);
     this.ids.set(key, id);
-    this.idByObject.set(args, { key, id });
     if (this.ids.size > argsCacheMax) this.dropOldest();
     return id;
   }

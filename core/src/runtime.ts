@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 import type { Backend, Device } from './backend.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';

@@ -3,18 +3,15 @@ import { callChannel, type CallEvent } from './call-channel.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import type { CallOptions } from './client.js';
 import { Cancellation } from './cancellation.js';
-import type { Call, CallOutcome } from './dispatch.js';
+import type { Call } from './dispatch.js';
 import { AxleError } from './errors.js';
 import type { Limits } from './limits.js';
 import type { Model } from './models/model.js';
+import type { Preference } from './plans/router.js';
 import type { Runtime } from './runtime.js';
+import { SessionCall, type CallWork } from './session-call.js';
 
 const priorityMax = 100;
-
-/** What the session adds to a call that it is given. */
-export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
-  readonly outputBytesMax?: number;
-};
 
 /**
  * One user of a runtime: its tenant, its limits, the models that it opened, and the calls that it has not been
@@ -59,58 +56,20 @@ export class Session {
    * Runs one call through dispatch, from what the caller gave to what the caller gets. With a `prepare` that does not
    * wait for anything it costs one promise.
    *
-   * @param prepare validates the input and reads what is to be read.
-   * @param shape makes the caller's result.
    * @throws as `call` and dispatch do.
    */
-  execute<R>(
-    op: string,
-    options: CallOptions,
-    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
-    shape: (outcome: CallOutcome) => R,
-  ): Promise<R> {
-    return this.published(op, () => this.executeUnseen(options, prepare, shape));
+  execute<R>(op: string, options: CallOptions, work: CallWork<R>): Promise<R> {
+    if (!callChannel.hasSubscribers) return this.executeUnseen(options, work);
+    return this.published(op, () => this.executeUnseen(options, work));
   }
 
-  private executeUnseen<R>(
-    options: CallOptions,
-    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
-    shape: (outcome: CallOutcome) => R,
-  ): Promise<R> {
+  private executeUnseen<R>(options: CallOptions, work: CallWork<R>): Promise<R> {
     return new Promise((resolve, reject) => {
-      this.run(options, prepare, (outcome) => resolve(shape(outcome)), reject);
+      // What these throw, the promise rejects with.
+      const startedAt = this.runtime.clock();
+      const cancellation = this.begin(options);
+      new SessionCall(this, options, work, startedAt, cancellation, resolve, reject).start();
     });
-  }
-
-  /** What it throws, the call fails with. */
-  private run(
-    options: CallOptions,
-    prepare: (cancellation: Cancellation) => CallRequest | Promise<CallRequest>,
-    succeed: (outcome: CallOutcome) => void,
-    fail: (reason: unknown) => void,
-  ): void {
-    const startedAt = this.runtime.clock();
-    const cancellation = this.begin(options);
-    const finish = (outcome: CallOutcome) => {
-      succeed(outcome);
-      this.end(cancellation);
-    };
-    const abandon = (reason: unknown) => {
-      this.end(cancellation);
-      fail(reason);
-    };
-    const start = (request: CallRequest) => {
-      const call = this.complete(request, options, startedAt, cancellation);
-      this.runtime.dispatch.start(call, finish, abandon);
-    };
-    try {
-      cancellation.check();
-      const request = prepare(cancellation);
-      if (request instanceof Promise) request.then(start).catch(abandon);
-      else start(request);
-    } catch (error) {
-      abandon(error);
-    }
   }
 
   private published<T>(op: string, work: () => Promise<T>): Promise<T> {
@@ -133,23 +92,19 @@ export class Session {
     return cancellation;
   }
 
-  private end(cancellation: Cancellation): void {
+  /** @internal */
+  end(cancellation: Cancellation): void {
     this.calls.remove(cancellation);
     cancellation.dispose();
   }
 
   async prefetch(
-    request: Omit<CallRequest, 'inputs'>,
+    { chain, model }: Pick<Call, 'chain' | 'model'>,
     options: CallOptions,
     cancellation: Cancellation,
   ): Promise<void> {
-    const call = this.complete(
-      { ...request, inputs: [] },
-      options,
-      this.runtime.clock(),
-      cancellation,
-    );
-    await this.runtime.dispatch.prefetch(call);
+    const preference = preferenceOf(options);
+    await this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
   }
 
   /** The model under this reference if it was read before: the common case costs no promise. */
@@ -192,30 +147,15 @@ export class Session {
     );
     this.calls.cancelAll(reason);
   }
-
-  private complete(
-    request: CallRequest,
-    options: CallOptions,
-    startedAt: number,
-    cancellation: Cancellation,
-  ): Call {
-    const { device, deadlineMs } = options;
-    const { chain, model, inputs } = request;
-    return {
-      chain,
-      model,
-      inputs,
-      outputBytesMax: request.outputBytesMax ?? this.limits.outputBytesMax,
-      preference: { device, strict: options.strict ?? false },
-      priority: options.priority ?? 0,
-      deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs,
-      tenant: this.tenant,
-      weight: this.weight,
-      cancellation,
-      startedAt,
-    };
-  }
 }
+
+/** Which devices the caller would have. */
+export function preferenceOf({ device, strict }: CallOptions): Preference {
+  if (device === undefined && strict === undefined) return noPreference;
+  return { device, strict: strict ?? false };
+}
+
+const noPreference: Preference = { device: undefined, strict: false };
 
 /**
  * Callers in plain JavaScript have no types to tell them.

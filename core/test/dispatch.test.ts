@@ -116,9 +116,10 @@ function dispatchAt(clock: () => number, ...backends: TestBackend[]) {
         weight: 1,
         cancellation: new Cancellation(undefined, undefined),
         startedAt: clock(),
+        readyAt: clock(),
         ...overrides,
       };
-      dispatch.start(call, resolve, reject);
+      dispatch.start(call, { succeeded: resolve, failed: reject });
     });
   return { run, models };
 }

@@ -16,12 +16,18 @@ import type { HealthMonitor } from './health-monitor.js';
 export interface Segment {
   readonly first: number;
   readonly last: number;
+  /** 'infer', or for several steps 'preprocess..topk'. */
+  readonly label: string;
   readonly range: OpRange;
   readonly args: OpArgs;
   readonly backend: Backend;
   readonly device: Device;
   readonly flags: number;
+  /** PURE or IDEMPOTENT: it may run a second time. */
+  readonly repeatable: boolean;
   readonly usesModel: boolean;
+  /** Dimension 0 of its inputs counts items of a batch. */
+  readonly countsItems: boolean;
   /** Content id of the model that it runs; '' = none. */
   readonly modelKey: string;
   readonly batchKeys: BatchKeys;
@@ -228,12 +234,15 @@ export class Router {
         const segment: Segment = {
           first,
           last,
+          label: stepLabel(chain, first, last),
           range: offered,
           args,
           backend,
           device,
           flags: offered.flags,
+          repeatable: hasFlag(offered.flags, 'PURE') || hasFlag(offered.flags, 'IDEMPOTENT'),
           usesModel: withModel,
+          countsItems: (itsModel?.maxBatchSize ?? 0) > 0 && !takesImage(chain, first),
           modelKey,
           batchKeys: new BatchKeys(batchKey, freeDimensions(chain, first)),
           policy,

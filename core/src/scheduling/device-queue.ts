@@ -84,11 +84,11 @@ export class DeviceQueue {
   /**
    * Queues a task.
    *
+   * @param now on the queue's clock; callers have just read it.
    * @returns what cancels it.
    * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; DEADLINE_EXCEEDED when it is sure to be late.
    */
-  add(task: QueuedTask, listener: TaskListener): Ticket {
-    const now = this.clock();
+  add(task: QueuedTask, listener: TaskListener, now: number): Ticket {
     const ticket = new Ticket(task, listener, now, this);
     if (this.batchesThere) ticket.policy = alonePolicy;
     ticket.waiting = this.scheduler.offer(ticket, now);
@@ -268,22 +268,11 @@ function mayHalve({ task }: Ticket, { batch, taken }: Flight, error: AxleError):
 
 /** A task in a device's queue or on the device: what the scheduler and the backend see of it. */
 export class Ticket implements Schedulable, BackendTask {
-  readonly range: OpRange;
-  readonly args: OpArgs;
-  readonly model: LoadedModel | undefined;
-  readonly inputs: readonly NamedTensor[];
-  readonly outputBytesMax: number;
-  readonly deadlineAt: number | undefined;
-  readonly modelKey: string;
-  readonly items: number;
-  readonly priority: number;
-  readonly tenant: string;
-  readonly weight: number;
   batchKey: string;
   policy: BatchPolicy;
-  waiting: Waiting<Ticket> | undefined;
-  flight: Flight | undefined;
-  deliverInTurn: ((deliver: () => void) => void) | undefined;
+  waiting: Waiting<Ticket> | undefined = undefined;
+  flight: Flight | undefined = undefined;
+  deliverInTurn: ((deliver: () => void) => void) | undefined = undefined;
   cancelled = false;
 
   constructor(
@@ -292,22 +281,52 @@ export class Ticket implements Schedulable, BackendTask {
     readonly offeredAt: number,
     private readonly queue: DeviceQueue,
   ) {
-    this.range = task.range;
-    this.args = task.args;
-    this.model = task.model;
-    this.inputs = task.inputs;
-    this.outputBytesMax = task.outputBytesMax;
-    this.deadlineAt = task.deadlineAt;
-    this.modelKey = task.modelKey;
-    this.items = task.items;
-    this.priority = task.priority;
-    this.tenant = task.tenant;
-    this.weight = task.weight;
     this.batchKey = task.batchKey;
     this.policy = task.policy;
-    this.waiting = undefined;
-    this.flight = undefined;
-    this.deliverInTurn = undefined;
+  }
+
+  get range(): OpRange {
+    return this.task.range;
+  }
+
+  get args(): OpArgs {
+    return this.task.args;
+  }
+
+  get model(): LoadedModel | undefined {
+    return this.task.model;
+  }
+
+  get inputs(): readonly NamedTensor[] {
+    return this.task.inputs;
+  }
+
+  get outputBytesMax(): number {
+    return this.task.outputBytesMax;
+  }
+
+  get deadlineAt(): number | undefined {
+    return this.task.deadlineAt;
+  }
+
+  get modelKey(): string {
+    return this.task.modelKey;
+  }
+
+  get items(): number {
+    return this.task.items;
+  }
+
+  get priority(): number {
+    return this.task.priority;
+  }
+
+  get tenant(): string {
+    return this.task.tenant;
+  }
+
+  get weight(): number {
+    return this.task.weight;
   }
 
   settle(outcome: TaskOutcome): void {

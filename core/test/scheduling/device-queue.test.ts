@@ -50,7 +50,7 @@ function add(
 ): { ticket: Ticket; done: Promise<QueuedResult> } {
   let ticket: Ticket | undefined;
   const done = new Promise<QueuedResult>((resolve) => {
-    ticket = queue.add(task, { taskDone: resolve });
+    ticket = queue.add(task, { taskDone: resolve }, performance.now());
   });
   return { ticket: ticket as Ticket, done };
 }

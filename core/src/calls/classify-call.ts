@@ -1,0 +1,77 @@
+import { argumentError } from '../argument-error.js';
+import type { NamedTensor } from '../backend.js';
+import { readBinaryInput } from '../binary-input.js';
+import type { Cancellation } from '../cancellation.js';
+import type { BinaryInput, ClassifyOptions } from '../client.js';
+import type { CallOutcome } from '../dispatch.js';
+import { AxleError } from '../errors.js';
+import type { Model } from '../models/model.js';
+import type { Chain } from '../plans/chain.js';
+import { classifyChain } from '../plans/classify.js';
+import type { ClassifyResult } from '../results.js';
+import type { Session } from '../session.js';
+import type { CallRequest, CallWork } from '../session-call.js';
+import { bytesTensor } from './bytes-tensor.js';
+
+/** Of calls that name none. */
+export const defaultClassifyModel = 'glyphs';
+
+/** The chains that classify calls run, kept by model and topK. */
+export class ClassifyChains {
+  /** The model itself is the key: its config is no part of its content id. */
+  private readonly ofModels = new WeakMap<Model, Map<number, Chain>>();
+
+  of(model: Model, topK: number): Chain {
+    const chains = this.ofModels.get(model) ?? new Map<number, Chain>();
+    this.ofModels.set(model, chains);
+    const chain = chains.get(topK) ?? classifyChain(model, topK);
+    chains.set(topK, chain);
+    return chain;
+  }
+}
+
+export class ClassifyCall implements CallWork<ClassifyResult> {
+  private model: Model | undefined;
+
+  constructor(
+    private readonly session: Session,
+    private readonly chains: ClassifyChains,
+    private readonly input: BinaryInput,
+    private readonly options: ClassifyOptions,
+  ) {}
+
+  async prepare(cancellation: Cancellation): Promise<CallRequest> {
+    const { session, options } = this;
+    const { topKMax, imageBytesMax } = session.limits;
+    const { topK = 1, model: reference = defaultClassifyModel } = options;
+    if (!Number.isInteger(topK) || topK < 1 || topK > topKMax) {
+      throw argumentError('topK', topK, `a whole number from 1 to ${topKMax}`);
+    }
+    const model = await cancellation.race(session.model(reference));
+    this.model = model;
+    const bytes = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);
+    return { chain: this.chains.of(model, topK), model, inputs: [bytesTensor([bytes])] };
+  }
+
+  shape({ outputs, report }: CallOutcome): ClassifyResult {
+    const { name = '', classify } = this.model ?? {};
+    return { model: name, results: readLabels(outputs, name, classify?.labels ?? []), ...report };
+  }
+}
+
+function readLabels(
+  outputs: readonly NamedTensor[],
+  model: string,
+  labels: readonly string[],
+): ClassifyResult['results'] {
+  const [indices, scores] = outputs;
+  if (indices?.tensor.dtype !== 'INT32' || scores?.tensor.dtype !== 'FP32') {
+    throw new AxleError('INTERNAL', `classify of '${model}' gave no indices and scores`);
+  }
+  const scoreOf = scores.tensor.data as Float32Array;
+  return Array.from(indices.tensor.data as Int32Array, (index, rank) => ({
+    label: labels[index] ?? String(index),
+    index,
+    score: scoreOf[rank] ?? 0,
+  }));
+}

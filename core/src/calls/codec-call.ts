@@ -1,0 +1,113 @@
+import { readBinaryInput, readBinaryPieces } from '../binary-input.js';
+import type { Cancellation } from '../cancellation.js';
+import type { BinaryInput, CompressOptions, DecompressOptions } from '../client.js';
+import {
+  chooseCodec,
+  compressArgs,
+  decompressArgs,
+  outputBytesMaxOf,
+  type CodecChoice,
+} from '../codec-args.js';
+import type { CallOutcome } from '../dispatch.js';
+import type { Limits } from '../limits.js';
+import type { OpArgs } from '../op.js';
+import { step, type Chain } from '../plans/chain.js';
+import type { CallReport, CompressResult, DecompressResult } from '../results.js';
+import type { CallRequest, CallWork } from '../session-call.js';
+import { bytesTensor } from './bytes-tensor.js';
+
+export function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
+  return { op, main: 0, steps: [step(op, { usesModel: false, args })] };
+}
+
+/** What compress and decompress have in common. */
+abstract class CodecCall<R> implements CallWork<R> {
+  private recycle: () => void = () => undefined;
+
+  constructor(
+    private readonly input: BinaryInput,
+    private readonly limits: Limits,
+  ) {}
+
+  async prepare(cancellation: Cancellation): Promise<CallRequest> {
+    const chain = this.chain();
+    const outputBytesMax = Math.min(this.outputBytesMax(), this.limits.outputBytesMax);
+    const source = await this.read(this.input, 'input', this.limits.payloadBytesMax, cancellation);
+    this.recycle = source.recycle;
+    return { chain, model: undefined, inputs: [bytesTensor(source.pieces)], outputBytesMax };
+  }
+
+  shape({ outputs, report }: CallOutcome): R {
+    // With a fallback another device may still be at it.
+    if (report.fallbacks.length === 0) this.recycle();
+    return this.resultOf(joined(outputs.flatMap(({ tensor }) => tensor.segments)), report);
+  }
+
+  protected abstract readonly read: typeof readBinaryPieces;
+  /** Checks the options. */
+  protected abstract chain(): Chain;
+  protected abstract outputBytesMax(): number;
+  protected abstract resultOf(data: Buffer, report: CallReport): R;
+}
+
+export class CompressCall extends CodecCall<CompressResult> {
+  protected readonly read = readBinaryPieces;
+  private choice: CodecChoice | undefined;
+
+  constructor(
+    input: BinaryInput,
+    private readonly options: CompressOptions,
+    limits: Limits,
+  ) {
+    super(input, limits);
+  }
+
+  protected chain(): Chain {
+    this.choice = chooseCodec(this.options);
+    return codecChain('compress', compressArgs(this.choice));
+  }
+
+  protected outputBytesMax(): number {
+    return Infinity;
+  }
+
+  protected resultOf(data: Buffer, report: CallReport): CompressResult {
+    return { data, ...(this.choice as CodecChoice), ...report };
+  }
+}
+
+export class DecompressCall extends CodecCall<DecompressResult> {
+  protected readonly read = readOnePiece;
+
+  constructor(
+    input: BinaryInput,
+    private readonly options: DecompressOptions,
+    limits: Limits,
+  ) {
+    super(input, limits);
+  }
+
+  protected chain(): Chain {
+    return codecChain('decompress', decompressArgs(this.options));
+  }
+
+  protected outputBytesMax(): number {
+    return outputBytesMaxOf(this.options) ?? Infinity;
+  }
+
+  protected resultOf(data: Buffer, report: CallReport): DecompressResult {
+    return { data, ...report };
+  }
+}
+
+/** Archives are decoded best from one piece, where the frames or members of one can be seen ahead. */
+const readOnePiece: typeof readBinaryPieces = async (...args) => ({
+  pieces: [await readBinaryInput(...args)],
+  recycle: () => undefined,
+});
+
+function joined(parts: readonly Uint8Array[]): Buffer {
+  const [first] = parts;
+  if (parts.length !== 1 || first === undefined) return Buffer.concat(parts);
+  return Buffer.from(first.buffer, first.byteOffset, first.byteLength);
+}

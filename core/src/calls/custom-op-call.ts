@@ -1,0 +1,40 @@
+import type { InferInputs, RunOptions } from '../client.js';
+import { customOpChain, namedOutputs, type CustomOp, type CustomOps } from '../custom-ops.js';
+import type { CallOutcome } from '../dispatch.js';
+import { namedTensors } from '../named-inputs.js';
+import type { Registry } from '../registry.js';
+import type { RunResult } from '../results.js';
+import type { CallRequest, CallWork } from '../session-call.js';
+
+export class CustomOpCall implements CallWork<RunResult> {
+  private op: CustomOp | undefined;
+
+  constructor(
+    private readonly customOps: CustomOps,
+    private readonly registry: Registry,
+    private readonly reference: string,
+    private readonly inputs: InferInputs,
+    private readonly options: RunOptions,
+  ) {}
+
+  prepare(): CallRequest {
+    const op = this.customOps.find(this.registry, this.reference);
+    this.op = op;
+    const { args } = this.options;
+    const plain = args === undefined && !op.needsArgs;
+    const chain = plain ? op.chain : customOpChain(op, args ?? {});
+    return { chain, model: undefined, inputs: namedTensors(this.inputs, op) };
+  }
+
+  shape({ outputs, report }: CallOutcome): RunResult {
+    const op = this.op as CustomOp;
+    return {
+      op: op.name,
+      outputs: namedOutputs(op, outputs),
+      device: report.device,
+      steps: report.steps,
+      timingMs: report.timingMs,
+      fallbacks: report.fallbacks,
+    };
+  }
+}

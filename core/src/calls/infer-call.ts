@@ -1,0 +1,61 @@
+import type { NamedTensor } from '../backend.js';
+import type { Cancellation } from '../cancellation.js';
+import type { InferInputs } from '../client.js';
+import type { CallOutcome } from '../dispatch.js';
+import type { Model } from '../models/model.js';
+import { namedTensors, type InputTaker } from '../named-inputs.js';
+import { step, type Chain } from '../plans/chain.js';
+import type { InferResult } from '../results.js';
+import type { Session } from '../session.js';
+import type { CallRequest, CallWork } from '../session-call.js';
+import type { Tensor } from '../tensor.js';
+
+export const inferChain: Chain = {
+  op: 'infer',
+  main: 0,
+  steps: [step('infer', { usesModel: true, args: {} })],
+};
+
+export class InferCall implements CallWork<InferResult> {
+  private name = '';
+
+  constructor(
+    private readonly session: Session,
+    private readonly reference: string | URL,
+    private readonly inputs: InferInputs,
+  ) {}
+
+  prepare(cancellation: Cancellation): CallRequest | Promise<CallRequest> {
+    const { session, reference } = this;
+    // The common case costs no promise.
+    const known = session.knownModel(reference);
+    if (known !== undefined) return this.requestOf(known);
+    return cancellation.race(session.model(reference)).then((model) => this.requestOf(model));
+  }
+
+  shape({ outputs, report }: CallOutcome): InferResult {
+    return {
+      model: this.name,
+      outputs: tensorsByName(outputs),
+      device: report.device,
+      steps: report.steps,
+      timingMs: report.timingMs,
+      fallbacks: report.fallbacks,
+    };
+  }
+
+  private requestOf(model: Model): CallRequest {
+    this.name = model.name;
+    return { chain: inferChain, model, inputs: namedTensors(this.inputs, takerOf(model)) };
+  }
+}
+
+function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
+  return { label: `model '${name}'`, inputs, maxBatchSize };
+}
+
+function tensorsByName(outputs: readonly NamedTensor[]): InferResult['outputs'] {
+  const byName: Record<string, Tensor> = {};
+  for (const { name, tensor } of outputs) byName[name] = tensor;
+  return byName;
+}
