@@ -153,8 +153,10 @@ async function readStream(
   }
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const stop = () => {
-    if (stream instanceof Readable) stream.destroy();
+  const stop = {
+    cancelled() {
+      if (stream instanceof Readable) stream.destroy();
+    },
   };
   cancellation.subscribe(stop);
   try {

@@ -1,4 +1,5 @@
 import type { LoadedModel, NamedTensor, TaskTiming } from './backend.js';
+import type { CancelListener } from './cancellation.js';
 import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import type { ChainStep } from './plans/chain.js';
@@ -21,7 +22,7 @@ const fallbackCodes: ReadonlySet<string> = new Set([
  * One call on its way through its plans, segment by segment. A machine of callbacks and not an async function, because
  * a call of one task, the common one, then costs one promise.
  */
-export class CallExecution implements TaskListener {
+export class CallExecution implements TaskListener, CancelListener {
   private readonly bytes: number;
   private plans: readonly Plan[] = [];
   private planIndex = 0;
@@ -51,9 +52,7 @@ export class CallExecution implements TaskListener {
       this.fail(error);
       return;
     }
-    cancellation.subscribe((reason) => {
-      this.cancel(reason);
-    });
+    cancellation.subscribe(this);
     this.runSegment(readyAt);
   }
 
@@ -160,8 +159,7 @@ export class CallExecution implements TaskListener {
 
   private finish(lastStep: StepReport): void {
     const { call, plan, failed } = this;
-    const steps = this.steps ?? [];
-    steps.push(lastStep);
+    const steps = this.steps === undefined ? [lastStep] : [...this.steps, lastStep];
     const total = this.parts.clock() - call.startedAt;
     this.over = true;
     const report: CallReport = {
@@ -194,7 +192,7 @@ export class CallExecution implements TaskListener {
   }
 
   /** The caller gets its own reason at once, whenever the device is done with the task. */
-  private cancel(reason: unknown): void {
+  cancelled(reason: unknown): void {
     if (this.over) return;
     this.fail(reason);
     this.ticket?.cancel();

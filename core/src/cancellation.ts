@@ -1,7 +1,10 @@
 import { onAbort } from './abort-listeners.js';
 import { AxleError } from './errors.js';
 
-type Listener = (reason: unknown) => void;
+/** Who is told, at most once, that a call is to stop. */
+export interface CancelListener {
+  cancelled(reason: unknown): void;
+}
 
 /**
  * One reason to stop a call, whoever gives it: the caller's AbortSignal, its deadline, or the session's end. One for
@@ -11,8 +14,8 @@ export class Cancellation {
   /** Among the calls in flight, which alone writes it; -1 = not there. */
   place = -1;
   /** Nearly all calls have one. */
-  private listener: Listener | undefined;
-  private furtherListeners: Listener[] | undefined;
+  private listener: CancelListener | undefined;
+  private furtherListeners: CancelListener[] | undefined;
   private timer: NodeJS.Timeout | undefined;
   private stopped: { readonly reason: unknown } | undefined;
   private stopListening: (() => void) | undefined;
@@ -33,33 +36,33 @@ export class Cancellation {
     this.stopped = { reason };
     const { listener, furtherListeners = [] } = this;
     this.dispose();
-    listener?.(reason);
-    for (const further of furtherListeners) further(reason);
+    listener?.cancelled(reason);
+    for (const further of furtherListeners) further.cancelled(reason);
   }
 
-  /** Calls `listener` when the call is to stop (at once when it already is), until `unsubscribe`. */
-  subscribe(listener: Listener): void {
-    if (this.stopped !== undefined) listener(this.stopped.reason);
+  /** Tells `listener` when the call is to stop (at once when it already is), until `unsubscribe`. */
+  subscribe(listener: CancelListener): void {
+    if (this.stopped !== undefined) listener.cancelled(this.stopped.reason);
     else if (this.listener === undefined) this.listener = listener;
     else (this.furtherListeners ??= []).push(listener);
   }
 
-  unsubscribe(listener: Listener): void {
+  unsubscribe(listener: CancelListener): void {
     if (this.listener === listener) this.listener = undefined;
     else this.furtherListeners = this.furtherListeners?.filter((other) => other !== listener);
   }
 
   /** Settles as `work` does, or rejects with the reason as soon as the call is to stop. */
   async race<T>(work: Promise<T>): Promise<T> {
-    let stop: Listener = () => undefined;
+    let listener: CancelListener | undefined;
     const stopped = new Promise<never>((_, reject) => {
-      stop = reject;
-      this.subscribe(stop);
+      listener = { cancelled: reject };
+      this.subscribe(listener);
     });
     try {
       return await Promise.race([work, stopped]);
     } finally {
-      this.unsubscribe(stop);
+      if (listener !== undefined) this.unsubscribe(listener);
     }
   }
 

@@ -269,7 +269,7 @@ export class LocalClient implements Client {
     });
     const stream: CodecStream = new CodecStream(begin, open, this.session.limits, check);
     const end = new Cancellation(options.signal, options.deadlineMs);
-    end.subscribe((reason) => stream.destroy(reason as Error));
+    end.subscribe({ cancelled: (reason) => stream.destroy(reason as Error) });
     stream.once('close', () => {
       end.dispose();
     });
@@ -362,7 +362,7 @@ function untilClosed(
   cancellation: Cancellation,
 ): Promise<CallReport> {
   return new Promise((resolve, reject) => {
-    cancellation.subscribe(reject);
+    cancellation.subscribe({ cancelled: reject });
     stream.once('close', () => {
       const { device = '', timingMs } = stream;
       if (!stream.readableEnded) {

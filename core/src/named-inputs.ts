@@ -27,21 +27,24 @@ export function namedTensors(inputs: InferInputs, taker: InputTaker): NamedTenso
         `give an object with a tensor for each name`,
     );
   }
-  const tensors: NamedTensor[] = [];
-  for (const name of Object.keys(inputs)) {
-    const value = inputs[name];
-    const spec = specOf(taker, name);
-    if (spec === undefined) throw unknownInput(name, taker);
-    if (!(value instanceof Tensor)) {
-      tensors.push({ name, tensor: shapedTensor(value, spec, taker) });
-      continue;
-    }
-    checkInput(value, spec, taker);
-    tensors.push({ name, tensor: value });
-  }
+  const names = Object.keys(inputs);
+  const [only] = names;
+  const tensors =
+    names.length === 1 && only !== undefined
+      ? [namedTensor(only, inputs[only], taker)]
+      : names.map((name) => namedTensor(name, inputs[name], taker));
   checkBatch(tensors, taker);
   if (tensors.length < taker.inputs.length) throw missingInput(tensors, taker);
   return tensors;
+}
+
+function namedTensor(name: string, value: unknown, taker: InputTaker): NamedTensor {
+  const spec = specOf(taker, name);
+  if (spec === undefined) throw unknownInput(name, taker);
+  const given: Tensor | undefined = value instanceof Tensor ? (value as Tensor) : undefined;
+  if (given === undefined) return { name, tensor: shapedTensor(value, spec, taker) };
+  checkInput(given, spec, taker);
+  return { name, tensor: given };
 }
 
 function specOf(taker: InputTaker, name: string): TensorSpec | undefined {
@@ -72,7 +75,8 @@ function shapedTensor(value: unknown, spec: TensorSpec, taker: InputTaker): Tens
         `${count} elements do not fill it. Give a Tensor with the shape that is meant`,
     );
   }
-  const shape = spec.shape.map((size) => (size === -1 ? left : size));
+  const shape =
+    spec.shape.length === 1 ? [count] : spec.shape.map((size) => (size === -1 ? left : size));
   return typedTensor(value, spec, shape, taker);
 }
 
@@ -83,7 +87,7 @@ function typedTensor(
   taker: InputTaker,
 ): Tensor {
   try {
-    return Tensor.from(spec.dtype, value as TensorData, shape);
+    return Tensor.over(spec.dtype, value as TensorData, shape);
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',

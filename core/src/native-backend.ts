@@ -57,6 +57,9 @@ const argsCacheMax = 256;
 
 const msPerNs = 1e-6;
 
+/** In the list that `stage` takes. */
+const valuesPerInput = 4;
+
 /** What a completion is handed to. */
 interface Pending {
   settle(outcome: NativeOutcome): void;
@@ -150,8 +153,9 @@ export class NativeHost {
       computeMs: (numbers[at + completionField.computeNs] as number) * msPerNs,
       batchSize: Math.max(1, numbers[at + completionField.batchSize] as number),
     };
-    const outputs: NamedTensor[] = [];
-    for (let i = 0; i < payload.length; i++) outputs.push(readOutput(payload[i] as NativeOutput));
+    const [first] = payload;
+    const outputs =
+      payload.length === 1 && first !== undefined ? [readOutput(first)] : payload.map(readOutput);
     pending.settle({ ok: true, outputs, timing, consumedBytes, more });
   }
 }
@@ -283,11 +287,14 @@ class NativeBackend implements Backend {
 
   private stage(task: BackendTask, now: number): number {
     const { range } = task;
-    const inputs: unknown[] = [];
+    const inputs: unknown[] = new Array<unknown>(valuesPerInput * task.inputs.length);
+    let at = 0;
     for (const { name, tensor } of task.inputs) {
       const { dtype, shape, segments } = tensor;
-      const data = segments.length === 1 ? segments[0] : segments;
-      inputs.push(name === '' ? null : name, DataType[dtype], shape, data);
+      inputs[at++] = name === '' ? null : name;
+      inputs[at++] = DataType[dtype];
+      inputs[at++] = shape;
+      inputs[at++] = segments.length === 1 ? segments[0] : segments;
     }
     return this.binding.stage(
       range.op,

@@ -45,12 +45,14 @@ export class CompletionReader {
       const status = this.numbers[i * numbersPerCompletion + completionField.status];
       payloads.push(status === 0 ? this.readOutputs() : (this.nextValue() as string));
     }
-    this.values = [];
+    this.values = noValues;
     return payloads;
   }
 
   private readOutputs(): readonly NativeOutput[] {
     const count = this.nextNumber();
+    // Pushing onto an empty array makes room for 17.
+    if (count === 1) return [this.readOutput()];
     const outputs: NativeOutput[] = [];
     for (let i = 0; i < count; i++) outputs.push(this.readOutput());
     return outputs;
@@ -62,8 +64,7 @@ export class CompletionReader {
     const isNamed = this.nextNumber() === 1;
     const chunks = this.nextNumber();
     const rank = this.nextNumber();
-    const dims: number[] = [];
-    for (let i = 0; i < rank; i++) dims.push(this.nextNumber());
+    const dims = this.readDims(rank);
     const name = isNamed ? (this.nextValue() as string) : '';
     return {
       index,
@@ -72,6 +73,14 @@ export class CompletionReader {
       dims,
       data: chunks === 1 ? this.readChunk() : this.readChunks(chunks),
     };
+  }
+
+  private readDims(rank: number): number[] {
+    if (rank === 1) return [this.nextNumber()];
+    if (rank === 2) return [this.nextNumber(), this.nextNumber()];
+    const dims: number[] = [];
+    for (let i = 0; i < rank; i++) dims.push(this.nextNumber());
+    return dims;
   }
 
   private readChunks(count: number): readonly Uint8Array[] {
@@ -109,6 +118,8 @@ export class CompletionReader {
     return this.values[this.value++];
   }
 }
+
+const noValues: readonly unknown[] = [];
 
 /** Transferring one output's memory would take that of others away. */
 function newSlab(): ArrayBuffer {

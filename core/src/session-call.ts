@@ -1,6 +1,10 @@
+import type { NamedTensor } from './backend.js';
 import type { Cancellation } from './cancellation.js';
 import type { CallOptions } from './client.js';
 import type { Call, CallListener, CallOutcome } from './dispatch.js';
+import type { Model } from './models/model.js';
+import type { Chain } from './plans/chain.js';
+import type { Preference } from './plans/router.js';
 import { preferenceOf, type Session } from './session.js';
 
 /** What dispatch is asked for; the session adds the rest. */
@@ -17,24 +21,60 @@ export interface CallWork<R> {
   shape(outcome: CallOutcome): R;
 }
 
-/** A call of a session on its way through dispatch. */
-export class SessionCall<R> implements CallListener {
+/** A call of a session: what dispatch runs, and what hears how it ended. */
+export class SessionCall<R> implements Call, CallListener {
+  readonly preference: Preference;
+  readonly priority: number;
+  readonly deadlineAt: number | undefined;
+  readyAt: number;
+  private request: CallRequest | undefined = undefined;
+
   constructor(
     private readonly session: Session,
-    private readonly options: CallOptions,
+    options: CallOptions,
     private readonly work: CallWork<R>,
-    private readonly startedAt: number,
-    private readonly cancellation: Cancellation,
+    readonly startedAt: number,
+    readonly cancellation: Cancellation,
     private readonly resolve: (result: R) => void,
     private readonly reject: (reason: unknown) => void,
-  ) {}
+  ) {
+    const { deadlineMs, priority } = options;
+    this.preference = preferenceOf(options);
+    this.priority = priority ?? 0;
+    this.deadlineAt = deadlineMs === undefined ? undefined : startedAt + deadlineMs;
+    this.readyAt = startedAt;
+  }
+
+  get chain(): Chain {
+    return this.prepared.chain;
+  }
+
+  get model(): Model | undefined {
+    return this.prepared.model;
+  }
+
+  get inputs(): readonly NamedTensor[] {
+    return this.prepared.inputs;
+  }
+
+  get outputBytesMax(): number {
+    return this.prepared.outputBytesMax ?? this.session.limits.outputBytesMax;
+  }
+
+  get tenant(): string {
+    return this.session.tenant;
+  }
+
+  get weight(): number {
+    return this.session.weight;
+  }
 
   start(): void {
     try {
       this.cancellation.check();
       const request = this.work.prepare(this.cancellation);
-      if (request instanceof Promise) this.startWhenRead(request);
-      else this.dispatch(request, this.startedAt);
+      if (request instanceof Promise) this.dispatchWhenRead(request);
+      else this.dispatch(request);
     } catch (error) {
       this.failed(error);
     }
@@ -50,33 +90,23 @@ export class SessionCall<R> implements CallListener {
     this.reject(reason);
   }
 
-  private startWhenRead(reading: Promise<CallRequest>): void {
+  private get prepared(): CallRequest {
+    return this.request as CallRequest;
+  }
+
+  private dispatchWhenRead(reading: Promise<CallRequest>): void {
     reading
       .then((request) => {
-        this.dispatch(request, this.session.runtime.clock());
+        this.readyAt = this.session.runtime.clock();
+        this.dispatch(request);
       })
       .catch((error: unknown) => {
         this.failed(error);
       });
   }
 
-  private dispatch(request: CallRequest, readyAt: number): void {
-    const { session, options, startedAt } = this;
-    const { deadlineMs } = options;
-    const call: Call = {
-      chain: request.chain,
-      model: request.model,
-      inputs: request.inputs,
-      outputBytesMax: request.outputBytesMax ?? session.limits.outputBytesMax,
-      preference: preferenceOf(options),
-      priority: options.priority ?? 0,
-      deadlineAt: deadlineMs === undefined ? undefined : startedAt + deadlineMs,
-      tenant: session.tenant,
-      weight: session.weight,
-      cancellation: this.cancellation,
-      startedAt,
-      readyAt,
-    };
-    session.runtime.dispatch.start(call, this);
+  private dispatch(request: CallRequest): void {
+    this.request = request;
+    this.session.runtime.dispatch.start(this, this);
   }
 }

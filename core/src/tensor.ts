@@ -69,12 +69,26 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     data: TensorDataOf[T] | readonly boolean[],
     shape: readonly number[],
   ): Tensor<T> {
+    elementCount(shape);
+    return Tensor.over(dtype, data, [...shape]);
+  }
+
+  /**
+   * For core's own use: as `from`, but the shape is taken over.
+   *
+   * @internal
+   */
+  static over<T extends DataTypeName>(
+    dtype: T,
+    data: TensorDataOf[T] | readonly boolean[],
+    shape: readonly number[],
+  ): Tensor<T> {
     checkDataType(dtype);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
       const elements = checkedElements(data);
       checkLength(dtype, shape, count, elements.length);
-      return new Tensor(dtype, [...shape], [packBytes(elements)]);
+      return new Tensor(dtype, shape, [packBytes(elements)]);
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
     const expected = constructorOf(dtype);
@@ -85,7 +99,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       );
     }
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(dtype, [...shape], [rawBytes(array)]);
+    return new Tensor(dtype, shape, [rawBytes(array)]);
   }
 
   /**
