@@ -66,7 +66,7 @@ export class CallExecution implements TaskListener, CancelListener {
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
       if (sent) this.deviceFailed(segment, outcome.error);
-      this.tryNextPlan(outcome.error);
+      this.tryNextPlan(outcome.error, sent);
       return;
     }
     breaker.succeeded(segment.device);
@@ -117,7 +117,7 @@ export class CallExecution implements TaskListener, CancelListener {
       },
       (error: unknown) => {
         if (error instanceof AxleError) this.deviceFailed(segment, error);
-        this.tryNextPlan(error);
+        this.tryNextPlan(error, true);
       },
     );
   }
@@ -148,7 +148,7 @@ export class CallExecution implements TaskListener, CancelListener {
       };
       this.ticket = parts.queueOf(segment).add(task, this, now);
     } catch (error) {
-      this.tryNextPlan(error);
+      this.tryNextPlan(error, false);
     }
   }
 
@@ -175,10 +175,11 @@ export class CallExecution implements TaskListener, CancelListener {
     }
   }
 
-  private tryNextPlan(error: unknown): void {
+  /** @param begun whether the device was asked. */
+  private tryNextPlan(error: unknown, begun: boolean): void {
     if (this.over) return;
     const last = this.planIndex === this.plans.length - 1 || this.call.preference.strict;
-    if (last || !(error instanceof AxleError) || !fallbackCodes.has(error.code)) {
+    if (last || !(error instanceof AxleError) || !this.mayDoBetter(error, begun)) {
       this.fail(error);
       return;
     }
@@ -189,6 +190,13 @@ export class CallExecution implements TaskListener, CancelListener {
     this.steps = undefined;
     this.values = this.call.inputs;
     this.runSegment(this.parts.clock());
+  }
+
+  /** Whether another device may. */
+  private mayDoBetter({ code }: AxleError, begun: boolean): boolean {
+    if (begun || code !== 'DEADLINE_EXCEEDED') return fallbackCodes.has(code);
+    // A queue that would have been too slow.
+    return this.parts.clock() < (this.call.deadlineAt ?? Infinity);
   }
 
   /** The caller gets its own reason at once, whenever the device is done with the task. */

@@ -23,6 +23,11 @@ const compressChain: Chain = {
   main: 0,
   steps: [step('compress', { usesModel: false, args: {} })],
 };
+const inferChain: Chain = {
+  op: 'infer',
+  main: 0,
+  steps: [step('infer', { usesModel: true, args: {} })],
+};
 const classifyChain: Chain = {
   op: 'classify',
   main: 2,
@@ -170,6 +175,40 @@ describe('Dispatch', () => {
     expect(report.fallbacks).toEqual([
       { devices: ['broken:0'], code: 'UNAVAILABLE', message: 'it is UNAVAILABLE' },
     ]);
+  });
+
+  it('goes to another device where the first would be late, while there is time', async () => {
+    let now = 0;
+    let gate = Promise.resolve();
+    const busy = new TestBackend('busy', [singleOp('infer')], async (batch) => {
+      await gate;
+      now += 100;
+      return appending(1)(batch);
+    });
+    const idle = new TestBackend('idle', [singleOp('infer')], appending(2));
+    const { run } = dispatchAt(() => now, busy, idle);
+    const preference = { device: 'busy', strict: false };
+    for (let i = 0; i < 3; i++) await run(inferChain, value(0), { preference });
+
+    const held = deferred();
+    gate = held.promise;
+    const first = run(inferChain, value(0), { preference });
+    const inTime = await run(inferChain, value(0), { preference, deadlineAt: now + 0.5 });
+    expect(bytesOf(inTime.outputs)).toEqual([0, 2]);
+    expect(inTime.report.fallbacks).toMatchObject([
+      { devices: ['busy:0'], code: 'DEADLINE_EXCEEDED' },
+    ]);
+
+    const strict = { device: 'busy', strict: true };
+    const refused = run(inferChain, value(0), { preference: strict, deadlineAt: now + 0.5 });
+    await expect(refused).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    held.resolve();
+    await first;
+
+    // Past its deadline nobody helps.
+    const late = run(inferChain, value(0), { preference, deadlineAt: now });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(idle.batchesSeen).toHaveLength(1);
   });
 
   it('leaves a device alone that fails again and again, and tries it again later', async () => {

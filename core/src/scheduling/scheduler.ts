@@ -211,7 +211,8 @@ export class Scheduler<T extends Schedulable> {
 
   /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
   private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
-    let ms = 0;
+    // Not among the groups while none of its tasks waits.
+    let ms = ownGroup.place < 0 ? bestMs(ownGroup, task.items) : 0;
     for (const group of this.groups) {
       const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
       if (ahead > 0) ms += bestMs(group, ahead);
