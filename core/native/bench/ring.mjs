@@ -7,6 +7,7 @@ import { loadNativeBinding } from '../../dist/native-loader.js';
 
 const [plugin = '', inFlightText = '32', secondsText = '1', spinUs = '0'] = process.argv.slice(2);
 const inFlight = Number(inFlightText);
+const warmUpMs = 1000;
 const payload = new Uint8Array(64).fill(7);
 const inputs = ['bytes', DataType.UINT8, [payload.length], payload];
 
@@ -18,7 +19,8 @@ const queueId = binding.queueOpen(pluginId, 0);
 
 process.send?.('ready');
 await once(process, 'message');
-await run(Number(secondsText) * 250);
+// Until everything on the way is compiled.
+await run(warmUpMs);
 process.send?.(await run(Number(secondsText) * 1000));
 await once(process, 'disconnect');
 await binding.queueClose(queueId);

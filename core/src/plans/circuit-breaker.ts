@@ -37,7 +37,7 @@ export class CircuitBreaker {
   constructor(private readonly clock: () => number) {}
 
   succeeded(device: Device): void {
-    this.circuits.delete(device.id);
+    if (this.circuits.size > 0) this.circuits.delete(device.id);
   }
 
   failed(device: Device, error: AxleError): void {

@@ -95,6 +95,8 @@ export class Router {
     if (device !== undefined || strict) this.checkPreference(preference);
     const { plans, reasons } = this.allPlans(chain, model);
     if (plans.length === 0) throw unimplemented(chain, reasons);
+    // The common case: nothing to choose.
+    if (plans.length === 1 && !strict) return plans;
     const preferred = (plan: Plan) => matches(plan.main.device, device);
     const allowed = strict ? plans.filter(preferred) : plans;
     if (allowed.length === 0) {

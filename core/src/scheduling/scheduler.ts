@@ -464,6 +464,9 @@ export class Scheduler<T extends Schedulable> {
 
   /** The tasks that may run with the first of the first lane, in their order, taken out of their lanes' queues. */
   private fill(group: TaskGroup<T>, lanes: readonly Lane<T>[], itemsMax: number): Waiting<T>[] {
+    const [only] = lanes;
+    const all = group.lanes.length === 1 && group.items <= itemsMax && group.size <= batchTasksMax;
+    if (all && only !== undefined) return only.queue.drain();
     const filled: Waiting<T>[] = [];
     let items = 0;
     for (const lane of lanes) {
