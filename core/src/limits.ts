@@ -15,6 +15,8 @@ export interface Limits {
   readonly payloadBytesMax: number;
   /** Whole output of one call, bytes. */
   readonly outputBytesMax: number;
+  /** Names and values of the arguments of one call, bytes; the addon takes no more than the default either. */
+  readonly argBytesMax: number;
   /** One file of a model, bytes. */
   readonly modelFileBytesMax: number;
   /** Files of a model. */
@@ -43,6 +45,7 @@ export const defaultLimits: Limits = {
   imageDecodeSecondsMax: 20,
   payloadBytesMax: 2048 * MiB,
   outputBytesMax: 2048 * MiB,
+  argBytesMax: 16 * MiB,
   modelFileBytesMax: 2048 * MiB,
   modelFilesMax: 256,
   modelTextBytesMax: MiB,

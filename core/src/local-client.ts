@@ -206,8 +206,7 @@ export class LocalClient implements Client {
   }
 
   private runOne(reference: string, inputs: InferInputs, options: RunOptions): Promise<RunResult> {
-    const { registry } = this.session.runtime;
-    const call = new CustomOpCall(this.customOps, registry, reference, inputs, options);
+    const call = new CustomOpCall(this.customOps, this.session, reference, inputs, options);
     return this.session.execute(reference, options, call);
   }
 
