@@ -23,6 +23,10 @@ export interface Limits {
   readonly modelFilesMax: number;
   /** config.pbtxt or labels.txt, bytes. */
   readonly modelTextBytesMax: number;
+  /** Models that one session has open: read, and kept for further calls. The one used longest ago is read again. */
+  readonly openedModelsMax: number;
+  /** Files of those models together, bytes; one model alone may have more. */
+  readonly openedModelBytesMax: number;
   /** Results of classify. */
   readonly topKMax: number;
   /** Calls of one session that have not been answered; one more is refused. */
@@ -49,6 +53,8 @@ export const defaultLimits: Limits = {
   modelFileBytesMax: 2048 * MiB,
   modelFilesMax: 256,
   modelTextBytesMax: MiB,
+  openedModelsMax: 256,
+  openedModelBytesMax: 8192 * MiB,
   topKMax: 1000,
   callsInFlightMax: 4096,
   arrayConcurrency: 64,

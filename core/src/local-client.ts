@@ -23,6 +23,7 @@ import { CodecStream } from './codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
+import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { hasFlag, type OpArgs } from './op.js';
 import type { Chain } from './plans/chain.js';
@@ -345,7 +346,7 @@ function describeModel(model: Model): ModelReport {
     inputs,
     outputs,
     labels: classify?.labels.length ?? 0,
-    bytes: source.files.reduce((sum, file) => sum + file.data.byteLength, 0),
+    bytes: bytesOf(model),
     problem: undefined,
   };
 }
