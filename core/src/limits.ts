@@ -27,6 +27,10 @@ export interface Limits {
   readonly openedModelsMax: number;
   /** Files of those models together, bytes; one model alone may have more. */
   readonly openedModelBytesMax: number;
+  /** Models loaded on one device. For one more, those that no call uses go, the one used longest ago first. */
+  readonly deviceModelsMax: number;
+  /** The same in bytes, on a device that does not say how much memory it has. */
+  readonly deviceModelBytesMax: number;
   /** Results of classify. */
   readonly topKMax: number;
   /** Calls of one session that have not been answered; one more is refused. */
@@ -55,6 +59,8 @@ export const defaultLimits: Limits = {
   modelTextBytesMax: MiB,
   openedModelsMax: 256,
   openedModelBytesMax: 8192 * MiB,
+  deviceModelsMax: 64,
+  deviceModelBytesMax: 16_384 * MiB,
   topKMax: 1000,
   callsInFlightMax: 4096,
   arrayConcurrency: 64,

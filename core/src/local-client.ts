@@ -346,7 +346,7 @@ function describeModel(model: Model): ModelReport {
     inputs,
     outputs,
     labels: classify?.labels.length ?? 0,
-    bytes: bytesOf(model),
+    bytes: bytesOf(source),
     problem: undefined,
   };
 }

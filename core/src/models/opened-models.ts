@@ -1,3 +1,4 @@
+import type { ModelSource } from '../backend.js';
 import { LruMap } from '../lru-map.js';
 import type { Model } from './model.js';
 
@@ -49,7 +50,7 @@ export class OpenedModels {
 
   private keepWithinBytes(): void {
     const bytes = () =>
-      this.opened.values().reduce((sum, { model }) => sum + (model ? bytesOf(model) : 0), 0);
+      this.opened.values().reduce((sum, { model }) => sum + (model ? bytesOf(model.source) : 0), 0);
     while (this.opened.size > 1 && bytes() > this.bytesMax) this.opened.deleteOldest();
   }
 }
@@ -59,6 +60,6 @@ function keyOf(reference: string | URL): string {
 }
 
 /** Of a model's files. */
-export function bytesOf({ source }: Model): number {
-  return source.files.reduce((sum, file) => sum + file.data.byteLength, 0);
+export function bytesOf({ files }: ModelSource): number {
+  return files.reduce((sum, file) => sum + file.data.byteLength, 0);
 }
