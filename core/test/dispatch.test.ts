@@ -538,4 +538,44 @@ describe('Dispatch', () => {
     await run(inferChain, value(1), { model: other });
     expect(backend.loaded).toEqual(['other']);
   });
+
+  it('runs no task with a model that was unloaded, whatever comes and goes', async () => {
+    const gone: string[] = [];
+    const backend: TestBackend = new TestBackend(
+      'gpu',
+      [singleOp('infer')],
+      async (batch) => {
+        const names = batch.map((task) => task.model?.source.name ?? '');
+        const note = () => {
+          gone.push(...names.filter((name) => !backend.loaded.includes(name)));
+        };
+        note();
+        await new Promise(setImmediate);
+        note();
+        return batch.map(() => value(1));
+      },
+      2,
+    );
+    const { run } = dispatchWith({ limits: { deviceModelsMax: 3 } }, backend);
+    const models = [0, 1, 2, 3, 4, 5].map((i) => ({
+      ...model,
+      source: { ...model.source, name: `m${i}`, contentId: `m${i}` },
+    }));
+    const codes = new Set<unknown>();
+    const caller = async (start: number) => {
+      for (let i = 0; i < 60; i++) {
+        const cancellation = new Cancellation(undefined, undefined);
+        const its = models[(start * i + start) % models.length] as Model;
+        const call = run(inferChain, value(1), { model: its, cancellation });
+        if (i % 7 === 3) cancellation.cancel(new AxleError('CANCELLED', 'enough'));
+        await call.catch((error: unknown) => codes.add((error as AxleError).code));
+        if (i % 5 === 0) await new Promise(setImmediate);
+      }
+    };
+    await Promise.all([1, 2, 3, 5, 7, 11].map(caller));
+    expect(gone).toEqual([]);
+    expect(codes).toEqual(new Set(['CANCELLED', 'RESOURCE_EXHAUSTED']));
+    expect(backend.unloads).toBeGreaterThan(50);
+    expect(backend.loaded.length).toBeLessThanOrEqual(3);
+  });
 });
