@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 
-import { checkPlugin, pluginRules } from 'axle';
+import { checkPlugin, pluginRules, shippedModels } from 'axle';
 import { describe, expect, it } from 'vitest';
 
 import { builtPlugin, cpuPlugin, wrappedCpuPlugin } from './plugins.js';
@@ -70,6 +70,14 @@ const foundWrapped: typeof found = [
   ['oracle-infer', 'wrong-numbers', /as on the oracle/],
   ['oracle-topk', 'wrong-numbers', /of the scores/],
   ['oracle-classify', 'wrong-range', /of the scores/],
+  ['given-model', 'model-info', /model_info says of the inputs of mlp/],
+  ['given-model', 'model-once', /a model was unloaded before/],
+  [
+    'given-model-batch',
+    'wrong-numbers',
+    /another result than alone: of row 1 of output 'scores', value 0/,
+  ],
+  ['given-model-oracle', 'wrong-numbers', /value 0 is .* as on the oracle/],
 ];
 
 /** Found by the watchdog, or only while tasks take their time. */
@@ -99,7 +107,9 @@ describe('checkPlugin', () => {
     async (rule, fault, reason) => {
       const { path, options } = wrappedCpuPlugin(fault);
       const rules = [rule];
-      const [result] = await checkPlugin(path, { options, oracle: cpuPlugin, rules, timeoutMs });
+      const models = [`${shippedModels}/mlp`];
+      const checked = { options, oracle: cpuPlugin, models, rules, timeoutMs };
+      const [result] = await checkPlugin(path, checked);
       expect(result).toMatchObject({ rule, verdict: 'fail' });
       expect(result?.reason).toMatch(reason);
     },
