@@ -125,24 +125,34 @@ function countTasks(define: Define): () => void {
 }
 
 function showDevices(client: Pick<Client, 'devices'>, define: Define): void {
+  const devices = oncePerScrape(() => devicesOf(client));
   new Gauge({
     ...define('axle_device_tasks', 'Tasks that wait for a device or run on it', ['device']),
     async collect() {
       this.reset();
-      for (const { id, tasks } of await devicesOf(client)) this.set({ device: id }, tasks);
+      for (const { id, tasks } of await devices()) this.set({ device: id }, tasks);
     },
   });
   new Gauge({
     ...define('axle_device_health', '1 for the state that a device is in', ['device', 'state']),
     async collect() {
       this.reset();
-      for (const { id, health } of await devicesOf(client)) {
+      for (const { id, health } of await devices()) {
         for (const state of healthStates) {
           this.set({ device: id, state }, state === health ? 1 : 0);
         }
       }
     },
   });
+}
+
+/** A registry collects all of its metrics at once: who asks while an answer is on its way gets that one. */
+function oncePerScrape<T>(ask: () => Promise<T>): () => Promise<T> {
+  let answer: Promise<T> | undefined;
+  return () =>
+    (answer ??= ask().finally(() => {
+      answer = undefined;
+    }));
 }
 
 /** None once the client is closed: that must not fail the scrape of what else is in the registry. */

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 
-import { cpuPlugin } from 'axle';
+import { cpuPlugin, shippedModels } from 'axle';
 import { describe, expect, it } from 'vitest';
 
 import { runCli } from './run-cli.js';
@@ -58,6 +58,36 @@ describe('axle plugin check', () => {
     ]);
   });
 
+  it('tries the models that it is given', async () => {
+    const rules = ['given-model', 'given-model-batch', 'given-model-oracle'];
+    const options = Object.entries(cpuPlugin.options).map(([key, value]) => `${key}=${value}`);
+    const args = ['plugin', 'check', cpuPlugin.path, ...rules.flatMap((id) => ['--rule', id])];
+    args.push(...options.flatMap((option) => ['--option', option]));
+    const models = ['glyphs/1/model.onnx', 'mlp'].map((name) => `${shippedModels}/${name}`);
+    const given = await runCli([...args, '--json', ...models.flatMap((path) => ['--model', path])]);
+    const results = JSON.parse(given.stdout.toString()) as { tasks: Record<string, number> }[];
+    expect(results).toMatchObject(rules.map((rule) => ({ rule, verdict: 'pass', reason: '' })));
+    // Twice each; in singles, a batch and together, on the oracle but for the last; 1, 2 and, of the second, 7 rows.
+    const counts = results.map(({ tasks }) => tasks['cpu-fallback:0']);
+    expect(counts).toEqual([4, 4 + 1 + 4 + 4 + 1 + (7 + 1 + 7 + 7 + 1), 2 * (2 + 3)]);
+
+    const none = await runCli(args);
+    expect(none.code).toBe(0);
+    expect(none.stdout.toString()).toMatch(
+      /skip +given-model .*\n +no model was given; --model FILE/,
+    );
+  });
+
+  it('ends with 2 when a model cannot be read, before any rule', async () => {
+    const missing = await runCli(['plugin', 'check', fault, '--model', './nope.onnx']);
+    expect(missing).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
+    expect(missing.stderr).toMatch(/^axle: --model: no model at .*nope.onnx.*\n/);
+    const image = `${shippedModels}/samples/A.png`;
+    const damaged = await runCli(['plugin', 'check', fault, '--json', '--model', image]);
+    expect(damaged.code).toBe(2);
+    expect(damaged.stderr).toMatch(/A.png.*ONNX/);
+  });
+
   it('ends with an error when the oracle is not there', async () => {
     const { code, stderr } = await runCli(['plugin', 'check', fault, '--oracle', './nope.so']);
     expect(code).toBe(1);
@@ -84,6 +114,7 @@ describe('axle plugin check', () => {
     for (const flag of [
       '--option',
       '--rule',
+      '--model',
       '--oracle',
       '--oracle-option',
       '--timeout',

@@ -1,7 +1,8 @@
-import type { LoadedModel, NamedTensor, TaskTiming } from './backend.js';
+import type { NamedTensor, TaskTiming } from './backend.js';
 import type { CancelListener } from './cancellation.js';
 import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
+import type { PlacedModel } from './models/device-models.js';
 import type { ChainStep } from './plans/chain.js';
 import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
@@ -32,6 +33,8 @@ export class CallExecution implements TaskListener, CancelListener {
   private steps: StepReport[] | undefined;
   private values: readonly NamedTensor[];
   private ticket: Ticket | undefined;
+  /** Held on its device for the task under way. */
+  private placed: PlacedModel | undefined;
   private over = false;
   private readonly publishTask = taskPublisher();
 
@@ -62,6 +65,7 @@ export class CallExecution implements TaskListener, CancelListener {
     const { segment } = this;
     const { outcome, waitedMs, sent } = result;
     this.ticket = undefined;
+    this.releaseModel();
     this.publishTask?.(taskName(segment, this.call), result);
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
@@ -106,14 +110,19 @@ export class CallExecution implements TaskListener, CancelListener {
       return;
     }
     const { models, clock } = this.parts;
-    const loaded = models.find(segment.device, model);
-    if (loaded !== undefined) {
-      this.enqueue(segment, loaded, now);
+    const placed = models.pin(segment.device, model);
+    if (placed !== undefined) {
+      this.enqueue(segment, placed, now);
+      return;
+    }
+    const refusal = models.refusal(segment.device, model);
+    if (refusal !== undefined) {
+      this.tryNextPlan(refusal, true);
       return;
     }
     models.load(segment.backend, segment.device, model).then(
-      (justLoaded) => {
-        this.enqueue(segment, justLoaded, clock());
+      (justPlaced) => {
+        this.enqueue(segment, justPlaced, clock());
       },
       (error: unknown) => {
         if (error instanceof AxleError) this.deviceFailed(segment, error);
@@ -122,8 +131,12 @@ export class CallExecution implements TaskListener, CancelListener {
     );
   }
 
-  private enqueue(segment: Segment, model: LoadedModel | undefined, now: number): void {
-    if (this.over) return;
+  private enqueue(segment: Segment, placed: PlacedModel | undefined, now: number): void {
+    this.placed = placed;
+    if (this.over) {
+      this.releaseModel();
+      return;
+    }
     const { parts, call } = this;
     const { batchKeys, policy } = segment;
     try {
@@ -132,7 +145,7 @@ export class CallExecution implements TaskListener, CancelListener {
       const task: QueuedTask = {
         range: segment.range,
         args: segment.args,
-        model,
+        model: placed?.loaded,
         inputs,
         outputBytesMax: call.outputBytesMax,
         deadlineAt: call.deadlineAt,
@@ -148,8 +161,14 @@ export class CallExecution implements TaskListener, CancelListener {
       };
       this.ticket = parts.queueOf(segment).add(task, this, now);
     } catch (error) {
+      this.releaseModel();
       this.tryNextPlan(error, false);
     }
+  }
+
+  private releaseModel(): void {
+    this.placed?.unpin();
+    this.placed = undefined;
   }
 
   private inputsOf({ first }: Segment): readonly NamedTensor[] {

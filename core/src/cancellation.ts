@@ -1,5 +1,6 @@
 import { onAbort } from './abort-listeners.js';
 import { AxleError } from './errors.js';
+import { timerMsMax } from './timer-limit.js';
 
 /** Who is told, at most once, that a call is to stop. */
 export interface CancelListener {
@@ -97,6 +98,3 @@ export class Cancellation {
     else this.timer = setTimeout(expire, Math.min(deadlineMs, timerMsMax));
   }
 }
-
-/** Longest that a Node timer waits. */
-const timerMsMax = 2 ** 31 - 1;

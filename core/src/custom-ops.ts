@@ -110,12 +110,18 @@ function keyOf({ name, version }: CustomOp): string {
   return `${name}@${version}`;
 }
 
-/** @throws AxleError INVALID_ARGUMENT naming the argument, what was expected and what came. */
+/**
+ * @param argBytesMax of all arguments together.
+ * @throws AxleError INVALID_ARGUMENT naming the argument, what was expected and what came.
+ */
 export function customOpChain(
   op: CustomOp,
   args: Readonly<Record<string, CustomOpArg | undefined>>,
+  argBytesMax: number,
 ): Chain {
-  return customOpSteps(op.name, op.version, readArgs(op, args));
+  const read = readArgs(op, args);
+  checkArgBytes(op.name, read, argBytesMax);
+  return customOpSteps(op.name, op.version, read);
 }
 
 function customOpSteps(name: string, version: number, args: OpArgs): Chain {
@@ -164,6 +170,31 @@ function readArg(op: string, { name, type }: ArgSpec, value: unknown): OpArgValu
   if (type === 'STRING' && typeof value === 'string') return value;
   if (type === 'BYTES' && value instanceof Uint8Array) return value;
   throw argumentError(`argument '${name}' of op '${op}'`, value, wanted[type]);
+}
+
+/** What the addon counts for an argument beside its name and value: the name's end, a type, and a length or a number. */
+const argFrameBytes = 10;
+
+function argBytes(name: string, value: OpArgValue): number {
+  const frame = Buffer.byteLength(name) + argFrameBytes;
+  if (value instanceof Uint8Array) return frame + value.byteLength;
+  return frame + (typeof value === 'string' ? Buffer.byteLength(value) : 0);
+}
+
+function checkArgBytes(op: string, args: OpArgs, bytesMax: number): void {
+  let sum = 0;
+  let largest = { name: '', bytes: -1 };
+  for (const [name, value] of Object.entries(args)) {
+    const bytes = argBytes(name, value);
+    sum += bytes;
+    if (bytes > largest.bytes) largest = { name, bytes };
+  }
+  if (sum <= bytesMax) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `argument '${largest.name}' of op '${op}' takes ${largest.bytes} of ${sum} bytes of arguments; ` +
+      `the limit argBytesMax is ${bytesMax}: arguments are settings, pass data as an input`,
+  );
 }
 
 /** Outputs by the names that the op declares; by position where it declares none. */

@@ -62,7 +62,7 @@ export class Dispatch {
     new CallExecution(this.parts, call, listener).start();
   }
 
-  /** Loads the model where its first call would run. */
+  /** Loads the model where its first call would run, also where that failed a short while ago. */
   async prefetch({
     chain,
     model,
@@ -73,7 +73,7 @@ export class Dispatch {
     const [plan] = router.plans(chain, model, preference, undefined);
     if (model === undefined) return;
     for (const { usesModel, backend, device } of plan?.segments ?? []) {
-      if (usesModel) await cancellation.race(models.load(backend, device, model));
+      if (usesModel) await cancellation.race(models.prefetch(backend, device, model));
     }
   }
 }

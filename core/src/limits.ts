@@ -15,12 +15,22 @@ export interface Limits {
   readonly payloadBytesMax: number;
   /** Whole output of one call, bytes. */
   readonly outputBytesMax: number;
+  /** Names and values of the arguments of one call, bytes; the addon takes no more than the default either. */
+  readonly argBytesMax: number;
   /** One file of a model, bytes. */
   readonly modelFileBytesMax: number;
   /** Files of a model. */
   readonly modelFilesMax: number;
   /** config.pbtxt or labels.txt, bytes. */
   readonly modelTextBytesMax: number;
+  /** Models that one session has open: read, and kept for further calls. The one used longest ago is read again. */
+  readonly openedModelsMax: number;
+  /** Files of those models together, bytes; one model alone may have more. */
+  readonly openedModelBytesMax: number;
+  /** Models loaded on one device. For one more, those that no call uses go, the one used longest ago first. */
+  readonly deviceModelsMax: number;
+  /** The same in bytes, on a device that does not say how much memory it has. */
+  readonly deviceModelBytesMax: number;
   /** Results of classify. */
   readonly topKMax: number;
   /** Calls of one session that have not been answered; one more is refused. */
@@ -43,9 +53,14 @@ export const defaultLimits: Limits = {
   imageDecodeSecondsMax: 20,
   payloadBytesMax: 2048 * MiB,
   outputBytesMax: 2048 * MiB,
+  argBytesMax: 16 * MiB,
   modelFileBytesMax: 2048 * MiB,
   modelFilesMax: 256,
   modelTextBytesMax: MiB,
+  openedModelsMax: 256,
+  openedModelBytesMax: 8192 * MiB,
+  deviceModelsMax: 64,
+  deviceModelBytesMax: 16_384 * MiB,
   topKMax: 1000,
   callsInFlightMax: 4096,
   arrayConcurrency: 64,

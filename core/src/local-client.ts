@@ -23,6 +23,7 @@ import { CodecStream } from './codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import type { Model } from './models/model.js';
+import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
 import { hasFlag, type OpArgs } from './op.js';
 import type { Chain } from './plans/chain.js';
@@ -206,8 +207,7 @@ export class LocalClient implements Client {
   }
 
   private runOne(reference: string, inputs: InferInputs, options: RunOptions): Promise<RunResult> {
-    const { registry } = this.session.runtime;
-    const call = new CustomOpCall(this.customOps, registry, reference, inputs, options);
+    const call = new CustomOpCall(this.customOps, this.session, reference, inputs, options);
     return this.session.execute(reference, options, call);
   }
 
@@ -346,7 +346,7 @@ function describeModel(model: Model): ModelReport {
     inputs,
     outputs,
     labels: classify?.labels.length ?? 0,
-    bytes: source.files.reduce((sum, file) => sum + file.data.byteLength, 0),
+    bytes: bytesOf(source),
     problem: undefined,
   };
 }

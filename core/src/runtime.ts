@@ -30,7 +30,7 @@ export class Runtime {
   readonly costs: CostModel;
   readonly router: Router;
   readonly dispatch: Dispatch;
-  private readonly models = new ModelStore();
+  private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
 
   private constructor(
@@ -38,6 +38,11 @@ export class Runtime {
     modelFolders: readonly string[],
   ) {
     this.repository = new ModelRepository(modelFolders, limits);
+    this.models = new ModelStore({
+      limits,
+      clock: this.clock,
+      queueOf: (device) => this.queueOf(device),
+    });
     this.costs = new CostModel({
       load: (device) => this.loadOf(device),
       hasModel: (device, model) => this.models.has(device, model),

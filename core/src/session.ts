@@ -7,6 +7,7 @@ import type { Call } from './dispatch.js';
 import { AxleError } from './errors.js';
 import type { Limits } from './limits.js';
 import type { Model } from './models/model.js';
+import { OpenedModels } from './models/opened-models.js';
 import type { Preference } from './plans/router.js';
 import type { Runtime } from './runtime.js';
 import { SessionCall, type CallWork } from './session-call.js';
@@ -18,8 +19,7 @@ const priorityMax = 100;
  * answered. Ending it aborts those.
  */
 export class Session {
-  private readonly models = new Map<string, Promise<Model>>();
-  private readonly readModels = new Map<string, Model>();
+  private readonly models: OpenedModels;
   private readonly calls = new CallsInFlight();
   private closed = false;
 
@@ -28,7 +28,12 @@ export class Session {
     readonly tenant: string,
     readonly weight: number,
     readonly limits: Limits,
-  ) {}
+  ) {
+    const { openedModelsMax, openedModelBytesMax } = limits;
+    this.models = new OpenedModels(openedModelsMax, openedModelBytesMax, (reference) =>
+      runtime.repository.read(reference),
+    );
+  }
 
   /**
    * Runs `work` as one call: counted, cancellable, under the caller's options, and published on `callChannel`.
@@ -109,7 +114,7 @@ export class Session {
 
   /** The model under this reference if it was read before: the common case costs no promise. */
   knownModel(reference: string | URL): Model | undefined {
-    return this.readModels.get(typeof reference === 'string' ? reference : String(reference));
+    return this.models.known(reference);
   }
 
   /** The model under this reference, read once; a failure is not remembered. */
@@ -117,19 +122,7 @@ export class Session {
     if (typeof reference !== 'string' && !(reference instanceof URL)) {
       throw argumentError('model', reference, 'a name, NAME:VERSION, a path or a file URL');
     }
-    const key = String(reference);
-    const known = this.models.get(key);
-    if (known !== undefined) return known;
-    const reading = this.runtime.repository.read(reference);
-    this.models.set(key, reading);
-    try {
-      const model = await reading;
-      this.readModels.set(key, model);
-      return model;
-    } catch (error) {
-      this.models.delete(key);
-      throw error;
-    }
+    return this.models.open(reference);
   }
 
   checkOpen(): void {

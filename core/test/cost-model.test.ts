@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Device } from '../src/backend.js';
 import type { Model } from '../src/models/model.js';
 import { fusedRange, singleOp, type OpRange } from '../src/op.js';
-import { CostModel } from '../src/plans/cost-model.js';
+import { CostModel, costEntriesMax } from '../src/plans/cost-model.js';
 import type { Segment } from '../src/plans/router.js';
 
 const device = { id: 'd:0', parallel: 2 } as Device;
@@ -63,5 +63,18 @@ describe('CostModel', () => {
     expect(cost.queueMs).toBeCloseTo(3 * cost.taskMs);
     expect(cost.loadMs).toBeGreaterThan(0);
     expect(cost.totalMs).toBeGreaterThan(cost.queueMs + cost.taskMs + cost.loadMs);
+  });
+
+  it('remembers so many kinds of tasks and no more: those that plans were made with last', () => {
+    const { costs } = costsWith(0, true);
+    const entryOf = (contentId: string) =>
+      costs.entryOf(device, singleOp('infer'), { source: { contentId } } as Model);
+    const [first, second] = [entryOf('first'), entryOf('second')];
+    for (let i = 0; i < costEntriesMax - 2; i++) entryOf(`m${i}`);
+    expect(entryOf('first')).toBe(first);
+    entryOf('one more');
+    expect(entryOf('first')).toBe(first);
+    expect(entryOf('second')).not.toBe(second);
+    expect(entryOf('second').model).not.toBe(second.model);
   });
 });

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../src/client.js';
 import { connectLocal } from '../src/connect.js';
 import { AxleError } from '../src/errors.js';
+import { defaultLimits } from '../src/limits.js';
 import { nativeAddonPath } from '../src/native-loader.js';
 import { Tensor } from '../src/tensor.js';
 
@@ -62,6 +63,29 @@ describe('custom ops', () => {
     const call = client.run('test.axle/echo', { any }, { args, signal: abort.signal });
     abort.abort(new Error('enough'));
     await expect(call).rejects.toThrow('enough');
+  });
+
+  it('take arguments up to their limit together, and none past it', async () => {
+    const frames = 'label'.length + 10 + 'delay_ms'.length + 10;
+    const most = defaultLimits.argBytesMax - frames;
+    const run = (its: Client, label: string) =>
+      its.run('test.axle/echo', { any }, { args: { label, delay_ms: 0 } });
+    expect((await run(client, 'x'.repeat(most))).outputs['any']?.data).toEqual(any);
+    // Two bytes for each of these in UTF-8.
+    const over = 'ä'.repeat(most / 2) + 'x'.repeat(1 + (most % 2));
+    await expect(run(client, over)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^argument 'label' of op 'test.axle\/echo' takes \d+ of 16777217 bytes .* argBytesMax is 16777216/,
+      ) as string,
+    });
+    const limits = { argBytesMax: frames + 3 };
+    await using strict = await connectLocal({
+      plugins: [{ name: 'test', path, options: {} }],
+      limits,
+    });
+    await run(strict, 'abc');
+    await expect(run(strict, 'abcd')).rejects.toThrow(/argBytesMax/);
   });
 
   it.each<[string, string, Record<string, unknown>, object, string, RegExp]>([

@@ -7,7 +7,7 @@ import type { NativeOpInfo } from '../src/native-binding.js';
 import type { TaskCompletion } from '../src/plugin-check/host-connection.js';
 import { damagedModels, modelInTwoFiles } from '../src/plugin-check/samples/damaged-models.js';
 import { samplesOf } from '../src/plugin-check/samples/op-samples.js';
-import { encodePng } from '../src/plugin-check/samples/png.js';
+import { encodePng } from '../src/png.js';
 import { ranked, softmax } from '../src/plugin-check/samples/scores.js';
 import {
   classifierModel,

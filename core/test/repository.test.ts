@@ -147,12 +147,32 @@ describe('ModelRepository', () => {
       /declared \[4\] but the model has \[3\]/,
     ],
     ['max_batch_size: nine', /field 'max_batch_size'/],
+    [
+      'max_batch_size: 8 model_warmup { name: "w" batch_size: 9 }',
+      /add\/config.pbtxt: model_warmup 'w' has batch_size 9, more than max_batch_size 8; lower the one or raise/,
+    ],
+    ['model_warmup { name: "w" batch_size: 5 }', /batch_size 5, more than max_batch_size 4/],
+    [
+      'max_batch_size: 0 model_warmup { name: "w" batch_size: 2 }',
+      /batch_size 2, and the model takes no batch; leave batch_size out/,
+    ],
   ])('refuses a config that contradicts the model: %s', async (config, message) => {
     const { repository } = await repositoryWith('contradiction', {
       'add/1/model.onnx': plain,
       'add/config.pbtxt': config,
     });
     await expect(repository.read('add')).rejects.toThrow(message);
+  });
+
+  it.each([
+    'max_batch_size: 8 model_warmup { name: "w" batch_size: 8 }',
+    'max_batch_size: 0 model_warmup { name: "w" batch_size: 1 } model_warmup { name: "v" }',
+  ])('takes warm-ups of what the model takes: %s', async (config) => {
+    const { repository } = await repositoryWith('warm-ups', {
+      'add/1/model.onnx': plain,
+      'add/config.pbtxt': config,
+    });
+    expect((await repository.read('add')).warmUps[0]?.name).toBe('w');
   });
 
   it('refuses a labels file outside the folder, and one that is not there', async () => {

@@ -27,6 +27,14 @@ export class TestBackend implements Backend {
   loads = 0;
   unloads = 0;
   loadFailure: AxleError | undefined;
+  /** Of the next loads, one each. */
+  readonly loadFailures: AxleError[] = [];
+  /** What a loaded model says it takes. */
+  modelBytes = 0;
+  /** Names of the models that are there. */
+  readonly loaded: string[] = [];
+  /** Loads wait for it. */
+  loadGate: Promise<void> = Promise.resolve();
   support: Support = { score: 1, reason: '' };
   itsHealth: Health = { state: 'OK', message: '' };
 
@@ -38,6 +46,7 @@ export class TestBackend implements Backend {
       batch: readonly BackendTask[],
     ) => Promise<readonly NamedTensor[][]> | readonly NamedTensor[][],
     parallel = 1,
+    memoryBytes = 0,
   ) {
     this.devices = [
       {
@@ -47,7 +56,7 @@ export class TestBackend implements Backend {
         name,
         kind: 'OTHER',
         emulated: false,
-        memoryBytes: 0,
+        memoryBytes,
         parallel,
       },
     ];
@@ -60,13 +69,17 @@ export class TestBackend implements Backend {
 
   async loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
     this.loads += 1;
-    await Promise.resolve();
-    if (this.loadFailure !== undefined) throw this.loadFailure;
-    return { source, device, inputs: [], outputs: [], memoryBytes: 0, handle: undefined };
+    await this.loadGate;
+    const failure = this.loadFailures.shift() ?? this.loadFailure;
+    if (failure !== undefined) throw failure;
+    this.loaded.push(source.name);
+    const memoryBytes = this.modelBytes;
+    return { source, device, inputs: [], outputs: [], memoryBytes, handle: undefined };
   }
 
-  unloadModel(): Promise<void> {
+  unloadModel({ source }: LoadedModel): Promise<void> {
     this.unloads += 1;
+    this.loaded.splice(this.loaded.indexOf(source.name), 1);
     return Promise.resolve();
   }
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { checkPlugin, connect, pluginRules, type RuleResult } from 'axle';
+import { checkPlugin, connect, pluginRules, shippedModels, type RuleResult } from 'axle';
 import { describe, expect, it } from 'vitest';
 
 import {
@@ -27,7 +27,8 @@ interface Conforming {
 const idsOf = (...prefixes: readonly string[]) =>
   ruleIds.filter((id) => prefixes.some((prefix) => id.startsWith(prefix)));
 
-const noModels = idsOf('model-', 'range', 'oracle-');
+const noModels = idsOf('model-', 'range', 'oracle-', 'given-');
+const models = ['glyphs', 'mlp'].map((name) => join(shippedModels, name));
 
 /** By folder of `plugins/`. */
 const conforming: Readonly<Record<string, Conforming>> = {
@@ -72,7 +73,8 @@ function wrongVerdicts(results: readonly RuleResult[], skips: readonly string[])
 function expectDevices(results: readonly RuleResult[], devices: readonly string[]): void {
   for (const { rule, verdict, tasks } of results) {
     const ran = verdict === 'pass' && !withoutTasks.includes(rule) ? devices : [];
-    const oracle = verdict === 'pass' && rule.startsWith('oracle-') ? ['cpu-fallback:0'] : [];
+    const compares = rule.startsWith('oracle-') || /^given-model-(batch|oracle)$/.test(rule);
+    const oracle = verdict === 'pass' && compares ? ['cpu-fallback:0'] : [];
     expect(new Set(Object.keys(tasks)), rule).toEqual(new Set([...ran, ...oracle]));
   }
 }
@@ -90,7 +92,7 @@ describe('every plugin of this checkout', () => {
 
   it('keeps the rules inside the fault plugin too', async () => {
     const { path, options } = wrappedCpuPlugin('none');
-    const results = await checkPlugin(path, { options, oracle: cpuPlugin, timeoutMs });
+    const results = await checkPlugin(path, { options, oracle: cpuPlugin, models, timeoutMs });
     expect(wrongVerdicts(results, [])).toEqual([]);
     expectDevices(results, ['fault:0']);
   }, 300_000);
@@ -99,7 +101,7 @@ describe('every plugin of this checkout', () => {
     '%s keeps the rules, on its own devices',
     async (_, { plugin, devices, skips }) => {
       const { path, options } = plugin;
-      const results = await checkPlugin(path, { options, oracle: cpuPlugin, timeoutMs });
+      const results = await checkPlugin(path, { options, oracle: cpuPlugin, models, timeoutMs });
       expect(results.map(({ rule }) => rule)).toEqual(ruleIds);
       expect(wrongVerdicts(results, skips)).toEqual([]);
       expectDevices(results, devices);

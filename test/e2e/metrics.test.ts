@@ -108,6 +108,23 @@ describe('metrics', () => {
     }
   });
 
+  it('ask for the devices once for each scrape', async () => {
+    let asked = 0;
+    const its = new Registry();
+    const devices = () => {
+      asked += 1;
+      return client.devices();
+    };
+    const stopIts = enableMetrics(its, { client: { devices } });
+    for (const scrapes of [1, 2]) {
+      const samples = await scrape(its);
+      expect(samples.has('axle_device_tasks{device="cpu-fallback:0"}')).toBe(true);
+      expect(samples.has('axle_device_health{device="cpu-fallback:0",state="OK"}')).toBe(true);
+      expect(asked).toBe(scrapes);
+    }
+    stopIts();
+  });
+
   it('keep their labels few, whatever callers name their ops', async () => {
     const unknown = (name: string) => client.run(name, {}).catch(() => undefined);
     for (let i = 0; i < metricLabelValuesMax + 20; i++) {

@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
-import { checkPlugin, pluginRules } from 'axle';
+import { checkPlugin, pluginRules, shippedModels } from 'axle';
 import { describe, expect, it } from 'vitest';
 
+import { onnxModel } from '../onnx-model.mjs';
 import { builtPlugin, cpuPlugin, wrappedCpuPlugin } from './plugins.js';
 
 /** Long enough for a sound rule on a busy machine, short enough to wait for those that hang. */
@@ -70,6 +74,14 @@ const foundWrapped: typeof found = [
   ['oracle-infer', 'wrong-numbers', /as on the oracle/],
   ['oracle-topk', 'wrong-numbers', /of the scores/],
   ['oracle-classify', 'wrong-range', /of the scores/],
+  ['given-model', 'model-info', /model_info says of the inputs of mlp/],
+  ['given-model', 'model-once', /a model was unloaded before/],
+  [
+    'given-model-batch',
+    'wrong-numbers',
+    /another result than alone: of row 1 of output 'scores', value 0/,
+  ],
+  ['given-model-oracle', 'wrong-numbers', /value 0 is .* as on the oracle/],
 ];
 
 /** Found by the watchdog, or only while tasks take their time. */
@@ -99,7 +111,9 @@ describe('checkPlugin', () => {
     async (rule, fault, reason) => {
       const { path, options } = wrappedCpuPlugin(fault);
       const rules = [rule];
-      const [result] = await checkPlugin(path, { options, oracle: cpuPlugin, rules, timeoutMs });
+      const models = [`${shippedModels}/mlp`];
+      const checked = { options, oracle: cpuPlugin, models, rules, timeoutMs };
+      const [result] = await checkPlugin(path, checked);
       expect(result).toMatchObject({ rule, verdict: 'fail' });
       expect(result?.reason).toMatch(reason);
     },
@@ -147,6 +161,65 @@ describe('checkPlugin', () => {
     expect(await checkPlugin(path, { options, rules, oracle })).toMatchObject([
       { verdict: 'fail', reason: expect.stringMatching(/oracle does not open.*nope/) as string },
     ]);
+  });
+
+  it('tells what a given model does not allow from what the plugin does wrong', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'axle-given-'));
+    const value = (name: string, shape: readonly (number | string)[], elementType = 1) => ({
+      name,
+      shape,
+      elementType,
+    });
+    const graphs = {
+      // Over the batch too, in its default axes.
+      dependent: onnxModel({
+        inputs: [value('x', ['n', 2, 2, 2])],
+        outputs: [value('y', ['n', 2, 2, 2])],
+        nodes: [['MeanVarianceNormalization', ['x'], ['y']]],
+      }),
+      // k is 5, which no description tells.
+      guessed: onnxModel({
+        inputs: [value('x', ['n', 'k'])],
+        outputs: [value('y', ['n', 3])],
+        nodes: [['MatMul', ['x', 'w'], ['y']]],
+        weights: [{ name: 'w', shape: [5, 3], data: new Float32Array(15).fill(1) }],
+      }),
+      // Of two rows: an index is 0 or 1.
+      lookup: onnxModel({
+        inputs: [value('ids', ['n', 'length'], 7)],
+        outputs: [value('y', ['n', 'length', 3])],
+        nodes: [['Gather', ['w', 'ids'], ['y']]],
+        weights: [{ name: 'w', shape: [2, 3], data: Float32Array.of(1, 2, 3, 4, 5, 6) }],
+      }),
+      texts: onnxModel({
+        inputs: [value('x', ['n'], 8)],
+        outputs: [value('y', ['n'], 8)],
+        nodes: [['Identity', ['x'], ['y']]],
+      }),
+    };
+    const rules = ['given-model', 'given-model-batch', 'given-model-oracle'];
+    const verdicts = async (name: keyof typeof graphs) => {
+      const path = join(folder, `${name}.onnx`);
+      await writeFile(path, graphs[name]);
+      const checked = { options: cpuPlugin.options, oracle: cpuPlugin, rules, models: [path] };
+      const results = await checkPlugin(cpuPlugin.path, checked);
+      return results.map(({ verdict, reason }) => `${verdict} ${reason}`);
+    };
+    try {
+      expect(await verdicts('dependent')).toEqual([
+        'pass ',
+        expect.stringMatching(/^skip the rows of dependent depend on one another/),
+        'pass ',
+      ]);
+      const refused = expect.stringMatching(/^skip .*guessed.* status \d+: .*MatMul/) as string;
+      expect(await verdicts('guessed')).toEqual([refused, refused, refused]);
+      expect(await verdicts('lookup')).toEqual(['pass ', 'pass ', 'pass ']);
+      expect(await verdicts('texts')).toEqual(['pass ', 'pass ', 'pass ']);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    const missing = checkPlugin(cpuPlugin.path, { models: [join(folder, 'lookup.onnx')] });
+    await expect(missing).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('ends with the reason of its signal', async () => {

@@ -14,6 +14,7 @@ import { painterFor, type Painter } from '../terminal.js';
 interface CheckCommandOptions extends JsonOption {
   readonly option?: string[];
   readonly rule?: string[];
+  readonly model?: string[];
   readonly oracle?: string;
   readonly oracleOption?: string[];
   readonly timeout: number;
@@ -45,6 +46,11 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
     .option('--option <key=value>', 'open it with this option; may be repeated', gather)
     .option('--rule <id>', 'check this rule only; may be repeated', gather)
     .option(
+      '--model <file>',
+      'try it on this ONNX model too, a file or a folder with its config.pbtxt; may be repeated',
+      gather,
+    )
+    .option(
       '--oracle <file>',
       `compare results with those of this plugin; '${noOracle}' for no comparison (default: the CPU plugin)`,
     )
@@ -59,8 +65,12 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
   addJsonOption(check).addHelpText(
     'after',
     `
-Ends with 1 when a rule is broken. A rule that does not apply (the plugin has no streams, there is no oracle) is
+Ends with 1 when a rule is broken, with 2 when a --model cannot be read. A rule that does not apply (the plugin has no streams, there is no oracle) is
 skipped with the reason. 'axle plugin rules' lists the rules.
+
+The rules given-model, given-model-batch and given-model-oracle are for models that --model names: they are loaded,
+run on inputs made up from their description (sizes that it leaves open are those of model_warmup in config.pbtxt,
+else 16), run in batches up to max_batch_size, compared with the oracle, and unloaded.
 
 With --json, one array of {rule, title, verdict, reason, tasks, ms}: verdict is pass, fail or skip, reason is '' for
 pass, and tasks says how many tasks each device completed for the rule.
@@ -68,6 +78,7 @@ pass, and tasks says how many tasks each device completed for the rule.
 Examples:
   $ axle plugin check plugins/template/build/libaxle_template.so
   $ axle plugin check ./libmine.so --option device=0 --rule leaks --json
+  $ axle plugin check ./libmine.so --model ./resnet50.onnx --model ./models/bert --timeout 120
   $ axle plugin check ./libmine.so --oracle ./libreference.so --oracle-option threads=1`,
   );
 }
@@ -90,7 +101,7 @@ async function checkFile(
   options: CheckCommandOptions,
   { signal }: CommandContext,
 ): Promise<void> {
-  const { checkPlugin, pluginRules } = await import('axle');
+  const { AxleError, checkPlugin, pluginRules } = await import('axle');
   const known = pluginRules.map(({ id }) => id);
   const unknown = options.rule?.find((id) => !known.includes(id));
   if (unknown !== undefined) {
@@ -98,17 +109,21 @@ async function checkFile(
   }
   const oracle = await chooseOracle(options);
   const shows = options.json !== true;
-  if (shows) await print(`oracle ${oracle === undefined ? noOracle : printable(oracle.path)}\n`);
   const paint = painterFor(process.stdout);
+  let heading = `oracle ${oracle === undefined ? noOracle : printable(oracle.path)}\n`;
   const results = await checkPlugin(file, {
     options: parseOptions('--option', options.option),
     timeoutMs: options.timeout * 1000,
     signal,
+    models: options.model ?? [],
     ...(oracle === undefined ? {} : { oracle }),
     ...(options.rule === undefined ? {} : { rules: options.rule }),
     onResult: (result) => {
-      if (shows) process.stdout.write(formatResult(result, paint));
+      if (shows) process.stdout.write(heading + formatResult(result, paint));
+      heading = '';
     },
+  }).catch((error: unknown) => {
+    throw error instanceof AxleError ? new UsageError(`--model: ${error.message}`) : error;
   });
   await print(shows ? formatSummary(results) : `${JSON.stringify(results, null, 2)}\n`);
   const first = results.find(({ verdict }) => verdict === 'fail');

@@ -2,8 +2,8 @@ import type { InferInputs, RunOptions } from '../client.js';
 import { customOpChain, namedOutputs, type CustomOp, type CustomOps } from '../custom-ops.js';
 import type { CallOutcome } from '../dispatch.js';
 import { namedTensors } from '../named-inputs.js';
-import type { Registry } from '../registry.js';
 import type { RunResult } from '../results.js';
+import type { Session } from '../session.js';
 import type { CallRequest, CallWork } from '../session-call.js';
 
 export class CustomOpCall implements CallWork<RunResult> {
@@ -11,18 +11,19 @@ export class CustomOpCall implements CallWork<RunResult> {
 
   constructor(
     private readonly customOps: CustomOps,
-    private readonly registry: Registry,
+    private readonly session: Session,
     private readonly reference: string,
     private readonly inputs: InferInputs,
     private readonly options: RunOptions,
   ) {}
 
   prepare(): CallRequest {
-    const op = this.customOps.find(this.registry, this.reference);
+    const { runtime, limits } = this.session;
+    const op = this.customOps.find(runtime.registry, this.reference);
     this.op = op;
     const { args } = this.options;
     const plain = args === undefined && !op.needsArgs;
-    const chain = plain ? op.chain : customOpChain(op, args ?? {});
+    const chain = plain ? op.chain : customOpChain(op, args ?? {}, limits.argBytesMax);
     return { chain, model: undefined, inputs: namedTensors(this.inputs, op) };
   }
 

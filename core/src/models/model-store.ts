@@ -1,67 +1,76 @@
-import type { Backend, Device, LoadedModel } from '../backend.js';
+import type { Backend, Device } from '../backend.js';
+import type { AxleError } from '../errors.js';
+import type { Limits } from '../limits.js';
+import type { Clock, DeviceQueue } from '../scheduling/device-queue.js';
+import { DeviceModels, type PlacedModel } from './device-models.js';
+import { LoadFailures } from './load-failures.js';
 import type { Model } from './model.js';
 import { warmUp } from './warm-up.js';
 
-interface Entry {
-  readonly backend: Backend;
-  readonly loading: Promise<LoadedModel>;
-  loaded: LoadedModel | undefined;
+export interface ModelStoreOptions {
+  readonly limits: Pick<Limits, 'deviceModelsMax' | 'deviceModelBytesMax'>;
+  /** Milliseconds. */
+  readonly clock: Clock;
+  /** In which warm-ups wait their turn. */
+  readonly queueOf: (device: Device) => DeviceQueue;
 }
 
-/** Models on devices: each is loaded once, by content, however many calls ask for it at the same time. */
+/** Models on devices, and which of them do not load. */
 export class ModelStore {
-  private readonly entries = new Map<string, Entry>();
+  /** By device id. */
+  private readonly devices = new Map<string, DeviceModels>();
+  private readonly failures: LoadFailures;
+
+  constructor(private readonly options: ModelStoreOptions) {
+    this.failures = new LoadFailures(options.clock);
+  }
 
   has(device: Device, model: Model): boolean {
-    return this.entries.get(keyOf(device, model))?.loaded !== undefined;
+    return this.devices.get(device.id)?.has(model.source.contentId) ?? false;
   }
 
-  /** The loaded model at once when it is there: the common case costs no promise. */
-  find(device: Device, model: Model): LoadedModel | undefined {
-    return this.entries.get(keyOf(device, model))?.loaded;
+  /** The loaded model at once when it is there, pinned until the caller's `unpin`. */
+  pin(device: Device, model: Model): PlacedModel | undefined {
+    return this.devices.get(device.id)?.pin(model.source.contentId);
   }
 
-  /** @throws AxleError as the backend's `loadModel`, and of a warm-up that fails; a failed load is forgotten, so that it can be tried again. */
-  async load(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
-    const key = keyOf(device, model);
-    const known = this.entries.get(key);
-    if (known !== undefined) return known.loading;
-    const loading = loadWarm(backend, device, model);
-    const entry: Entry = { backend, loading, loaded: undefined };
-    this.entries.set(key, entry);
-    try {
-      entry.loaded = await loading;
-      return entry.loaded;
-    } catch (error) {
-      this.entries.delete(key);
-      throw error;
+  /** Why the model is not to be loaded now: it failed a short while ago. Undefined = it may be. */
+  refusal(device: Device, model: Model): AxleError | undefined {
+    return this.failures.refusal(device, model);
+  }
+
+  /**
+   * Loads a model, once for all that ask for it, and pins it until the caller's `unpin`.
+   *
+   * @throws AxleError as the backend's `loadModel`, and of a warm-up that fails; RESOURCE_EXHAUSTED when calls use all
+   * that the device has room for.
+   */
+  async load(backend: Backend, device: Device, model: Model): Promise<PlacedModel> {
+    let models = this.devices.get(device.id);
+    if (models === undefined) {
+      const { limits, clock, queueOf } = this.options;
+      models = new DeviceModels(backend, device, limits, (loaded, its) =>
+        warmUp(queueOf(device), clock, backend, loaded, its),
+      );
+      this.devices.set(device.id, models);
     }
+    const placed = await models.load(model, (error) => {
+      this.failures.note(device, model, error);
+    });
+    this.failures.forget(device, model);
+    return placed;
+  }
+
+  /** The same whatever became of it before, and not pinned. */
+  async prefetch(backend: Backend, device: Device, model: Model): Promise<void> {
+    this.failures.forget(device, model);
+    const placed = await this.load(backend, device, model);
+    placed.unpin();
   }
 
   /** Unloads everything, waiting for loads that are under way. */
   async close(): Promise<void> {
-    const entries = [...this.entries.values()];
-    this.entries.clear();
-    await Promise.all(
-      entries.map(async ({ backend, loading }) => {
-        const [outcome] = await Promise.allSettled([loading]);
-        if (outcome.status === 'fulfilled') await backend.unloadModel(outcome.value);
-      }),
-    );
+    await Promise.all([...this.devices.values()].map((models) => models.close()));
+    this.devices.clear();
   }
-}
-
-async function loadWarm(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
-  const loaded = await backend.loadModel(device, model.source);
-  try {
-    await warmUp(backend, device, loaded, model);
-  } catch (error) {
-    await backend.unloadModel(loaded);
-    throw error;
-  }
-  return loaded;
-}
-
-function keyOf(device: Device, model: Model): string {
-  return `${device.id} ${model.source.contentId}`;
 }

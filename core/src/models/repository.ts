@@ -7,7 +7,7 @@ import { fileError } from '../file-error.js';
 import { readWholeFile } from '../file-reader.js';
 import { pathOfUrl } from '../file-url.js';
 import type { Limits } from '../limits.js';
-import { emptyModelConfig, parseModelConfig, type ModelConfig } from './config.js';
+import { emptyModelConfig, parseModelConfig, type ModelConfig, type WarmUp } from './config.js';
 import { contentIdOf } from './manifest.js';
 import type { ClassifySettings, Model } from './model.js';
 import { readOnnxMetadata, type OnnxMetadata } from './onnx-metadata.js';
@@ -209,6 +209,7 @@ export class ModelRepository {
           `set max_batch_size to 0 or export the model with a dynamic batch`,
       );
     }
+    checkWarmUps(name, config.warmUps, maxBatchSize);
     checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
     checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
     const { settings, problem } = await this.classifySettings(location, config, metadata);
@@ -327,6 +328,20 @@ function readClassifyParameters(
   const scores = scoreKinds.find((kind) => kind === wanted);
   if (scores !== undefined) return { scores };
   throw fail(`axle.classify.scores is '${wanted}'; it takes ${scoreKinds.join(' or ')}`);
+}
+
+/** Triton's rules: batch_size may be left out, and is 1 at most where the model takes no batch. */
+function checkWarmUps(model: string, warmUps: readonly WarmUp[], maxBatchSize: number): void {
+  const tooLarge = warmUps.find(({ batchSize }) => batchSize > Math.max(1, maxBatchSize));
+  if (tooLarge === undefined) return;
+  const { name, batchSize } = tooLarge;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `${model}/${configFileName}: model_warmup '${name}' has batch_size ${batchSize}, ` +
+      (maxBatchSize > 0
+        ? `more than max_batch_size ${maxBatchSize}; lower the one or raise the other`
+        : `and the model takes no batch; leave batch_size out`),
+  );
 }
 
 /** What a config declares must be what the model has; the model is right about the rest. */

@@ -1,4 +1,5 @@
 import type { Device, TaskTiming } from '../backend.js';
+import { LruMap } from '../lru-map.js';
 import type { Model } from '../models/model.js';
 import type { OpRange } from '../op.js';
 import { LatencyProfile } from '../scheduling/latency-profile.js';
@@ -7,6 +8,11 @@ import type { Segment } from './router.js';
 /** Guess for what was never measured, and the cost of one more hop; milliseconds. */
 const unknownMs = 1;
 const hopMs = 0.05;
+/**
+ * Kinds of tasks, and models on devices, that are remembered. A plan that was made before its kind was forgotten keeps
+ * what it knows to itself.
+ */
+export const costEntriesMax = 4096;
 /** Guess for loading a model that is not on the device yet, milliseconds. */
 const modelLoadMs = 50;
 
@@ -27,17 +33,19 @@ export interface CostEntry {
 
 /** Expected time of a plan, from what its parts took before: queue + transfer + compute, by device and by size. */
 export class CostModel {
-  private readonly entries = new Map<string, CostEntry>();
-  private readonly models = new Map<string, CostEntry['model']>();
+  private readonly entries = new LruMap<string, CostEntry>(costEntriesMax);
+  private readonly models = new LruMap<string, CostEntry['model']>(costEntriesMax);
 
   constructor(private readonly view: LoadView) {}
 
   /** The entry that tasks of this kind share. */
   entryOf(device: Device, range: OpRange, model: Model | undefined): CostEntry {
     const key = keyOf(device, range, model);
+    // Marks the model as used too: its kinds of tasks must not outlive what they share.
+    const ofModel = this.modelEntryOf(device, model);
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      entry = { bySize: new LatencyProfile(), model: this.modelEntryOf(device, model) };
+      entry = { bySize: new LatencyProfile(), model: ofModel };
       this.entries.set(key, entry);
     }
     return entry;

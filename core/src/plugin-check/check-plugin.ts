@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import type { CheckReport } from './check-child.js';
 import { verdictOfExit } from './child-exit.js';
+import { readGivenModel } from './given-model.js';
 import type { CheckedPlugin, Subject } from './rule.js';
 import { rules } from './rules.js';
 
@@ -17,6 +18,8 @@ export interface CheckOptions {
   readonly options?: Readonly<Record<string, string>>;
   /** The plugin whose results are taken for right; absent: the rules that need one are skipped. */
   readonly oracle?: CheckedPlugin;
+  /** Models to try it on, beside those that the rules make: paths of .onnx files, or of folders in Triton's layout. */
+  readonly models?: readonly string[];
   /** For one rule; a plugin that is silent for longer hangs. Default 30 s. */
   readonly timeoutMs?: number;
   /** Only these rules. */
@@ -45,12 +48,18 @@ export const pluginRules: readonly { readonly id: string; readonly title: string
 /**
  * Holds a plugin against the rules of plugin.h, each in a process of its own with a watchdog, so that one that crashes,
  * hangs or never completes a task fails that rule and no other.
+ *
+ * @throws AxleError of a model in `models` that cannot be read, before any rule is tried; the signal's reason.
  */
 export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
   const { oracle } = options;
+  const models = (options.models ?? []).map((model) => resolve(model));
+  // What is wrong with the model itself is nothing against the plugin.
+  for (const model of models) await readGivenModel(model);
   const subject: Subject = {
     path: resolve(path),
     options: options.options ?? {},
+    models,
     ...(oracle === undefined ? {} : { oracle: { ...oracle, path: resolve(oracle.path) } }),
   };
   const wanted = options.rules ?? rules.map(({ id }) => id);

@@ -64,6 +64,18 @@ export class DeviceUnderTest {
     this.models.set(source, modelId);
     return modelId;
   }
+
+  /** Whether it loads a model; false = it has no kernels for it, or finds it damaged. */
+  async loads(source: ModelSource): Promise<boolean> {
+    try {
+      await this.load(source);
+      return true;
+    } catch (error) {
+      const { status } = error as { status?: number };
+      if (status === ErrorCode.INVALID_ARGUMENT || status === ErrorCode.UNIMPLEMENTED) return false;
+      throw error;
+    }
+  }
 }
 
 /** Runs `work` with a queue to one device; models that it loads are unloaded afterwards. */

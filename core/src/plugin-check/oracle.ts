@@ -49,7 +49,7 @@ export async function withOracle(
 }
 
 /** @throws RuleBroken: that it is not there is no reason to skip what was asked for. */
-async function openOracle({ path, options }: CheckedPlugin): Promise<PluginUnderTest> {
+export async function openOracle({ path, options }: CheckedPlugin): Promise<PluginUnderTest> {
   try {
     return await PluginUnderTest.open(path, options);
   } catch (error) {

@@ -9,6 +9,8 @@ export interface CheckedPlugin {
 export interface Subject extends CheckedPlugin {
   /** The plugin whose results are taken for right; absent: none. */
   readonly oracle?: CheckedPlugin;
+  /** Absolute paths of models to try it on, beside those that are made in code. */
+  readonly models?: readonly string[];
 }
 
 /** One thing that plugin.h asks for. `check` throws RuleBroken, or RuleSkipped when it does not apply. */

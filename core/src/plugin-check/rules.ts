@@ -1,5 +1,6 @@
 import type { Rule } from './rule.js';
 import { batchRules } from './rules/batches.js';
+import { givenModelRules } from './rules/given-models.js';
 import { modelRules } from './rules/models.js';
 import { openingRules } from './rules/opening.js';
 import { codecOracleRules } from './rules/oracle-codecs.js';
@@ -19,4 +20,5 @@ export const rules: readonly Rule[] = [
   ...codecOracleRules,
   ...tensorOracleRules,
   ...rangeOracleRules,
+  ...givenModelRules,
 ];

@@ -1,11 +1,10 @@
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
 import type { TaskCompletion } from './host-connection.js';
-import { PluginUnderTest, type SubmittedTask } from './plugin-under-test.js';
+import { PluginUnderTest, type ModelSource, type SubmittedTask } from './plugin-under-test.js';
 import { Attempts, broken, type CheckedPlugin } from './rule.js';
 import { samplesOf } from './samples/op-samples.js';
 import { outputBytes, type OpSample } from './samples/sample.js';
-import type { TinyModel } from './samples/tiny-models.js';
 
 export async function withPlugin<T>(
   { path, options }: CheckedPlugin,
@@ -108,7 +107,11 @@ export async function withModel(
  *
  * @throws RuleBroken when the plugin does not load it after all.
  */
-export function loadTaken(plugin: PluginUnderTest, device: number, { source }: TinyModel) {
+export function loadTaken(
+  plugin: PluginUnderTest,
+  device: number,
+  { source }: { readonly source: ModelSource },
+) {
   return plugin
     .loadModel(device, source)
     .catch((error: unknown) =>

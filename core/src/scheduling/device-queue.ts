@@ -9,6 +9,7 @@ import type {
 import { AxleError, messageOf } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
+import { timerMsMax } from '../timer-limit.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
 import { ResultOrder } from './result-order.js';
 import { Scheduler, type Batch, type DropReason, type Schedulable } from './scheduler.js';
@@ -347,6 +348,3 @@ export class Ticket implements Schedulable, BackendTask {
     }
   }
 }
-
-/** Longest that a Node timer waits. */
-const timerMsMax = 2 ** 31 - 1;

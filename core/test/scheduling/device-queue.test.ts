@@ -207,7 +207,8 @@ it('says which bound a task ran into', async () => {
   void add(queue, taskOf(0, impatient));
   await new Promise(setImmediate);
   const waiting = [add(queue, taskOf(1, impatient)), add(queue, taskOf(2, impatient))];
-  expect(() => queue.add(taskOf(3, impatient), { taskDone: () => undefined })).toThrow(
+  const one = taskOf(3, impatient);
+  expect(() => queue.add(one, { taskDone: () => undefined }, performance.now())).toThrow(
     /2 tasks wait for this model on gpu:0 already/,
   );
   for (const { done } of waiting) {

@@ -1,47 +1,16 @@
 import { dataTypeNameOf } from '../../data-types.js';
-import { ArgType, DataType, ErrorCode, OPS } from '../../generated/constants.js';
+import { ArgType, DataType, OPS } from '../../generated/constants.js';
 import type { NativeArg } from '../../native-binding.js';
-import type { TaskCompletion } from '../host-connection.js';
+import { compareOutputs } from '../compare-outputs.js';
 import { onnxType, type OnnxTypeName } from '../onnx-writer.js';
 import { withOracle, type Comparison } from '../oracle.js';
 import type { ModelSource, TaskInput, TaskRequest } from '../plugin-under-test.js';
 import { broken, type Rule } from '../rule.js';
 import { noise } from '../samples/noise.js';
 import { rankingOf } from '../samples/scores.js';
-import { outputBytes } from '../samples/sample.js';
 import { classifierModel, sumModel, sumWidth } from '../samples/tiny-models.js';
-import { decodeValues, encodeValues } from '../tensor-values.js';
-import {
-  firstDifference,
-  inferTolerance,
-  rankingDifference,
-  tolerance,
-  type NumberTolerance,
-} from '../tolerance.js';
-
-function shapeText({ outputs }: TaskCompletion): string {
-  return outputs
-    .map(({ name, dtype, dims }) => `${name} ${dataTypeNameOf(dtype)} [${dims.join(', ')}]`)
-    .join('; ');
-}
-
-/** @throws RuleBroken when the outputs of two tasks have other names, types or shapes, or their numbers are apart. */
-function compareNumbers(
-  what: string,
-  given: TaskCompletion,
-  wanted: TaskCompletion,
-  limitOf: (dtype: number) => NumberTolerance,
-): void {
-  if (shapeText(given) !== shapeText(wanted)) {
-    broken(`${what} gives ${shapeText(given)}, the oracle ${shapeText(wanted)}`);
-  }
-  for (const { index, dtype } of wanted.outputs) {
-    const values = (completion: TaskCompletion) =>
-      decodeValues(dtype, outputBytes(completion, index));
-    const apart = firstDifference(values(given), values(wanted), limitOf(dtype));
-    if (apart !== undefined) broken(`${what}: ${apart} as on the oracle`);
-  }
-}
+import { encodeValues } from '../tensor-values.js';
+import { inferTolerance, rankingDifference, tolerance } from '../tolerance.js';
 
 // ---- preprocess ----------------------------------------------------------------------------------
 
@@ -108,10 +77,11 @@ async function comparePreprocess({ plugin, oracle, op }: Comparison): Promise<un
     const what = `preprocess ${image.what}`;
     const limits = tolerance.preprocess;
     const { absolute } = scaled ? limits.scaled : limits.unscaled;
-    compareNumbers(
+    compareOutputs(
       what,
       await plugin.runWell(what, request),
       await oracle.runWell(what, request),
+      'the oracle',
       () => ({ relative: 0, absolute: absolute * unit }),
     );
   }
@@ -143,20 +113,9 @@ async function compareSum(comparison: Comparison, type: OnnxTypeName): Promise<v
   const data = encodeValues(dtype, values);
   const input = { name: 'x', dtype, dims: [2, sumWidth], data };
   if (comparison.plugin.refusal(inferRequest([input]), source) !== undefined) return;
-  if (!(await loads(comparison.plugin, source)) || !(await loads(comparison.oracle, source)))
-    return;
+  const { plugin, oracle } = comparison;
+  if (!(await plugin.loads(source)) || !(await oracle.loads(source))) return;
   await compareModel(comparison, source, input);
-}
-
-async function loads(device: Comparison['plugin'], source: ModelSource): Promise<boolean> {
-  try {
-    await device.load(source);
-    return true;
-  } catch (error) {
-    const { status } = error as { status?: number };
-    if (status === ErrorCode.INVALID_ARGUMENT || status === ErrorCode.UNIMPLEMENTED) return false;
-    throw error;
-  }
 }
 
 async function compareModel(
@@ -166,10 +125,11 @@ async function compareModel(
 ): Promise<void> {
   const what = `infer of ${source.name}, ${input.dims[0]} rows,`;
   const request = inferRequest([input]);
-  compareNumbers(
+  compareOutputs(
     what,
     await plugin.runWell(what, request, source),
     await oracle.runWell(what, request, source),
+    'the oracle',
     (dtype) => inferTolerance(dataTypeNameOf(dtype) ?? 'UINT8'),
   );
 }

@@ -4,7 +4,7 @@ import type { TaskCompletion } from '../host-connection.js';
 import type { TaskInput } from '../plugin-under-test.js';
 import { decodeValues, encodeValues } from '../tensor-values.js';
 import { firstDifference, tolerance } from '../tolerance.js';
-import { encodePng } from './png.js';
+import { encodePng } from '../../png.js';
 import { formProblem, outputBytes, requestOf, sampleOf, type OpSample } from './sample.js';
 import { rankingProblem } from './scores.js';
 import { classifierModel, classifierScores, imageChannels, imageSide } from './tiny-models.js';
