@@ -4,7 +4,6 @@ import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import type { PlacedModel } from './models/device-models.js';
 import type { ChainStep } from './plans/chain.js';
-import { isOfDevice } from './plans/circuit-breaker.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
 import type { QueuedResult, QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
@@ -69,7 +68,7 @@ export class CallExecution implements TaskListener, CancelListener {
     this.publishTask?.(taskName(segment, this.call), result);
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
-      if (sent) this.deviceFailed(segment, outcome.error);
+      if (sent) this.parts.deviceFailed(segment.device, outcome.error);
       this.tryNextPlan(outcome.error, sent);
       return;
     }
@@ -85,12 +84,6 @@ export class CallExecution implements TaskListener, CancelListener {
     (this.steps ??= []).push(step);
     this.segmentIndex += 1;
     this.runSegment(this.parts.clock());
-  }
-
-  private deviceFailed({ device }: Segment, error: AxleError): void {
-    const { breaker, health } = this.parts;
-    breaker.failed(device, error);
-    if (isOfDevice(error)) health.suspect(device);
   }
 
   private get plan(): Plan {
@@ -125,7 +118,6 @@ export class CallExecution implements TaskListener, CancelListener {
         this.enqueue(segment, justPlaced, clock());
       },
       (error: unknown) => {
-        if (error instanceof AxleError) this.deviceFailed(segment, error);
         this.tryNextPlan(error, true);
       },
     );

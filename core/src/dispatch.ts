@@ -1,4 +1,4 @@
-import type { NamedTensor } from './backend.js';
+import type { Device, NamedTensor } from './backend.js';
 import { CallExecution } from './call-execution.js';
 import type { Cancellation } from './cancellation.js';
 import type { Model } from './models/model.js';
@@ -6,7 +6,6 @@ import type { ModelStore } from './models/model-store.js';
 import type { Chain } from './plans/chain.js';
 import type { CircuitBreaker } from './plans/circuit-breaker.js';
 import type { CostModel } from './plans/cost-model.js';
-import type { HealthMonitor } from './plans/health-monitor.js';
 import type { Preference, Router, Segment } from './plans/router.js';
 import type { CallReport } from './results.js';
 import type { Clock, DeviceQueue } from './scheduling/device-queue.js';
@@ -48,7 +47,8 @@ export interface DispatchParts {
   readonly router: Router;
   readonly costs: CostModel;
   readonly breaker: CircuitBreaker;
-  readonly health: HealthMonitor;
+  /** Told of each failure of what a device was given. */
+  readonly deviceFailed: (device: Device, error: unknown) => void;
   readonly models: ModelStore;
   readonly queueOf: (segment: Segment) => DeviceQueue;
   readonly clock: Clock;

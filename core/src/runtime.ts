@@ -9,6 +9,7 @@ import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
 import { CircuitBreaker } from './plans/circuit-breaker.js';
+import { failureListener } from './plans/device-failures.js';
 import { CostModel } from './plans/cost-model.js';
 import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
@@ -42,6 +43,9 @@ export class Runtime {
       limits,
       clock: this.clock,
       queueOf: (device) => this.queueOf(device),
+      onFailure: (device, error) => {
+        deviceFailed(device, error);
+      },
     });
     this.costs = new CostModel({
       load: (device) => this.loadOf(device),
@@ -49,12 +53,13 @@ export class Runtime {
     });
     const breaker = new CircuitBreaker(this.clock);
     const health = new HealthMonitor(this.registry, this.clock);
+    const deviceFailed = failureListener(breaker, health);
     this.router = new Router(this.registry, this.costs, breaker, health);
     this.dispatch = new Dispatch({
       router: this.router,
       costs: this.costs,
       breaker,
-      health,
+      deviceFailed,
       models: this.models,
       queueOf: ({ device }) => this.queueOf(device),
       clock: this.clock,

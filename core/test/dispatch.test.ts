@@ -11,6 +11,7 @@ import { fusedRange, singleOp } from '../src/op.js';
 import { step, type Chain } from '../src/plans/chain.js';
 import { CircuitBreaker } from '../src/plans/circuit-breaker.js';
 import { CostModel } from '../src/plans/cost-model.js';
+import { failureListener } from '../src/plans/device-failures.js';
 import { HealthMonitor } from '../src/plans/health-monitor.js';
 import { Router } from '../src/plans/router.js';
 import { Registry } from '../src/registry.js';
@@ -101,18 +102,24 @@ function dispatchWith(
     queues.set(device.id, queue);
     return queue;
   };
-  const models = new ModelStore({ limits: allLimits, clock, queueOf });
   const costs = new CostModel({
     load: (device) => queues.get(device.id)?.load ?? 0,
     hasModel: (device, wanted) => models.has(device, wanted),
   });
   const breaker = new CircuitBreaker(clock);
   const health = new HealthMonitor(registry, clock);
+  const deviceFailed = failureListener(breaker, health);
+  const models: ModelStore = new ModelStore({
+    limits: allLimits,
+    clock,
+    queueOf,
+    onFailure: deviceFailed,
+  });
   const dispatch = new Dispatch({
     router: new Router(registry, costs, breaker, health),
     costs,
     breaker,
-    health,
+    deviceFailed,
     models,
     queueOf: ({ device }) => queueOf(device),
     clock,
@@ -475,6 +482,20 @@ describe('Dispatch', () => {
     gpu.loadFailure = undefined;
     now = 250;
     // Ten failures in a row would have opened its circuit.
+    expect((await run(inferChain, value(1), { preference })).report.device).toBe('gpu:0');
+  });
+
+  it('counts a load that fails once, however many calls waited for it', async () => {
+    let now = 0;
+    const gpu = new TestBackend('gpu', [singleOp('infer'), compress], appending(1));
+    const cpu = new TestBackend('cpu', [singleOp('infer')], appending(2));
+    const { run } = dispatchAt(() => now, gpu, cpu);
+    const preference = { device: 'gpu', strict: false };
+    gpu.loadFailure = new AxleError('UNAVAILABLE', 'the bus is reset');
+    await Promise.all(Array.from({ length: 10 }, () => run(inferChain, value(1), { preference })));
+    expect(gpu.loads).toBe(1);
+    gpu.loadFailure = undefined;
+    now = 250;
     expect((await run(inferChain, value(1), { preference })).report.device).toBe('gpu:0');
   });
 

@@ -28,7 +28,7 @@ function storeOver(backend: TestBackend, changes: Partial<Limits> = {}) {
   const clock = () => time.now;
   const [device] = backend.devices as [Device];
   const queue = new DeviceQueue(backend, device, limits, clock);
-  const store = new ModelStore({ limits, clock, queueOf: () => queue });
+  const store = new ModelStore({ limits, clock, queueOf: () => queue, onFailure: () => undefined });
   const load = (model: Model) => store.load(backend, device, model);
   return {
     store,

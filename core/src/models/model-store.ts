@@ -13,6 +13,8 @@ export interface ModelStoreOptions {
   readonly clock: Clock;
   /** In which warm-ups wait their turn. */
   readonly queueOf: (device: Device) => DeviceQueue;
+  /** Told once of each load that failed, however many calls waited for it. */
+  readonly onFailure: (device: Device, error: unknown) => void;
 }
 
 /** Models on devices, and which of them do not load. */
@@ -56,6 +58,7 @@ export class ModelStore {
     }
     const placed = await models.load(model, (error) => {
       this.failures.note(device, model, error);
+      this.options.onFailure(device, error);
     });
     this.failures.forget(device, model);
     return placed;
