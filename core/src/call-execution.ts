@@ -69,7 +69,8 @@ export class CallExecution implements TaskListener, CancelListener {
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
       if (sent) this.parts.deviceFailed(segment.device, outcome.error);
-      this.tryNextPlan(outcome.error, sent);
+      if (sent && !segment.repeatable) this.fail(mayHaveRun(outcome.error));
+      else this.tryNextPlan(outcome.error, sent);
       return;
     }
     breaker.succeeded(segment.device);
@@ -221,6 +222,16 @@ export class CallExecution implements TaskListener, CancelListener {
     this.over = true;
     this.listener.failed(reason);
   }
+}
+
+/** Of a task whose op must not run twice: it reached the device, so that nobody may run it again unasked. */
+function mayHaveRun(error: AxleError): AxleError {
+  if (!error.retryable && !fallbackCodes.has(error.code)) return error;
+  return new AxleError(
+    error.code,
+    `${error.message} (the device may have done part of it; it is not run again, since the op is neither pure nor idempotent)`,
+    { cause: error, retryable: false },
+  );
 }
 
 const noFallbacks: readonly FailedAttempt[] = Object.freeze([]);

@@ -39,6 +39,8 @@ export interface Limits {
   readonly arrayConcurrency: number;
   /** Tasks that wait for one device; one more is refused. */
   readonly queueDepthMax: number;
+  /** How long `close` waits for devices to end what they run, milliseconds. */
+  readonly closeMsMax: number;
   /** One write to a codec's stream, bytes; larger ones are cut. */
   readonly streamWriteBytesMax: number;
   /** Most output of one write to a codec's stream, bytes. */
@@ -65,6 +67,7 @@ export const defaultLimits: Limits = {
   callsInFlightMax: 4096,
   arrayConcurrency: 64,
   queueDepthMax: 4096,
+  closeMsMax: 10_000,
   streamWriteBytesMax: 8 * MiB,
   streamOutputBytesMax: 16 * MiB,
 };

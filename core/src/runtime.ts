@@ -89,8 +89,15 @@ export class Runtime {
   /** To be called once, with no calls in flight. */
   async close(): Promise<void> {
     for (const queue of this.queues.values()) queue.close();
-    await this.models.close();
-    await Promise.all(this.registry.all.map((backend) => backend.close()));
+    const { closeMsMax } = this.limits;
+    const ended = await Promise.allSettled([
+      within(closeMsMax, this.models.close(), 'models'),
+      ...this.registry.all.map((backend) =>
+        within(closeMsMax, backend.close(), `backend '${backend.name}'`),
+      ),
+    ]);
+    // The backends' failures say more than what waits for them.
+    for (const outcome of ended.reverse()) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<Backend | undefined> {
@@ -120,5 +127,26 @@ export class Runtime {
       this.queues.set(device.id, queue);
     }
     return queue;
+  }
+}
+
+/** @throws AxleError DEADLINE_EXCEEDED when `work` has not ended in time; it goes on. */
+async function within(ms: number, work: Promise<void>, who: string): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      reject(
+        new AxleError(
+          'DEADLINE_EXCEEDED',
+          `${who} did not end its tasks within ${ms} ms after they were cancelled, and is left open; ` +
+            'the process ends with process.exit only',
+        ),
+      );
+    }, ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

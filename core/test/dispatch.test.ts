@@ -194,6 +194,21 @@ describe('Dispatch', () => {
     ]);
   });
 
+  it('does not run a task again elsewhere that may have had an effect', async () => {
+    const first = new TestBackend('first', [compress], failing('INTERNAL'), 1, 0, 0);
+    const second = new TestBackend('second', [compress], appending(2), 1, 0, 0);
+    const { run } = dispatchOver(first, second);
+    await expect(run(compressChain, value(0))).rejects.toMatchObject({
+      code: 'INTERNAL',
+      retryable: false,
+      message: expect.stringMatching(/^it is INTERNAL .*neither pure nor idempotent/) as string,
+    });
+    expect(second.batchesSeen).toHaveLength(0);
+    // What no device has begun goes on as ever.
+    first.submitFailure = new AxleError('RESOURCE_EXHAUSTED', 'full');
+    expect((await run(compressChain, value(0))).report.device).toBe('second:0');
+  });
+
   it('goes to another device where the first would be late, while there is time', async () => {
     let now = 0;
     let gate = Promise.resolve();

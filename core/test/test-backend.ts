@@ -27,6 +27,7 @@ export class TestBackend implements Backend {
   loads = 0;
   unloads = 0;
   loadFailure: AxleError | undefined;
+  submitFailure: AxleError | undefined;
   /** Of the next loads, one each. */
   readonly loadFailures: AxleError[] = [];
   /** What a loaded model says it takes. */
@@ -47,6 +48,7 @@ export class TestBackend implements Backend {
     ) => Promise<readonly NamedTensor[][]> | readonly NamedTensor[][],
     parallel = 1,
     memoryBytes = 0,
+    flags = 7,
   ) {
     this.devices = [
       {
@@ -60,7 +62,7 @@ export class TestBackend implements Backend {
         parallel,
       },
     ];
-    this.ops = ranges.map((range) => ({ ...range, name: '', flags: 7, batchMax: 0 }));
+    this.ops = ranges.map((range) => ({ ...range, name: '', flags, batchMax: 0 }));
   }
 
   supports(_device: Device, _query: SupportQuery): Support {
@@ -84,6 +86,7 @@ export class TestBackend implements Backend {
   }
 
   submit(_device: Device, batch: readonly BackendTask[]): void {
+    if (this.submitFailure !== undefined) throw this.submitFailure;
     this.batchesSeen.push([...batch]);
     void this.run(batch);
   }

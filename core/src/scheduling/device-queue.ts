@@ -79,7 +79,7 @@ export class DeviceQueue {
 
   /** Tasks that wait or run. */
   get load(): number {
-    return this.scheduler.waiting + this.scheduler.running;
+    return this.scheduler.load;
   }
 
   /**
@@ -206,7 +206,7 @@ export class DeviceQueue {
 
   private landed({ batch, sentAt, workMs, failed }: Flight): void {
     const latencyMs = this.clock() - sentAt;
-    this.scheduler.finished(batch, workMs === undefined ? undefined : { workMs, latencyMs });
+    this.scheduler.finished(batch, { workMs, latencyMs });
     // Halves again and again, until the task at fault is alone and the others have run.
     const middle = Math.ceil(failed.length / 2);
     this.retry(failed.slice(0, middle));
@@ -240,7 +240,8 @@ export class DeviceQueue {
       this.fail(
         ticket,
         'DEADLINE_EXCEEDED',
-        `${this.device.id} would not have been done with it within the deadline, so that it was not begun; give it more time`,
+        `${this.device.id} cannot do all that waits within its deadlines, and this was given up before it began; ` +
+          'try again later or give it more time',
       );
     } else {
       this.fail(ticket, 'DEADLINE_EXCEEDED', 'the deadline passed in the queue');

@@ -73,8 +73,8 @@ const delayedPriority = -Infinity;
 
 /** What a batch took, milliseconds. */
 export interface BatchTimes {
-  /** The device's transfer and compute. */
-  readonly workMs: number;
+  /** The device's transfer and compute; undefined when the batch failed. */
+  readonly workMs: number | undefined;
   /** From when it was sent until its last result was here. */
   readonly latencyMs: number;
 }
@@ -105,6 +105,7 @@ export class Scheduler<T extends Schedulable> {
   private readonly waitingOfModel = new Map<string, number>();
   private sequence = 0;
   private underWay = 0;
+  private tasksSent = 0;
   private size = 0;
   private lastModel = '';
 
@@ -114,8 +115,14 @@ export class Scheduler<T extends Schedulable> {
     return this.size;
   }
 
+  /** Batches on the device. */
   get running(): number {
     return this.underWay;
+  }
+
+  /** Tasks that wait or are on the device. */
+  get load(): number {
+    return this.size + this.tasksSent;
   }
 
   /**
@@ -163,18 +170,21 @@ export class Scheduler<T extends Schedulable> {
   /**
    * A batch is done, whatever came of it.
    *
-   * @param took undefined when it failed, and its times say nothing.
+   * @param took of a batch that failed only the latency counts: its tenants had the device for that long, but the next
+   * one will not take as long for it.
    */
-  finished(batch: Batch<T>, took: BatchTimes | undefined): void {
+  finished(batch: Batch<T>, took: BatchTimes): void {
     const sent = batch as SentBatch<T>;
     this.underWay -= 1;
+    this.tasksSent -= sent.tasks.length;
     sent.group.underWay -= 1;
     const { model, policy } = sent.group;
     if (policy.instances > 0) count(this.underWayOfModel, model, -1);
-    if (took === undefined) return;
-    sent.group.work.observe(sent.items, took.workMs);
-    if (!sent.ahead) sent.group.latency.observe(sent.items, took.latencyMs);
-    this.charge(sent, took.workMs - sent.chargedMs);
+    const { workMs, latencyMs } = took;
+    this.charge(sent, (workMs ?? latencyMs) - sent.chargedMs);
+    if (workMs === undefined) return;
+    sent.group.work.observe(sent.items, workMs);
+    if (!sent.ahead) sent.group.latency.observe(sent.items, latencyMs);
   }
 
   private groupOf(task: T): TaskGroup<T> {
@@ -423,7 +433,7 @@ export class Scheduler<T extends Schedulable> {
     const lanes = this.lanesInOrder(group, lane).filter(
       ({ priority }) => priority === lane.priority,
     );
-    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches);
+    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches).sort(byDeadline);
     const { parallel } = this.options;
     const choice =
       chooseSloBatch(window, policy.itemsMax, latency, parallel, now) ?? this.trial(window, group);
@@ -455,9 +465,11 @@ export class Scheduler<T extends Schedulable> {
 
   /** What a batch of the group takes at most now: a share for each place that is free on the device. */
   private itemsOfBatch(group: TaskGroup<T>): number {
-    const { itemsMax, preferredItems } = group.policy;
+    const { itemsMax, preferredItems, delayMs } = group.policy;
     const goes = group.itemsThatGo();
     if (preferredItems.length > 0 && goes > 0) return goes;
+    // What was waited for is not cut in pieces: the rest would wait for its own delay.
+    if (delayMs > 0) return itemsMax;
     const free = Math.max(1, this.options.parallel - this.underWay);
     return Math.min(itemsMax, Math.ceil(group.items / free));
   }
@@ -509,10 +521,11 @@ export class Scheduler<T extends Schedulable> {
       chargedMs: expectedMs(work, items),
       tenants: filled.map(({ lane }) => lane.tenant),
     };
-    this.tenants.serve(batch.tenants[0] as Tenant);
+    this.tenants.serve(leastServed(batch.tenants));
     this.charge(batch, batch.chargedMs);
     for (const waiting of filled) this.left(waiting);
     this.underWay += 1;
+    this.tasksSent += batch.tasks.length;
     group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.lastModel = model;
@@ -525,6 +538,14 @@ export class Scheduler<T extends Schedulable> {
       this.tenants.charge(tenants[i] as Tenant, ms * share);
     }
   }
+}
+
+function leastServed(tenants: readonly Tenant[]): Tenant {
+  return tenants.reduce((least, tenant) => (tenant.virtualMs < least.virtualMs ? tenant : least));
+}
+
+function byDeadline<T>(a: Waiting<T>, b: Waiting<T>): number {
+  return a.deadlineAt === b.deadlineAt ? a.sequence - b.sequence : a.deadlineAt - b.deadlineAt;
 }
 
 function expectedMs(profile: LatencyProfile, items: number): number {

@@ -19,7 +19,9 @@ export interface SloChoice {
  * up with small batches, so that they are passed over where a larger batch serves more tasks for each millisecond
  * (early drop; Shen et al., "Nexus", SOSP 2019).
  *
- * @param tasks in the order in which they are to be served.
+ * Tasks without a deadline fill places that are free. They never put out others, nor are they given up.
+ *
+ * @param tasks in the order in which they are to be served: by deadline.
  * @param parallel batches that the device computes at once.
  * @returns undefined when none of them can make its deadline.
  */
@@ -30,30 +32,41 @@ export function chooseSloBatch(
   parallel: number,
   now: number,
 ): SloChoice | undefined {
-  const inOrder = longestInTime(tasks, 0, itemsMax, profile, now);
+  const all = tasks.length;
+  const inOrder = longestInTime(tasks, 0, all, itemsMax, profile, now);
   if (inOrder > 0 && allInTime(tasks, inOrder, itemsMax, profile, parallel, now)) {
     return { first: 0, count: inOrder };
   }
-  let best: SloChoice | undefined;
+  const due = countDue(tasks);
+  // Where no deadline can be met, those without one are next.
+  let bestFirst = due;
   let bestRate = 0;
-  for (let first = 0; first < tasks.length; first++) {
-    const count = longestInTime(tasks, first, itemsMax, profile, now);
+  for (let first = 0; first < due; first++) {
+    const count = longestInTime(tasks, first, due, itemsMax, profile, now);
     if (count === 0) continue;
     const rate = count / profile.atMostMs(itemsOf(tasks, first, count));
     if (rate > bestRate) {
-      best = { first, count };
+      bestFirst = first;
       bestRate = rate;
     }
     // A later start finds fewer tasks and no larger batch.
-    if (itemsOf(tasks, first, count) >= itemsMax || first + count === tasks.length) break;
+    if (itemsOf(tasks, first, count) >= itemsMax || first + count === due) break;
   }
-  return best;
+  const count = longestInTime(tasks, bestFirst, all, itemsMax, profile, now);
+  return count === 0 ? undefined : { first: bestFirst, count };
 }
 
-/** How many tasks from `first` on are all in time as one batch that starts at `startAt`. */
+/** Those with a deadline come first. */
+function countDue(tasks: readonly SloTask[]): number {
+  const free = tasks.findIndex(({ deadlineAt }) => deadlineAt === Infinity);
+  return free < 0 ? tasks.length : free;
+}
+
+/** How many tasks from `first` on, up to `end`, are all in time as one batch that starts at `startAt`. */
 function longestInTime(
   tasks: readonly SloTask[],
   first: number,
+  end: number,
   itemsMax: number,
   profile: LatencyProfile,
   startAt: number,
@@ -61,7 +74,7 @@ function longestInTime(
   let items = 0;
   let earliest = Infinity;
   let count = 0;
-  for (let i = first; i < tasks.length; i++) {
+  for (let i = first; i < end; i++) {
     const task = tasks[i] as SloTask;
     items += task.items;
     earliest = Math.min(earliest, task.deadlineAt);
@@ -84,7 +97,7 @@ function allInTime(
   let next = firstCount;
   let startAt = now + profile.expectedMs(itemsOf(tasks, 0, firstCount)) / parallel;
   while (next < tasks.length) {
-    const count = longestInTime(tasks, next, itemsMax, profile, startAt);
+    const count = longestInTime(tasks, next, tasks.length, itemsMax, profile, startAt);
     if (count === 0) return false;
     startAt += profile.expectedMs(itemsOf(tasks, next, count)) / parallel;
     next += count;

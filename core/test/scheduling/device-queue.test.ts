@@ -219,3 +219,15 @@ it('says which bound a task ran into', async () => {
   }
   queue.close();
 });
+
+it('counts every task that waits or runs, not the batches that they are in', async () => {
+  const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => batch.map(() => value(1)));
+  const queue = queueOver(backend);
+  const all = Array.from({ length: 100 }, (_, i) => add(queue, taskOf(i, wide)).done);
+  expect(queue.load).toBe(100);
+  await Promise.resolve();
+  expect(backend.batchesSeen.length).toBeGreaterThan(0);
+  expect(queue.load).toBe(100);
+  await Promise.all(all);
+  expect(queue.load).toBe(0);
+});

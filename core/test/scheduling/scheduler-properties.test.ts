@@ -102,7 +102,8 @@ class Simulation {
   private finish(which: number, failed: boolean): void {
     const [batch] = this.underWay.splice(which % Math.max(1, this.underWay.length), 1);
     if (batch !== undefined) {
-      this.scheduler.finished(batch, failed ? undefined : took(1 + batch.items / 2));
+      const times = took(1 + batch.items / 2);
+      this.scheduler.finished(batch, failed ? { ...times, workMs: undefined } : times);
     }
   }
 
@@ -115,6 +116,10 @@ class Simulation {
         for (const { name } of decision.batch.tasks) this.leaves(name);
       } else if (decision.kind === 'dropped') {
         expect(decision.tasks.length).toBeGreaterThan(0);
+        for (const { deadlineAt, policy: its } of decision.tasks) {
+          // Without a deadline nothing is given up for others.
+          expect(deadlineAt !== undefined || its.queueTimeoutMs > 0).toBe(true);
+        }
         for (const { name } of decision.tasks) this.leaves(name);
       } else {
         if (decision.kind === 'wait') expect(decision.untilAt).toBeGreaterThan(this.now);
@@ -161,13 +166,17 @@ class Simulation {
     }
   }
 
-  /** Whether a waiting task is past its delay and its model has an instance free. */
+  /** Whether a waiting task is past its delay, or a batch of its kind is full, and its model has an instance free. */
   private couldRun({ policy: its, batchKey }: TestTask, offeredAt: number): boolean {
     const same = this.underWay.filter((batch) => batch.batchKey === batchKey).length;
     if (its.instances > 0 && same >= its.instances) return false;
     // A batch ahead of a busy device must be short, which tasks of no other kind than this one are known to be.
     if (this.underWay.length >= this.parallel) return false;
-    return offeredAt + its.delayMs <= this.now;
+    const items = [...this.waiting.values()]
+      .filter(({ task: { batchKey: other } }) => other === batchKey)
+      .reduce((sum, { task: { items: its } }) => sum + Math.max(1, its), 0);
+    const full = Math.min(its.itemsMax, ...its.preferredItems);
+    return items >= full || offeredAt + its.delayMs <= this.now;
   }
 
   private checkNotIdle(): void {
@@ -207,6 +216,8 @@ describe('on any schedule', () => {
       weight: fc.constantFrom(1, 2, 4),
       models: fc.array(fc.constantFrom('p', 'q', 'r'), { minLength: 1, maxLength: 3 }),
       items: fc.integer({ min: 1, max: 4 }),
+      // Its batches take five times as long as is expected of them, and fail.
+      fails: fc.boolean(),
     });
     const distinct = fc.uniqueArray(stream, {
       selector: ({ tenant }) => tenant,
@@ -241,16 +252,20 @@ describe('on any schedule', () => {
           }
         }
         for (const each of streams) refill(each, batches * 5);
-        const largestMs = msOf(itemsMax);
+        const failing = new Set<string>(
+          streams.flatMap(({ tenant, fails }) => (fails ? [tenant] : [])),
+        );
+        const largestMs = msOf(itemsMax) * (failing.size > 0 ? 5 : 1);
         for (let i = 0; i < batches; i++) {
           const decision = scheduler.poll(0);
           if (decision.kind !== 'batch') throw new Error(decision.kind);
           const { batch } = decision;
-          const ms = msOf(batch.items);
+          const failed = batch.tasks.some(({ tenant }) => failing.has(tenant));
+          const ms = msOf(batch.items) * (failed ? 5 : 1);
           for (const { tenant, items } of batch.tasks) {
             served.set(tenant, (served.get(tenant) ?? 0) + (ms * items) / batch.items);
           }
-          scheduler.finished(batch, took(ms));
+          scheduler.finished(batch, failed ? { workMs: undefined, latencyMs: ms } : took(ms));
           const shares = streams.map(({ tenant, weight }) => (served.get(tenant) ?? 0) / weight);
           const apart = Math.max(...shares) - Math.min(...shares);
           expect(apart).toBeLessThanOrEqual(largestMs + 1e-6);
