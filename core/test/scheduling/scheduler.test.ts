@@ -269,30 +269,36 @@ it('sends a batch that is full whole, on however many places: the rest would wai
   expect(scheduler.poll(0).kind).toBe('idle');
 });
 
-it('fills batches with tasks that have time, and gives none of them up for those that have not', () => {
-  const aware = policy({ itemsMax: 16, sloAware: true });
-  const scheduler = schedulerWith();
-  teach(scheduler, { policy: aware }, (items) => 10 + items);
-  scheduler.offer(task('a0', { policy: aware, tenant: 'a' }), 0);
-  scheduler.offer(task('a1', { policy: aware, tenant: 'a', deadlineAt: 100_000 }), 0);
-  for (let i = 0; i < 60; i++) {
-    scheduler.offer(
-      task(`b${i}`, { policy: aware, tenant: 'b', weight: 10, deadlineAt: 12 + i }),
-      0,
-    );
-  }
-  const sent: string[] = [];
-  const dropped: string[] = [];
-  for (let now = 0; sent.length + dropped.length < 62;) {
-    const decision = scheduler.poll(now);
-    if (decision.kind === 'dropped') dropped.push(...namesOf(decision));
-    if (decision.kind !== 'batch') continue;
-    sent.push(...namesOf(decision));
-    now += 10 + decision.batch.items;
-    scheduler.finished(decision.batch, took(10 + decision.batch.items));
-  }
-  expect(sent).toEqual(expect.arrayContaining(['a0', 'a1']));
-});
+it.each([undefined, 100_000])(
+  'gives no task with time up (deadline %o) for those that have none',
+  (deadlineAt) => {
+    const aware = policy({ itemsMax: 16, sloAware: true });
+    const scheduler = schedulerWith();
+    teach(scheduler, { policy: aware }, (items) => 10 + items);
+    // So that it is a's turn.
+    scheduler.offer(task('x', { batchKey: 'other', tenant: 'b', weight: 10 }), 0);
+    scheduler.finished(batchOf(scheduler.poll(0)), took(1));
+    scheduler.offer(task('a0', { policy: aware, tenant: 'a', deadlineAt }), 0);
+    scheduler.offer(task('a1', { policy: aware, tenant: 'a', deadlineAt }), 0);
+    for (let i = 0; i < 60; i++) {
+      scheduler.offer(
+        task(`b${i}`, { policy: aware, tenant: 'b', weight: 10, deadlineAt: 12 + i }),
+        0,
+      );
+    }
+    const sent: string[] = [];
+    const dropped: string[] = [];
+    for (let now = 0; sent.length + dropped.length < 62;) {
+      const decision = scheduler.poll(now);
+      if (decision.kind === 'dropped') dropped.push(...namesOf(decision));
+      if (decision.kind !== 'batch') continue;
+      sent.push(...namesOf(decision));
+      now += 10 + decision.batch.items;
+      scheduler.finished(decision.batch, took(10 + decision.batch.items));
+    }
+    expect(sent).toEqual(expect.arrayContaining(['a0', 'a1']));
+  },
+);
 
 it('tries a kind of batch that seems too slow also while others keep the device busy', () => {
   const scheduler = schedulerWith({ parallel: 2 });
