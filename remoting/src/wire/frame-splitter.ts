@@ -88,7 +88,7 @@ export class FrameSplitter {
     if (at === memory.length) return;
     const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     while (memory.length - at >= headerBytes) {
-      const bytes = headerBytes + this.payloadBytesAt(view, at);
+      const bytes = this.frameBytesAt(view, at);
       if (memory.length - at < bytes) {
         this.gather(memory, at, bytes);
         return;
@@ -106,7 +106,7 @@ export class FrameSplitter {
       at = memory.copy(this.head, this.headFilled, 0, headerBytes - this.headFilled);
       this.headFilled += at;
       if (this.headFilled < headerBytes) return at;
-      this.gather(this.head, 0, headerBytes + this.payloadBytesAt(this.headView, 0));
+      this.gather(this.head, 0, this.frameBytesAt(this.headView, 0));
     }
     const gathered = this.gathered as unknown as Buffer;
     const copied = memory.copy(gathered, this.gatheredBytes, at);
@@ -125,13 +125,29 @@ export class FrameSplitter {
     this.gatheredBytes = memory.copy(this.gathered, 0, at);
   }
 
-  private payloadBytesAt(view: DataView, at: number): number {
-    const bytes = view.getUint32(at, true);
-    if (bytes > this.payloadBytesMax) refuse('PAYLOAD_TOO_LONG', view, at);
-    if (bytes % alignment !== 0) refuse('PAYLOAD_UNALIGNED', view, at);
-    return bytes;
+  /** Checks a header. @returns bytes of the whole frame */
+  private frameBytesAt(view: DataView, at: number): number {
+    const payloadBytes = view.getUint32(at, true);
+    if (payloadBytes > this.payloadBytesMax) refuse('PAYLOAD_TOO_LONG', view, at);
+    if (payloadBytes % alignment !== 0) refuse('PAYLOAD_UNALIGNED', view, at);
+    const type = view.getUint8(at + 4);
+    const rules = this.rules[type];
+    if (rules === undefined) {
+      checkIgnorable(view, at, type, payloadBytes);
+      return headerBytes + payloadBytes;
+    }
+    const padding = view.getUint16(at + 6, true);
+    const id = readUint64(view, at + 8);
+    if ((view.getUint8(at + 5) & ~rules.flags) !== 0) refuse('UNKNOWN_FLAG', view, at);
+    if (padding !== 0 && !(rules.padded && padding < alignment && padding <= payloadBytes)) {
+      refuse('RESERVED_NOT_ZERO', view, at);
+    }
+    if (id === undefined) refuse('NUMBER_TOO_LARGE', view, at);
+    if (id === 0 ? rules.needsId : rules.zeroId) refuse('BAD_ID', view, at);
+    return headerBytes + payloadBytes;
   }
 
+  /** Hands over a frame whose header was checked; one that need not be understood is passed over. */
   private emit(
     memory: Buffer,
     view: DataView,
@@ -139,26 +155,13 @@ export class FrameSplitter {
     bytes: number,
     onFrame: (frame: RawFrame) => void,
   ): void {
-    const type = view.getUint8(at + 4);
-    const rules = this.rules[type];
-    if (rules === undefined) {
-      checkIgnorable(view, at, type, bytes - headerBytes);
-      return;
-    }
+    const rules = this.rules[view.getUint8(at + 4)];
+    if (rules === undefined) return;
     const { frame } = this;
-    const flags = view.getUint8(at + 5);
-    const padding = view.getUint16(at + 6, true);
-    const id = readUint64(view, at + 8);
-    if ((flags & ~rules.flags) !== 0) refuse('UNKNOWN_FLAG', view, at);
-    if (padding !== 0 && !(rules.padded && padding < alignment && padding <= bytes - headerBytes)) {
-      refuse('RESERVED_NOT_ZERO', view, at);
-    }
-    if (id === undefined) refuse('NUMBER_TOO_LARGE', view, at);
-    if (id === 0 ? rules.needsId : rules.zeroId) refuse('BAD_ID', view, at);
     frame.type = rules.name;
-    frame.flags = flags;
-    frame.padding = padding;
-    frame.id = id;
+    frame.flags = view.getUint8(at + 5);
+    frame.padding = view.getUint16(at + 6, true);
+    frame.id = readUint64(view, at + 8) as number;
     frame.memory = memory;
     frame.view = view;
     frame.start = at + headerBytes;
@@ -167,7 +170,6 @@ export class FrameSplitter {
   }
 }
 
-/** Passes over a frame that need not be understood. */
 function checkIgnorable(view: DataView, at: number, type: number, payloadBytes: number): void {
   if (type < IGNORABLE_TYPE_FIRST) {
     refuse(isKnown.has(type) ? 'WRONG_STATE' : 'UNKNOWN_TYPE', view, at);

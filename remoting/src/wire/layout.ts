@@ -26,7 +26,7 @@ export interface Field {
 }
 
 export type FieldRange =
-  | { readonly kind: 'nothing' | 'boolean' }
+  | { readonly kind: 'nothing' | 'boolean' | 'device' }
   | { readonly kind: 'number'; readonly min: number; readonly max: number }
   | { readonly kind: 'choice'; readonly names: readonly string[] }
   | { readonly kind: 'raw'; readonly bytes: number }
@@ -93,6 +93,7 @@ export function deviceIndex(key = 'device'): Field {
   const field = u16(key);
   return {
     ...field,
+    range: { kind: 'device' },
     read(reader, into) {
       field.read(reader, into);
       if (!isDeviceIndex(into[key] as number)) reader.fail('BAD_VALUE', key);
