@@ -11,7 +11,11 @@ const ROUNDS = 9;
 /** @param {number} bytes */
 function tensor(bytes) {
   return /** @type {const} */ ({
-    ...{ source: 'INLINE', slot: 0, dtype: 'UINT8', shape: [bytes], name: '' },
+    source: 'INLINE',
+    slot: 0,
+    dtype: 'UINT8',
+    shape: [bytes],
+    name: '',
     data: new Uint8Array(bytes),
   });
 }
@@ -21,16 +25,33 @@ const CASES = {
   'CALL, 64 B': {
     from: 'client',
     make: (id) => ({
-      ...{ type: 'CALL', id, keep: false, omit: false, replay: false, binding: 1 },
-      ...{ deadlineUs: 0, priority: 0, place: undefined, trace: undefined },
+      type: 'CALL',
+      id,
+      keep: false,
+      omit: false,
+      replay: false,
+      binding: 1,
+      deadlineUs: 0,
+      priority: 0,
+      place: undefined,
+      trace: undefined,
       inputs: [tensor64],
     }),
   },
   'RESULT, 64 B': {
     from: 'server',
     make: (id) => ({
-      ...{ type: 'RESULT', id, queueUs: 1, transferUs: 0, computeUs: 2, totalUs: 5 },
-      ...{ batchSize: 1, device: 0, outputs: [tensor64], steps: [], fallbacks: [] },
+      type: 'RESULT',
+      id,
+      queueUs: 1,
+      transferUs: 0,
+      computeUs: 2,
+      totalUs: 5,
+      batchSize: 1,
+      device: 0,
+      outputs: [tensor64],
+      steps: [],
+      fallbacks: [],
     }),
   },
   'DATA, 64 KiB': {
