@@ -10,7 +10,7 @@ import {
 } from '@axle/remoting';
 import { describe, expect, it } from 'vitest';
 
-import { asVector, bytesOf, fromVector, readVectors } from './vectors.js';
+import { asVector, bytesOf, fromVector, readVectors } from '../../test/wire-vectors.js';
 
 const vectors = readVectors();
 const valid = vectors.filter(({ frame }) => frame !== undefined);

@@ -1,8 +1,7 @@
 import { ok } from 'node:assert';
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 
 import { onlyRefuses } from '../../../test/fuzz/only-refuses.mjs';
+import { wireSeeds } from '../../../test/fuzz/wire-seeds.mjs';
 import { decodeFrame } from '../../dist/wire/decode-frame.js';
 import { FrameSplitter } from '../../dist/wire/frame-splitter.js';
 import { FrameWriter } from '../../dist/wire/frame-writer.js';
@@ -11,7 +10,6 @@ import { FrameWriter } from '../../dist/wire/frame-writer.js';
 /** @import { Frame } from '../../dist/wire/frames.js' */
 /** @import { RawFrame, Side } from '../../dist/wire/frame-splitter.js' */
 
-const VECTORS = join(import.meta.dirname, '../../../proto/vectors');
 const FRAME_BYTES_MAX = 16 + 65536;
 
 /** @type {FuzzTarget} */
@@ -32,10 +30,7 @@ export const target = {
       }
     });
   },
-  seeds: () =>
-    readVectors().map(({ from, hex }) =>
-      Buffer.concat([Buffer.of(from === 'client' ? 0 : 1), Buffer.from(hex, 'hex')]),
-    ),
+  seeds: wireSeeds,
   dictionary: ['AXLE\r\n\x1a\n', Buffer.alloc(8), Buffer.alloc(16), Buffer.alloc(8, 0xff)],
 };
 
@@ -58,15 +53,4 @@ function writeAgain(frame) {
     throw new Error(`${frame.type} was read but cannot be written`, { cause });
   }
   return Buffer.concat(writer.take());
-}
-
-/** @returns {{ from: string, hex: string }[]} */
-function readVectors() {
-  return readdirSync(VECTORS)
-    .filter((file) => file.endsWith('.json'))
-    .flatMap((file) => JSON.parse(readFileSync(join(VECTORS, file), 'utf8')))
-    .map(({ from, bytes }) => ({
-      from,
-      hex: bytes.map((/** @type {[string, string]} */ [, hex]) => hex).join(''),
-    }));
 }

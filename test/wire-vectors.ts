@@ -12,7 +12,7 @@ export interface Vector {
   readonly error?: string;
 }
 
-const folder = join(import.meta.dirname, '../../proto/vectors');
+const folder = join(import.meta.dirname, '../proto/vectors');
 
 export function readVectors(): Vector[] {
   return readdirSync(folder)
