@@ -35,16 +35,14 @@ const args = fc.oneof(
   fc.record({ name: names(127, 1), type: fc.constant('BYTES'), value: fc.uint8Array() }),
 );
 
-const ranges = fc
-  .array(fc.tuple(number(0, 1e6), number(1, 1e6)), { maxLength: 20 })
-  .map((gaps) => {
-    let end = 0;
-    return gaps.map(([gap, bytes]) => {
-      const offset = end + gap;
-      end = offset + bytes;
-      return { offset, bytes };
-    });
+const ranges = fc.array(fc.tuple(number(0, 1e6), number(1, 1e6)), { maxLength: 20 }).map((gaps) => {
+  let end = 0;
+  return gaps.map(([gap, bytes]) => {
+    const offset = end + gap;
+    end = offset + bytes;
+    return { offset, bytes };
   });
+});
 
 const recordsOf: Readonly<Record<string, fc.Arbitrary<unknown>>> = {
   args: fc.array(args, { maxLength: 6 }),
@@ -198,7 +196,13 @@ function tensor(isOutput: boolean): fc.Arbitrary<Record<string, unknown>> {
   });
   const shared = fc
     .tuple(head, name, number(0, wireLimits.arenasMax), number())
-    .map(([each, text, arena, offset]) => ({ ...each, source: 'SHARED', name: text, arena, offset }));
+    .map(([each, text, arena, offset]) => ({
+      ...each,
+      source: 'SHARED',
+      name: text,
+      arena,
+      offset,
+    }));
   const handle = fc.record({
     source: fc.constant('HANDLE'),
     slot: fc.constant(0),
@@ -284,4 +288,3 @@ export const arbitraryFrame = fc.oneof(
   ...laidOut,
   ...([calls, results, puts, datas] as unknown as fc.Arbitrary<Frame>[]),
 );
-

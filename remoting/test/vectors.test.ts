@@ -7,10 +7,10 @@ import {
   WireErrorId,
   type Frame,
   type Side,
-} from '@axle/remoting';
+} from '../src/index.js';
 import { describe, expect, it } from 'vitest';
 
-import { asVector, bytesOf, fromVector, readVectors } from '../../test/wire-vectors.js';
+import { asVector, bytesOf, fromVector, readVectors } from '../../test/wire/vectors.js';
 
 const vectors = readVectors();
 const valid = vectors.filter(({ frame }) => frame !== undefined);

@@ -8,7 +8,7 @@ import type { CallFrame, Frame } from '../src/wire/frames.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { WireError } from '../src/wire/wire-error.js';
 import { arbitraryFrame } from './arbitrary-frames.js';
-import { asVector } from '../../test/wire-vectors.js';
+import { asVector } from '../../test/wire/vectors.js';
 
 function sideOf(frame: Frame): Side {
   const { from } = FRAME_RULES[frame.type];

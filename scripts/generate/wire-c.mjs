@@ -23,7 +23,10 @@ export function wireSections({ wire }) {
     section('Flags of frames.', frameFlags(wire)),
     section('Features, combined with OR.', enumeration('AXLE_FEATURE', wire.features, 'u')),
     section('Credentials of HELLO.', enumeration('AXLE_CREDENTIAL', wire.credentials, 'u')),
-    section('Where the bytes of a tensor are.', enumeration('AXLE_SOURCE', wire.tensorSources, 'u')),
+    section(
+      'Where the bytes of a tensor are.',
+      enumeration('AXLE_SOURCE', wire.tensorSources, 'u'),
+    ),
     section('What a TENSOR_SPEC is of.', enumeration('AXLE_ROLE', wire.specRoles, 'u')),
     section('Wire errors: a frame that ...', enumeration('AXLE_WIRE_ERROR', wire.errors, '')),
     section('Limits.', limits(wire)),

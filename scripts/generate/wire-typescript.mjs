@@ -67,7 +67,9 @@ function sum(flags) {
  */
 function flagsOf(frame, flags) {
   const members = Object.entries(flags).map(([flag, bit]) => `  ${flag}: ${bit},\n`);
-  const name = frame.toLowerCase().replaceAll(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase());
+  const name = frame
+    .toLowerCase()
+    .replaceAll(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase());
   return `/** Flags of ${frame}. */\nexport const ${name}Flag = {\n${members.join('')}} as const;\n`;
 }
 

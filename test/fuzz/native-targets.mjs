@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/repository.mjs';
 import { isOnPath } from '../../scripts/setup/system-packages.mjs';
-import { wireSeeds } from './wire-seeds.mjs';
+import { wireSeeds } from '../wire/seeds.mjs';
 
 /**
  * @typedef {object} NativeTarget

@@ -18,7 +18,6 @@ static inline void set_uint(uint8_t *at, unsigned bytes, uint64_t value) {
   for (unsigned i = 0; i < bytes; i++) at[i] = (uint8_t)(value >> (8 * i));
 }
 
-
 static inline uint64_t padding_of(uint64_t bytes) {
   return (AXLE_WIRE_ALIGNMENT - bytes % AXLE_WIRE_ALIGNMENT) % AXLE_WIRE_ALIGNMENT;
 }

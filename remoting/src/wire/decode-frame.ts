@@ -129,10 +129,10 @@ function decodePut(raw: RawFrame): PutFrame {
   const reader = readerOf(raw);
   const tensor = readTensor(reader, false);
   if (tensor.slot !== 0 || tensor.source === 'HANDLE' || tensor.source === 'OMITTED') {
-    reader.fail('BAD_VALUE', 'tensor');
+    return reader.fail('BAD_VALUE', 'tensor');
   }
   reader.finish();
-  return { type: 'PUT', id: raw.id, tensor: tensor as InputTensor };
+  return { type: 'PUT', id: raw.id, tensor };
 }
 
 function readTensors(reader: PayloadReader, count: number, areOutputs: boolean): WireTensor[] {

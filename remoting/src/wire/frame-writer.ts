@@ -6,14 +6,7 @@ import {
   wireLimits,
   type FrameTypeName,
 } from '../generated/wire.js';
-import type {
-  CallFrame,
-  DataFrame,
-  Frame,
-  PutFrame,
-  ResultFrame,
-  WireTensor,
-} from './frames.js';
+import type { CallFrame, DataFrame, Frame, PutFrame, ResultFrame, WireTensor } from './frames.js';
 import { isDeviceIndex, writeFields, type Fields, type Layout } from './layout.js';
 import { layouts } from './layouts.js';
 import { headerBytes, padded, writeUint64 } from './numbers.js';
@@ -156,10 +149,8 @@ export class FrameWriter {
 
   private writePut({ id, tensor }: PutFrame): void {
     const payload = this.begin('PUT');
-    if (tensor.slot !== 0 || tensor.source === 'HANDLE' || tensor.source === 'OMITTED') {
-      payload.fail('BAD_VALUE', 'tensor');
-    }
-    if ('name' in tensor && tensor.name !== '') payload.fail('BAD_VALUE', 'name');
+    if (tensor.slot !== 0 || tensor.source === 'OMITTED') payload.fail('BAD_VALUE', 'tensor');
+    if (tensor.name !== '') payload.fail('BAD_VALUE', 'name');
     writeTensor(payload, tensor);
     this.finish('PUT', 0, 0, id);
   }
@@ -173,7 +164,8 @@ export class FrameWriter {
       if (!allowsSource(source, areOutputs)) payload.fail('BAD_VALUE', 'source');
       if (slot >= wireLimits.tensorsMax) payload.fail('BAD_VALUE', 'slot');
       if (slot < slotMin) payload.fail('BAD_ORDER', 'slot');
-      if (!areOutputs && source !== 'HANDLE' && tensor.name !== '') payload.fail('BAD_VALUE', 'name');
+      if (!areOutputs && source !== 'HANDLE' && tensor.name !== '')
+        payload.fail('BAD_VALUE', 'name');
       slotMin = slot + 1;
       writeTensor(payload, tensor);
     }

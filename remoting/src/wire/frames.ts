@@ -180,7 +180,8 @@ export interface StreamFrame extends Framed {
 
 export interface PutFrame extends Framed {
   readonly type: 'PUT';
-  readonly tensor: InputTensor;
+  /** Neither named nor omitted. */
+  readonly tensor: OutputTensor;
 }
 
 export interface ModelFrame extends Framed {

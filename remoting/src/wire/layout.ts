@@ -37,8 +37,8 @@ export type FieldRange =
 export interface Records {
   readonly key: string;
   readonly flag?: number;
-  read(reader: PayloadReader): unknown;
-  write(writer: PayloadWriter, item: never): void;
+  readonly read: (reader: PayloadReader) => unknown;
+  readonly write: (writer: PayloadWriter, item: never) => void;
 }
 
 export interface Layout<F extends Frame = Frame> {
@@ -312,4 +312,3 @@ export function writeFields(layout: Layout, writer: PayloadWriter, from: Fields)
   for (const field of layout.fields) field.write(writer, from);
   for (const field of layout.fields) field.writeBody?.(writer, from);
 }
-

@@ -341,8 +341,7 @@ function modelProblem(frame: ModelFrame): WireErrorIdName | undefined {
   const { manifest, content, named, manifestBytes, bytes, format, entry, contentId } = frame;
   if (content && !manifest) return 'BAD_VALUE';
   if (!named) return manifestBytes === 0 || entry === '' || format === '' ? 'BAD_VALUE' : undefined;
-  const tellsContent =
-    manifest || manifestBytes > 0 || bytes > 0 || format !== '' || entry !== '';
+  const tellsContent = manifest || manifestBytes > 0 || bytes > 0 || format !== '' || entry !== '';
   const hasId = contentId.some((byte) => byte !== 0);
   return tellsContent || hasId || frame.name === '' ? 'BAD_VALUE' : undefined;
 }

@@ -49,7 +49,16 @@ export function readTensor(reader: PayloadReader, names: boolean): WireTensor {
       return { source: 'FOLLOWS', slot, dtype, shape, name, bytes };
     case TensorSource.SHARED: {
       const arena = readArena(reader);
-      return { source: 'SHARED', slot, dtype, shape, name, bytes, arena, offset: reader.u64('offset') };
+      return {
+        source: 'SHARED',
+        slot,
+        dtype,
+        shape,
+        name,
+        bytes,
+        arena,
+        offset: reader.u64('offset'),
+      };
     }
     case TensorSource.OMITTED:
       return { source: 'OMITTED', slot, dtype, shape, name, bytes };

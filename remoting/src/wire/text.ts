@@ -26,7 +26,8 @@ export function readText(
   for (let at = start; at < end; at++) {
     const byte = memory[at] as number;
     if (byte >= 0x80) ascii = false;
-    else if ((byte === del || byte < firstPrintable) && !allowsControl(kind, byte)) return undefined;
+    else if ((byte === del || byte < firstPrintable) && !allowsControl(kind, byte))
+      return undefined;
   }
   if (ascii) return memory.toString('latin1', start, end);
   return isUtf8(memory.subarray(start, end)) ? memory.toString('utf8', start, end) : undefined;

@@ -1,7 +1,7 @@
 import { ok } from 'node:assert';
 
 import { onlyRefuses } from '../../../test/fuzz/only-refuses.mjs';
-import { wireSeeds } from '../../../test/fuzz/wire-seeds.mjs';
+import { wireSeeds } from '../../../test/wire/seeds.mjs';
 import { decodeFrame } from '../../dist/wire/decode-frame.js';
 import { FrameSplitter } from '../../dist/wire/frame-splitter.js';
 import { FrameWriter } from '../../dist/wire/frame-writer.js';

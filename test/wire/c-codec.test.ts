@@ -6,8 +6,8 @@ import { ArgType, DataType, DeviceKind, ErrorCode, HealthState } from '@axle/cor
 import { Credential, FrameType, SpecRole, TensorSource, WireErrorId } from '@axle/remoting';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bytesOf, readVectors, type Vector } from '../../test/wire-vectors.js';
-import { buildTests, run } from './build.mjs';
+import { bytesOf, readVectors, type Vector } from './vectors.js';
+import { buildTests, run } from './c-build.mjs';
 
 /** Where vectors have a name, C has its number. */
 const idsOfKey: Readonly<Record<string, Readonly<Record<string, number>>>> = {
@@ -34,10 +34,12 @@ function withNumbers(value: unknown, key = ''): unknown {
 
 const vectors = readVectors();
 let answers: unknown[] = [];
+let build = '';
 
 beforeAll(() => {
+  build = buildTests('test');
   const lines = vectors.map((vector) => `${vector.from} ${bytesOf(vector).toString('hex')}\n`);
-  const output = run(join(buildTests('test'), 'wire_vectors'), [], lines.join(''));
+  const output = run(join(build, 'wire_vectors'), [], lines.join(''));
   answers = output
     .trimEnd()
     .split('\n')
@@ -62,6 +64,10 @@ describe('the C codec', () => {
 });
 
 describe('the C codec on its own', () => {
+  it('refuses to write what the other side would refuse', () => {
+    run(join(build, 'wire_writer'), []);
+  });
+
   const folder = mkdtempSync(join(tmpdir(), 'axle-wire-'));
   afterAll(() => {
     rmSync(folder, { recursive: true });

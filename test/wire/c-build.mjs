@@ -1,7 +1,10 @@
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const HERE = join(import.meta.dirname, '..');
+import { ROOT } from '../../scripts/repository.mjs';
+
+/** What is built. */
+const GLUE = join(ROOT, 'unikernel-glue');
 
 /**
  * Builds what the tests run.
@@ -12,8 +15,8 @@ const HERE = join(import.meta.dirname, '..');
  * @throws Error with what the compiler said
  */
 export function buildTests(name, options = []) {
-  const build = join(HERE, 'build', name);
-  run('cmake', ['-S', HERE, '-B', build, '-DAXLE_BUILD_TESTS=ON', ...options]);
+  const build = join(GLUE, 'build', name);
+  run('cmake', ['-S', GLUE, '-B', build, '-DAXLE_BUILD_TESTS=ON', ...options]);
   run('cmake', ['--build', build]);
   return build;
 }
@@ -26,7 +29,7 @@ export function buildTests(name, options = []) {
  * @throws Error with all that it said
  */
 export function run(command, args, input = '') {
-  const options = { cwd: HERE, input, encoding: /** @type {const} */ ('utf8'), maxBuffer: 2 ** 28 };
+  const options = { cwd: GLUE, input, encoding: /** @type {const} */ ('utf8'), maxBuffer: 2 ** 28 };
   const { status, signal, stdout, stderr } = spawnSync(command, [...args], options);
   if (status === 0) return stdout;
   throw new Error(`${command} ended with ${signal ?? status}\n${stdout}${stderr}`);

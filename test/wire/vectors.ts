@@ -12,7 +12,7 @@ export interface Vector {
   readonly error?: string;
 }
 
-const folder = join(import.meta.dirname, '../proto/vectors');
+const folder = join(import.meta.dirname, '../../proto/vectors');
 
 export function readVectors(): Vector[] {
   return readdirSync(folder)
@@ -36,7 +36,17 @@ export function asVector(value: unknown): unknown {
 
 /** Fields that are bytes, for the way back. */
 const binary = new Set([
-  ...['nonce', 'token', 'instance', 'contentId', 'data', 'traceId', 'parentId', 'ticket', 'devices'],
+  ...[
+    'nonce',
+    'token',
+    'instance',
+    'contentId',
+    'data',
+    'traceId',
+    'parentId',
+    'ticket',
+    'devices',
+  ],
 ]);
 
 /** The frame that a vector writes. */
