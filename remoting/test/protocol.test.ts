@@ -134,7 +134,7 @@ function tableAfter(frame: string): { type: string; name: string }[] | undefined
 
 /** Of a frame whose fields stand in a line of code, in the text or in a table. */
 function inlineOf(frame: string): { type: string; name: string }[] | undefined {
-  const flat = text.replaceAll(/\n(?!\n)/g, ' ');
+  const flat = text.replaceAll(/\n(?!\n) */g, ' ');
   const [, code] =
     new RegExp(`\\*\\*${frame}\\*\\*[:,]? [^\`]{0,40}?\`([^\`]*)\``).exec(flat) ??
     new RegExp(`\\| ${frame} +\\| \`([^\`]*)\``).exec(flat) ??
