@@ -1,31 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wire_layout.h"
 
-#define AT(type, member) (uint16_t) offsetof(axle_wire_##type, member)
+// The place of a member, which must be `size` bytes long: what is read is stored as so many. Where it
+// is not, the array has a negative length and does not compile.
+#define AT(type, member, size)                    \
+  (uint16_t)(offsetof(axle_wire_##type, member) + \
+             0 * sizeof(char[sizeof(((axle_wire_##type *)0)->member) == (size) ? 1 : -1]))
+
 #define UINT(type, member, bytes, min, max) \
-  { KIND_UINT, bytes, AT(type, member), min, max }
+  { KIND_UINT, bytes, AT(type, member, bytes), min, max }
 #define U8(type, member, min, max) UINT(type, member, 1, min, max)
 #define U16(type, member, min, max) UINT(type, member, 2, min, max)
 #define U32(type, member, min, max) UINT(type, member, 4, min, max)
 #define U64(type, member, min, max) UINT(type, member, 8, min, max)
 #define PRIORITY(type) \
-  { KIND_INT8, 1, AT(type, priority), 0, 0 }
+  { KIND_INT8, 1, AT(type, priority, 1), 0, 0 }
 #define DEVICE(type) \
-  { KIND_DEVICE, 2, AT(type, device), 0, 0 }
+  { KIND_DEVICE, 2, AT(type, device, 2), 0, 0 }
 #define ZERO(bytes) \
   { KIND_ZERO, bytes, 0, 0, 0 }
 #define MAGIC \
   { KIND_MAGIC, 8, 0, 0, 0 }
 #define RAW(type, member, bytes) \
-  { KIND_RAW, bytes, AT(type, member), 0, 0 }
-#define NAME(type, member, max) \
-  { KIND_NAME, 2, AT(type, member), 0, max }
-#define LINES(type, member) \
-  { KIND_LINES, 2, AT(type, member), 0, AXLE_WIRE_MESSAGE_BYTES_MAX }
-#define BLOB(type, member, max) \
-  { KIND_BLOB, 2, AT(type, member), 0, max }
+  { KIND_RAW, bytes, AT(type, member, sizeof(const uint8_t *)), 0, 0 }
+#define VARIABLE(kind, type, member, max) \
+  { kind, 2, AT(type, member, sizeof(axle_wire_bytes)), 0, max }
+#define NAME(type, member, max) VARIABLE(KIND_NAME, type, member, max)
+#define LINES(type, member) VARIABLE(KIND_LINES, type, member, AXLE_WIRE_MESSAGE_BYTES_MAX)
+#define BLOB(type, member, max) VARIABLE(KIND_BLOB, type, member, max)
 #define COUNT(type, member, bytes, max) \
-  { KIND_COUNT, bytes, AT(type, member), 0, max }
+  { KIND_COUNT, bytes, AT(type, member, sizeof(axle_wire_records)), 0, max }
 
 #define NAME_MAX AXLE_WIRE_NAME_BYTES_MAX
 #define TENSORS_MAX AXLE_WIRE_TENSORS_MAX

@@ -23,12 +23,14 @@ const referenceBytesMin = 16 * 1024;
 
 const zeros = Buffer.alloc(8);
 
-const typesNaming = (...names: readonly string[]): ReadonlySet<FrameTypeName> => {
-  const types = Object.keys(FrameType) as FrameTypeName[];
-  return new Set(types.filter((type) => names.includes(FRAME_RULES[type].names)));
-};
-const needsId = typesNaming('new', 'handle');
-const hasNoId = typesNaming('zero');
+/** By type: whether the id of a frame may be 0, and whether it may be another number. */
+const allowsZeroId: boolean[] = [];
+const allowsId: boolean[] = [];
+for (const name of Object.keys(FrameType) as FrameTypeName[]) {
+  const { names } = FRAME_RULES[name];
+  allowsZeroId[FrameType[name]] = names !== 'new' && names !== 'handle';
+  allowsId[FrameType[name]] = names !== 'zero';
+}
 
 /**
  * Writes frames one after another, to be sent together. What it throws leaves the frames before untouched, and nothing of
@@ -102,7 +104,7 @@ export class FrameWriter {
       (call.replay ? CallFlag.REPLAY : 0) |
       (place === undefined ? 0 : CallFlag.PLACE) |
       (trace === undefined ? 0 : CallFlag.TRACE);
-    this.finish('CALL', flags, 0, call.id);
+    this.finish(FrameType.CALL, flags, 0, call.id);
   }
 
   writeResult(result: ResultFrame): void {
@@ -124,7 +126,7 @@ export class FrameWriter {
     this.writeTensors(outputs, true);
     for (const step of steps) writeStep(payload, step);
     for (const fallback of fallbacks) writeFallback(payload, fallback);
-    this.finish('RESULT', 0, 0, result.id);
+    this.finish(FrameType.RESULT, 0, 0, result.id);
   }
 
   /** Large data is not copied: it must not change until it was sent. */
@@ -138,10 +140,10 @@ export class FrameWriter {
     const flags = end ? DataFlag.END : 0;
     if (bytes < referenceBytesMin) {
       payload.paddedRaw(data);
-      this.finish('DATA', flags, padding, id, payloadBytes);
+      this.finish(FrameType.DATA, flags, padding, id, payloadBytes);
       return;
     }
-    this.finish('DATA', flags, padding, id, payloadBytes, 0);
+    this.finish(FrameType.DATA, flags, padding, id, payloadBytes, 0);
     this.closePart();
     this.addPart(data);
     if (padding > 0) this.addPart(zeros.subarray(0, padding));
@@ -152,7 +154,7 @@ export class FrameWriter {
     if (tensor.slot !== 0 || tensor.source === 'OMITTED') payload.fail('BAD_VALUE', 'tensor');
     if (tensor.name !== '') payload.fail('BAD_VALUE', 'name');
     writeTensor(payload, tensor);
-    this.finish('PUT', 0, 0, id);
+    this.finish(FrameType.PUT, 0, 0, id);
   }
 
   private writeTensors(tensors: readonly WireTensor[], areOutputs: boolean): void {
@@ -190,7 +192,7 @@ export class FrameWriter {
         write(payload, value as never);
       }
     }
-    this.finish(frame.type, flags, 0, frame.id);
+    this.finish(FrameType[frame.type], flags, 0, frame.id);
   }
 
   /** The payload is written where it will lie; until `finish` it is not there. */
@@ -203,7 +205,7 @@ export class FrameWriter {
 
   /** @param held how much of the payload lies in the slab */
   private finish(
-    type: FrameTypeName,
+    type: FrameType,
     flags: number,
     aux: number,
     id: number,
@@ -211,10 +213,10 @@ export class FrameWriter {
     held = payloadBytes,
   ): void {
     if (!Number.isSafeInteger(id) || id < 0) this.payload.fail('NUMBER_TOO_LARGE', 'id');
-    if (id === 0 ? needsId.has(type) : hasNoId.has(type)) this.payload.fail('BAD_ID', 'id');
+    if (!(id === 0 ? allowsZeroId : allowsId)[type]) this.payload.fail('BAD_ID', 'id');
     const { view, end } = this;
     view.setUint32(end, payloadBytes, true);
-    view.setUint32(end + 4, FrameType[type] | (flags << 8) | (aux << 16), true);
+    view.setUint32(end + 4, type | (flags << 8) | (aux << 16), true);
     writeUint64(view, end + 8, id);
     this.end = end + headerBytes + held;
   }

@@ -49,17 +49,17 @@ export class PayloadWriter {
   }
 
   u16(value: number, field: string): void {
-    this.checkWhole(value, 0xffff, field);
+    if (value >>> 16 !== 0 || (value | 0) !== value) this.checkWhole(value, 0xffff, field);
     this.view.setUint16(this.take(2), value, true);
   }
 
   u32(value: number, field: string): void {
-    this.checkWhole(value, 0xffff_ffff, field);
+    if (value >>> 0 !== value) this.checkWhole(value, 0xffff_ffff, field);
     this.view.setUint32(this.take(4), value, true);
   }
 
   u64(value: number, field: string): void {
-    this.checkWhole(value, Number.MAX_SAFE_INTEGER, field);
+    if (value >>> 0 !== value) this.checkWhole(value, Number.MAX_SAFE_INTEGER, field);
     writeUint64(this.view, this.take(8), value);
   }
 
