@@ -11,6 +11,7 @@ export default tseslint.config(
         project: [
           'core/tsconfig.json',
           'plugins/cpu-fallback/tsconfig.json',
+          'remoting/tsconfig.json',
           'axle/tsconfig.json',
           'cli/tsconfig.json',
           'test/tsconfig.json',

@@ -1,33 +1,52 @@
 // Writes the constants of proto/registry.json in TypeScript and C, or checks that the committed
-// C header holds them (`--check`).
+// C headers hold them (`--check`).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { replaceGeneratedBlock } from './generate/c-header.mjs';
+import { blockOf, replaceGeneratedBlock, sharedSections } from './generate/c-header.mjs';
 import { readRegistry, REGISTRY_FILE } from './generate/registry.mjs';
 import { constantsModule } from './generate/typescript.mjs';
+import { wireSections } from './generate/wire-c.mjs';
+import { wireModule } from './generate/wire-typescript.mjs';
 import { isProgram, ROOT } from './repository.mjs';
 
-const CONSTANTS_FILE = 'core/src/generated/constants.ts';
-const HEADER_FILE = 'core/include/axle/plugin.h';
+/** @import { Registry } from './generate/registry.mjs' */
 
-/** Writes the TypeScript constants, which are not committed. */
+/** Not committed. @type {Readonly<Record<string, (registry: Registry) => string>>} */
+const MODULES = {
+  'core/src/generated/constants.ts': constantsModule,
+  'remoting/src/generated/wire.ts': wireModule,
+};
+
+/** Committed: those who include them need nothing of ours. @type {Readonly<Record<string, (registry: Registry) => string[][]>>} */
+const HEADERS = {
+  'core/include/axle/plugin.h': sharedSections,
+  'unikernel-glue/include/axle/wire_constants.h': (registry) => [
+    ...sharedSections(registry),
+    ...wireSections(registry),
+  ],
+};
+
+/** Writes the TypeScript constants. */
 export function generateConstants() {
-  writeIfChanged(CONSTANTS_FILE, constantsModule(readRegistry(join(ROOT, REGISTRY_FILE))));
+  const registry = readRegistry(join(ROOT, REGISTRY_FILE));
+  for (const [file, module] of Object.entries(MODULES)) writeIfChanged(file, module(registry));
 }
 
 /**
- * @returns {{ current: string, wanted: string }} the plugin header as it is and as it should be
+ * @returns {{ file: string, current: string, wanted: string }[]} the headers as they are and as they should be
  */
 function headerVersions() {
-  const current = readFileSync(join(ROOT, HEADER_FILE), 'utf8');
-  try {
-    const registry = readRegistry(join(ROOT, REGISTRY_FILE));
-    return { current, wanted: replaceGeneratedBlock(current, registry) };
-  } catch (error) {
-    throw new Error(`${HEADER_FILE}: ${error instanceof Error ? error.message : String(error)}`, {
-      cause: error,
-    });
-  }
+  const registry = readRegistry(join(ROOT, REGISTRY_FILE));
+  return Object.entries(HEADERS).map(([file, sections]) => {
+    const current = readFileSync(join(ROOT, file), 'utf8');
+    try {
+      return { file, current, wanted: replaceGeneratedBlock(current, blockOf(sections(registry))) };
+    } catch (error) {
+      throw new Error(`${file}: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
+    }
+  });
 }
 
 /**
@@ -46,17 +65,19 @@ function writeIfChanged(file, text) {
 
 /** @param {string[]} args */
 function main(args) {
-  const { current, wanted } = headerVersions();
+  const headers = headerVersions();
   if (!args.includes('--check')) {
     generateConstants();
-    writeIfChanged(HEADER_FILE, wanted);
+    for (const { file, wanted } of headers) writeIfChanged(file, wanted);
     return;
   }
-  if (current === wanted) return;
-  console.error(
-    `axle: ${HEADER_FILE} differs from ${REGISTRY_FILE}; run "npm run generate" and commit it`,
-  );
-  process.exitCode = 1;
+  for (const { file, current, wanted } of headers) {
+    if (current === wanted) continue;
+    console.error(
+      `axle: ${file} differs from ${REGISTRY_FILE}; run "npm run generate" and commit it`,
+    );
+    process.exitCode = 1;
+  }
 }
 
 if (isProgram(import.meta.url)) {

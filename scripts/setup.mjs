@@ -76,6 +76,8 @@ function removeBuilt() {
   const folders = [
     'node_modules',
     'core/src/generated',
+    'remoting/src/generated',
+    'unikernel-glue/build',
     'core/native/build',
     ...plugins,
     ...outputs,

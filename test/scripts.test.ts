@@ -9,7 +9,7 @@ import { countTests } from '../scripts/test.mjs';
 const root = join(import.meta.dirname, '..');
 
 describe('generated constants', () => {
-  it('stand in plugin.h as proto/registry.json says', () => {
+  it('stand in the C headers as proto/registry.json says', () => {
     execFileSync(process.execPath, ['scripts/generate.mjs', '--check'], {
       cwd: root,
       stdio: 'pipe',
@@ -26,6 +26,7 @@ describe('the check of import directions', () => {
       'core may not import cli/src/b.js by path',
     ],
     ['axle/src/a.ts', "export * from '@axle/cli';", 'axle may not import @axle/cli'],
+    ['remoting/src/a.ts', "import { b } from 'axle';", 'remoting may not import axle'],
     [
       'cli/src/a.ts',
       "await import('@axle/core/dist/session.js');",

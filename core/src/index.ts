@@ -16,14 +16,25 @@ export type { CodecStream } from './codec-stream.js';
 export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { ConnectOptions, Connector } from './connect.js';
-export { AxleError } from './errors.js';
+export { AxleError, errorCodeOf } from './errors.js';
 export type { AxleErrorOptions } from './errors.js';
-export { CODEC_LEVELS, DATA_TYPE_BYTES } from './generated/constants.js';
+export { dataTypeNameOf } from './data-types.js';
+export {
+  ArgType,
+  CODEC_LEVELS,
+  DATA_TYPE_BYTES,
+  DataType,
+  DeviceKind,
+  ErrorCode,
+  HealthState,
+} from './generated/constants.js';
 export type {
+  ArgTypeName,
   CodecName,
   DataTypeName,
   DeviceKindName,
   ErrorCodeName,
+  HealthStateName,
 } from './generated/constants.js';
 export { defaultLimits } from './limits.js';
 export type { Limits } from './limits.js';

@@ -6,28 +6,38 @@ export const END_LINE = '/* END GENERATED */';
 /** @typedef {{ name: string, value: string, doc?: string | undefined }} Define */
 
 /**
- * Puts the registry's constants between the two marker lines of a C header.
+ * Puts constants between the two marker lines of a C header.
  *
  * @param {string} header
- * @param {Registry} registry
+ * @param {readonly string[]} block
  * @returns {string} the header with its block replaced
  */
-export function replaceGeneratedBlock(header, registry) {
+export function replaceGeneratedBlock(header, block) {
   const lines = header.split('\n');
   const begin = lines.indexOf(BEGIN_LINE);
   const end = lines.indexOf(END_LINE, begin + 1);
   if (begin < 0 || end < 0) {
     throw new Error(`the lines "${BEGIN_LINE}" and "${END_LINE}" must stand alone, in this order`);
   }
-  return [...lines.slice(0, begin + 1), ...blockLines(registry), ...lines.slice(end)].join('\n');
+  return [...lines.slice(0, begin + 1), ...block, ...lines.slice(end)].join('\n');
 }
 
 /**
- * @param {Registry} registry
+ * @param {readonly (readonly string[])[]} sections
  * @returns {string[]}
  */
-function blockLines(registry) {
-  const sections = [
+export function blockOf(sections) {
+  return ['/* clang-format off */', ...sections.flat(), '/* clang-format on */'];
+}
+
+/**
+ * What plugins and clients share.
+ *
+ * @param {Registry} registry
+ * @returns {string[][]}
+ */
+export function sharedSections(registry) {
+  return [
     section('Status: how a call ended.', enumeration('AXLE_STATUS', registry.errorCodes, '')),
     section('Element types of tensors.', enumeration('AXLE_DTYPE', registry.dataTypes, 'u')),
     section('Op flags, combined with OR.', enumeration('AXLE_OP_FLAG', registry.opFlags, 'u')),
@@ -42,7 +52,6 @@ function blockLines(registry) {
     section('Health of a device.', enumeration('AXLE_HEALTH', registry.healthStates, 'u')),
     section('Kinds of output memory.', enumeration('AXLE_MEMORY', registry.memoryKinds, 'u')),
   ];
-  return ['/* clang-format off */', ...sections.flat(), '/* clang-format on */'];
 }
 
 /**
@@ -50,7 +59,7 @@ function blockLines(registry) {
  * @param {Define[]} defines
  * @returns {string[]}
  */
-function section(title, defines) {
+export function section(title, defines) {
   const nameWidth = Math.max(...defines.map(({ name }) => name.length));
   const valueWidth = Math.max(...defines.map(({ value }) => value.length));
   const lines = defines.map(({ name, value, doc }) => {
@@ -66,7 +75,7 @@ function section(title, defines) {
  * @param {'' | 'u'} suffix
  * @returns {Define[]}
  */
-function enumeration(prefix, entries, suffix) {
+export function enumeration(prefix, entries, suffix) {
   return Object.entries(entries).map(([name, { id, doc }]) => ({
     name: `${prefix}_${name.toUpperCase()}`,
     value: `${id}${suffix}`,

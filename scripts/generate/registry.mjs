@@ -21,6 +21,27 @@ export const REGISTRY_FILE = 'proto/registry.json';
  * @property {Record<string, Entry>} deviceFlags
  * @property {Record<string, Entry>} healthStates
  * @property {Record<string, Entry>} memoryKinds
+ * @property {WireRegistry} wire
+ *
+ * @typedef {Entry & {
+ *   from: 'client' | 'server' | 'both',
+ *   class: 'control' | 'small' | 'bulk',
+ *   names: 'zero' | 'any' | 'new' | 'handle' | 'optional',
+ *   flags?: Record<string, number>,
+ * }} FrameEntry
+ *
+ * @typedef {object} WireRegistry
+ * @property {number} version
+ * @property {string} magic in hex
+ * @property {number} ignorableTypeFirst
+ * @property {number} deviceNone
+ * @property {Record<string, FrameEntry>} frames
+ * @property {Record<string, Entry>} features
+ * @property {Record<string, Entry>} credentials
+ * @property {Record<string, Entry>} tensorSources
+ * @property {Record<string, Entry>} specRoles
+ * @property {Record<string, Entry>} errors
+ * @property {Record<string, { value: number, doc?: string }>} limits
  */
 
 /** Groups whose ids are combined with OR, so each must be one bit. */
@@ -37,6 +58,15 @@ const GROUPS = /** @type {const} */ ([
   'deviceFlags',
   'healthStates',
   'memoryKinds',
+]);
+
+const WIRE_GROUPS = /** @type {const} */ ([
+  'frames',
+  'features',
+  'credentials',
+  'tensorSources',
+  'specRoles',
+  'errors',
 ]);
 
 /**
@@ -58,28 +88,18 @@ export function readRegistry(path) {
  * @returns {string[]} one sentence for each rule that the registry breaks
  */
 export function findProblems(registry) {
-  /** @type {string[]} */
-  const problems = [];
-  for (const group of GROUPS) {
-    if (registry[group] === undefined) {
-      problems.push(`${group} is missing`);
-      continue;
-    }
-    /** @type {Map<number, string>} */
-    const nameOfId = new Map();
-    for (const [name, { id }] of Object.entries(registry[group])) {
-      if (!Number.isInteger(id)) problems.push(`${group}.${name}: id must be an integer`);
-      const other = nameOfId.get(id);
-      if (other !== undefined) problems.push(`${group}.${name}: id ${id} is already ${other}'s`);
-      nameOfId.set(id, name);
-    }
-  }
+  const problems = GROUPS.flatMap((group) => idProblems(group, registry[group]));
+  problems.push(
+    ...WIRE_GROUPS.flatMap((group) => idProblems(`wire.${group}`, registry.wire?.[group])),
+  );
   if (problems.length > 0) return problems;
 
-  for (const group of BITMASKS) {
-    for (const [name, { id }] of Object.entries(registry[group])) {
-      if (id <= 0 || (id & (id - 1)) !== 0) problems.push(`${group}.${name}: id must be one bit`);
-    }
+  for (const group of BITMASKS) problems.push(...bitProblems(group, registry[group]));
+  problems.push(...bitProblems('wire.features', registry.wire.features));
+  for (const [name, { id, flags = {} }] of Object.entries(registry.wire.frames)) {
+    if (id >= registry.wire.ignorableTypeFirst) problems.push(`wire.frames.${name}: is ignorable`);
+    const bits = Object.entries(flags).map(([flag, bit]) => [flag, { id: bit }]);
+    problems.push(...bitProblems(`wire.frames.${name}.flags`, Object.fromEntries(bits)));
   }
   for (const [name, op] of Object.entries(registry.ops)) {
     if (op.id >= registry.customOpIdFirst) problems.push(`ops.${name}: id is in the custom range`);
@@ -91,6 +111,34 @@ export function findProblems(registry) {
     }
   }
   return problems;
+}
+
+/**
+ * @param {string} group
+ * @param {Record<string, Entry> | undefined} entries
+ * @returns {string[]}
+ */
+function idProblems(group, entries) {
+  if (entries === undefined) return [`${group} is missing`];
+  /** @type {Map<number, string>} */
+  const nameOfId = new Map();
+  return Object.entries(entries).flatMap(([name, { id }]) => {
+    const other = nameOfId.get(id);
+    nameOfId.set(id, name);
+    if (!Number.isInteger(id)) return [`${group}.${name}: id must be an integer`];
+    return other === undefined ? [] : [`${group}.${name}: id ${id} is already ${other}'s`];
+  });
+}
+
+/**
+ * @param {string} group
+ * @param {Record<string, Entry>} entries
+ * @returns {string[]}
+ */
+function bitProblems(group, entries) {
+  return Object.entries(entries)
+    .filter(([, { id }]) => id <= 0 || (id & (id - 1)) !== 0)
+    .map(([name]) => `${group}.${name}: id must be one bit`);
 }
 
 /**

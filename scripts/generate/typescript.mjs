@@ -90,7 +90,7 @@ const CODEC_LEVELS = `export interface CodecLevels {
  * @param {string} doc
  * @param {Record<string, Entry>} entries
  */
-function enumeration(name, doc, entries) {
+export function enumeration(name, doc, entries) {
   const members = Object.entries(entries).map(([member, entry]) => {
     const comment = entry.doc === undefined ? '' : `  /** ${entry.doc} */\n`;
     return `${comment}  ${member}: ${entry.id},\n`;
@@ -109,7 +109,7 @@ export type ${name} = (typeof ${name})[${name}Name];
  * @param {string} type
  * @param {Record<string, string>} values
  */
-function record(name, doc, type, values) {
+export function record(name, doc, type, values) {
   const members = Object.entries(values).map(([key, value]) => `  ${key}: ${value},\n`);
   return `/** ${doc} */\nexport const ${name}: Readonly<${type}> = {\n${members.join('')}};\n`;
 }
@@ -130,6 +130,6 @@ function opDefinition(registry, op) {
  * @param {(entry: T) => string} map
  * @returns {Record<string, string>}
  */
-function mapValues(entries, map) {
+export function mapValues(entries, map) {
   return Object.fromEntries(Object.entries(entries).map(([key, entry]) => [key, map(entry)]));
 }

@@ -19,7 +19,7 @@ const help = `usage: npm run fuzz -- TARGET [--seconds N] [--seed S]   feed a pa
   --seconds N  default ${DEFAULT_SECONDS}
   --seed S     a whole number from 0 up to 2^32 - 1; the same makes the same inputs. Default: by chance, printed
 
-What breaks a target is saved in build/fuzz, and the run ends with 1. Targets in C++ need clang and its libFuzzer; on
+What breaks a target is saved in build/fuzz, and the run ends with 1. Targets in C and C++ need clang and its libFuzzer; on
 Debian 12: apt-get install clang libclang-rt-14-dev
 `;
 
@@ -43,7 +43,9 @@ async function main() {
   }
   if (values.list === true) {
     for (const [name, { target }] of scripts) console.log(`${name.padEnd(16)}${target.about}`);
-    for (const [name, about] of nativeTargets) console.log(`${name.padEnd(16)}${about} (C++)`);
+    for (const [name, { about }] of nativeTargets) {
+      console.log(`${name.padEnd(16)}${about} (libFuzzer)`);
+    }
     return 0;
   }
   const [wanted] = positionals;

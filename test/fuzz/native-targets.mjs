@@ -1,20 +1,29 @@
-// The targets in C++, plugins/cpu-fallback/fuzz: libFuzzer drives them, under ASan and UBSan.
+// The targets in C and C++, plugins/cpu-fallback/fuzz and unikernel-glue/fuzz: libFuzzer drives them, under ASan and
+// UBSan.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, realpathSync, rmSync } from 'node:fs';
+import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/repository.mjs';
 import { isOnPath } from '../../scripts/setup/system-packages.mjs';
+import { wireSeeds } from '../wire/seeds.mjs';
 
-const PLUGIN = join(ROOT, 'plugins/cpu-fallback');
-const BUILD = join(PLUGIN, 'build/fuzz');
+/**
+ * @typedef {object} NativeTarget
+ * @property {string} about
+ * @property {string} folder whose CMakeLists.txt builds it, relative to the root
+ * @property {() => readonly Uint8Array[]} [seeds] absent: the program seeds_TARGET writes them
+ */
 
-/** By name. */
+const PLUGIN = 'plugins/cpu-fallback';
+
+/** By name. @type {ReadonlyMap<string, NativeTarget>} */
 export const nativeTargets = new Map([
-  ['archives', 'zstd, lz4 and gzip, whole and as streams'],
-  ['bytes-elements', 'BYTES tensors'],
-  ['onnx-scan', 'what ONNX files say of other files'],
+  ['archives', { about: 'zstd, lz4 and gzip, whole and as streams', folder: PLUGIN }],
+  ['bytes-elements', { about: 'BYTES tensors', folder: PLUGIN }],
+  ['onnx-scan', { about: 'what ONNX files say of other files', folder: PLUGIN }],
+  ['wire', { about: 'frames of the wire protocol', folder: 'unikernel-glue', seeds: wireSeeds }],
 ]);
 
 /** One input may take this long, seconds, and this much memory, MiB. */
@@ -29,11 +38,11 @@ const MEMORY_MIB_MAX = 2048;
  */
 export function runNative(name, seconds, seed) {
   if (!build(name)) return false;
-  const seeds = join(BUILD, 'seeds', name);
+  const seeds = join(buildOf(name), 'seeds', name);
   mkdirSync(seeds, { recursive: true });
-  if (!run(program('seeds', name), [seeds])) return false;
+  if (!writeSeeds(name, seeds)) return false;
   const crashes = join(ROOT, 'build/fuzz');
-  const corpus = join(BUILD, 'corpus', name);
+  const corpus = join(buildOf(name), 'corpus', name);
   mkdirSync(crashes, { recursive: true });
   // Empty, so that the same seed makes the same inputs.
   rmSync(corpus, { recursive: true, force: true });
@@ -72,6 +81,30 @@ export function hasLibFuzzer() {
 }
 
 /** @param {string} name */
+function targetOf(name) {
+  const target = nativeTargets.get(name);
+  if (target === undefined) throw new Error(`there is no target ${name}`);
+  return target;
+}
+
+/** @param {string} name */
+function buildOf(name) {
+  return join(ROOT, targetOf(name).folder, 'build/fuzz');
+}
+
+/**
+ * @param {string} name
+ * @param {string} folder
+ * @returns {boolean}
+ */
+function writeSeeds(name, folder) {
+  const { seeds } = targetOf(name);
+  if (seeds === undefined) return run(program('seeds', name), [folder]);
+  for (const [index, seed] of seeds().entries()) writeFileSync(join(folder, `seed-${index}`), seed);
+  return true;
+}
+
+/** @param {string} name */
 function build(name) {
   if (!hasLibFuzzer()) {
     console.error(
@@ -80,16 +113,20 @@ function build(name) {
     return false;
   }
   const options = [
+    '-DCMAKE_C_COMPILER=clang',
     '-DCMAKE_CXX_COMPILER=clang++',
     '-DAXLE_BUILD_FUZZERS=ON',
     '-DAXLE_SANITIZE=address;undefined',
+    '-DCMAKE_C_FLAGS_RELEASE=-O1',
     '-DCMAKE_CXX_FLAGS_RELEASE=-O1',
   ];
-  const targets = ['seeds', 'fuzz'].map((kind) => programName(kind, name));
+  const { folder, seeds } = targetOf(name);
+  const kinds = seeds === undefined ? ['seeds', 'fuzz'] : ['fuzz'];
+  const targets = kinds.map((kind) => programName(kind, name));
   return (
-    quietly('cmake', ['-S', PLUGIN, '-B', BUILD, ...options]) &&
+    quietly('cmake', ['-S', join(ROOT, folder), '-B', buildOf(name), ...options]) &&
     quietly('cmake', [
-      ...['--build', BUILD, '--parallel', String(availableParallelism())],
+      ...['--build', buildOf(name), '--parallel', String(availableParallelism())],
       ...['--target', ...targets],
     ])
   );
@@ -108,7 +145,7 @@ function programName(kind, name) {
  * @param {string} name
  */
 function program(kind, name) {
-  return join(BUILD, 'fuzz', programName(kind, name));
+  return join(buildOf(name), 'fuzz', programName(kind, name));
 }
 
 /**

@@ -1,0 +1,696 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "axle/wire.h"
+
+#include "wire_bytes.h"
+#include "wire_layout.h"
+
+#define ALIGNMENT AXLE_WIRE_ALIGNMENT
+#define NAME_MAX AXLE_WIRE_NAME_BYTES_MAX
+#define TENSORS_MAX AXLE_WIRE_TENSORS_MAX
+
+// ---- numbers -----------------------------------------------------------------------------------
+
+static uint16_t get_u16(const uint8_t *at) { return (uint16_t)get_uint(at, 2); }
+static uint32_t get_u32(const uint8_t *at) { return (uint32_t)get_uint(at, 4); }
+static uint64_t get_u64(const uint8_t *at) { return get_uint(at, 8); }
+
+// A 64-bit number past what every language can tell exactly.
+static int is_too_large(uint64_t value) { return value > AXLE_WIRE_HANDLE_MAX; }
+
+static int is_too_large_signed(int64_t value) {
+  const int64_t max = (int64_t)AXLE_WIRE_HANDLE_MAX;
+  return value > max || value < -max;
+}
+
+static int is_device(uint64_t index) {
+  return index < AXLE_WIRE_DEVICES_MAX || index == AXLE_WIRE_DEVICE_NONE;
+}
+
+// Two's complement without relying on how a cast of too large a value behaves.
+static int64_t to_signed(uint64_t bits) {
+  return bits <= INT64_MAX ? (int64_t)bits : -(int64_t)(UINT64_MAX - bits) - 1;
+}
+
+// ---- text --------------------------------------------------------------------------------------
+
+// Bytes of the well-formed UTF-8 sequence at `text`, of which `left` bytes are there; 0 = none.
+static uint32_t sequence_bytes(const uint8_t *text, uint32_t left) {
+  const uint8_t lead = text[0];
+  if (lead < 0x80) return 1;
+  const uint32_t bytes = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || left < bytes) return 0;
+  // Overlong forms, surrogates and what is past U+10FFFF show in the second byte.
+  uint8_t low = 0x80;
+  uint8_t high = 0xbf;
+  if (lead == 0xe0) low = 0xa0;
+  if (lead == 0xed) high = 0x9f;
+  if (lead == 0xf0) low = 0x90;
+  if (lead == 0xf4) high = 0x8f;
+  if (text[1] < low || text[1] > high) return 0;
+  for (uint32_t i = 2; i < bytes; i++) {
+    if ((text[i] & 0xc0) != 0x80) return 0;
+  }
+  return bytes;
+}
+
+enum text_kind { TEXT_NAME, TEXT_LINES, TEXT_ANY };
+
+static int is_clean_text(axle_wire_bytes text, enum text_kind kind) {
+  for (uint32_t at = 0; at < text.bytes;) {
+    const uint8_t c = text.data[at];
+    const int is_control = c < 0x20 || c == 0x7f;
+    const int is_allowed = kind == TEXT_ANY || (kind == TEXT_LINES && (c == '\n' || c == '\t'));
+    const uint32_t bytes = sequence_bytes(text.data + at, text.bytes - at);
+    if (bytes == 0 || (is_control && !is_allowed)) return 0;
+    at += bytes;
+  }
+  return 1;
+}
+
+// ---- reading -----------------------------------------------------------------------------------
+
+// The first error stays; after it every read gives zeros or an empty view.
+typedef struct reader {
+  const uint8_t *at;
+  const uint8_t *end;
+  int32_t error;
+} reader;
+
+static const uint8_t zeros[32];
+
+static void fail(reader *r, int32_t error) {
+  if (r->error == 0) r->error = error;
+}
+
+static void require(reader *r, int holds, int32_t error) {
+  if (!holds) fail(r, error);
+}
+
+// The next `bytes`; up to 32 zeros after an error.
+static const uint8_t *take(reader *r, uint64_t bytes) {
+  if (r->error != 0) return zeros;
+  if (bytes > (uint64_t)(r->end - r->at)) {
+    fail(r, AXLE_WIRE_ERROR_PAYLOAD_TRUNCATED);
+    return zeros;
+  }
+  const uint8_t *at = r->at;
+  r->at += (size_t)bytes;
+  return at;
+}
+
+static void take_zeros(reader *r, uint64_t bytes) {
+  const uint8_t *at = take(r, bytes);
+  if (r->error != 0) return;
+  for (uint64_t i = 0; i < bytes; i++) {
+    if (at[i] != 0) fail(r, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+  }
+}
+
+static uint64_t take_u64(reader *r) {
+  const uint64_t value = get_u64(take(r, 8));
+  require(r, !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  return value;
+}
+
+// `bytes` and the padding after them.
+static axle_wire_bytes take_bytes(reader *r, uint64_t bytes) {
+  axle_wire_bytes taken = {take(r, bytes), (uint32_t)bytes};
+  take_zeros(r, padding_of(bytes));
+  if (r->error != 0) taken.bytes = 0;
+  return taken;
+}
+
+static axle_wire_bytes take_text(reader *r, uint64_t bytes, enum text_kind kind) {
+  axle_wire_bytes text = take_bytes(r, bytes);
+  if (r->error == 0) require(r, is_clean_text(text, kind), AXLE_WIRE_ERROR_BAD_TEXT);
+  return text;
+}
+
+static void store_uint(void *member, unsigned bytes, uint64_t value) {
+  if (bytes == 1) *(uint8_t *)member = (uint8_t)value;
+  if (bytes == 2) *(uint16_t *)member = (uint16_t)value;
+  if (bytes == 4) *(uint32_t *)member = (uint32_t)value;
+  if (bytes == 8) *(uint64_t *)member = value;
+}
+
+static void read_uint(reader *r, const axle_field *f, void *member) {
+  const uint64_t value = get_uint(take(r, f->bytes), f->bytes);
+  const uint64_t max = f->bytes == 8 && f->max == ANY ? AXLE_WIRE_HANDLE_MAX : f->max;
+  if (f->bytes == 8) require(r, !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  require(r, value >= f->min && value <= max, AXLE_WIRE_ERROR_BAD_VALUE);
+  store_uint(member, f->bytes, value);
+}
+
+static int8_t take_priority(reader *r) {
+  const uint8_t bits = *take(r, 1);
+  const int value = bits < 0x80 ? bits : bits - 0x100;
+  const int max = (int)AXLE_WIRE_PRIORITY_MAX;
+  require(r, value >= -max && value <= max, AXLE_WIRE_ERROR_BAD_VALUE);
+  return (int8_t)value;
+}
+
+static uint16_t take_device(reader *r) {
+  const uint16_t index = get_u16(take(r, 2));
+  require(r, is_device(index), AXLE_WIRE_ERROR_BAD_VALUE);
+  return index;
+}
+
+static void take_magic(reader *r) {
+  const uint8_t *at = take(r, 8);
+  for (unsigned i = 0; i < 8; i++) {
+    require(r, at[i] == (uint8_t)AXLE_WIRE_MAGIC[i], AXLE_WIRE_ERROR_BAD_MAGIC);
+  }
+}
+
+static void read_fixed(reader *r, const axle_field *f, void *member) {
+  switch ((enum axle_field_kind)f->kind) {
+    case KIND_UINT:
+      read_uint(r, f, member);
+      break;
+    case KIND_INT8:
+      *(int8_t *)member = take_priority(r);
+      break;
+    case KIND_DEVICE:
+      *(uint16_t *)member = take_device(r);
+      break;
+    case KIND_ZERO:
+      take_zeros(r, f->bytes);
+      break;
+    case KIND_MAGIC:
+      take_magic(r);
+      break;
+    case KIND_RAW:
+      *(const uint8_t **)member = take(r, f->bytes);
+      break;
+    case KIND_NAME:
+    case KIND_LINES:
+    case KIND_BLOB:
+      ((axle_wire_bytes *)member)->bytes = get_u16(take(r, 2));
+      require(r, ((axle_wire_bytes *)member)->bytes <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+      break;
+    case KIND_COUNT:
+      ((axle_wire_records *)member)->count = (uint32_t)get_uint(take(r, f->bytes), f->bytes);
+      require(r, ((axle_wire_records *)member)->count <= f->max, AXLE_WIRE_ERROR_TOO_MANY);
+      break;
+  }
+}
+
+static void read_body(reader *r, const axle_field *f, axle_wire_bytes *member) {
+  if (f->kind == KIND_BLOB) *member = take_bytes(r, member->bytes);
+  if (f->kind == KIND_NAME) *member = take_text(r, member->bytes, TEXT_NAME);
+  if (f->kind == KIND_LINES) *member = take_text(r, member->bytes, TEXT_LINES);
+}
+
+static void read_all_fields(reader *r, const axle_layout *l, void *body) {
+  for (unsigned i = 0; i < l->count; i++) {
+    read_fixed(r, &l->fields[i], (char *)body + l->fields[i].offset);
+  }
+  for (unsigned i = 0; i < l->count; i++) {
+    void *member = (char *)body + l->fields[i].offset;
+    if (axle_field_is_variable(&l->fields[i]))
+      read_body(r, &l->fields[i], (axle_wire_bytes *)member);
+  }
+}
+
+static uint32_t take_arena(reader *r) {
+  const uint32_t arena = get_u32(take(r, 4));
+  require(r, arena <= AXLE_WIRE_ARENAS_MAX, AXLE_WIRE_ERROR_BAD_VALUE);
+  take_zeros(r, 4);
+  return arena;
+}
+
+static void read_place(reader *r, axle_wire_place *place) {
+  place->arena = take_arena(r);
+  place->offset = take_u64(r);
+  place->bytes = take_u64(r);
+}
+
+static int is_zero(const uint8_t *at, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    if (at[i] != 0) return 0;
+  }
+  return 1;
+}
+
+static void read_trace(reader *r, axle_wire_trace *trace) {
+  trace->trace_id = take(r, 16);
+  trace->parent_id = take(r, 8);
+  const int has_ids = !is_zero(trace->trace_id, 16) && !is_zero(trace->parent_id, 8);
+  require(r, has_ids, AXLE_WIRE_ERROR_BAD_VALUE);
+  trace->trace_flags = *take(r, 1);
+  take_zeros(r, 7);
+}
+
+// ---- records -----------------------------------------------------------------------------------
+
+// Bytes of an element; 0 where they differ or the type is not known.
+static uint64_t element_bytes(uint8_t dtype) {
+  switch (dtype) {
+    case AXLE_DTYPE_BOOL:
+    case AXLE_DTYPE_UINT8:
+    case AXLE_DTYPE_INT8:
+      return 1;
+    case AXLE_DTYPE_UINT16:
+    case AXLE_DTYPE_INT16:
+    case AXLE_DTYPE_FP16:
+    case AXLE_DTYPE_BF16:
+      return 2;
+    case AXLE_DTYPE_UINT32:
+    case AXLE_DTYPE_INT32:
+    case AXLE_DTYPE_FP32:
+      return 4;
+    case AXLE_DTYPE_UINT64:
+    case AXLE_DTYPE_INT64:
+    case AXLE_DTYPE_FP64:
+      return 8;
+    default:
+      return 0;
+  }
+}
+
+// *product *= factor, unless that is more than `max`. All are at most 2^53 - 1. By halves: a division
+// of 64 bits would be a call on machines of 32.
+static int multiply(uint64_t *product, uint64_t factor, uint64_t max) {
+  const uint64_t a_high = *product >> 32;
+  const uint64_t a_low = *product & UINT32_MAX;
+  const uint64_t b_high = factor >> 32;
+  const uint64_t b_low = factor & UINT32_MAX;
+  const uint64_t middle = a_high * b_low + a_low * b_high;
+  const uint64_t low = a_low * b_low;
+  if (a_high * b_high != 0 || middle > max >> 32 || low > max) return 0;
+  *product = (middle << 32) + low;
+  return *product <= max;
+}
+
+// Whether the dims make up `bytes`.
+static int has_bytes(const axle_wire_tensor *tensor) {
+  if (tensor->dtype == AXLE_DTYPE_BYTES) return 1;
+  for (unsigned i = 0; i < tensor->rank; i++) {
+    if (tensor->dims[i] == 0) return tensor->bytes == 0;
+  }
+  uint64_t product = element_bytes(tensor->dtype);
+  for (unsigned i = 0; i < tensor->rank; i++) {
+    if (!multiply(&product, tensor->dims[i], tensor->bytes)) return 0;
+  }
+  return product == tensor->bytes;
+}
+
+static void read_handle_tensor(reader *r, axle_wire_tensor *tensor, uint8_t name_bytes) {
+  const int is_plain =
+      tensor->dtype == 0 && tensor->rank == 0 && tensor->bytes == 0 && name_bytes == 0;
+  require(r, is_plain, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+  require(r, tensor->output < TENSORS_MAX, AXLE_WIRE_ERROR_BAD_VALUE);
+  tensor->handle = take_u64(r);
+  require(r, tensor->handle != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+}
+
+static void read_tensor_data(reader *r, axle_wire_tensor *tensor) {
+  switch (tensor->source) {
+    case AXLE_SOURCE_INLINE:
+      tensor->data = take_bytes(r, tensor->bytes).data;
+      break;
+    case AXLE_SOURCE_FOLLOWS:
+      require(r, tensor->bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+      break;
+    case AXLE_SOURCE_SHARED:
+      tensor->arena = take_arena(r);
+      tensor->offset = take_u64(r);
+      break;
+    case AXLE_SOURCE_OMITTED:
+      break;
+    default:
+      fail(r, AXLE_WIRE_ERROR_BAD_VALUE);
+  }
+}
+
+static void read_tensor(reader *r, axle_wire_tensor *tensor) {
+  const uint8_t *at = take(r, 8);
+  const uint8_t name_bytes = at[5];
+  tensor->slot = get_u16(at);
+  tensor->dtype = at[2];
+  tensor->rank = at[3];
+  tensor->source = at[4];
+  tensor->output = get_u16(at + 6);
+  tensor->bytes = take_u64(r);
+  tensor->name.data = zeros;
+  tensor->name.bytes = 0;
+  tensor->data = NULL;
+  tensor->handle = 0;
+  tensor->offset = 0;
+  tensor->arena = 0;
+  require(r, tensor->slot < TENSORS_MAX, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, name_bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
+  if (tensor->source == AXLE_SOURCE_HANDLE) {
+    read_handle_tensor(r, tensor, name_bytes);
+    return;
+  }
+  require(r, tensor->output == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+  const int is_known = tensor->dtype >= AXLE_DTYPE_BOOL && tensor->dtype <= AXLE_DTYPE_BF16;
+  require(r, is_known, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, tensor->rank <= AXLE_WIRE_RANK_MAX, AXLE_WIRE_ERROR_TOO_MANY);
+  if (r->error != 0) return;
+  for (unsigned i = 0; i < tensor->rank; i++) tensor->dims[i] = take_u64(r);
+  require(r, has_bytes(tensor), AXLE_WIRE_ERROR_SIZE_MISMATCH);
+  tensor->name = take_text(r, name_bytes, TEXT_NAME);
+  read_tensor_data(r, tensor);
+}
+
+static axle_wire_bytes take_record_name(reader *r, uint32_t bytes) {
+  require(r, bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
+  return take_text(r, bytes, TEXT_NAME);
+}
+
+static void read_arg(reader *r, axle_wire_arg *arg) {
+  const uint8_t *at = take(r, 8);
+  const uint32_t value_bytes = get_u32(at + 4);
+  arg->type = at[0];
+  arg->i = 0;
+  arg->f = 0;
+  arg->value.data = zeros;
+  arg->value.bytes = 0;
+  require(r, at[1] == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+  require(r, arg->type >= AXLE_ARG_BOOL && arg->type <= AXLE_ARG_BYTES, AXLE_WIRE_ERROR_BAD_VALUE);
+  const int is_scalar = arg->type < AXLE_ARG_STRING;
+  require(r, !is_scalar || value_bytes == 8, AXLE_WIRE_ERROR_BAD_VALUE);
+  arg->name = take_record_name(r, get_u16(at + 2));
+  if (arg->type == AXLE_ARG_STRING) {
+    arg->value = take_text(r, value_bytes, TEXT_ANY);
+  } else if (arg->type == AXLE_ARG_BYTES) {
+    arg->value = take_bytes(r, value_bytes);
+  } else if (arg->type == AXLE_ARG_FLOAT) {
+    arg->f = get_u64(take(r, 8));
+  } else if (arg->type == AXLE_ARG_BOOL) {
+    arg->i = (int64_t)take_u64(r);
+    require(r, arg->i <= 1, AXLE_WIRE_ERROR_BAD_VALUE);
+  } else {
+    arg->i = to_signed(get_u64(take(r, 8)));
+    require(r, !is_too_large_signed(arg->i), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  }
+}
+
+static void read_name(reader *r, axle_wire_bytes *name) {
+  const uint16_t bytes = get_u16(take(r, 2));
+  take_zeros(r, 6);
+  *name = take_record_name(r, bytes);
+}
+
+static void read_range(reader *r, axle_wire_range *range) {
+  range->offset = take_u64(r);
+  range->bytes = take_u64(r);
+  require(r, range->bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, !is_too_large(range->offset + range->bytes), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+}
+
+static void read_step(reader *r, axle_wire_step *step) {
+  const uint8_t *at = take(r, 4);
+  step->first = at[0];
+  step->last = at[1];
+  step->batch_size = get_u16(at + 2);
+  require(r, step->first <= step->last && step->batch_size != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+  step->device = take_device(r);
+  take_zeros(r, 2);
+  at = take(r, 12);
+  step->queue_us = get_u32(at);
+  step->transfer_us = get_u32(at + 4);
+  step->compute_us = get_u32(at + 8);
+  take_zeros(r, 4);
+}
+
+static void read_fallback(reader *r, axle_wire_fallback *fallback) {
+  fallback->code = get_u16(take(r, 2));
+  require(r, fallback->code != AXLE_STATUS_OK, AXLE_WIRE_ERROR_BAD_VALUE);
+  fallback->device = take_device(r);
+  const uint16_t bytes = get_u16(take(r, 2));
+  require(r, bytes <= AXLE_WIRE_MESSAGE_BYTES_MAX, AXLE_WIRE_ERROR_TOO_LONG);
+  take_zeros(r, 2);
+  fallback->message = take_text(r, bytes, TEXT_LINES);
+}
+
+static void read_dim(reader *r, int64_t *dim) {
+  *dim = to_signed(get_u64(take(r, 8)));
+  require(r, !is_too_large_signed(*dim), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  require(r, *dim >= -1, AXLE_WIRE_ERROR_BAD_VALUE);
+}
+
+// Walks all records of a list, with `read` for one, and notes where they lie.
+#define READ_RECORDS(r, list, type, read)          \
+  do {                                             \
+    (list)->at = (r)->at;                          \
+    for (uint32_t i = 0; i < (list)->count; i++) { \
+      type record;                                 \
+      if ((r)->error == 0) read((r), &record);     \
+    }                                              \
+    (list)->end = (r)->at;                         \
+  } while (0)
+
+// The same for one record of a list that was walked before.
+#define NEXT_RECORD(records, out, read)            \
+  do {                                             \
+    if ((records)->count == 0) return 0;           \
+    reader r = {(records)->at, (records)->end, 0}; \
+    read(&r, (out));                               \
+    if (r.error != 0) return 0;                    \
+    (records)->at = r.at;                          \
+    (records)->count--;                            \
+    return 1;                                      \
+  } while (0)
+
+int axle_wire_next_tensor(axle_wire_records *records, axle_wire_tensor *tensor) {
+  NEXT_RECORD(records, tensor, read_tensor);
+}
+int axle_wire_next_arg(axle_wire_records *records, axle_wire_arg *arg) {
+  NEXT_RECORD(records, arg, read_arg);
+}
+int axle_wire_next_name(axle_wire_records *records, axle_wire_bytes *name) {
+  NEXT_RECORD(records, name, read_name);
+}
+int axle_wire_next_range(axle_wire_records *records, axle_wire_range *range) {
+  NEXT_RECORD(records, range, read_range);
+}
+int axle_wire_next_step(axle_wire_records *records, axle_wire_step *step) {
+  NEXT_RECORD(records, step, read_step);
+}
+int axle_wire_next_fallback(axle_wire_records *records, axle_wire_fallback *fallback) {
+  NEXT_RECORD(records, fallback, read_fallback);
+}
+int axle_wire_next_dim(axle_wire_records *records, int64_t *dim) {
+  NEXT_RECORD(records, dim, read_dim);
+}
+
+static void read_tensors(reader *r, axle_wire_records *list, int are_outputs) {
+  const uint8_t not_allowed = are_outputs ? AXLE_SOURCE_HANDLE : AXLE_SOURCE_OMITTED;
+  uint32_t slot_min = 0;
+  list->at = r->at;
+  for (uint32_t i = 0; i < list->count && r->error == 0; i++) {
+    axle_wire_tensor tensor;
+    read_tensor(r, &tensor);
+    if (r->error != 0) return;
+    require(r, tensor.source != not_allowed, AXLE_WIRE_ERROR_BAD_VALUE);
+    require(r, are_outputs || tensor.name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+    require(r, tensor.slot >= slot_min, AXLE_WIRE_ERROR_BAD_ORDER);
+    slot_min = tensor.slot + 1u;
+  }
+  list->end = r->at;
+}
+
+static void read_ranges(reader *r, axle_wire_records *list) {
+  uint64_t end = 0;
+  list->at = r->at;
+  for (uint32_t i = 0; i < list->count && r->error == 0; i++) {
+    axle_wire_range range;
+    read_range(r, &range);
+    require(r, range.offset >= end, AXLE_WIRE_ERROR_BAD_ORDER);
+    end = range.offset + range.bytes;
+  }
+  list->end = r->at;
+}
+
+static void read_put(reader *r, axle_wire_put *put) {
+  axle_wire_tensor tensor;
+  put->tensor.count = 1;
+  put->tensor.at = r->at;
+  read_tensor(r, &tensor);
+  put->tensor.end = r->at;
+  if (r->error != 0) return;
+  const int may_be_put = tensor.slot == 0 && tensor.source != AXLE_SOURCE_HANDLE &&
+                         tensor.source != AXLE_SOURCE_OMITTED;
+  require(r, may_be_put, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, tensor.name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+}
+
+static void read_data(reader *r, const axle_wire_header *header, axle_wire_data *data) {
+  data->data.bytes = header->payload_bytes - header->aux;
+  data->data.data = take(r, data->data.bytes);
+  take_zeros(r, header->aux);
+  const int is_something = data->data.bytes != 0 || (header->flags & AXLE_FLAG_DATA_END) != 0;
+  require(r, is_something, AXLE_WIRE_ERROR_EMPTY_DATA);
+}
+
+static void read_optional(reader *r, uint8_t flags, axle_wire_call *call) {
+  if ((flags & AXLE_FLAG_CALL_PLACE) != 0) read_place(r, &call->place);
+  if ((flags & AXLE_FLAG_CALL_TRACE) != 0) read_trace(r, &call->trace);
+}
+
+// What follows the fields of a frame.
+static void read_records(reader *r, const axle_wire_header *header, axle_wire_frame *frame) {
+  switch (header->type) {
+    case AXLE_FRAME_BIND:
+      READ_RECORDS(r, &frame->body.bind.args, axle_wire_arg, read_arg);
+      READ_RECORDS(r, &frame->body.bind.input_names, axle_wire_bytes, read_name);
+      break;
+    case AXLE_FRAME_CALL:
+      read_optional(r, header->flags, &frame->body.call);
+      read_tensors(r, &frame->body.call.inputs, 0);
+      break;
+    case AXLE_FRAME_STREAM:
+      read_optional(r, header->flags, &frame->body.call);
+      frame->body.call.inputs.count = 0;
+      break;
+    case AXLE_FRAME_PUT:
+      read_put(r, &frame->body.put);
+      break;
+    case AXLE_FRAME_RESULT:
+      read_tensors(r, &frame->body.result.outputs, 1);
+      READ_RECORDS(r, &frame->body.result.steps, axle_wire_step, read_step);
+      READ_RECORDS(r, &frame->body.result.fallbacks, axle_wire_fallback, read_fallback);
+      break;
+    case AXLE_FRAME_NEED:
+      read_ranges(r, &frame->body.need.ranges);
+      break;
+    case AXLE_FRAME_TENSOR_SPEC:
+      READ_RECORDS(r, &frame->body.tensor_spec.dims, int64_t, read_dim);
+      break;
+    case AXLE_FRAME_DATA:
+      read_data(r, header, &frame->body.data);
+      break;
+    default:
+      break;
+  }
+}
+
+// ---- what no field by itself shows -------------------------------------------------------------
+
+static int has_version(const axle_wire_greeting *greeting) {
+  return greeting->version >= greeting->version_min && greeting->version <= greeting->version_max;
+}
+
+static int is_good_hello(const axle_wire_hello *hello) {
+  const axle_wire_greeting *greeting = &hello->greeting;
+  const int has_right_to_token =
+      hello->credential != AXLE_CREDENTIAL_NONE || hello->token.bytes == 0;
+  return has_version(greeting) && has_right_to_token && greeting->payload_max % ALIGNMENT == 0 &&
+         greeting->stream_window >= greeting->payload_max &&
+         greeting->connection_window >= 4 * greeting->payload_max;
+}
+
+static int is_good_welcome(const axle_wire_greeting *greeting) {
+  return has_version(greeting) && greeting->payload_max == AXLE_WIRE_PAYLOAD_BYTES_MAX &&
+         greeting->stream_window >= AXLE_WIRE_SERVER_STREAM_WINDOW_MIN &&
+         greeting->connection_window >= AXLE_WIRE_SERVER_CONNECTION_WINDOW_MIN;
+}
+
+static int is_good_goaway(const axle_wire_goaway *goaway) {
+  return goaway->version_min <= goaway->version_max &&
+         (goaway->version_min != 0 || goaway->version_max == 0);
+}
+
+static int is_good_bind(const axle_wire_bind *bind, uint8_t flags) {
+  const int names_device = (flags & AXLE_FLAG_BIND_STRICT) == 0 || bind->device.bytes != 0;
+  return (bind->op == 0) != (bind->op_name.bytes == 0) && bind->first <= bind->last && names_device;
+}
+
+static int is_good_model(const axle_wire_model *model, uint8_t flags) {
+  const int is_sent = (flags & AXLE_FLAG_MODEL_MANIFEST) != 0;
+  if ((flags & AXLE_FLAG_MODEL_CONTENT) != 0 && !is_sent) return 0;
+  if ((flags & AXLE_FLAG_MODEL_NAMED) == 0) {
+    return model->manifest_bytes != 0 && model->entry.bytes != 0 && model->format.bytes != 0;
+  }
+  return !is_sent && model->manifest_bytes == 0 && model->bytes == 0 && model->format.bytes == 0 &&
+         model->entry.bytes == 0 && model->name.bytes != 0 && is_zero(model->content_id, 32);
+}
+
+static int is_good(const axle_wire_frame *frame) {
+  const uint8_t flags = frame->flags;
+  const uint8_t neither = AXLE_FLAG_ERROR_RETRYABLE | AXLE_FLAG_ERROR_OUTCOME_UNKNOWN;
+  switch (frame->type) {
+    case AXLE_FRAME_HELLO:
+      return is_good_hello(&frame->body.hello);
+    case AXLE_FRAME_WELCOME:
+      return is_good_welcome(&frame->body.welcome.greeting);
+    case AXLE_FRAME_GOAWAY:
+      return is_good_goaway(&frame->body.goaway);
+    case AXLE_FRAME_BIND:
+      return is_good_bind(&frame->body.bind, flags);
+    case AXLE_FRAME_MODEL:
+      return is_good_model(&frame->body.model, flags);
+    case AXLE_FRAME_LOAD:
+      return (flags & AXLE_FLAG_LOAD_STRICT) == 0 || frame->body.load.device.bytes != 0;
+    case AXLE_FRAME_PUBLISH:
+    case AXLE_FRAME_REMOVE:
+      return frame->body.publish.name.bytes != 0;
+    case AXLE_FRAME_ERROR:
+      return (flags & neither) != neither;
+    case AXLE_FRAME_NEED:
+      return ((flags & AXLE_FLAG_NEED_MANIFEST) != 0) == (frame->body.need.ranges.count == 0);
+    case AXLE_FRAME_OP:
+      return (frame->body.op.op == 0) != (frame->body.op.name.bytes == 0) &&
+             frame->body.op.first <= frame->body.op.last;
+    case AXLE_FRAME_TENSOR_SPEC:
+      return (flags & AXLE_FLAG_TENSOR_SPEC_ANY_RANK) == 0 ||
+             frame->body.tensor_spec.dims.count == 0;
+    default:
+      return 1;
+  }
+}
+
+// ---- frames ------------------------------------------------------------------------------------
+
+static int32_t check_header(const axle_wire_header *header, uint32_t from) {
+  const axle_layout *l = axle_wire_layout(header->type);
+  if (l == NULL) return AXLE_WIRE_ERROR_UNKNOWN_TYPE;
+  if ((l->from & from) == 0) return AXLE_WIRE_ERROR_WRONG_STATE;
+  if ((header->flags & ~l->flags) != 0) return AXLE_WIRE_ERROR_UNKNOWN_FLAG;
+  const int may_pad = header->type == AXLE_FRAME_DATA && header->aux < ALIGNMENT &&
+                      header->aux <= header->payload_bytes;
+  if (header->aux != 0 && !may_pad) return AXLE_WIRE_ERROR_RESERVED_NOT_ZERO;
+  if (is_too_large(header->id)) return AXLE_WIRE_ERROR_NUMBER_TOO_LARGE;
+  const int is_wrong_id = header->id == 0 ? l->id_rule == ID_HANDLE : l->id_rule == ID_ZERO;
+  return is_wrong_id ? AXLE_WIRE_ERROR_BAD_ID : 0;
+}
+
+int32_t axle_wire_read_header(const void *bytes, uint32_t from, uint32_t payload_max,
+                              axle_wire_header *header) {
+  const uint8_t *at = (const uint8_t *)bytes;
+  header->payload_bytes = get_u32(at);
+  header->type = at[4];
+  header->flags = at[5];
+  header->aux = get_u16(at + 6);
+  header->id = get_u64(at + 8);
+  if (header->payload_bytes > payload_max || header->payload_bytes > AXLE_WIRE_PAYLOAD_BYTES_MAX) {
+    return AXLE_WIRE_ERROR_PAYLOAD_TOO_LONG;
+  }
+  if (header->payload_bytes % ALIGNMENT != 0) return AXLE_WIRE_ERROR_PAYLOAD_UNALIGNED;
+  if (!axle_wire_is_ignorable(header)) return check_header(header, from);
+  return header->payload_bytes > AXLE_WIRE_IGNORABLE_PAYLOAD_BYTES_MAX
+             ? AXLE_WIRE_ERROR_PAYLOAD_TOO_LONG
+             : 0;
+}
+
+int32_t axle_wire_decode(const axle_wire_header *header, const void *payload,
+                         axle_wire_frame *frame) {
+  const axle_layout *l = axle_wire_layout(header->type);
+  if (l == NULL) return AXLE_WIRE_ERROR_UNKNOWN_TYPE;
+  const uint8_t *start = (const uint8_t *)payload;
+  // An empty payload may lie nowhere.
+  if (header->payload_bytes == 0) start = zeros;
+  reader r = {start, start + header->payload_bytes, 0};
+  frame->id = header->id;
+  frame->type = header->type;
+  frame->flags = header->flags;
+  read_all_fields(&r, l, &frame->body);
+  if (r.error == 0) read_records(&r, header, frame);
+  if (r.error == 0) require(&r, r.at == r.end, AXLE_WIRE_ERROR_PAYLOAD_OVERLONG);
+  if (r.error == 0) require(&r, is_good(frame), AXLE_WIRE_ERROR_BAD_VALUE);
+  return r.error;
+}
