@@ -58,6 +58,9 @@ const PUBLIC_SUBPATHS = new Set(['', '/package.json']);
 /** Parts of `axle` that need packages which not everyone installs. */
 const AXLE_SUBPATHS = new Set(['/metrics', '/tracing']);
 
+/** What core offers to Axle's own packages only. */
+const CORE_SUBPATHS = new Set(['/internal']);
+
 /**
  * @typedef {object} SourceFile
  * @property {string} path relative to the root, with `/`
@@ -125,7 +128,10 @@ function packageProblem({ area, folder }, specifier) {
   if (!area.packages.some((allowed) => matches(allowed, name))) {
     return `${folder} may not import ${name}`;
   }
-  const isEntry = PUBLIC_SUBPATHS.has(subpath) || (name === 'axle' && AXLE_SUBPATHS.has(subpath));
+  const isEntry =
+    PUBLIC_SUBPATHS.has(subpath) ||
+    (name === 'axle' && AXLE_SUBPATHS.has(subpath)) ||
+    (name === '@axle/core' && CORE_SUBPATHS.has(subpath));
   if (!isEntry) return `${specifier} is not a public entry of ${name}`;
   return undefined;
 }

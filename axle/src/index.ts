@@ -11,6 +11,7 @@ import {
   type PluginSpec,
 } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
+import { connectRemote } from '@axle/remoting';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
@@ -23,6 +24,7 @@ export const shippedModels: string = fileURLToPath(new URL('../models', import.m
 export const cpuPlugin: PluginSpec = cpuFallback;
 
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
+for (const scheme of ['axle+unix', 'axle', 'axle+tls']) registerScheme(scheme, connectRemote);
 
 /**
  * A client, and with it the devices: of this process by default, or of whatever `target` names.

@@ -4,18 +4,19 @@ import { CommanderError } from 'commander';
 
 import { printError } from './error-line.js';
 import { ExitCode, isSystemError, oneLine, UsageError } from './failure.js';
-import { abortOnInterruption, Interrupted } from './interruption.js';
+import { Interrupted, Interruption } from './interruption.js';
 import { createProgram } from './program.js';
 import { exitQuietlyOnBrokenPipe } from './standard-output.js';
 
-const signal = abortOnInterruption();
+const interruption = new Interruption();
+const { signal } = interruption;
 exitQuietlyOnBrokenPipe();
 process.on('uncaughtException', (error) => {
   process.exit(reportFailure(error));
 });
 
 try {
-  await createProgram({ signal }).parseAsync(process.argv);
+  await createProgram({ signal, interruption }).parseAsync(process.argv);
 } catch (error) {
   process.exitCode = reportFailure(error);
 }

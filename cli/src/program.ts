@@ -10,6 +10,7 @@ import { addDevicesCommand } from './commands/devices.js';
 import { addInferCommand } from './commands/infer.js';
 import { addModelsCommand } from './commands/models.js';
 import { addPluginCommand } from './commands/plugin.js';
+import { addServeCommand } from './commands/serve.js';
 import type { CommandContext } from './session.js';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed. */
@@ -39,6 +40,7 @@ Examples:
   addInferCommand(program, context);
   addCompressCommand(program, context);
   addDecompressCommand(program, context);
+  addServeCommand(program, context);
   addPluginCommand(program, context);
   addCompletionCommand(program);
   return program;

@@ -1,9 +1,12 @@
 import type { Client } from 'axle';
 
+import type { Interruption } from './interruption.js';
+
 /** What every command is given. */
 export interface CommandContext {
   /** Aborts when the user or the system stops the command. */
   readonly signal: AbortSignal;
+  readonly interruption: Interruption;
 }
 
 /** Several pieces of a stream are on their way at once; smaller ones keep the command within 300 MB. */

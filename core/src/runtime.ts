@@ -18,6 +18,10 @@ import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
+  /** Whether this process decodes images; default true. */
+  readonly decodesImages?: boolean;
+  /** Beside the plugins; the runtime closes them. */
+  readonly backends?: readonly Backend[];
   /** Repository folders; a model name is looked up in them in order. */
   readonly models: readonly string[];
   readonly limits: Limits;
@@ -73,7 +77,9 @@ export class Runtime {
    */
   static async start(options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(options.limits, options.models);
-    runtime.registry.add(new ImageBackend(options.limits));
+    if (options.decodesImages ?? true) runtime.registry.add(new ImageBackend(options.limits));
+    for (const backend of options.backends ?? []) await runtime.addBackend(backend);
+    if (options.plugins.length === 0) return runtime;
     const host = NativeHost.shared();
     const opened = await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
     // In the order of the options, whichever was open first: it decides between equals.

@@ -70,11 +70,27 @@ export class Session {
 
   private executeUnseen<R>(options: CallOptions, work: CallWork<R>): Promise<R> {
     return new Promise((resolve, reject) => {
-      // What these throw, the promise rejects with.
-      const startedAt = this.runtime.clock();
-      const cancellation = this.begin(options);
-      new SessionCall(this, options, work, startedAt, cancellation, resolve, reject).start();
+      // What it throws, the promise rejects with.
+      this.start(options, work, resolve, reject);
     });
+  }
+
+  /**
+   * As `execute`, for those who need no promise; not published.
+   *
+   * @returns what ends the call early.
+   * @throws AxleError FAILED_PRECONDITION, RESOURCE_EXHAUSTED and INVALID_ARGUMENT as `call`.
+   */
+  start<R>(
+    options: CallOptions,
+    work: CallWork<R>,
+    resolve: (result: R) => void,
+    reject: (reason: unknown) => void,
+  ): Cancellation {
+    const startedAt = this.runtime.clock();
+    const cancellation = this.begin(options);
+    new SessionCall(this, options, work, startedAt, cancellation, resolve, reject).start();
+    return cancellation;
   }
 
   private published<T>(op: string, work: () => Promise<T>): Promise<T> {

@@ -1,0 +1,104 @@
+import {
+  DeviceFlag,
+  type AxleError,
+  type CustomOpSpec,
+  type Device,
+  type OfferedOp,
+  type OpRange,
+} from '@axle/core/internal';
+
+import { decodeFrame } from '../wire/decode-frame.js';
+import type { ArgSpecFrame, DeviceFrame, Frame, OpFrame, TensorSpecFrame } from '../wire/frames.js';
+import type { RawFrame } from '../wire/frame-splitter.js';
+import type { PendingAnswer } from './pending-answers.js';
+
+type OpPart = ArgSpecFrame | TensorSpecFrame;
+
+interface DescribedOp {
+  readonly frame: OpFrame;
+  readonly parts: OpPart[];
+}
+
+/** What a server says of its devices, from the answer to DESCRIBE. */
+export class Description implements PendingAnswer {
+  private readonly devices: DeviceFrame[] = [];
+  private readonly ops: DescribedOp[] = [];
+
+  /** @param done is called once: with nothing when all is there. */
+  constructor(private readonly done: (error: AxleError | undefined) => void) {}
+
+  onFrame(raw: RawFrame): boolean {
+    const frame: Frame = decodeFrame(raw);
+    if (frame.type === 'DEVICE') this.devices.push(frame);
+    else if (frame.type === 'OP') this.ops.push({ frame, parts: [] });
+    else if (frame.type === 'ARG_SPEC' || frame.type === 'TENSOR_SPEC') {
+      this.ops.at(-1)?.parts.push(frame);
+    }
+    if (frame.type !== 'DONE') return false;
+    this.done(undefined);
+    return true;
+  }
+
+  onFailed(error: AxleError): void {
+    this.done(error);
+  }
+
+  /** @param backend the name that core knows the server by */
+  readDevices(backend: string): Device[] {
+    return this.devices.map((frame, index) => ({
+      id: `${backend}/${frame.device}`,
+      backend,
+      index,
+      name: frame.name,
+      kind: frame.kind,
+      emulated: (frame.deviceFlags & DeviceFlag.EMULATED) !== 0,
+      memoryBytes: frame.memoryBytes,
+      parallel: frame.parallel,
+    }));
+  }
+
+  readOps(): OfferedOp[] {
+    return this.ops.map(({ frame, parts }) => ({
+      name: frame.name,
+      op: frame.op,
+      version: frame.opVersion,
+      first: frame.first,
+      last: frame.last,
+      flags: frame.opFlags,
+      batchMax: frame.batchMax,
+      ...(frame.name === '' ? {} : { spec: specOf(frame, parts) }),
+    }));
+  }
+
+  /** What the server calls a device. */
+  deviceName({ index }: Device): string {
+    return this.devices[index]?.device ?? '';
+  }
+
+  offers({ index }: Device, range: OpRange): boolean {
+    return this.ops.some(({ frame }) => {
+      const same =
+        frame.name === range.name &&
+        (frame.name !== '' || frame.op === range.op) &&
+        frame.opVersion === range.version &&
+        frame.first === range.first &&
+        frame.last === range.last;
+      return same && ((frame.devices[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+    });
+  }
+}
+
+function specOf({ doc }: OpFrame, parts: readonly OpPart[]): CustomOpSpec {
+  const tensors = (role: TensorSpecFrame['role']) =>
+    parts.flatMap((part) => {
+      if (part.type !== 'TENSOR_SPEC' || part.role !== role) return [];
+      const { name, dtype, shape, anyRank } = part;
+      return [anyRank ? { name, dtype, shape, anyRank } : { name, dtype, shape }];
+    });
+  const args = parts.flatMap((part) => {
+    if (part.type !== 'ARG_SPEC') return [];
+    const { name, argType, doc: its, required } = part;
+    return [{ name, type: argType, doc: its, required }];
+  });
+  return { doc, args, inputs: tensors('INPUT'), outputs: tensors('OUTPUT') };
+}

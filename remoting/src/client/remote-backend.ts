@@ -1,0 +1,179 @@
+import type { Duplex } from 'node:stream';
+
+import {
+  argsKey,
+  AxleError,
+  type Backend,
+  type BackendStream,
+  type BackendTask,
+  type Device,
+  type Health,
+  type LoadedModel,
+  type OfferedOp,
+  type Support,
+  type SupportQuery,
+} from '@axle/core/internal';
+
+import { writeArgs } from '../arguments.js';
+import { wireLimits } from '../generated/wire.js';
+import { OutgoingTensors } from '../tensors/outgoing.js';
+import type { RawFrame } from '../wire/frame-splitter.js';
+import { Description } from './description.js';
+import type { PendingAnswer } from './pending-answers.js';
+import { RemoteCall } from './remote-call.js';
+import { WireClient } from './wire-client.js';
+
+const usPerMs = 1000;
+const u32Max = 2 ** 32 - 1;
+
+/** A server as core sees it: a backend like any other, which makes the batches itself. */
+export class RemoteBackend implements Backend {
+  readonly batches = 'there';
+  readonly version = '';
+  readonly devices: readonly Device[];
+  readonly ops: readonly OfferedOp[];
+  private readonly bindings = new Map<string, number>();
+  private readonly calls = new WeakMap<BackendTask, RemoteCall>();
+
+  private constructor(
+    readonly name: string,
+    private readonly client: WireClient,
+    private readonly description: Description,
+  ) {
+    this.devices = description.readDevices(name);
+    this.ops = description.readOps();
+  }
+
+  /**
+   * Greets over a stream that is open, and asks what there is, in one round trip.
+   *
+   * @throws AxleError UNAVAILABLE when the connection ends before, or as the server refuses.
+   */
+  static async over(stream: Duplex, name: string): Promise<RemoteBackend> {
+    const client = new WireClient(stream);
+    const description = await new Promise<Description>((resolve, reject) => {
+      const answer: Description = new Description((error) => {
+        if (error === undefined) resolve(answer);
+        else reject(error);
+      });
+      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
+    });
+    return new RemoteBackend(name, client, description);
+  }
+
+  supports(device: Device, { range }: SupportQuery): Support {
+    if (this.description.offers(device, range)) return { score: 1, reason: '' };
+    return { score: 0, reason: 'the server does not offer it there' };
+  }
+
+  loadModel(): Promise<LoadedModel> {
+    return Promise.reject(
+      new AxleError('UNIMPLEMENTED', 'models go to servers in a later version'),
+    );
+  }
+
+  unloadModel(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  submit(device: Device, batch: readonly BackendTask[]): void {
+    const now = performance.now();
+    for (const task of batch) this.sendCall(device, task, now);
+  }
+
+  cancel(task: BackendTask): void {
+    const call = this.calls.get(task);
+    if (call !== undefined) this.client.cancel(call.id);
+  }
+
+  openStream(): BackendStream {
+    throw new AxleError('UNIMPLEMENTED', 'streams go to servers in a later version');
+  }
+
+  health(): Promise<Health> {
+    const { closedReason } = this.client;
+    if (closedReason === undefined) return Promise.resolve({ state: 'OK', message: '' });
+    return Promise.resolve({ state: 'LOST', message: closedReason.message });
+  }
+
+  close(): Promise<void> {
+    this.client.close(new AxleError('CANCELLED', 'the client was closed'));
+    return Promise.resolve();
+  }
+
+  private sendCall(device: Device, task: BackendTask, now: number): void {
+    const { client } = this;
+    const binding = this.bindingOf(device, task);
+    const id = client.newHandle();
+    const { records, following } = new OutgoingTensors(
+      task.inputs,
+      false,
+      wireLimits.payloadBytesMax,
+    );
+    const call = new RemoteCall(client, id, task, now);
+    client.ask(
+      {
+        type: 'CALL',
+        id,
+        keep: false,
+        omit: false,
+        replay: false,
+        binding,
+        deadlineUs: task.deadlineAt === undefined ? 0 : timeLeftUs(task.deadlineAt - now),
+        priority: 0,
+        place: undefined,
+        trace: undefined,
+        inputs: records,
+      },
+      call,
+    );
+    this.calls.set(task, call);
+    if (following.length > 0) client.sendTensors(id, following);
+  }
+
+  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: BackendTask): number {
+    const { name, op, version, first, last } = range;
+    const names = inputs.every((input) => input.name === '')
+      ? []
+      : inputs.map((input) => input.name);
+    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
+    const known = this.bindings.get(key);
+    if (known !== undefined) return known;
+    const id = this.client.newHandle();
+    this.client.ask(
+      {
+        type: 'BIND',
+        id,
+        // Core has chosen, and knows what else there is.
+        strict: true,
+        names: true,
+        labels: false,
+        steps: false,
+        op: name === '' ? op : 0,
+        opVersion: version,
+        first,
+        last,
+        opName: name,
+        device: this.description.deviceName(device),
+        model: 0,
+        outputBytesMax,
+        args: writeArgs(args),
+        inputNames: names,
+      },
+      ignoredAnswer,
+    );
+    this.bindings.set(key, id);
+    return id;
+  }
+}
+
+/** Calls fail with what a binding fails with, and that is enough. */
+const ignoredAnswer: PendingAnswer = {
+  onFrame: (_raw: RawFrame) => true,
+  onFailed: () => undefined,
+};
+
+/** 0 would be none. */
+function timeLeftUs(ms: number): number {
+  return Math.min(u32Max, Math.max(1, Math.round(ms * usPerMs)));
+}

@@ -1,0 +1,230 @@
+import type { Duplex } from 'node:stream';
+
+import { AxleError, messageOf } from '@axle/core/internal';
+
+import { FRAME_RULES, WireErrorId, wireLimits } from '../generated/wire.js';
+import { decodeFrame } from '../wire/decode-frame.js';
+import type { CreditFrame, Frame, GoawayFrame } from '../wire/frames.js';
+import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.js';
+import { headerBytes } from '../wire/numbers.js';
+import { WireError } from '../wire/wire-error.js';
+import { Outbox, type PeerLimits } from './outbox.js';
+import { ReceiveWindow } from './window.js';
+
+/** What this side takes before it gives credit, bytes. */
+export interface Windows {
+  readonly connection: number;
+  readonly stream: number;
+}
+
+export interface ConnectionHandler {
+  /**
+   * Gets every frame but CREDIT, PING and PONG. What it throws ends the connection; a WireError is told to the other side.
+   */
+  onFrame(raw: RawFrame): void;
+  /** Told once that nothing more comes and nothing more can be sent. */
+  onClosed(reason: AxleError): void;
+}
+
+/** What the other side may send over its greeting. */
+const pongsPendingMax = wireLimits.pongsPendingMax;
+
+/**
+ * One side of a connection that speaks the wire protocol: frames, credit and order. What frames mean is the handler's
+ * business.
+ */
+export class Connection {
+  private readonly splitter: FrameSplitter;
+  private readonly outbox: Outbox;
+  private readonly received: ReceiveWindow;
+  /** By handle that expects data. */
+  private readonly receiving = new Map<number, ReceiveWindow>();
+  private pongs = 0;
+  private closedBy: AxleError | undefined;
+
+  /**
+   * @param own what this side takes.
+   * @param peer what the other side is known to take.
+   */
+  constructor(
+    private readonly stream: Duplex,
+    side: Side,
+    private readonly own: Windows,
+    peer: PeerLimits,
+    private readonly handler: ConnectionHandler,
+  ) {
+    this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
+    this.received = new ReceiveWindow(own.connection);
+    const sink = new StreamSink(stream);
+    this.outbox = new Outbox(sink, peer);
+    stream.on('data', (chunk: Buffer) => {
+      this.receive(chunk);
+    });
+    stream.on('error', (error) => {
+      this.closed(new AxleError('UNAVAILABLE', `the connection broke: ${messageOf(error)}`));
+    });
+    stream.on('close', () => {
+      this.closed(new AxleError('UNAVAILABLE', 'the other side closed the connection'));
+    });
+  }
+
+  get isClosed(): boolean {
+    return this.closedBy !== undefined;
+  }
+
+  send(frame: Frame): void {
+    if (this.closedBy === undefined) this.outbox.send(frame);
+  }
+
+  /** Asks for the end of a handle. @returns false when the other side has not heard of it */
+  cancel(id: number): boolean {
+    return this.closedBy === undefined && this.outbox.cancel(id);
+  }
+
+  /** Bytes of a handle; they must not change until they are sent. */
+  sendData(id: number, data: Uint8Array, end: boolean): void {
+    if (this.closedBy === undefined) this.outbox.sendData(id, data, end);
+  }
+
+  /** The handle sends and expects no more data. */
+  forget(id: number): void {
+    this.outbox.drop(id);
+    this.receiving.delete(id);
+  }
+
+  /** DATA of the handle comes from now on. */
+  expectData(id: number): void {
+    this.receiving.set(id, new ReceiveWindow(this.own.stream));
+  }
+
+  /** Data of the handle was used, so that more may come. */
+  usedData(id: number, bytes: number): void {
+    const credit = this.receiving.get(id)?.used(bytes) ?? 0;
+    if (credit > 0) this.send({ type: 'CREDIT', id, bytes: credit });
+  }
+
+  /** The other side has said what it takes. @throws WireError */
+  peerTakes(peer: PeerLimits): void {
+    this.outbox.peerTakes(peer);
+  }
+
+  /** Says why, sends what may be sent, and closes. */
+  end(goaway: GoawayFrame, reason: AxleError): void {
+    if (this.closedBy !== undefined) return;
+    this.outbox.send(goaway);
+    this.outbox.flush();
+    this.stream.end();
+    this.closed(reason);
+  }
+
+  /** Closes when all that was to be sent has been sent. */
+  finish(reason: AxleError): void {
+    this.outbox.whenEmpty(() => {
+      this.stream.end();
+      this.closed(reason);
+    });
+  }
+
+  /** At once. */
+  destroy(reason: AxleError): void {
+    this.closed(reason);
+    this.stream.destroy();
+  }
+
+  private closed(reason: AxleError): void {
+    if (this.closedBy !== undefined) return;
+    this.closedBy = reason;
+    this.handler.onClosed(reason);
+  }
+
+  private receive(chunk: Buffer): void {
+    if (this.closedBy !== undefined) return;
+    try {
+      this.splitter.push(chunk, this.onRaw);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private readonly onRaw = (raw: RawFrame): void => {
+    if (this.closedBy !== undefined) return;
+    const { type, id } = raw;
+    if (type === 'CREDIT') {
+      this.outbox.credit(id, (decodeFrame(raw) as CreditFrame).bytes);
+      return;
+    }
+    if (type === 'PING') {
+      this.pong(raw);
+      return;
+    }
+    if (type === 'PONG') return;
+    if (FRAME_RULES[type].class !== 'control') this.account(raw);
+    this.handler.onFrame(raw);
+  };
+
+  private account({ type, id, start, end }: RawFrame): void {
+    const bytes = end - start + headerBytes;
+    this.received.take(bytes, type);
+    const credit = this.received.used(bytes);
+    if (credit > 0) this.send({ type: 'CREDIT', id: 0, bytes: credit });
+    if (type === 'DATA') this.receiving.get(id)?.take(end - start, type);
+  }
+
+  private pong(raw: RawFrame): void {
+    decodeFrame(raw);
+    if (this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
+    this.pongs += 1;
+    this.send({ type: 'PONG', id: raw.id });
+    setImmediate(() => {
+      this.pongs -= 1;
+    });
+  }
+
+  private fail(error: unknown): void {
+    const reason = error instanceof AxleError ? error : new AxleError('INTERNAL', messageOf(error));
+    const wireError = error instanceof WireError ? WireErrorId[error.wireError] : 0;
+    this.end(goawayOf(reason, wireError), reason);
+  }
+}
+
+/** Says nothing but why. */
+export function goawayOf(reason: AxleError, wireError: number): GoawayFrame {
+  return {
+    type: 'GOAWAY',
+    id: 0,
+    code: reason.code,
+    wireError,
+    versionMin: 0,
+    versionMax: 0,
+    last: 0,
+    graceMs: 0,
+    alternate: '',
+    message: reason.message.slice(0, wireLimits.messageBytesMax / 3),
+  };
+}
+
+class StreamSink {
+  constructor(private readonly stream: Duplex) {}
+
+  get pendingBytes(): number {
+    return this.stream.writableLength;
+  }
+
+  send(parts: readonly Uint8Array[], onSent?: () => void): void {
+    const { stream } = this;
+    if (stream.destroyed || stream.writableEnded) return;
+    const last = parts.length - 1;
+    if (last > 0) stream.cork();
+    for (let i = 0; i < last; i++) stream.write(parts[i]);
+    stream.write(
+      parts[last] ?? nothing,
+      onSent &&
+        (() => {
+          onSent();
+        }),
+    );
+    if (last > 0) stream.uncork();
+  }
+}
+
+const nothing = new Uint8Array(0);

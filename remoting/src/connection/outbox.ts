@@ -1,0 +1,274 @@
+import { FRAME_RULES, wireLimits } from '../generated/wire.js';
+import type { Frame } from '../wire/frames.js';
+import { FrameWriter } from '../wire/frame-writer.js';
+import { headerBytes } from '../wire/numbers.js';
+import { SendWindow } from './window.js';
+
+/** Handed to the operating system ahead of what it has sent, bytes: what lies there cannot be overtaken any more. */
+const aheadBytesMax = wireLimits.bulkAheadBytesMax;
+
+/** The bytes that one handle has to send. */
+interface BulkQueue {
+  readonly id: number;
+  readonly window: SendWindow;
+  readonly chunks: BulkChunk[];
+}
+
+interface BulkChunk {
+  readonly data: Uint8Array;
+  sent: number;
+  /** The last of the handle. */
+  readonly end: boolean;
+  /** Small frames that must have gone before it: the one that makes or announces it is among them. */
+  readonly after: number;
+}
+
+/** What a side takes. */
+export interface PeerLimits {
+  readonly payloadBytesMax: number;
+  /** First sizes of the windows, bytes. */
+  readonly connection: number;
+  readonly stream: number;
+}
+
+/** Where what was written goes. */
+export interface ByteSink {
+  /** Bytes that were handed over and not sent. */
+  readonly pendingBytes: number;
+  /** @param onSent is called when the operating system has it all. */
+  send(parts: readonly Uint8Array[], onSent?: () => void): void;
+}
+
+/**
+ * What one side of a connection has to send, in the three classes of PROTOCOL.md section 5: control goes ahead of
+ * everything, small frames keep their order, and bulk takes turns, one frame for each handle, behind them. What is sent in
+ * one turn of the event loop is written together.
+ */
+export class Outbox {
+  private writer: FrameWriter;
+  private readonly window: SendWindow;
+  /** Left to small frames, bytes. */
+  private bulkReserve: number;
+  private frameBytesMax: number;
+  private small: Frame[] = [];
+  private smallFront = 0;
+  /** Small frames so far, counted. */
+  private smallTaken = 0;
+  private smallWritten = 0;
+  private readonly bulk: BulkQueue[] = [];
+  /** By handle; those with nothing to send too, until they are dropped. */
+  private readonly bulkById = new Map<number, BulkQueue>();
+  /** Of small frames, since the last one of bulk. */
+  private smallBytes = 0;
+  private flushing = false;
+  private waitsForSink = false;
+  private emptied: (() => void) | undefined;
+
+  /** @param peer what the other side is known to take before it has said so. */
+  constructor(
+    private readonly sink: ByteSink,
+    private peer: PeerLimits,
+  ) {
+    this.writer = new FrameWriter(peer.payloadBytesMax);
+    this.window = new SendWindow(peer.connection);
+    this.frameBytesMax = peer.payloadBytesMax + headerBytes;
+    this.bulkReserve = Math.floor(peer.connection / 4);
+  }
+
+  /**
+   * The other side has said what it takes: no less than was counted on.
+   *
+   * @throws WireError CREDIT_OVERFLOW.
+   */
+  peerTakes(peer: PeerLimits): void {
+    const before = this.peer;
+    this.peer = peer;
+    this.window.add(peer.connection - before.connection);
+    for (const { window } of this.bulkById.values()) window.add(peer.stream - before.stream);
+    this.bulkReserve = Math.floor(peer.connection / 4);
+    if (peer.payloadBytesMax !== before.payloadBytesMax) {
+      this.flush();
+      this.writer = new FrameWriter(peer.payloadBytesMax);
+      this.frameBytesMax = peer.payloadBytesMax + headerBytes;
+    }
+    this.flushSoon();
+  }
+
+  /** @throws WireError for a frame that the other side would refuse. */
+  send(frame: Frame): void {
+    if (FRAME_RULES[frame.type].class === 'control') {
+      this.writer.write(frame);
+    } else if (this.smallWaits || !this.hasRoom(0)) {
+      this.smallTaken += 1;
+      this.small.push(frame);
+    } else {
+      this.smallTaken += 1;
+      this.writeSmall(frame);
+    }
+    this.flushSoon();
+  }
+
+  /**
+   * Asks for the end of a handle, and sends no more of its data.
+   *
+   * @returns false when the frame that makes the handle had not gone: then nothing goes, and no answer comes.
+   */
+  cancel(id: number): boolean {
+    this.drop(id);
+    const place = this.small.findIndex((frame, i) => i >= this.smallFront && frame.id === id);
+    if (place < 0) {
+      this.send({ type: 'CANCEL', id });
+      return true;
+    }
+    this.small.splice(place, 1);
+    this.smallWritten += 1;
+    return false;
+  }
+
+  /** Bytes of a handle, in pieces of any size; they must not change until they are sent. */
+  sendData(id: number, data: Uint8Array, end: boolean): void {
+    if (data.byteLength === 0 && !end) return;
+    let queue = this.bulkById.get(id);
+    if (queue === undefined) {
+      queue = { id, window: new SendWindow(this.peer.stream), chunks: [] };
+      this.bulkById.set(id, queue);
+    }
+    if (queue.chunks.length === 0) this.bulk.push(queue);
+    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken });
+    this.flushSoon();
+  }
+
+  /** Nothing more of the handle goes. */
+  drop(id: number): void {
+    const queue = this.bulkById.get(id);
+    if (queue === undefined) return;
+    this.bulkById.delete(id);
+    const place = this.bulk.indexOf(queue);
+    if (place >= 0) this.bulk.splice(place, 1);
+  }
+
+  /** @throws WireError CREDIT_OVERFLOW. */
+  credit(id: number, bytes: number): void {
+    if (id === 0) this.window.add(bytes);
+    else this.bulkById.get(id)?.window.add(bytes);
+    this.flushSoon();
+  }
+
+  /** Calls `done` once all that was to be sent has been handed over. */
+  whenEmpty(done: () => void): void {
+    this.emptied = done;
+    this.flushSoon();
+  }
+
+  /** Sends what may be sent now, without waiting for the end of the turn. */
+  flush(): void {
+    this.flushing = false;
+    this.fill();
+    const parts = this.writer.take();
+    const more = this.smallWaits || this.bulk.length > 0;
+    if (parts.length === 0 && more) this.fillLater();
+    if (parts.length > 0) this.handOver(parts, more);
+    if (!more) this.emptied?.();
+  }
+
+  private handOver(parts: readonly Uint8Array[], more: boolean): void {
+    if (more && !this.waitsForSink) {
+      this.waitsForSink = true;
+      this.sink.send(parts, () => {
+        this.waitsForSink = false;
+        this.flush();
+      });
+    } else {
+      this.sink.send(parts);
+    }
+  }
+
+  private get smallWaits(): boolean {
+    return this.smallFront < this.small.length;
+  }
+
+  private get aheadBytes(): number {
+    return this.sink.pendingBytes + this.writer.pendingBytes;
+  }
+
+  private flushSoon(): void {
+    if (this.flushing) return;
+    this.flushing = true;
+    queueMicrotask(() => {
+      this.flush();
+    });
+  }
+
+  /** Only the sink can wake what nothing but the sink holds up: credit wakes by itself. */
+  private fillLater(): void {
+    if (this.waitsForSink || this.aheadBytes < aheadBytesMax) return;
+    this.waitsForSink = true;
+    this.sink.send([], () => {
+      this.waitsForSink = false;
+      this.flush();
+    });
+  }
+
+  private fill(): void {
+    for (;;) {
+      const bulkIsDue = this.smallBytes >= aheadBytesMax && this.bulk.length > 0;
+      if (this.smallWaits && this.hasRoom(0) && !bulkIsDue) {
+        this.writeSmall(this.nextSmall());
+      } else if (!this.writeBulk()) {
+        if (!(this.smallWaits && this.hasRoom(0))) return;
+        // Bulk is due but has no credit.
+        this.smallBytes = 0;
+      }
+    }
+  }
+
+  private nextSmall(): Frame {
+    const frame = this.small[this.smallFront++] as Frame;
+    if (!this.smallWaits) {
+      this.small = [];
+      this.smallFront = 0;
+    }
+    return frame;
+  }
+
+  /** For the longest frame. */
+  private hasRoom(reserve: number): boolean {
+    return this.window.left - reserve >= this.frameBytesMax && this.aheadBytes < aheadBytesMax;
+  }
+
+  private writeSmall(frame: Frame): void {
+    const before = this.writer.pendingBytes;
+    this.writer.write(frame);
+    const bytes = this.writer.pendingBytes - before;
+    this.window.take(bytes);
+    this.smallBytes += bytes;
+    this.smallWritten += 1;
+  }
+
+  /** One frame of the next handle that may send. */
+  private writeBulk(): boolean {
+    if (!this.hasRoom(this.bulkReserve)) return false;
+    const payloadMax = this.frameBytesMax - headerBytes;
+    const place = this.bulk.findIndex(
+      ({ window, chunks: [first] }) =>
+        window.left >= payloadMax && first !== undefined && first.after <= this.smallWritten,
+    );
+    const queue = this.bulk[place];
+    const chunk = queue?.chunks[0];
+    if (queue === undefined || chunk === undefined) return false;
+    const data = chunk.data.subarray(chunk.sent, chunk.sent + payloadMax);
+    chunk.sent += data.byteLength;
+    const isLast = chunk.sent === chunk.data.byteLength;
+    const before = this.writer.pendingBytes;
+    this.writer.writeData({ type: 'DATA', id: queue.id, end: isLast && chunk.end, data });
+    const bytes = this.writer.pendingBytes - before;
+    this.window.take(bytes);
+    queue.window.take(bytes - headerBytes);
+    this.smallBytes = 0;
+    if (isLast) queue.chunks.shift();
+    // To the end of the line.
+    this.bulk.splice(place, 1);
+    if (queue.chunks.length > 0) this.bulk.push(queue);
+    return true;
+  }
+}

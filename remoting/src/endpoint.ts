@@ -1,0 +1,32 @@
+import { AxleError } from '@axle/core/internal';
+
+/** Where a server listens. */
+export type Endpoint =
+  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'tcp' | 'tls'; readonly host: string; readonly port: number };
+
+export const defaultPort = 7471;
+
+/**
+ * Reads `axle+unix:/run/axle.sock`, `axle://host:port` or `axle+tls://host:port`.
+ *
+ * @throws AxleError INVALID_ARGUMENT saying what it should look like.
+ */
+export function readEndpoint(url: URL): Endpoint {
+  if (url.protocol === 'axle+unix:') {
+    const path = decodeURIComponent(url.pathname);
+    if (url.host !== '' || !path.startsWith('/')) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `${url.href} names no socket; give axle+unix: and an absolute path: axle+unix:/run/axle.sock`,
+      );
+    }
+    return { kind: 'unix', path };
+  }
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  if (host === '') {
+    throw new AxleError('INVALID_ARGUMENT', `${url.href} names no host; give axle://host:port`);
+  }
+  const port = url.port === '' ? defaultPort : Number(url.port);
+  return { kind: url.protocol === 'axle+tls:' ? 'tls' : 'tcp', host, port };
+}

@@ -1,0 +1,35 @@
+import type { NamedTensor, Tensor } from '@axle/core/internal';
+
+import { wireLimits } from '../generated/wire.js';
+import type { AbsentTensor, InlineTensor } from '../wire/frames.js';
+import { headerBytes, padded } from '../wire/numbers.js';
+
+/** What a tensor takes in a frame beside its data, at most: head, dimensions and name. */
+const recordBytesMax = 16 + 8 * wireLimits.rankMax + padded(wireLimits.nameBytesMax);
+/** Kept for the fixed part of a frame. */
+const fixedBytes = 128;
+/** Larger data is sent from where it lies instead of being copied into a frame. */
+const inlineBytesMax = 16 * 1024;
+
+/** Tensors as a CALL or RESULT carries them: small ones in the frame, the bytes of the others behind it. */
+export class OutgoingTensors {
+  readonly records: (InlineTensor | AbsentTensor)[] = [];
+  readonly following: Tensor[] = [];
+
+  /** @param payloadMax what the other side takes in one frame */
+  constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
+    let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+    for (let slot = 0; slot < tensors.length; slot++) {
+      const { name: itsName, tensor } = tensors[slot] as NamedTensor;
+      const { dtype, shape, byteLength } = tensor;
+      const name = names ? itsName : '';
+      if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
+        room -= padded(byteLength);
+        this.records.push({ source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes });
+      } else {
+        this.records.push({ source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength });
+        this.following.push(tensor);
+      }
+    }
+  }
+}
