@@ -1,6 +1,6 @@
 import { Tensor, type NamedTensor } from '@axle/core/internal';
 
-import type { AbsentTensor, InputTensor, OutputTensor } from '../wire/frames.js';
+import type { InputTensor, OutputTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
 
 /** A tensor of a frame, as core sees it once its bytes are there. */
@@ -62,7 +62,7 @@ export class IncomingTensors {
 export function followingBytes(records: readonly (InputTensor | OutputTensor)[]): number {
   let bytes = 0;
   for (const record of records) {
-    if (record.source === 'FOLLOWS') bytes += (record).bytes;
+    if (record.source === 'FOLLOWS') bytes += record.bytes;
   }
   return bytes;
 }
