@@ -68,8 +68,6 @@ const unknownMsPerItem = 1;
 const groupsMax = 1024;
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
-/** Below all priorities: tasks whose queue timeout has passed. */
-const delayedPriority = -Infinity;
 
 /** What a batch took, milliseconds. */
 export interface BatchTimes {
@@ -240,6 +238,7 @@ export class Scheduler<T extends Schedulable> {
       offeredAt: now,
       group,
       lane: group.laneOf(task.priority, tenant),
+      overdue: false,
       heapIndex: -1,
     };
     group.add(waiting);
@@ -309,9 +308,7 @@ export class Scheduler<T extends Schedulable> {
       overdue.push(waiting);
     }
     if (onTimeout === 'delay') {
-      for (const waiting of overdue) {
-        if (waiting.lane.priority !== delayedPriority) group.move(waiting, delayedPriority);
-      }
+      for (const waiting of overdue) group.delay(waiting);
       return [];
     }
     for (const waiting of overdue) this.take(waiting);
@@ -359,8 +356,10 @@ export class Scheduler<T extends Schedulable> {
   /** When a group's batch goes without others: its oldest task waited for long enough, or a deadline is near. */
   private ripeAt(group: TaskGroup<T>, now: number): number {
     const { delayMs, sloAware } = group.policy;
-    if (delayMs === 0 || group.itemsThatGo() > 0) return now;
-    const ripeAt = (group.oldest()?.offeredAt ?? now) + delayMs;
+    const oldest = group.oldest();
+    const waitedEnough = delayMs === 0 || group.overdue > 0 || oldest === undefined;
+    if (waitedEnough || group.itemsThatGo() > 0) return now;
+    const ripeAt = oldest.offeredAt + delayMs;
     if (!sloAware || !group.latency.known) return ripeAt;
     return Math.min(ripeAt, group.earliestDeadline() - group.latency.atMostMs(group.items));
   }

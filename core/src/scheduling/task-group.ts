@@ -3,6 +3,9 @@ import { Heap, type HeapEntry } from './heap.js';
 import { LatencyProfile } from './latency-profile.js';
 import type { Tenant } from './tenants.js';
 
+/** Below all priorities: tasks whose queue timeout has passed. */
+const delayedPriority = -Infinity;
+
 /** A task in the queue. */
 export interface Waiting<T> extends HeapEntry {
   readonly task: T;
@@ -14,6 +17,8 @@ export interface Waiting<T> extends HeapEntry {
   readonly offeredAt: number;
   readonly group: TaskGroup<T>;
   lane: Lane<T>;
+  /** Its queue timeout has passed, and it runs after all others. */
+  overdue: boolean;
 }
 
 /** Waiting tasks of one group, priority and tenant: earliest deadline first, then in order of arrival. */
@@ -41,6 +46,8 @@ export class TaskGroup<T> {
   size = 0;
   /** Items that wait. */
   items = 0;
+  /** Tasks that wait and are overdue. */
+  overdue = 0;
   /** In order of arrival; those that left are skipped when they come to the front. */
   private readonly arrivals: Waiting<T>[] = [];
   private front = 0;
@@ -75,28 +82,31 @@ export class TaskGroup<T> {
   }
 
   /** To be called when a task was taken out of its lane's queue. */
-  left({ lane, items }: Waiting<T>): void {
+  left({ lane, items, overdue }: Waiting<T>): void {
     this.dropIfEmpty(lane);
     this.size -= 1;
+    if (overdue) this.overdue -= 1;
     this.items -= items;
     if (this.size > 0) return;
     this.arrivals.length = 0;
     this.front = 0;
   }
 
-  /** Moves a task to another place in the order; it stays as old as it is. */
-  move(waiting: Waiting<T>, priority: number): void {
+  /** Moves a task whose timeout has passed behind all others. */
+  delay(waiting: Waiting<T>): void {
     const { lane } = waiting;
     lane.queue.remove(waiting);
     this.dropIfEmpty(lane);
-    waiting.lane = this.laneOf(priority, lane.tenant);
+    waiting.lane = this.laneOf(delayedPriority, lane.tenant);
     waiting.lane.queue.push(waiting);
+    waiting.overdue = true;
+    this.overdue += 1;
   }
 
-  /** The task that waits longest. */
+  /** The task that waits longest, but for those that are overdue: they are looked at once. */
   oldest(): Waiting<T> | undefined {
     let first = this.arrivals[this.front];
-    while (first !== undefined && first.heapIndex < 0) {
+    while (first !== undefined && (first.heapIndex < 0 || first.overdue)) {
       this.front += 1;
       first = this.arrivals[this.front];
     }
@@ -107,11 +117,11 @@ export class TaskGroup<T> {
     return first;
   }
 
-  /** All that wait, in order of arrival. */
+  /** All that wait and are not overdue, in order of arrival. */
   *inOrderOfArrival(): Generator<Waiting<T>> {
     for (let i = this.front; i < this.arrivals.length; i++) {
       const waiting = this.arrivals[i] as Waiting<T>;
-      if (waiting.heapIndex >= 0) yield waiting;
+      if (waiting.heapIndex >= 0 && !waiting.overdue) yield waiting;
     }
   }
 
