@@ -48,8 +48,12 @@ function release(id: number): Frame {
   return { type: 'RELEASE', id };
 }
 
+function fail(error: unknown): never {
+  throw error;
+}
+
 function boxOver(wire: Wire): Outbox {
-  return new Outbox(wire, peer);
+  return new Outbox(wire, peer, fail);
 }
 
 describe('an outbox', () => {
@@ -100,7 +104,7 @@ describe('an outbox', () => {
 
   it('sends no data before its announcement either when data is due after many small frames', async () => {
     const wire = new Wire();
-    const box = new Outbox(wire, { ...peer, connection: 1 << 24 });
+    const box = new Outbox(wire, { ...peer, connection: 1 << 24 }, fail);
     let id = 0;
     while (wire.pendingBytes < wireLimits.bulkAheadBytesMax) {
       for (let i = 0; i < 1000; i++) box.send(release(++id));

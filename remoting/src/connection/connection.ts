@@ -56,7 +56,9 @@ export class Connection {
     this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
     this.received = new ReceiveWindow(own.connection);
     const sink = new StreamSink(stream);
-    this.outbox = new Outbox(sink, peer);
+    this.outbox = new Outbox(sink, peer, (error) => {
+      this.fail(error);
+    });
     stream.on('data', (chunk: Buffer) => {
       this.receive(chunk);
     });
@@ -199,7 +201,7 @@ export function goawayOf(reason: AxleError, wireError: number): GoawayFrame {
     last: 0,
     graceMs: 0,
     alternate: '',
-    message: reason.message.slice(0, wireLimits.messageBytesMax / 3),
+    message: reason.message,
   };
 }
 

@@ -62,12 +62,17 @@ export class Outbox {
   private smallBytes = 0;
   private flushing = false;
   private waitsForSink = false;
+  private failed = false;
   private emptied: (() => void) | undefined;
 
-  /** @param peer what the other side is known to take before it has said so. */
+  /**
+   * @param peer what the other side is known to take before it has said so.
+   * @param onError told when a frame that had to wait cannot be written: then nothing more goes.
+   */
   constructor(
     private readonly sink: ByteSink,
     private peer: PeerLimits,
+    private readonly onError: (error: unknown) => void,
   ) {
     this.writer = new FrameWriter(peer.payloadBytesMax);
     this.window = new SendWindow(peer.connection);
@@ -163,7 +168,14 @@ export class Outbox {
   /** Sends what may be sent now, without waiting for the end of the turn. */
   flush(): void {
     this.flushing = false;
-    this.fill();
+    if (this.failed) return;
+    try {
+      this.fill();
+    } catch (error) {
+      this.failed = true;
+      this.onError(error);
+      return;
+    }
     const parts = this.writer.take();
     const more = this.smallWaits || this.bulk.length > 0;
     if (parts.length === 0 && more) this.fillLater();

@@ -19,6 +19,7 @@ import {
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { opNameOf } from '../op-names.js';
 import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
+import { cleanMessage } from '../wire/text.js';
 import { decodeCall, decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame, HelloFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
@@ -391,7 +392,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
       device: DEVICE_NONE,
       retryAfterUs: 0,
       cause: 0,
-      message: message.slice(0, 340),
+      message,
       detail: '',
     });
   }
@@ -424,7 +425,7 @@ function deviceFrame(id: number, device: Device, index: number): Frame {
     parallel: device.parallel,
     waitUs: 0,
     device: device.id,
-    name: device.name,
+    name: cleanMessage(device.name, wireLimits.messageBytesMax),
     backend: device.backend,
     backendVersion: '',
     message: '',
