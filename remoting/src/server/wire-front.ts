@@ -19,7 +19,6 @@ import {
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { opNameOf } from '../op-names.js';
 import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
-import { cleanMessage } from '../wire/text.js';
 import { decodeCall, decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame, HelloFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
@@ -425,7 +424,7 @@ function deviceFrame(id: number, device: Device, index: number): Frame {
     parallel: device.parallel,
     waitUs: 0,
     device: device.id,
-    name: cleanMessage(device.name, wireLimits.messageBytesMax),
+    name: device.name,
     backend: device.backend,
     backendVersion: '',
     message: '',
