@@ -196,6 +196,41 @@ describe('a server on a unix socket', () => {
     expect((await axle.compress(bytesOf(10))).device).toBe('remote/cpu-fallback:0');
   });
 
+  it('refuses more inputs on their way than it has room for, and fails no other call', async () => {
+    const socket = connectSocket(join(folder, 'a.sock'));
+    const writer = new FrameWriter();
+    writer.write(hello);
+    writer.write({ ...bindCompress, id: 1 });
+    const bytes = 600 * 1024 * 1024;
+    const announced = {
+      source: 'FOLLOWS',
+      slot: 0,
+      dtype: 'UINT8',
+      shape: [bytes],
+      name: '',
+      bytes,
+    };
+    const call = callOf(1, new Uint8Array(0));
+    writer.write({ ...call, inputs: [announced as never], id: 2 });
+    writer.write({ ...call, inputs: [announced as never], id: 3 });
+    writer.write({ ...callOf(1, bytesOf(100)), id: 4 });
+    for (const part of writer.take()) socket.write(part);
+    const splitter = new FrameSplitter('server');
+    const answers = new Promise<string[]>((resolve) => {
+      const seen: string[] = [];
+      socket.on('data', (chunk: Buffer) => {
+        splitter.push(chunk, (raw) => {
+          const frame = decodeFrame(raw);
+          if (frame.type === 'ERROR') seen.push(`${frame.code} ${frame.id}`);
+          if (frame.type === 'RESULT') seen.push(`OK ${frame.id}`);
+          if (seen.length === 2) resolve(seen);
+        });
+      });
+    });
+    expect(await answers).toEqual(['RESOURCE_EXHAUSTED 3', 'OK 4']);
+    socket.destroy();
+  });
+
   it('refuses a second server on the same socket, and takes over one that nobody listens on', async () => {
     const path = join(folder, 'b.sock');
     const first = await serve('--listen', `unix:${path}`);

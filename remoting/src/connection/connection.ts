@@ -182,7 +182,8 @@ export class Connection {
     });
   }
 
-  private fail(error: unknown): void {
+  /** Ends the connection for a fault; a WireError is told to the other side. */
+  fail(error: unknown): void {
     const reason = error instanceof AxleError ? error : new AxleError('INTERNAL', messageOf(error));
     const wireError = error instanceof WireError ? WireErrorId[error.wireError] : 0;
     this.end(goawayOf(reason, wireError), reason);

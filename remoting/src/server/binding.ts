@@ -41,13 +41,13 @@ export function bindingOf(frame: BindFrame, opName: string, model: Model | undef
 /** What a call of this binding asks for. */
 export function optionsOf(
   { device, strict }: Binding,
-  deadlineUs: number,
+  leftMs: number | undefined,
   priority: number,
 ): CallOptions {
   return {
     device,
     strict,
     priority,
-    deadlineMs: deadlineUs === 0 ? undefined : deadlineUs / 1000,
+    deadlineMs: leftMs === undefined ? undefined : Math.max(0, leftMs),
   };
 }

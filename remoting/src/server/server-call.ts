@@ -32,8 +32,11 @@ export class ServerCall implements CallWork<undefined> {
   constructor(
     readonly id: number,
     readonly binding: Binding,
-    readonly deadlineUs: number,
+    /** On the runtime's clock. */
+    readonly deadlineAt: number | undefined,
     readonly priority: number,
+    /** Of inputs that come behind the frame, until they are there. */
+    public bytesDue: number,
     readonly incoming: IncomingTensors,
     private readonly owner: CallOwner,
   ) {}

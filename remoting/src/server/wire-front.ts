@@ -28,6 +28,8 @@ import { Handles } from './handles.js';
 import { ServerCall, type CallOwner } from './server-call.js';
 
 const agent = 'axle';
+/** Open handles of one connection. */
+const handlesMax = 65_536;
 
 /** What a connection holds under a handle. */
 type Held =
@@ -55,6 +57,9 @@ export class WireFront implements ConnectionHandler, CallOwner {
   private readonly deviceIndexes: ReadonlyMap<string, number>;
   private session: Session | undefined;
   private openCalls = 0;
+  /** Announced by calls whose inputs are not all there. */
+  private bytesDue = 0;
+  private readonly greetingTimer: NodeJS.Timeout;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
   private drained: (() => void) | undefined;
@@ -72,6 +77,9 @@ export class WireFront implements ConnectionHandler, CallOwner {
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     this.connection = new Connection(stream, 'server', options.windows, least, this);
+    this.greetingTimer = setTimeout(() => {
+      this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
+    }, wireLimits.handshakeMs);
   }
 
   onFrame(raw: RawFrame): void {
@@ -110,6 +118,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
   }
 
   onClosed(): void {
+    clearTimeout(this.greetingTimer);
     this.session?.close();
     this.options.onClosed();
     this.drained?.();
@@ -175,6 +184,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
       this.connection.end(goawayOf(reason, 0), reason);
       return;
     }
+    clearTimeout(this.greetingTimer);
     const { payloadMax, connectionWindow, streamWindow } = frame;
     this.payloadMax = payloadMax;
     this.connection.peerTakes({
@@ -196,7 +206,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
       callsMax: limits.callsInFlightMax,
-      handlesMax: 65536,
+      handlesMax,
       idleMs: 0,
       requestBytesMax: this.options.requestBytesMax,
       modelBytesMax: limits.modelFileBytesMax,
@@ -209,6 +219,13 @@ export class WireFront implements ConnectionHandler, CallOwner {
 
   private bind(frame: BindFrame): void {
     this.handles.make(frame.id);
+    if (this.handles.size >= handlesMax) {
+      const error = tooMany(
+        `${handlesMax} handles of this connection are open; release some of them`,
+      );
+      this.error(frame.id, error);
+      return;
+    }
     const opName = frame.opName === '' ? opNameOf(frame.op) : frame.opName;
     if (opName === undefined) {
       const error = new AxleError('UNIMPLEMENTED', `there is no op ${frame.op} here`);
@@ -231,9 +248,10 @@ export class WireFront implements ConnectionHandler, CallOwner {
     const { id } = frame;
     this.handles.make(id);
     try {
-      const call = this.callOf(frame);
+      const call = this.callOf(frame, session.limits.callsInFlightMax);
       this.handles.set(id, { kind: 'call', call });
       this.openCalls += 1;
+      this.bytesDue += call.bytesDue;
       if (call.incoming.isComplete) this.start(session, call);
       else this.connection.expectData(id);
     } catch (error) {
@@ -243,17 +261,29 @@ export class WireFront implements ConnectionHandler, CallOwner {
     }
   }
 
-  private callOf({ id, binding: bindingId, deadlineUs, priority, inputs }: CallFrame): ServerCall {
+  private callOf(frame: CallFrame, callsMax: number): ServerCall {
+    const { id, binding: bindingId, deadlineUs, priority, inputs } = frame;
     const held = this.handles.get(bindingId);
     if (held?.kind === 'failed') throw held.error;
     if (held?.kind !== 'binding') throw notFound(bindingId, 'binding');
     const { binding } = held;
+    if (this.openCalls >= callsMax) {
+      throw tooMany(
+        `${callsMax} calls of this connection are not answered; await some of them first`,
+      );
+    }
     const bytesMax = this.options.requestBytesMax;
-    if (followingBytes(inputs) > bytesMax) {
+    const bytesDue = followingBytes(inputs);
+    if (bytesDue > bytesMax) {
       throw new AxleError(
         'RESOURCE_EXHAUSTED',
-        `the inputs have ${followingBytes(inputs)} bytes; this server takes ${bytesMax}`,
+        `the inputs have ${bytesDue} bytes; this server takes ${bytesMax}`,
         { retryable: false },
+      );
+    }
+    if (this.bytesDue + bytesDue > bytesMax) {
+      throw tooMany(
+        `calls that are being sent have ${this.bytesDue} bytes already; await them first`,
       );
     }
     const incoming = new IncomingTensors();
@@ -263,14 +293,19 @@ export class WireFront implements ConnectionHandler, CallOwner {
       }
       incoming.add(input, binding.inputNames[input.slot] ?? '');
     }
-    return new ServerCall(id, binding, deadlineUs, priority, incoming, this);
+    const deadlineAt =
+      deadlineUs === 0 ? undefined : this.options.runtime.clock() + deadlineUs * msPerUs;
+    return new ServerCall(id, binding, deadlineAt, priority, bytesDue, incoming, this);
   }
 
   private start(session: Session, call: ServerCall): void {
-    const { id, binding, deadlineUs, priority } = call;
+    const { id, binding, deadlineAt, priority } = call;
+    this.bytesDue -= call.bytesDue;
+    call.bytesDue = 0;
+    const leftMs = deadlineAt === undefined ? undefined : deadlineAt - session.runtime.clock();
     try {
       call.cancellation = session.start(
-        optionsOf(binding, deadlineUs, priority),
+        optionsOf(binding, leftMs, priority),
         call,
         ignore,
         (reason) => {
@@ -303,7 +338,11 @@ export class WireFront implements ConnectionHandler, CallOwner {
   }
 
   private closeCall(id: number): void {
-    if (this.handles.get(id)?.kind === 'call') this.openCalls -= 1;
+    const held = this.handles.get(id);
+    if (held?.kind === 'call') {
+      this.openCalls -= 1;
+      this.bytesDue -= held.call.bytesDue;
+    }
     this.handles.close(id);
     this.endIfDrained();
   }
@@ -401,7 +440,12 @@ function shuttingDown(): AxleError {
   return new AxleError('UNAVAILABLE', 'the server is shutting down; connect to another one');
 }
 
+function tooMany(message: string): AxleError {
+  return AxleError.expected('RESOURCE_EXHAUSTED', message);
+}
+
 const ignore = () => undefined;
+const msPerUs = 1e-3;
 
 function notFound(id: number, what: string): AxleError {
   return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
