@@ -19,7 +19,9 @@ describe('axle plugin check', () => {
     const broken = await runCli(args);
     expect(broken.code).toBe(1);
     expect(broken.stdout.toString()).toMatch(/\nfail +runs .*\n.*SIGABRT.*\n0 passed, 1 failed/);
-    expect(broken.stderr).toMatch(/^axle: .*breaks the rule 'runs'\n$/);
+    expect(broken.stderr).toMatch(
+      /^axle: .*breaks the rule 'runs': the process was ended by SIGABRT\n$/,
+    );
 
     const asJson = await runCli([...args, '--json']);
     expect(JSON.parse(asJson.stdout.toString())).toEqual([
@@ -28,6 +30,7 @@ describe('axle plugin check', () => {
         title: expect.any(String) as string,
         verdict: 'fail',
         reason: expect.stringContaining('SIGABRT') as string,
+        cause: 'crash',
         tasks: {},
         ms: expect.any(Number) as number,
       },
@@ -88,10 +91,46 @@ describe('axle plugin check', () => {
     expect(damaged.stderr).toMatch(/A.png.*ONNX/);
   });
 
-  it('ends with an error when the oracle is not there', async () => {
+  it('ends with 2 when the oracle is not there', async () => {
     const { code, stderr } = await runCli(['plugin', 'check', fault, '--oracle', './nope.so']);
-    expect(code).toBe(1);
-    expect(stderr).toMatch(/nope.so: there is no such oracle/);
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/--oracle .*nope.so: there is no such file; name the shared library/);
+  });
+
+  it.each([
+    ['./nope.so', /nope.so: no such file or directory; name the shared library/],
+    [fileURLToPath(new URL('.', import.meta.url)), /that is a folder; name the shared library/],
+  ])('ends with 2 when it cannot read %s', async (path, message) => {
+    const { code, stdout, stderr } = await runCli(['plugin', 'check', path]);
+    expect({ code, stdout }).toEqual({ code: 2, stdout: Buffer.alloc(0) });
+    expect(stderr).toMatch(message);
+  });
+
+  it.each(['/dev/null', fileURLToPath(import.meta.url)])(
+    'runs no other rule when %s does not load',
+    async (path) => {
+      const { code, stdout, stderr } = await runCli(['plugin', 'check', path]);
+      expect(code).toBe(1);
+      expect(stdout.toString()).toMatch(
+        /^oracle .*\nfail +loads .*\n.*\nskip .*\n +not run: it does/,
+      );
+      expect(stdout.toString()).toMatch(/\n0 passed, 1 failed, \d+ skipped\n$/);
+      expect(stderr).toMatch(/breaks the rule 'loads': /);
+    },
+  );
+
+  it('says how many rules are broken, and which says most', async () => {
+    const rules = ['runs', 'cancel', 'many'].flatMap((id) => ['--rule', id]);
+    const options = ['--option', 'fault=lose-cancelled', '--timeout', '1'];
+    const lost = await runCli(['plugin', 'check', fault, ...rules, ...options]);
+    expect(lost.stderr).toMatch(/breaks the rule 'cancel': no end of it within 1 s/);
+    const wrong = ['--option', 'fault=complete-in-submit', '--json'];
+    const several = await runCli(['plugin', 'check', fault, ...rules, ...wrong]);
+    expect(several.stderr).toMatch(/breaks 3 rules; look first at 'runs': .*inside submit/);
+    const causes = (JSON.parse(several.stdout.toString()) as { cause: string }[]).map(
+      ({ cause }) => cause,
+    );
+    expect(causes).toEqual(['contract', 'contract', 'contract']);
   });
 
   it.each([

@@ -46,9 +46,11 @@ import { Tensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
 export interface PluginSpec {
+  /** What it is listed as where it does not open; an opened one goes by the name that it gives itself. */
   readonly name: string;
   /** Absolute path of the shared library. */
   readonly path: string;
+  /** Handed to the plugin's `open` as they are; one that it does not know makes it unavailable. `{}` for none. */
   readonly options: Readonly<Record<string, string>>;
 }
 

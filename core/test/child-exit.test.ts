@@ -32,7 +32,13 @@ describe('the verdict on a process', () => {
     expect(reasonOf({ code: 3, errors: 'a\nwhat was wrong\n\n' })).toBe(
       'the process exited with 3: what was wrong',
     );
-    expect(reasonOf({ report: undefined })).toBe('the process exited with 0');
+  });
+
+  it('is told from a plugin that ended the process', () => {
+    const reason = 'the plugin ended the process, with exit code 0';
+    expect(reasonOf({ report: undefined })).toBe(reason);
+    expect(reasonOf({ report: undefined, errors: 'a line of its own\n' })).toBe(reason);
+    expect(reasonOf({ report: undefined, code: 3 })).toMatch(/the plugin ended .* code 3$/);
   });
 
   it.each([

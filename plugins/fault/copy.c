@@ -6,6 +6,10 @@
 #include "fault.h"
 
 #define LEAKED_BYTES 16384u
+#define LEAKED_LITTLE_BYTES 2048u
+#define LEAKED_MUCH_BYTES (1024u * 1024u)
+/* Further than the host looks where the kit does not ask for more, and within its block of memory. */
+#define FAR_BYTES 40
 #define LARGE_BATCH 1000000u
 
 void copy_describe(axle_op_info *info) {
@@ -55,6 +59,12 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
     case FAULT_WRITE_PAST_END:
       output[input->bytes] ^= 0x5a;
       return;
+    case FAULT_WRITE_FAR_PAST_END:
+      output[input->bytes + FAR_BYTES] ^= 0x5a;
+      return;
+    case FAULT_WRITE_BEFORE_START:
+      output[-1] ^= 0x5a;
+      return;
     case FAULT_CHANGING_OUTPUT:
       if (input->bytes > 0) output[0] ^= ++instance->runs;
       return;
@@ -68,6 +78,15 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
       return;
     case FAULT_LEAK:
       lose_memory(LEAKED_BYTES);
+      return;
+    case FAULT_LEAK_LITTLE:
+      lose_memory(LEAKED_LITTLE_BYTES);
+      return;
+    case FAULT_LEAK_MUCH:
+      lose_memory(LEAKED_MUCH_BYTES);
+      return;
+    case FAULT_LEAK_DESCRIPTORS:
+      lose_descriptor();
       return;
     default:
       return;
@@ -95,6 +114,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
         "nobody waits for it");
   }
   if (instance->fault == FAULT_CRASH) abort();
+  if (instance->fault == FAULT_EXIT) exit(0);
   const axle_tensor *input = &task->inputs[0];
   uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
   if (output == NULL) {
@@ -107,6 +127,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   const int64_t wrong_dim = input->dims[0] + 1;
   const axle_chunk chunk = {
       .struct_size = sizeof chunk,
+      .output = instance->fault == FAULT_WRONG_OUTPUT,
       .dtype = instance->fault == FAULT_WRONG_TYPE ? AXLE_DTYPE_INT8 : AXLE_DTYPE_UINT8,
       .dims = instance->fault == FAULT_WRONG_SIZE ? &wrong_dim : input->dims,
       .rank = 1,
@@ -143,6 +164,7 @@ void copy_run(axle_instance *instance, axle_task *task) {
   axle_completion end = {.struct_size = sizeof end};
   if (instance->delay_ms > 0) pause_ms(instance->delay_ms);
   if (instance->fault == FAULT_NEVER_COMPLETE) return;
+  if (instance->fault == FAULT_LOSE_CANCELLED && instance->host->cancelled(task)) return;
   end.status = copy(instance, task, &end);
   if (instance->fault == FAULT_BATCH_SIZE) end.batch_size = LARGE_BATCH;
   if (instance->fault == FAULT_FAIL_TOGETHER) spread(instance, &end);

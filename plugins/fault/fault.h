@@ -19,8 +19,11 @@ typedef enum fault {
   FAULT_LOSE_TASKS,
   FAULT_WRONG_SIZE,
   FAULT_WRONG_TYPE,
+  FAULT_WRONG_OUTPUT,
   FAULT_EMIT_AFTER_COMPLETE,
   FAULT_WRITE_PAST_END,
+  FAULT_WRITE_FAR_PAST_END,
+  FAULT_WRITE_BEFORE_START,
   FAULT_WRITE_INPUT,
   FAULT_FIRST_SEGMENT_ONLY,
   FAULT_CHANGING_OUTPUT,
@@ -30,9 +33,14 @@ typedef enum fault {
   FAULT_IGNORE_CAP,
   FAULT_LATE_STATUS,
   FAULT_CANCEL_STATUS,
+  FAULT_LOSE_CANCELLED,
   FAULT_NO_MESSAGE,
   FAULT_LEAK,
+  FAULT_LEAK_LITTLE,
+  FAULT_LEAK_MUCH,
+  FAULT_LEAK_DESCRIPTORS,
   FAULT_CRASH,
+  FAULT_EXIT,
   /* of the plugin */
   FAULT_CRASH_ON_CLOSE,
   FAULT_HANG_ON_CLOSE,
@@ -145,6 +153,7 @@ int32_t read_options(axle_instance *instance, const axle_option *options, uint64
                      axle_error *error);
 void pause_ms(long ms);
 void lose_memory(uint64_t bytes);
+void lose_descriptor(void);
 
 /* copy.c: the op fault.axle/copy. Both run a task and end it. */
 void copy_describe(axle_op_info *info);

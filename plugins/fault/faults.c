@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * The names of the faults, and the options that choose them. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,8 +17,11 @@ static const char *const faults[] = {
     [FAULT_LOSE_TASKS] = "lose-tasks",
     [FAULT_WRONG_SIZE] = "wrong-size",
     [FAULT_WRONG_TYPE] = "wrong-type",
+    [FAULT_WRONG_OUTPUT] = "wrong-output",
     [FAULT_EMIT_AFTER_COMPLETE] = "emit-after-complete",
     [FAULT_WRITE_PAST_END] = "write-past-end",
+    [FAULT_WRITE_FAR_PAST_END] = "write-far-past-end",
+    [FAULT_WRITE_BEFORE_START] = "write-before-start",
     [FAULT_WRITE_INPUT] = "write-input",
     [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
     [FAULT_CHANGING_OUTPUT] = "changing-output",
@@ -27,9 +31,14 @@ static const char *const faults[] = {
     [FAULT_IGNORE_CAP] = "ignore-cap",
     [FAULT_LATE_STATUS] = "late-status",
     [FAULT_CANCEL_STATUS] = "cancel-status",
+    [FAULT_LOSE_CANCELLED] = "lose-cancelled",
     [FAULT_NO_MESSAGE] = "no-message",
     [FAULT_LEAK] = "leak",
+    [FAULT_LEAK_LITTLE] = "leak-little",
+    [FAULT_LEAK_MUCH] = "leak-much",
+    [FAULT_LEAK_DESCRIPTORS] = "leak-descriptors",
     [FAULT_CRASH] = "crash",
+    [FAULT_EXIT] = "exit",
     [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
     [FAULT_HANG_ON_CLOSE] = "hang-on-close",
     [FAULT_LEFT_THREAD] = "left-thread",
@@ -77,6 +86,11 @@ void pause_ms(long ms) {
 void lose_memory(uint64_t bytes) {
   volatile uint8_t *lost = malloc(bytes);
   for (uint64_t i = 0; lost != NULL && i < bytes; i += 512) lost[i] = 1;
+}
+
+void lose_descriptor(void) {
+  const int lost = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  (void)lost;
 }
 
 static int32_t refuse(axle_error *error, const char *pattern, const char *text) {

@@ -27,19 +27,26 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['runs', 'complete-twice', /complete/],
   ['runs', 'complete-in-submit', /inside submit/],
   ['runs', 'wrong-size', /bytes|emit/],
-  ['runs', 'wrong-type', /data type 6, which its description does not say/],
+  ['runs', 'wrong-type', /against its description, output 0 is INT8, not UINT8/],
+  ['runs', 'wrong-output', /against its description, there is no output 0, but output 1/],
+  ['runs', 'batch-size', /a batch_size over the tasks of its submit/],
   ['runs', 'emit-after-complete', /emit|complete/],
   ['runs', 'write-past-end', /past the end/],
+  ['runs', 'write-far-past-end', /past the end/],
+  ['runs', 'write-before-start', /before the start/],
   ['runs', 'crash', /SIGABRT/],
+  ['runs', 'exit', /the plugin ended the process, with exit code 0/],
   ['scatter', 'first-segment-only', /in pieces/],
   ['inputs-unchanged', 'write-input', /wrote to its input/],
   ['bad-input', 'no-message', /no message/],
   ['output-cap', 'ignore-cap', /cap of 0 bytes ended with status 0/],
   ['deadline', 'late-status', /the deadline passed/],
   ['same-again', 'changing-output', /two outputs for one input/],
-  ['leaks', 'leak', /MB behind/],
+  ['leaks', 'leak', /5120 tasks leave \d+\.\d MB behind/],
+  ['leaks', 'leak-little', /5120 tasks leave \d+\.\d MB behind/],
+  ['leaks', 'leak-much', /1\d\d\d tasks leave 1\d\d\d\.\d MB behind/],
+  ['leaks', 'leak-descriptors', /tasks leave \d+ file descriptors open/],
   ['batch', 'previous-output', /task 0 of a batch has another result than alone/],
-  ['batch', 'batch-size', /1000000 of 16 tasks/],
   ['batch-neighbours', 'fail-together', /one before it failed/],
   ['stream', 'stream-drop', /by a stream than by a task/],
   ['stream', 'stream-stuck', /writes in a row took nothing/],
@@ -93,7 +100,8 @@ const foundSlowly: readonly (readonly [
   ['runs', { fault: 'never-complete' }, /never completed/],
   ['loads', { fault: 'hang-on-close' }, /did not exit|a slot waits/],
   ['many', { fault: 'lose-tasks' }, /never completed/],
-  ['cancel', { fault: 'cancel-status', delay_ms: '5' }, /nobody waits for it/],
+  ['cancel', { fault: 'lose-cancelled' }, /never completed/],
+  ['cancel', { fault: 'cancel-status' }, /nobody waits for it/],
   ['cancel', { fault: 'complete-on-cancel', delay_ms: '5' }, /complete was called on a task that/],
   ['stream-cancel', { fault: 'stream-cancel-status', delay_ms: '5' }, /nobody waits for it/],
 ];
@@ -149,6 +157,32 @@ describe('checkPlugin', () => {
       verdict: 'skip',
       reason: expect.stringMatching(/lost/) as string,
     });
+  });
+
+  it('gives the rules after one that hung less time, and says so', async () => {
+    const { path, options } = builtPlugin('fault', { fault: 'never-complete' });
+    const rules = ['health', 'runs', 'many', 'queues'];
+    const results = await checkPlugin(path, { options, rules, timeoutMs: 4000 });
+    expect(results.map(({ rule, verdict, cause }) => [rule, verdict, cause])).toEqual([
+      ['health', 'pass', undefined],
+      ['queues', 'pass', undefined],
+      ['runs', 'fail', 'hang'],
+      ['many', 'skip', undefined],
+    ]);
+    expect(results[3]?.reason).toMatch(/^not at its end after 3 s, .* because 'runs' hung$/);
+    expect(results[3]?.ms).toBeLessThan(3900);
+  });
+
+  it('runs no other rule where a plugin does not load, or hangs or crashes as it does', async () => {
+    const { path } = builtPlugin('fault');
+    const afterLoads = async (fault: string) => {
+      const rules = ['loads', 'runs'];
+      const results = await checkPlugin(path, { options: { fault }, rules, timeoutMs: hangMs });
+      return results.map(({ verdict, reason }) => `${verdict} ${reason}`)[1];
+    };
+    expect(await afterLoads('nope')).toBe('skip not run: it does not load');
+    expect(await afterLoads('crash-on-close')).toMatch(/^skip not run: it crashes as it is loaded/);
+    expect(await afterLoads('hang-on-close')).toMatch(/^skip not run: it hangs as it is loaded/);
   });
 
   it('skips what needs an oracle without one, and fails with one that does not open', async () => {

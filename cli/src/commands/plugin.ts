@@ -1,10 +1,11 @@
-import { existsSync } from 'node:fs';
+import { constants, existsSync } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import type { CheckedPlugin, RuleResult } from 'axle';
 import type { Command } from 'commander';
 
-import { FileError, UsageError } from '../failure.js';
+import { FileError, fileFailure, UsageError } from '../failure.js';
 import { addJsonOption, wholeNumber, type JsonOption } from '../options.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
@@ -23,6 +24,14 @@ interface CheckCommandOptions extends JsonOption {
 const timeoutSecondsMax = 3600;
 const idWidth = 18;
 const noOracle = 'none';
+/** Which failure says most of what is wrong: others often come of it. */
+const causesByWeight: readonly RuleResult['cause'][] = [
+  'crash',
+  'exit',
+  'hang',
+  'contract',
+  'result',
+];
 
 export function addPluginCommand(program: Command, context: CommandContext): void {
   const plugin = program.command('plugin').description('for those who write plugins');
@@ -65,15 +74,17 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
   addJsonOption(check).addHelpText(
     'after',
     `
-Ends with 1 when a rule is broken, with 2 when a --model cannot be read. A rule that does not apply (the plugin has no streams, there is no oracle) is
+Ends with 1 when a rule is broken, with 2 when the file, the oracle or a --model cannot be read. A file that does not
+load breaks the rule 'loads', and the others are not run. After a rule that hung, each other is given 3 s. A rule that does not apply (the plugin has no streams, there is no oracle) is
 skipped with the reason. 'axle plugin rules' lists the rules.
 
 The rules given-model, given-model-batch and given-model-oracle are for models that --model names: they are loaded,
 run on inputs made up from their description (sizes that it leaves open are those of model_warmup in config.pbtxt,
 else 16), run in batches up to max_batch_size, compared with the oracle, and unloaded.
 
-With --json, one array of {rule, title, verdict, reason, tasks, ms}: verdict is pass, fail or skip, reason is '' for
-pass, and tasks says how many tasks each device completed for the rule.
+With --json, one array of {rule, title, verdict, reason, cause, tasks, ms}: verdict is pass, fail or skip, reason is ''
+for pass, cause is there for fail (crash, exit, hang, contract or result), and tasks says how many tasks each device
+completed for the rule.
 
 Examples:
   $ axle plugin check plugins/template/build/libaxle_template.so
@@ -107,6 +118,7 @@ async function checkFile(
   if (unknown !== undefined) {
     throw new UsageError(`there is no rule '${unknown}'; there are ${known.join(', ')}`);
   }
+  await checkReadable(file);
   const oracle = await chooseOracle(options);
   const shows = options.json !== true;
   const paint = painterFor(process.stdout);
@@ -126,9 +138,30 @@ async function checkFile(
     throw error instanceof AxleError ? new UsageError(`--model: ${error.message}`) : error;
   });
   await print(shows ? formatSummary(results) : `${JSON.stringify(results, null, 2)}\n`);
-  const first = results.find(({ verdict }) => verdict === 'fail');
-  if (first === undefined) return;
-  throw new FileError('FAILED_PRECONDITION', `${file} breaks the rule '${first.rule}'`);
+  const failed = results.filter(({ verdict }) => verdict === 'fail');
+  if (failed.length > 0) throw new FileError('FAILED_PRECONDITION', formatFailure(file, failed));
+}
+
+function formatFailure(file: string, failed: readonly RuleResult[]): string {
+  const weight = ({ cause }: RuleResult) => causesByWeight.indexOf(cause);
+  const [{ rule, reason }] = [...failed].sort((a, b) => weight(a) - weight(b)) as [RuleResult];
+  const why = `'${rule}': ${printable(reason)}`;
+  if (failed.length === 1) return `${file} breaks the rule ${why}`;
+  return `${file} breaks ${failed.length} rules; look first at ${why}`;
+}
+
+/** @throws UsageError */
+async function checkReadable(file: string): Promise<void> {
+  const advice = 'name the shared library that the build made';
+  try {
+    if ((await stat(file)).isDirectory()) {
+      throw new UsageError(`${file}: that is a folder; ${advice}`);
+    }
+    await access(file, constants.R_OK);
+  } catch (error) {
+    const failure = fileFailure(error, file);
+    throw failure instanceof FileError ? new UsageError(`${failure.message}; ${advice}`) : error;
+  }
 }
 
 async function chooseOracle({
@@ -145,7 +178,11 @@ async function chooseOracle({
     const { path, options } = cpuPlugin;
     return existsSync(path) ? { path, options: { ...options, ...given } } : undefined;
   }
-  if (!existsSync(oracle)) throw new FileError('NOT_FOUND', `${oracle}: there is no such oracle`);
+  if (!existsSync(oracle)) {
+    throw new UsageError(
+      `--oracle ${oracle}: there is no such file; name the shared library of another plugin, leave it out for the CPU plugin, or give '${noOracle}'`,
+    );
+  }
   return { path: resolve(oracle), options: given };
 }
 

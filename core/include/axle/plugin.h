@@ -10,7 +10,7 @@
  * How a task goes
  *   host: submit(queue, tasks, n)          returns at once; the plugin works on its own threads
  *   plugin: host->alloc(task, ...)         output memory, under the task's cap
- *   plugin: host->emit(task, chunk)        any number of times
+ *   plugin: host->emit(task, chunk)        up to AXLE_CHUNKS_MAX times
  *   plugin: host->complete(task, result)   exactly once for each task, never inside submit
  *
  * Rules that hold everywhere
@@ -18,8 +18,8 @@
  *              something was appended. While the major number is 0 the minor one may break too, and
  *              a host takes only plugins of its own 0.x. Every struct that may grow starts with
  *              struct_size, set by whoever made it to the sizeof that it was compiled with; read no
- *              field past it. Structs that stand in arrays never grow: they carry reserved fields,
- *              which are zero.
+ *              field past it. Structs that stand in arrays have no struct_size, and never grow.
+ *              Reserved fields are zero.
  *   Strings    UTF-8, NUL-terminated unless a length stands beside them, never NULL unless a
  *              comment says so.
  *   Ownership  What a call is handed stays the caller's, and is valid until the call returns, unless
@@ -163,6 +163,7 @@ extern "C" {
 /* Limits. The host refuses a plugin, or a call, that is past them. */
 #define AXLE_NAME_BYTES_MAX 127u     /* device ids, op names, tensor names, argument names */
 #define AXLE_MESSAGE_BYTES_MAX 1023u /* error messages; longer ones are cut */
+#define AXLE_HEALTH_MESSAGE_BYTES_MAX 255u
 #define AXLE_RANK_MAX 16u
 #define AXLE_DEVICES_MAX 256u
 #define AXLE_OPS_MAX 1024u
@@ -265,7 +266,7 @@ typedef struct axle_chunk {
 typedef struct axle_completion {
   uint64_t struct_size;
   int32_t status;
-  uint32_t batch_size; /* tasks that were computed together with this one, itself included */
+  uint32_t batch_size; /* tasks of its submit that were computed together, itself included */
   const char
       *message; /* for a status other than OK: what was wrong and what to do; copied; or NULL */
   uint64_t queue_ns;       /* from submit until work on it began */
@@ -324,8 +325,9 @@ typedef struct axle_device_info {
   uint32_t kind;    /* AXLE_DEVICE_KIND_* */
   uint32_t flags;   /* AXLE_DEVICE_FLAG_* */
   uint64_t memory_bytes; /* that models and buffers share; 0 = not known */
-  uint32_t
-      parallel; /* submits that make progress at once, at least 1: the host keeps so many going */
+  /* Submits that make progress at once, at least 1: the host keeps so many going, and hands over as
+   * many again ahead of time while they are expected to take less than a millisecond. */
+  uint32_t parallel;
   uint32_t reserved;
 } axle_device_info;
 
@@ -415,7 +417,7 @@ typedef struct axle_health {
   uint64_t struct_size;
   uint32_t state; /* AXLE_HEALTH_* */
   uint32_t reserved;
-  char message[256]; /* why it is not OK */
+  char message[AXLE_HEALTH_MESSAGE_BYTES_MAX + 1u]; /* why it is not OK */
 } axle_health;
 
 /* Counters since open; 0 where a plugin does not know. */
@@ -518,12 +520,12 @@ typedef struct axle_plugin {
   void (*cancel)(axle_instance *instance, axle_queue *queue, axle_task *task);
 
   /* Optional, for ops with AXLE_OP_FLAG_STREAMABLE: input in order, at most one task outstanding on a
-   * stream. Open must not wait, as queue_open must not. A write's task has the next bytes as input 0 (perhaps none) and is completed like any
-   * other. The plugin need not use all of them, nor emit more than task->output_bytes_max: it says in
-   * the completion how much it consumed and whether more output waits, and is called again with the
-   * rest. The last write carries AXLE_STREAM_END; with everything consumed and no more output the
-   * stream is finished. After a failed write only close follows. Close comes when no task is
-   * outstanding, finished or not. Calls on one stream never overlap. */
+   * stream. Open must not wait, as queue_open must not. A write's task has the next bytes as input 0
+   * (perhaps none) and is completed like any other. The plugin need not use all of them, nor emit more
+   * than task->output_bytes_max: it says in the completion how much it consumed and whether more output
+   * waits, and is called again with the rest. The last write carries AXLE_STREAM_END; with everything
+   * consumed and no more output the stream is finished. After a failed write only close follows. Close
+   * comes when no task is outstanding, finished or not. Calls on one stream never overlap. */
   int32_t (*stream_open)(axle_instance *instance, const axle_stream_config *config,
                          axle_stream **stream, axle_error *error);
   int32_t (*stream_write)(axle_instance *instance, axle_stream *stream, axle_task *task,

@@ -72,8 +72,9 @@ void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
 
 // ---- handing over --------------------------------------------------------------------------------
 
-void hand_over(Task *task, const PluginLibrary *library) {
+void hand_over(Task *task, const PluginLibrary *library, size_t submitted_with) {
   task->library = library;
+  task->submitted_with = static_cast<uint32_t>(submitted_with);
   task->state.store(TaskState::Submitting, std::memory_order_release);
 }
 
@@ -114,7 +115,7 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
   size_t count = 0;
   for (Task *task : *tasks) {
     task->queue = queue;
-    hand_over(task, library);
+    hand_over(task, library, tasks->size());
     list[count++] = &task->abi;
   }
   try {
@@ -138,7 +139,7 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
 void submit_write(Environment *environment, Stream *stream, Task *task) {
   const PluginLibrary *library = stream->instance->library;
   task->stream = stream;
-  hand_over(task, library);
+  hand_over(task, library, 1);
   try {
     const SubmitScope scope;
     call_plugin_checked(library, "stream_write", [&](axle_error *error) {

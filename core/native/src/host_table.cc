@@ -73,6 +73,15 @@ void set_message(Task *task, const std::string &text) noexcept try {
   task->message = "";
 }
 
+// A wrong number spoils what is measured, and not the task's result.
+void check_batch_size(Task *task) noexcept {
+  uint32_t &size = task->completion.batch_size;
+  if (size == 0) size = 1;
+  if (size <= task->submitted_with) return;
+  size = task->submitted_with;
+  plugin_fault(task->library, "completed a task with a batch_size over the tasks of its submit");
+}
+
 // Fills the task's completion from the plugin's, which may break rules.
 void record_completion(Task *task, const axle_completion *given) noexcept try {
   axle_completion &completion = task->completion;
@@ -88,7 +97,7 @@ void record_completion(Task *task, const axle_completion *given) noexcept try {
   if (task->stream != nullptr && completion.consumed_bytes > input_bytes(task)) {
     break_rule(task, "consumed more bytes of a stream than it was given");
   }
-  if (completion.batch_size == 0) completion.batch_size = 1;
+  check_batch_size(task);
 
   const char *name = task->library->name.c_str();
   if (!task->broken_rule.empty()) {

@@ -27,6 +27,7 @@ constexpr uint64_t kExternalBytesMin = 16 * 1024;     // below it a copy costs l
 constexpr uint64_t kCompletionsPerCall = 1024;        // of the completion handler
 constexpr uint64_t kPoolRetainedBytesMax = 64 << 20;  // freed output memory kept for reuse
 constexpr uint64_t kPoolBlockBytesMax = 32 << 20;     // larger blocks are not kept
+constexpr uint64_t kFenceBytesMax = 64 * 1024;        // on either side of a task's memory
 constexpr uint64_t kTaskReuseDelay = 256;             // freed tasks that lie still before reuse
 constexpr uint64_t kBlockingThreadsMax = 16;
 constexpr uint64_t kBlockingThreadIdleMs = 5000;

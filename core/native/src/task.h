@@ -74,6 +74,7 @@ struct Task {
 
   Environment *environment = nullptr;
   const PluginLibrary *library = nullptr;  // set at submit, never freed
+  uint32_t submitted_with = 1;             // tasks of its submit, itself included
   Queue *queue = nullptr;                  // or
   Stream *stream = nullptr;
   Model *model = nullptr;

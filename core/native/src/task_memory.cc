@@ -5,6 +5,7 @@
 
 #include "dtype.h"
 #include "environment.h"
+#include "fence.h"
 #include "limits.h"
 #include "log.h"
 #include "names.h"
@@ -12,21 +13,14 @@
 namespace axle::host {
 namespace {
 
-// Stands behind every allocation, so that a plugin that writes past its end is noticed.
-constexpr uint64_t kFence = 0xfe9ce0feed0ddba1;
-
-void write_fence(const LiveBlock &live) {
-  std::memcpy(live.block.data + live.bytes, &kFence, sizeof kFence);
-}
-
-bool fence_is_whole(const LiveBlock &live) {
-  return std::memcmp(live.block.data + live.bytes, &kFence, sizeof kFence) == 0;
+void check_fences(Task *task, const LiveBlock &live) {
+  if (const char *problem = fence_problem(live)) break_rule(task, problem);
 }
 
 // The newest is the likeliest.
 LiveBlock *find_live(Task *task, const void *data) {
   for (size_t i = task->live.size(); i-- > 0;) {
-    if (task->live[i].block.data == data) return &task->live[i];
+    if (fenced_data(task->live[i]) == data) return &task->live[i];
   }
   return nullptr;
 }
@@ -123,12 +117,12 @@ void *task_alloc(Task *task, uint64_t bytes) noexcept try {
   }
   task->live.reserve(task->live.size() + 1);
   LiveBlock live{{}, bytes};
-  if (!MemoryPool::get().acquire(bytes + sizeof kFence, &live.block)) return nullptr;
-  write_fence(live);
+  if (!MemoryPool::get().acquire(fenced_bytes(bytes), &live.block)) return nullptr;
+  write_fences(live);
   task->live.push_back(live);
   task->allocated_bytes += bytes;
   task->environment->add_output_bytes(bytes);
-  return live.block.data;
+  return fenced_data(live);
 } catch (...) {
   return nullptr;
 }
@@ -139,17 +133,19 @@ void *task_resize(Task *task, void *data, uint64_t bytes) noexcept {
     break_rule(task, "resized memory that is not allocated for this task");
     return nullptr;
   }
-  if (!fence_is_whole(*live)) break_rule(task, "wrote past the end of memory from alloc");
+  check_fences(task, *live);
   const uint64_t others = task->allocated_bytes - live->bytes;
   const uint64_t cap = task->abi.output_bytes_max;
   if (bytes > cap || others > cap - bytes) return nullptr;
   const uint64_t kept = bytes < live->bytes ? bytes : live->bytes;
-  if (!MemoryPool::get().resize(&live->block, kept, bytes + sizeof kFence)) return nullptr;
+  if (!MemoryPool::get().resize(&live->block, fence_bytes_before() + kept, fenced_bytes(bytes))) {
+    return nullptr;
+  }
   task->environment->add_output_bytes(bytes - live->bytes);
   task->allocated_bytes = others + bytes;
   live->bytes = bytes;
-  write_fence(*live);
-  return live->block.data;
+  write_fences(*live);
+  return fenced_data(*live);
 }
 
 void task_release(Task *task, void *data) noexcept {
@@ -159,7 +155,7 @@ void task_release(Task *task, void *data) noexcept {
     break_rule(task, "released memory that is not allocated for this task");
     return;
   }
-  if (!fence_is_whole(*live)) break_rule(task, "wrote past the end of memory from alloc");
+  check_fences(task, *live);
   task->allocated_bytes -= live->bytes;
   task->environment->sub_output_bytes(live->bytes);
   MemoryPool::get().release(live->block);
@@ -191,9 +187,9 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
     live = find_live(task, chunk.data);
     if (live == nullptr) return refuse(task, "emitted memory that is not allocated for this task");
     if (chunk.bytes > live->bytes) return refuse(task, "emitted more bytes than were allocated");
-    if (!fence_is_whole(*live)) {
-      write_fence(*live);  // Said once is enough.
-      return refuse(task, "wrote past the end of memory from alloc");
+    if (const char *problem = fence_problem(*live)) {
+      write_fences(*live);  // Said once is enough.
+      return refuse(task, problem);
     }
   }
   if (const char *problem = content_problem(chunk, elements)) return refuse(task, problem);
@@ -211,6 +207,7 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
   // Nothing fails from here on.
   *piece = {nullptr, {}, chunk.bytes};
   if (live != nullptr) {
+    drop_fences(*live, chunk.bytes);
     piece->block = live->block;
     // What was allocated in vain is nobody's any more; the cap counts it until the task ends.
     task->environment->sub_output_bytes(live->bytes - chunk.bytes);
@@ -233,9 +230,7 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
 }
 
 void check_live_blocks(Task *task) noexcept {
-  for (const LiveBlock &live : task->live) {
-    if (!fence_is_whole(live)) break_rule(task, "wrote past the end of memory from alloc");
-  }
+  for (const LiveBlock &live : task->live) check_fences(task, live);
 }
 
 void free_live_blocks(Task *task) noexcept {

@@ -14,7 +14,7 @@ void task_release(Task *task, void *data) noexcept;
 // Returns a status: INVALID_ARGUMENT for a chunk that breaks a rule.
 int32_t task_emit(Task *task, const axle_chunk *chunk) noexcept;
 
-// Breaks a rule where the plugin wrote past memory that it did not emit.
+// Breaks a rule where the plugin wrote beside memory that it did not emit.
 void check_live_blocks(Task *task) noexcept;
 // Frees what was allocated and not emitted.
 void free_live_blocks(Task *task) noexcept;

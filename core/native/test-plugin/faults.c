@@ -119,6 +119,9 @@ void misbehave(axle_instance *instance, axle_task *task) {
   } else if (arg_is(task, "fault", "bad_status")) {
     complete(instance, task, 99, "no such status", 1);
     return;
+  } else if (arg_is(task, "fault", "batch_size")) {
+    complete(instance, task, AXLE_STATUS_OK, NULL, 4000000000u);
+    return;
   } else if (arg_is(task, "fault", "null_completion")) {
     host->complete(task, NULL);
     return;

@@ -95,6 +95,13 @@ test.each([
   expect(faults).toBe(count);
 });
 
+test('a batch_size over the tasks of the submit is counted, and not handed on', async () => {
+  let end: Completion | undefined;
+  const faults = await faultsDuring(async () => (end = await misbehave('batch_size')));
+  expect(end).toMatchObject({ status: 0, batchSize: 1 });
+  expect(faults).toBe(1);
+});
+
 test('a second completion after the task is gone harms no other', async () => {
   const faults = await faultsDuring(async () => {
     await misbehave('complete_twice_later');

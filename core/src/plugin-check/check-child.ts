@@ -9,8 +9,16 @@ export interface CheckJob extends Subject {
   readonly rule: string;
 }
 
+/**
+ * What kind of thing failed: the process was ended by a signal, or by the plugin itself, or did not end in time; the
+ * plugin host saw a call that its contract forbids; or what came of the rule was wrong.
+ */
+export type FailureCause = 'crash' | 'exit' | 'hang' | 'contract' | 'result';
+
 export type CheckVerdict =
-  { readonly verdict: 'pass' } | { readonly verdict: 'skip' | 'fail'; readonly reason: string };
+  | { readonly verdict: 'pass' }
+  | { readonly verdict: 'skip'; readonly reason: string }
+  | { readonly verdict: 'fail'; readonly reason: string; readonly cause: FailureCause };
 
 /** What the process of one rule sends. */
 export type CheckReport = CheckVerdict & {
@@ -20,7 +28,7 @@ export type CheckReport = CheckVerdict & {
 
 async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdict> {
   const rule = rules.find((candidate) => candidate.id === id);
-  if (rule === undefined) return { verdict: 'fail', reason: `there is no rule '${id}'` };
+  if (rule === undefined) return failure(`there is no rule '${id}'`, 'result');
   try {
     await rule.check(subject);
   } catch (error) {
@@ -28,7 +36,11 @@ async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdi
   }
   const { count, lines } = faultsSeen();
   if (count === 0) return { verdict: 'pass' };
-  return { verdict: 'fail', reason: [...new Set(lines)].slice(0, 3).join('; ') };
+  return failure([...new Set(lines)].slice(0, 3).join('; '), 'contract');
+}
+
+function failure(reason: string, cause: FailureCause): CheckVerdict {
+  return { verdict: 'fail', reason, cause };
 }
 
 function explain(error: unknown): CheckVerdict {
@@ -38,8 +50,8 @@ function explain(error: unknown): CheckVerdict {
     return { verdict: 'skip', reason: `not available here: ${messageOf(error)}` };
   }
   const { count, lines } = faultsSeen();
-  const seen = error instanceof RuleBroken && count > 0 ? ` (${lines.at(-1) ?? ''})` : '';
-  return { verdict: 'fail', reason: `${messageOf(error)}${seen}` };
+  if (!(error instanceof RuleBroken) || count === 0) return failure(messageOf(error), 'result');
+  return failure(`${messageOf(error)} (${lines.at(-1) ?? ''})`, 'contract');
 }
 
 const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);

@@ -2,14 +2,17 @@ import { fork } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import type { CheckReport } from './check-child.js';
+import type { CheckReport, FailureCause } from './check-child.js';
 import { verdictOfExit } from './child-exit.js';
+import { Course } from './course.js';
 import { readGivenModel } from './given-model.js';
 import type { CheckedPlugin, Subject } from './rule.js';
 import { rules } from './rules.js';
 
 const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
 const timeoutMsDefault = 30_000;
+/** Wide enough for a row too many; more would only slow the rules down. See core/native/src/fence.cc. */
+const fenceBytes = 4096;
 /** Of what a child writes to stderr, the last characters that are kept. A sanitizer's report fits. */
 const errorTextMax = 65_536;
 
@@ -20,7 +23,7 @@ export interface CheckOptions {
   readonly oracle?: CheckedPlugin;
   /** Models to try it on, beside those that the rules make: paths of .onnx files, or of folders in Triton's layout. */
   readonly models?: readonly string[];
-  /** For one rule; a plugin that is silent for longer hangs. Default 30 s. */
+  /** For one rule; a plugin that is silent for longer hangs. Default 30 s; after a hang at most 3 s for each other rule. */
   readonly timeoutMs?: number;
   /** Only these rules. */
   readonly rules?: readonly string[];
@@ -35,6 +38,8 @@ export interface RuleResult {
   readonly verdict: 'pass' | 'fail' | 'skip';
   /** Why not passed; '' when it was. */
   readonly reason: string;
+  /** Of what kind the failure is; only where it failed. */
+  readonly cause?: FailureCause;
   /** How many tasks each device completed for this rule, the oracle's too: 'cpu-fallback:0' -> 12. */
   readonly tasks: Readonly<Record<string, number>>;
   readonly ms: number;
@@ -64,14 +69,14 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
   };
   const wanted = options.rules ?? rules.map(({ id }) => id);
   const results: RuleResult[] = [];
+  const course = new Course(options.timeoutMs ?? timeoutMsDefault);
   for (const { id, title } of rules.filter((rule) => wanted.includes(rule.id))) {
     options.signal?.throwIfAborted();
     const startedAt = performance.now();
-    const report = await runRule(id, subject, options);
-    const { verdict, tasks } = report;
-    const reason = report.verdict === 'pass' ? '' : report.reason;
+    const report = course.notRun() ?? (await runRule(id, subject, course.timeoutMs, options));
+    const { verdict, tasks } = course.add(id, report);
     const ms = performance.now() - startedAt;
-    const result = { rule: id, title, verdict, reason, tasks, ms };
+    const result = { rule: id, title, reason: '', ...verdict, tasks, ms };
     results.push(result);
     options.onResult?.(result);
   }
@@ -81,11 +86,14 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
 function runRule(
   rule: string,
   subject: Subject,
-  { timeoutMs = timeoutMsDefault, signal }: CheckOptions,
+  timeoutMs: number,
+  { signal }: CheckOptions,
 ): Promise<CheckReport> {
   return new Promise((settle, reject) => {
     const child = fork(childModule, [JSON.stringify({ rule, ...subject })], {
-      execArgv: ['--expose-gc'],
+      // A young generation that stays small: its growth would hide what a plugin leaves behind.
+      execArgv: ['--expose-gc', '--max-semi-space-size=1'],
+      env: { ...process.env, AXLE_FENCE_BYTES: String(fenceBytes) },
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     let report: CheckReport | undefined;

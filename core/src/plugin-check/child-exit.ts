@@ -1,4 +1,4 @@
-import type { CheckReport, CheckVerdict } from './check-child.js';
+import type { CheckReport, CheckVerdict, FailureCause } from './check-child.js';
 
 /** How the process of a rule ended. */
 export interface Exit {
@@ -24,21 +24,23 @@ export function verdictOfExit({
   if (timedOut) {
     const what = report === undefined ? 'no end of it' : 'the process did not exit';
     const reason = `${what} within ${timeoutMs / 1000} s: a task was never completed, or a slot waits`;
-    return { verdict: 'fail', reason };
+    return failure(reason, 'hang');
   }
   if (killedBy !== null) {
-    return {
-      verdict: 'fail',
-      reason: `the process was ended by ${killedBy}${said && `: ${said}`}`,
-    };
+    return failure(`the process was ended by ${killedBy}${said && `: ${said}`}`, 'crash');
+  }
+  // Node ends with another code, and says why.
+  if (report === undefined && (code === 0 || said === '')) {
+    return failure(`the plugin ended the process, with exit code ${code ?? 0}`, 'exit');
   }
   if (code !== 0 || report === undefined) {
-    return {
-      verdict: 'fail',
-      reason: `the process exited with ${code ?? 0}${said && `: ${said}`}`,
-    };
+    return failure(`the process exited with ${code ?? 0}${said && `: ${said}`}`, 'exit');
   }
   return report;
+}
+
+function failure(reason: string, cause: FailureCause): CheckVerdict {
+  return { verdict: 'fail', reason, cause };
 }
 
 /** A sanitizer says what it found in the midst of a long report; others say it last. */

@@ -31,6 +31,8 @@ export interface TaskRequest {
   readonly outputBytesMax?: number;
   /** Time left, milliseconds. */
   readonly deadlineMs?: number;
+  /** Cancelled before the plugin has it, which so sees it from the start. */
+  readonly cancelled?: boolean;
 }
 
 /** What a model is loaded from. */
@@ -173,7 +175,7 @@ export class PluginUnderTest {
       argsId = argsIds.get(args) ?? this.binding.argsCreate(args);
       argsIds.set(args, argsId);
     }
-    return this.binding.stage(
+    const id = this.binding.stage(
       request.op,
       request.version,
       request.first ?? 0,
@@ -184,5 +186,7 @@ export class PluginUnderTest {
       request.outputBytesMax ?? outputBytesMax,
       request.deadlineMs ?? 0,
     );
+    if (request.cancelled === true) this.binding.cancel(id);
+    return id;
   }
 }

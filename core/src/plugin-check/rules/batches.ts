@@ -51,12 +51,11 @@ async function checkNeighbours({ plugin, queue, sample }: Trial): Promise<void> 
     queue,
     variants.map(({ request }, i) => ({
       ...request,
+      cancelled: i === cancelled,
       ...(i === capped ? { outputBytesMax: 0 } : {}),
       ...(i === late ? { deadlineMs: passedDeadlineMs } : {}),
     })),
   );
-  const gone = tasks[cancelled];
-  if (gone !== undefined) plugin.cancel(gone);
   const mayEndWith = new Map<number, number>([
     [capped, ErrorCode.RESOURCE_EXHAUSTED],
     [late, ErrorCode.DEADLINE_EXCEEDED],

@@ -1,7 +1,7 @@
 import { messageOf } from '../../errors.js';
 import { DataType, ErrorCode } from '../../generated/constants.js';
 import type { NativeTensorSpec } from '../../native-binding.js';
-import { growthOf } from '../memory-growth.js';
+import { leftBehind } from '../left-behind.js';
 import type { ModelSource, PluginUnderTest, TaskInput } from '../plugin-under-test.js';
 import { Attempts, broken, type CheckedPlugin, type Rule } from '../rule.js';
 import { damagedModels, modelInTwoFiles, unknownFormat } from '../samples/damaged-models.js';
@@ -25,7 +25,7 @@ const tasksBeforeUnload = 64;
 const modelsPerRound = 3;
 /** Its weights are about 1 MB. */
 const largeModelClasses = 20_000;
-const leakBytesMax = 16 * 1024 * 1024;
+const leakBytesPerRoundMax = 800 * 1024;
 
 interface ModelTrial {
   readonly plugin: PluginUnderTest;
@@ -221,15 +221,18 @@ async function checkLeaks({ plugin, device, sample }: ModelTrial): Promise<strin
   if (plugin.supports(device, sample.request, large.source).score === 0) {
     return `it takes no model with ${largeModelClasses} classes`;
   }
-  const grown = await growthOf(async () => {
-    for (let i = 0; i < modelsPerRound; i++) {
-      const { modelId } = await loadTaken(plugin, device, large);
-      await plugin.unloadModel(modelId);
-    }
+  const left = await leftBehind({
+    work: async () => {
+      for (let i = 0; i < modelsPerRound; i++) {
+        const { modelId } = await loadTaken(plugin, device, large);
+        await plugin.unloadModel(modelId);
+      }
+    },
+    what: 'models',
+    perRound: modelsPerRound,
+    bytesPerRoundMax: leakBytesPerRoundMax,
   });
-  if (grown > leakBytesMax) {
-    broken(`loading and unloading dozens of models leaves ${Math.round(grown / 1e6)} MB behind`);
-  }
+  if (left !== undefined) broken(`loading and unloading: ${left}`);
   return undefined;
 }
 
@@ -283,7 +286,7 @@ export const modelRules: readonly Rule[] = [
   },
   {
     id: 'model-leaks',
-    title: 'holds no more memory after many models than after a few',
+    title: 'holds no more memory, descriptors and threads after many models than after a few',
     check: (subject) => withDevices(subject, checkLeaks),
   },
 ];

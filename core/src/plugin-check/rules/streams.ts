@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib';
 
 import { DataType, ErrorCode, OPS } from '../../generated/constants.js';
 import type { TaskCompletion } from '../host-connection.js';
-import { growthOf } from '../memory-growth.js';
+import { leftBehind } from '../left-behind.js';
 import type { PluginUnderTest } from '../plugin-under-test.js';
 import { Attempts, broken, type CheckedPlugin, type Rule } from '../rule.js';
 import { samplesOf } from '../samples/op-samples.js';
@@ -18,7 +18,7 @@ const streamsAtOnce = 32;
 const sharedCap = 50;
 const cancelledStreams = 32;
 const streamsPerRound = 16;
-const leakBytesMax = 8 * 1024 * 1024;
+const leakBytesPerRoundMax = 400 * 1024;
 
 interface StreamTrial {
   readonly plugin: PluginUnderTest;
@@ -226,14 +226,17 @@ async function checkDamage(trial: StreamTrial): Promise<void> {
 async function checkLeaks(trial: StreamTrial): Promise<void> {
   const small = { ...trial, sample: smaller(trial.sample) };
   const input = inputOf(small.sample);
-  const grown = await growthOf(async () => {
-    for (let i = 0; i < streamsPerRound; i++) {
-      await withStream(small, (stream) => stream.writeAll(input, i % 2 === 0));
-    }
+  const left = await leftBehind({
+    work: async () => {
+      for (let i = 0; i < streamsPerRound; i++) {
+        await withStream(small, (stream) => stream.writeAll(input, i % 2 === 0));
+      }
+    },
+    what: 'streams',
+    perRound: streamsPerRound,
+    bytesPerRoundMax: leakBytesPerRoundMax,
   });
-  if (grown > leakBytesMax) {
-    broken(`${trial.sample.label}: hundreds of streams leave ${Math.round(grown / 1e6)} MB behind`);
-  }
+  if (left !== undefined) broken(`${trial.sample.label}: ${left}`);
 }
 
 /** What holds for ordered streams. */
@@ -279,7 +282,7 @@ export const streamRules: readonly Rule[] = [
   },
   {
     id: 'stream-leaks',
-    title: 'holds no more memory after many streams than after a few',
+    title: 'holds no more memory, descriptors and threads after many streams than after a few',
     check: (subject) => withStreamSamples(subject, checkLeaks),
   },
 ];

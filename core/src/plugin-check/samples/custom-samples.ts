@@ -41,7 +41,7 @@ function descriptionProblem(op: NativeOpInfo, completion: TaskCompletion): strin
   }
   for (const [i, { dtype, dims }] of op.outputs.entries()) {
     const problem = formProblem(completion, i, dtype, dims);
-    if (problem !== undefined) return `${problem}, which its description does not say`;
+    if (problem !== undefined) return `against its description, ${problem}`;
   }
   return undefined;
 }

@@ -1,3 +1,4 @@
+import { dataTypeNameOf } from '../../data-types.js';
 import { OpFlag } from '../../generated/constants.js';
 import type { NativeArg, NativeOpInfo } from '../../native-binding.js';
 import type { TaskCompletion } from '../host-connection.js';
@@ -74,12 +75,19 @@ export function formProblem(
   dims: readonly number[],
 ): string | undefined {
   const output = outputs.find((candidate) => candidate.index === index);
-  if (output === undefined) return `there is no output ${index}`;
-  if (output.dtype !== dtype) return `output ${index} has the data type ${output.dtype}`;
+  if (output === undefined) {
+    const given = outputs.map((other) => other.index).join(', ');
+    return `there is no output ${index}${given && `, but output ${given}`}`;
+  }
+  if (output.dtype !== dtype) {
+    return `output ${index} is ${dataTypeNameOf(output.dtype)}, not ${dataTypeNameOf(dtype)}`;
+  }
   const fits =
     output.dims.length === dims.length &&
     dims.every((size, i) => size === -1 || size === output.dims[i]);
-  return fits ? undefined : `output ${index} is [${output.dims.join(', ')}]`;
+  return fits
+    ? undefined
+    : `output ${index} is [${output.dims.join(', ')}], not [${dims.join(', ')}]`;
 }
 
 export function isPure({ flags }: OpSample): boolean {
