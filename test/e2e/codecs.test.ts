@@ -197,6 +197,22 @@ describe('codecs', () => {
     const gone = new Uint8Array(100);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
     await expect(client.compress(gone)).rejects.toThrow(/was transferred elsewhere/);
+    const archive = (await client.compress(Buffer.from('x'))).data;
+    for (const call of [
+      (input: Uint8Array) => client.compress(input),
+      (input: Uint8Array) => client.compress([input]),
+      (input: Uint8Array) => client.decompress(input),
+      (input: Uint8Array) => client.classify(input),
+    ]) {
+      const memory = new Uint8Array(archive);
+      const pending = call(memory);
+      // In the turn of the call, before any device sees it.
+      structuredClone(memory, { transfer: [memory.buffer] });
+      await expect(pending).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(/was transferred elsewhere/) as string,
+      });
+    }
 
     const Resizable = ArrayBuffer as new (bytes: number, options: object) => ArrayBuffer;
     const memory = new Resizable(1_000_000, { maxByteLength: 2_000_000 });

@@ -49,8 +49,8 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
     }
     const model = await cancellation.race(session.model(reference));
     this.model = model;
-    const bytes = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);
-    return { chain: this.chains.of(model, topK), model, inputs: [bytesTensor([bytes])] };
+    const source = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);
+    return { chain: this.chains.of(model, topK), model, inputs: [bytesTensor(source, 'image')] };
   }
 
   shape({ outputs, report }: CallOutcome): ClassifyResult {

@@ -34,7 +34,7 @@ abstract class CodecCall<R> implements CallWork<R> {
     const outputBytesMax = Math.min(this.outputBytesMax(), this.limits.outputBytesMax);
     const source = await this.read(this.input, 'input', this.limits.payloadBytesMax, cancellation);
     this.recycle = source.recycle;
-    return { chain, model: undefined, inputs: [bytesTensor(source.pieces)], outputBytesMax };
+    return { chain, model: undefined, inputs: [bytesTensor(source, 'input')], outputBytesMax };
   }
 
   shape({ outputs, report }: CallOutcome): R {
@@ -77,7 +77,8 @@ export class CompressCall extends CodecCall<CompressResult> {
 }
 
 export class DecompressCall extends CodecCall<DecompressResult> {
-  protected readonly read = readOnePiece;
+  /** Archives are decoded best from one piece, where the frames or members of one can be seen ahead. */
+  protected readonly read = readBinaryInput;
 
   constructor(
     input: BinaryInput,
@@ -99,12 +100,6 @@ export class DecompressCall extends CodecCall<DecompressResult> {
     return { data, ...report };
   }
 }
-
-/** Archives are decoded best from one piece, where the frames or members of one can be seen ahead. */
-const readOnePiece: typeof readBinaryPieces = async (...args) => ({
-  pieces: [await readBinaryInput(...args)],
-  recycle: () => undefined,
-});
 
 function joined(parts: readonly Uint8Array[]): Buffer {
   const [first] = parts;
