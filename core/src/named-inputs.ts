@@ -135,7 +135,7 @@ function checkBatch(inputs: readonly NamedTensor[], taker: InputTaker): void {
 }
 
 /** 'FP32 [any, 3]'. */
-function describeSpec({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): string {
+export function describeSpec({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): string {
   return `${dtype} [${shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`;
 }
 
@@ -147,10 +147,12 @@ function unknownInput(name: string, taker: InputTaker): AxleError {
   );
 }
 
-function fits(tensor: Tensor, spec: TensorSpec): boolean {
+/** Whether the shape of a tensor is one that is described. */
+export function fits({ shape }: Tensor, spec: TensorSpec): boolean {
   if (spec.anyRank) return true;
-  return (
-    tensor.shape.length === spec.shape.length &&
-    spec.shape.every((size, i) => size === -1 || size === tensor.shape[i])
-  );
+  if (shape.length !== spec.shape.length) return false;
+  for (let i = 0; i < shape.length; i++) {
+    if (spec.shape[i] !== -1 && spec.shape[i] !== shape[i]) return false;
+  }
+  return true;
 }

@@ -155,7 +155,9 @@ export class NativeHost {
     };
     const [first] = payload;
     const outputs =
-      payload.length === 1 && first !== undefined ? [readOutput(first)] : payload.map(readOutput);
+      payload.length === 1 && first !== undefined
+        ? [readOutput(first, 0)]
+        : payload.map(readOutput);
     pending.settle({ ok: true, outputs, timing, consumedBytes, more });
   }
 }
@@ -400,9 +402,13 @@ class ArgsCache {
 }
 
 /** `dims` are those of all chunks together; the addon has checked them against the bytes. */
-function readOutput({ name, dtype: id, dims, data }: NativeOutput): NamedTensor {
+function readOutput(
+  { index, name, dtype: id, dims, data }: NativeOutput,
+  place: number,
+): NamedTensor {
   const chunks = data instanceof Uint8Array ? [data] : data;
-  return { name, tensor: Tensor.adopt(dataTypeName(id), chunks, dims) };
+  const tensor = Tensor.adopt(dataTypeName(id), chunks, dims);
+  return index === place ? { name, tensor } : { name, tensor, position: index };
 }
 
 function readDevice(backend: string, info: NativeDeviceInfo, index: number): Device {

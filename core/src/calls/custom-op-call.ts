@@ -31,7 +31,7 @@ export class CustomOpCall implements CallWork<RunResult> {
     const op = this.op as CustomOp;
     return {
       op: op.name,
-      outputs: namedOutputs(op, outputs),
+      outputs: namedOutputs(op, outputs, report.device),
       device: report.device,
       steps: report.steps,
       timingMs: report.timingMs,
