@@ -53,7 +53,7 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
 
 /**
  * @param reference NAME for the highest version that is offered, or NAME@VERSION.
- * @throws AxleError NOT_FOUND naming the custom ops that there are.
+ * @throws AxleError NOT_FOUND naming the custom ops that there are, and the backends that may have more but are not.
  */
 function findCustomOp(registry: Registry, reference: string): CustomOp {
   const [, name, version] = /^(.*?)(?:@(\d+))?$/.exec(reference) ?? [];
@@ -72,8 +72,14 @@ function findCustomOp(registry: Registry, reference: string): CustomOp {
       .join(', ') || 'none';
   throw new AxleError(
     'NOT_FOUND',
-    `no device here offers the op '${reference}'; there are: ${known}`,
+    `no device here offers the op '${reference}'; there are: ${known}${notAvailable(registry)}`,
   );
+}
+
+function notAvailable({ unavailable }: Registry): string {
+  if (unavailable.length === 0) return '';
+  const reasons = unavailable.map(({ backend, reason }) => `${backend} (${reason})`);
+  return `. Not available here: ${reasons.join(', ')}`;
 }
 
 /** By name, then version, each once. */

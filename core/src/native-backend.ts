@@ -49,7 +49,8 @@ export interface PluginSpec {
   readonly name: string;
   /** Absolute path of the shared library. */
   readonly path: string;
-  readonly options: Readonly<Record<string, string>>;
+  /** Which there are, the plugin's author says. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Distinct argument sets kept encoded in the addon. */
@@ -128,7 +129,7 @@ export class NativeHost {
    * FAILED_PRECONDITION when the file is no plugin of this ABI.
    */
   async open(spec: PluginSpec): Promise<Backend> {
-    const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options));
+    const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options ?? {}));
     return new NativeBackend(this.binding, this.pending, info);
   }
 

@@ -20,7 +20,7 @@ const path = join(dirname(nativeAddonPath()), 'axle_test_plugin.so');
 let client: Client;
 
 beforeAll(async () => {
-  client = await connectLocal({ plugins: [{ name: 'test', path, options: {} }] });
+  client = await connectLocal({ plugins: [{ name: 'test', path }] });
 });
 afterAll(() => client.close());
 
@@ -159,6 +159,21 @@ describe('custom ops', () => {
       .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(AxleError);
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+});
+
+describe('a plugin that does not load', () => {
+  it('is named with the reason where one of its ops is asked for', async () => {
+    const plugins = [{ name: 'gone', path: '/no/such/plugin.so' }];
+    await using other = await connectLocal({ plugins });
+    for (const call of [() => other.run('gone.axle/op', {}), () => other.explain('gone.axle/op')]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        message: expect.stringMatching(
+          /there are: none\. Not available here: gone \(.*\/no\/such\/plugin\.so.*\)$/,
+        ) as string,
+      });
+    }
   });
 });
 

@@ -459,7 +459,17 @@ describe('a client', () => {
       ],
       [() => open({ limits: { imageBytesMax: -1 } }), /imageBytesMax is -1; give a whole number/],
       [() => open({ models: 5 }), /'models' is a folder/],
-      [() => open({ plugins: [5] }), /'plugins' is an array of/],
+      [() => open({ plugins: [5] }), /one of 'plugins' is 5; give {name, path, options}/],
+      [() => open({ plugins: [{ name: 1, path: 2 }] }), /'name' of one of 'plugins' is 1; give/],
+      [() => open({ plugins: [{ name: 'x', path: 2 }] }), /'path' of the plugin 'x' is 2; give/],
+      [
+        () => open({ plugins: [{ name: 'x', path: '/x', options: null }] }),
+        /'options' of the plugin 'x' is null; give an object/,
+      ],
+      [
+        () => open({ plugins: [{ name: 'x', path: '/x', options: { threads: 2 } }] }),
+        /option 'threads' of the plugin 'x' is 2; give a string/,
+      ],
     ];
     for (const [call, message] of calls) {
       const error = await call()?.catch((reason: unknown) => reason);
