@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 
 import { Cancellation } from './cancellation.js';
 import { ClassifyCall, ClassifyChains, defaultClassifyModel } from './calls/classify-call.js';
-import { codecChain, CompressCall, DecompressCall } from './calls/codec-call.js';
+import { codecChain, CompressCall, DecompressCall, type CodecCall } from './calls/codec-call.js';
 import { CustomOpCall } from './calls/custom-op-call.js';
 import { InferCall, inferChain } from './calls/infer-call.js';
 import type {
@@ -212,13 +212,22 @@ export class LocalClient implements Client {
   }
 
   private compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
-    const { limits } = this.session;
-    return this.session.execute('compress', options, new CompressCall(input, options, limits));
+    return this.runCodec(
+      'compress',
+      options,
+      new CompressCall(input, options, this.session.limits),
+    );
   }
 
   private decompressOne(input: BinaryInput, options: DecompressOptions): Promise<DecompressResult> {
-    const { limits } = this.session;
-    return this.session.execute('decompress', options, new DecompressCall(input, options, limits));
+    const call = new DecompressCall(input, options, this.session.limits);
+    return this.runCodec('decompress', options, call);
+  }
+
+  private runCodec<R>(op: string, options: CallOptions, call: CodecCall<R>): Promise<R> {
+    return this.session.execute(op, options, call).catch((error: unknown) => {
+      throw call.failure(error);
+    });
   }
 
   private codecStream(

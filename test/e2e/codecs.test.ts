@@ -155,8 +155,19 @@ describe.each(codecs)('%s', (codec) => {
 
   it('stops a bomb at the cap', async () => {
     const { data } = await client.compress(Buffer.alloc(50_000_000), { codec });
-    await expect(client.decompress(data, { outputBytesMax: 1_000_000 })).rejects.toMatchObject({
+    const stopped = {
       code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+      message:
+        'the output is more than 1000000 bytes; raise outputBytesMax if that much is expected, or use a stream',
+    };
+    await expect(client.decompress(data, { outputBytesMax: 1_000_000 })).rejects.toMatchObject(
+      stopped,
+    );
+    await using limited = await connect({ limits: { outputBytesMax: 1_000_000 } });
+    await expect(limited.decompress(data)).rejects.toMatchObject({
+      ...stopped,
+      message: expect.stringMatching(/raise the limit outputBytesMax of the client/) as string,
     });
     const stream = client.decompressStream({ outputBytesMax: 1_000_000 });
     await expect(pipeline(Readable.from([data]), stream, discard)).rejects.toMatchObject({

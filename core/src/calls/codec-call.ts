@@ -9,6 +9,7 @@ import {
   type CodecChoice,
 } from '../codec-args.js';
 import type { CallOutcome } from '../dispatch.js';
+import { AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs } from '../op.js';
 import { step, type Chain } from '../plans/chain.js';
@@ -21,8 +22,9 @@ export function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
 }
 
 /** What compress and decompress have in common. */
-abstract class CodecCall<R> implements CallWork<R> {
+export abstract class CodecCall<R> implements CallWork<R> {
   private recycle: () => void = () => undefined;
+  private outputCap = Infinity;
 
   constructor(
     private readonly input: BinaryInput,
@@ -32,6 +34,7 @@ abstract class CodecCall<R> implements CallWork<R> {
   async prepare(cancellation: Cancellation): Promise<CallRequest> {
     const chain = this.chain();
     const outputBytesMax = Math.min(this.outputBytesMax(), this.limits.outputBytesMax);
+    this.outputCap = outputBytesMax;
     const source = await this.read(this.input, 'input', this.limits.payloadBytesMax, cancellation);
     this.recycle = source.recycle;
     return { chain, model: undefined, inputs: [bytesTensor(source, 'input')], outputBytesMax };
@@ -41,6 +44,23 @@ abstract class CodecCall<R> implements CallWork<R> {
     // With a fallback another device may still be at it.
     if (report.fallbacks.length === 0) this.recycle();
     return this.resultOf(joined(outputs.flatMap(({ tensor }) => tensor.segments)), report);
+  }
+
+  /**
+   * What the caller gets for an error. A device that says in its message at how many bytes it stopped was not short of
+   * anything: the call would stop there again, and only the caller can let it go on.
+   */
+  failure(error: unknown): unknown {
+    const cap = this.outputCap;
+    if (!(error instanceof AxleError) || error.code !== 'RESOURCE_EXHAUSTED') return error;
+    if (!new RegExp(`\\b${cap} bytes\\b`).test(error.message)) return error;
+    const whose =
+      this.outputBytesMax() > cap ? 'the limit outputBytesMax of the client' : 'outputBytesMax';
+    return new AxleError(
+      'RESOURCE_EXHAUSTED',
+      `the output is more than ${cap} bytes; raise ${whose} if that much is expected, or use a stream`,
+      { cause: error, retryable: false },
+    );
   }
 
   protected abstract readonly read: typeof readBinaryPieces;
