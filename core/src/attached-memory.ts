@@ -1,7 +1,7 @@
 import { AxleError } from './errors.js';
 
 /**
- * @param what for messages: 'image', 'data of the tensor'.
+ * @param what for messages: 'image', 'tensor'.
  * @throws AxleError INVALID_ARGUMENT for memory that was transferred away.
  */
 export function checkAttached(memory: ArrayBufferLike, what: string): void {

@@ -117,6 +117,10 @@ async function readPath<T>(
   bytesMax: number,
   read: (path: string, sizeBytes: number) => Promise<T>,
 ): Promise<T> {
+  if (path === '') {
+    const advice = 'give the path of a file; bytes are given as a Buffer';
+    throw new AxleError('INVALID_ARGUMENT', `the path of the ${what} is empty; ${advice}`);
+  }
   const problem = `cannot read the ${what} ${path}`;
   try {
     // Looked at before it is opened: opening a pipe waits for its writer, on a thread that others need.

@@ -9,6 +9,7 @@ export type {
   DecompressOptions,
   InferInputs,
   InferOptions,
+  NamedInputs,
   RunOptions,
 } from './client.js';
 export type { CallEvent, CallSummary } from './call-channel.js';

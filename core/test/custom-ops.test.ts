@@ -26,6 +26,12 @@ afterAll(() => client.close());
 
 const any = Uint8Array.of(1, 2, 3);
 
+function transferred(): Uint8Array {
+  const memory = new Uint8Array(8);
+  structuredClone(memory, { transfer: [memory.buffer] });
+  return memory;
+}
+
 describe('custom ops', () => {
   it('are listed with what they take and give, and who offers them', async () => {
     const ops = await client.ops();
@@ -112,6 +118,23 @@ describe('custom ops', () => {
       {},
       'INVALID_ARGUMENT',
       /'label' of op 'test.axle\/echo' is missing; it takes a string/,
+    ],
+    [
+      'null for arguments',
+      'test.axle/describe',
+      {},
+      null as never,
+      'INVALID_ARGUMENT',
+      /args is null; give an object of arguments by name/,
+    ],
+    ['an array for arguments', 'test.axle/describe', {}, [], 'INVALID_ARGUMENT', /args is \[\]/],
+    [
+      'memory that was transferred away',
+      'test.axle/echo',
+      { any: transferred() },
+      { label: '' },
+      'INVALID_ARGUMENT',
+      /memory of the input 'any' of op 'test.axle\/echo' was transferred elsewhere; give it before/,
     ],
     [
       'an unknown argument',

@@ -434,6 +434,19 @@ describe('a client', () => {
     const calls: readonly [() => Promise<unknown> | undefined, RegExp][] = [
       [() => plain['classify']?.(first.path, null), /options is null; give an object/],
       [() => plain['classify']?.(first.path, { model: 5 }), /model is 5; give a name/],
+      [
+        () => plain['classify']?.(first.path, { topk: 3 }),
+        /no option 'topk'; this call has .*topK/,
+      ],
+      [() => plain['classify']?.(''), /the path of the image is empty; give the path of a file/],
+      [() => plain['infer']?.('mlp', {}, { deadlineMS: 3 }), /no option 'deadlineMS'/],
+      [() => plain['run']?.('a/b', {}, { arg: {} }), /no option 'arg'; this call has .*args/],
+      [() => plain['compress']?.(first.bytes, { levels: 3 }), /no option 'levels'/],
+      [() => plain['decompress']?.([first.bytes], { level: 3 }), /no option 'level'/],
+      [() => plain['prefetch']?.('mlp', { model: 'mlp' }), /no option 'model'/],
+      [() => plain['explain']?.('compress', { codec: 'zstd' }), /no option 'codec'/],
+      [async () => plain['compressStream']?.({ outputBytesMax: 3 }), /no option 'outputBytesMax'/],
+      [async () => plain['decompressStream']?.({ level: 3 }), /no option 'level'/],
       [() => plain['infer']?.(null, {}), /model is null/],
       [() => plain['infer']?.('mlp', null), /inputs of model 'mlp' are null/],
       [

@@ -5,6 +5,7 @@ import type { Cancellation } from '../cancellation.js';
 import type { BinaryInput, ClassifyOptions } from '../client.js';
 import type { CallOutcome } from '../dispatch.js';
 import { AxleError } from '../errors.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import type { Model } from '../models/model.js';
 import type { Chain } from '../plans/chain.js';
 import { classifyChain } from '../plans/classify.js';
@@ -42,6 +43,7 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
 
   async prepare(cancellation: Cancellation): Promise<CallRequest> {
     const { session, options } = this;
+    refuseUnknownOptions(options, knownOptions.classify);
     const { topKMax, imageBytesMax } = session.limits;
     const { topK = 1, model: reference = defaultClassifyModel } = options;
     if (!Number.isInteger(topK) || topK < 1 || topK > topKMax) {

@@ -10,6 +10,7 @@ import {
 } from '../codec-args.js';
 import type { CallOutcome } from '../dispatch.js';
 import { AxleError } from '../errors.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs } from '../op.js';
 import { step, type Chain } from '../plans/chain.js';
@@ -83,6 +84,7 @@ export class CompressCall extends CodecCall<CompressResult> {
   }
 
   protected chain(): Chain {
+    refuseUnknownOptions(this.options, knownOptions.compress);
     this.choice = chooseCodec(this.options);
     return codecChain('compress', compressArgs(this.choice));
   }
@@ -109,6 +111,7 @@ export class DecompressCall extends CodecCall<DecompressResult> {
   }
 
   protected chain(): Chain {
+    refuseUnknownOptions(this.options, knownOptions.decompress);
     return codecChain('decompress', decompressArgs(this.options));
   }
 
