@@ -134,6 +134,10 @@ describe('classify', () => {
     const { model, results } = await client.classify(first.path, { model: 'mlp' });
     expect(model).toBe('mlp');
     expect(results[0]?.score).toBeGreaterThan(0);
+    const byUrl = await client.classify(first.path, {
+      model: pathToFileURL(`${shippedModels}/mlp`),
+    });
+    expect(byUrl.results).toEqual(results);
   });
 
   it('reads pictures turned upright by EXIF, grey, transparent and 16 bits deep', async () => {
