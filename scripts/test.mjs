@@ -41,6 +41,20 @@ export function countTests(report) {
 }
 
 /**
+ * @param {number} exitCode vitest's
+ * @param {Report} report
+ * @param {string[]} args
+ * @returns {string | undefined} what went wrong, where no failed test says it
+ */
+export function problemOf(exitCode, report, args) {
+  if (exitCode === 0 || countTests(report).failed > 0) return undefined;
+  if (report.testResults.length > 0) {
+    return `vitest ended with ${exitCode} though no test failed; see its errors above`;
+  }
+  return `no test file matches ${args.join(' ')}; give a part of a test file's path`;
+}
+
+/**
  * @param {string[]} args for vitest
  * @returns {number} the exit code
  */
@@ -61,14 +75,13 @@ function runTests(args) {
     return exitCode === 0 ? 1 : exitCode;
   }
 
-  const counts = countTests(JSON.parse(readFileSync(REPORT, 'utf8')));
+  /** @type {Report} */
+  const report = JSON.parse(readFileSync(REPORT, 'utf8'));
+  const counts = countTests(report);
   const skippedInCi = isCi() && counts.skipped > 0;
   if (skippedInCi) console.error('axle: in CI no test may be skipped');
-  if (exitCode !== 0 && counts.failed === 0) {
-    console.error(
-      `axle: vitest ended with ${exitCode} though no test failed; see its errors above`,
-    );
-  }
+  const problem = problemOf(exitCode, report, args);
+  if (problem !== undefined) console.error(`axle: ${problem}`);
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`);
   return exitCode === 0 && skippedInCi ? 1 : exitCode;
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 
 import { findViolations } from '../scripts/check-imports.mjs';
-import { countTests } from '../scripts/test.mjs';
+import { countTests, problemOf } from '../scripts/test.mjs';
 
 const root = join(import.meta.dirname, '..');
 
@@ -74,5 +74,34 @@ describe('the count of tests', () => {
       ],
     };
     expect(countTests(report)).toEqual({ passed: 5, failed: 2, skipped: 3 });
+  });
+});
+
+describe('what npm test says beside the count', () => {
+  const nothing = {
+    numPassedTests: 0,
+    numFailedTests: 0,
+    numPendingTests: 0,
+    numTodoTests: 0,
+    testResults: [],
+  };
+  const passed = {
+    ...nothing,
+    numPassedTests: 1,
+    testResults: [{ status: 'passed', assertionResults: [{ status: 'passed' }] }],
+  };
+  const failed = {
+    ...nothing,
+    numFailedTests: 1,
+    testResults: [{ status: 'failed', assertionResults: [{ status: 'failed' }] }],
+  };
+
+  it('is that no test file matched, or that vitest failed without a failed test', () => {
+    expect(problemOf(1, nothing, ['core/test/nope.test.ts'])).toMatch(
+      /no test file matches core\/test\/nope.test.ts/,
+    );
+    expect(problemOf(1, passed, [])).toMatch(/vitest ended with 1 though no test failed/);
+    expect(problemOf(0, passed, [])).toBeUndefined();
+    expect(problemOf(1, failed, [])).toBeUndefined();
   });
 });

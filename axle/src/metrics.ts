@@ -34,25 +34,51 @@ const healthStates = ['OK', 'DEGRADED', 'LOST'] as const;
  *   that it is in
  *
  * @returns what ends it and takes the metrics out of the registry
- * @throws Error of prom-client where the registry has metrics of these names
+ * @throws AxleError ALREADY_EXISTS where the registry has a metric of one of these names; INVALID_ARGUMENT for what is no
+ * registry
  */
 export function enableMetrics(
   registry: Registry<RegistryContentType>,
-  { client }: MetricsOptions = {},
+  options: MetricsOptions = {},
 ): () => void {
+  checkArguments(registry, options);
+  const { client } = options;
   const names: string[] = [];
   const define = <L extends string>(name: string, help: string, labelNames: readonly L[]) => {
+    if (registry.getSingleMetric(name) !== undefined) {
+      throw new AxleError(
+        'ALREADY_EXISTS',
+        `the registry has a metric '${name}'; end what an earlier enableMetrics returned, or give another registry`,
+      );
+    }
     names.push(name);
     return { name, help, labelNames: [...labelNames], registers: [registry as Registry] };
   };
-  const stopCalls = countCalls(define);
-  const stopTasks = countTasks(define);
-  if (client !== undefined) showDevices(client, define);
-  return () => {
-    stopCalls();
-    stopTasks();
+  const ends: (() => void)[] = [];
+  const stop = () => {
+    for (const end of ends) end();
     for (const name of names) registry.removeSingleMetric(name);
   };
+  try {
+    ends.push(countCalls(define));
+    ends.push(countTasks(define));
+    if (client !== undefined) showDevices(client, define);
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  return stop;
+}
+
+/** Callers in plain JavaScript have no types to tell them. */
+function checkArguments(registry: unknown, options: unknown): void {
+  const { registerMetric } = (registry ?? {}) as { readonly registerMetric?: unknown };
+  if (typeof registerMetric !== 'function') {
+    const advice = "give one of prom-client, such as its 'register'";
+    throw new AxleError('INVALID_ARGUMENT', `there is no registry for the metrics; ${advice}`);
+  }
+  if (typeof options === 'object' && options !== null) return;
+  throw new AxleError('INVALID_ARGUMENT', 'the options are no object; give { client }, or nothing');
 }
 
 type Define = <L extends string>(

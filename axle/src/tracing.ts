@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 
-import { AxleError, type CallEvent, type CallReport, type TaskEvent } from '@axle/core';
+import { AxleError, type CallEvent, type CallSummary, type TaskEvent } from '@axle/core';
 import {
   context,
   SpanStatusCode,
@@ -39,7 +39,8 @@ let stopCurrent: (() => void) | undefined;
  * is active where it is made, and `axle step STEP` for each of its tasks. Their attributes are `axle.op`, `axle.tenant`,
  * `axle.model`, `axle.device`, `axle.step`, `axle.batch_size`, `axle.fallbacks`, the milliseconds `axle.queue_ms`,
  * `axle.transfer_ms` and `axle.compute_ms`, and `error.type`, which is the code. Nothing of what a call works on is in
- * them.
+ * them. The status of a call that failed has the message of its AxleError, which may show a path, a name or the value of
+ * an option.
  *
  * `connect` does this by itself where an SDK is registered by then. Tracing is one of the process: to enable it again
  * replaces what was enabled before.
@@ -92,7 +93,7 @@ function startCall(tracer: Tracer, { op, tenant }: CallEvent): CallSpan {
 
 function endCall(span: Span, event: CallEvent): void {
   if ('error' in event) fail(span, event.error);
-  else if (isReport(event.result)) span.setAttributes(reportAttributes(event.result));
+  else if (event.result !== undefined) span.setAttributes(reportAttributes(event.result));
   span.end();
 }
 
@@ -131,12 +132,7 @@ function fail(span: Span, error: unknown): void {
   span.setStatus({ code: SpanStatusCode.ERROR, ...message });
 }
 
-function isReport(result: unknown): result is CallReport & { readonly model?: string } {
-  return typeof result === 'object' && result !== null && 'timingMs' in result;
-}
-
-function reportAttributes(report: CallReport & { readonly model?: string }): Attributes {
-  const { device, timingMs, fallbacks, model } = report;
+function reportAttributes({ device, timingMs, fallbacks, model }: CallSummary): Attributes {
   return {
     'axle.device': device,
     'axle.queue_ms': timingMs.queue,

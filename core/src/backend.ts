@@ -138,6 +138,8 @@ export interface NamedTensor {
   /** '' where inputs or outputs are positional. */
   readonly name: string;
   readonly tensor: Tensor;
+  /** Of an output, only where its device left out one before it: not the place in the list then. */
+  readonly position?: number;
 }
 
 /** One unit of work on its way to a device. */

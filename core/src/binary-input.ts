@@ -4,14 +4,24 @@ import { isAnyArrayBuffer } from 'node:util/types';
 
 import type { Cancellation } from './cancellation.js';
 import type { BinaryInput } from './client.js';
+import { checkAttached } from './attached-memory.js';
 import { AxleError } from './errors.js';
 import { fileError } from './file-error.js';
 import { pathOfUrl } from './file-url.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
 import { isResizable } from './resizable-memory.js';
 
+/** The whole of an input, which may lie in several pieces. */
+export interface BinaryPieces {
+  readonly pieces: readonly Uint8Array[];
+  /** Of all pieces, when they were read: memory of the caller's may be transferred away after that. */
+  readonly byteLength: number;
+  /** Called once nothing reads the pieces any more; never, where that is not certain. */
+  readonly recycle: () => void;
+}
+
 /**
- * The whole of an input in memory; memory is viewed, not copied.
+ * The whole of an input in one piece; memory is viewed, not copied.
  *
  * @param what for messages: 'image', 'input'.
  * @throws AxleError NOT_FOUND for a file that is not there and PERMISSION_DENIED for one that may not be read,
@@ -22,19 +32,12 @@ export async function readBinaryInput(
   what: string,
   bytesMax: number,
   cancellation: Cancellation,
-): Promise<Uint8Array> {
+): Promise<BinaryPieces> {
   const bytes =
     memoryOf(input, what) ??
     (await cancellation.race(readElsewhere(input, what, bytesMax, cancellation)));
   if (bytes.byteLength > bytesMax) throw tooLarge(what, bytes.byteLength, bytesMax);
-  return bytes;
-}
-
-/** An input that may lie in several pieces. */
-export interface BinaryPieces {
-  readonly pieces: readonly Uint8Array[];
-  /** Called once nothing reads the pieces any more; never, where that is not certain. */
-  readonly recycle: () => void;
+  return unshared([bytes], bytes.byteLength);
 }
 
 /** Past this many, pieces are put together: each one costs something. */
@@ -50,20 +53,24 @@ export async function readBinaryPieces(
   const path = pathOf(input);
   if (path !== undefined) {
     const file = await cancellation.race(readPath(path, what, bytesMax, readFilePieces));
-    const bytes = file.pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
+    const byteLength = bytesOf(file.pieces);
     // It may have grown since its size was looked at.
-    if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
-    return file;
+    if (byteLength > bytesMax) throw tooLarge(what, byteLength, bytesMax);
+    return { ...file, byteLength };
   }
   if (isIterable(input)) {
     const pieces = await cancellation.race(readStream(input, what, bytesMax, cancellation));
-    return unshared(pieces.length > piecesMax ? [Buffer.concat(pieces)] : pieces);
+    return unshared(pieces.length > piecesMax ? [Buffer.concat(pieces)] : pieces, bytesOf(pieces));
   }
-  return unshared([await readBinaryInput(input, what, bytesMax, cancellation)]);
+  return readBinaryInput(input, what, bytesMax, cancellation);
 }
 
-function unshared(pieces: readonly Uint8Array[]): BinaryPieces {
-  return { pieces, recycle: () => undefined };
+function unshared(pieces: readonly Uint8Array[], byteLength: number): BinaryPieces {
+  return { pieces, byteLength, recycle: () => undefined };
+}
+
+function bytesOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
 }
 
 /**
@@ -81,19 +88,6 @@ function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
     view?.byteLength ?? memory.byteLength,
   );
   return isResizable(memory) ? new Uint8Array(bytes) : bytes;
-}
-
-function checkAttached(memory: ArrayBufferLike, what: string): void {
-  if (memory.byteLength > 0) return;
-  try {
-    new Uint8Array(memory);
-  } catch (error) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `the memory of the ${what} was transferred elsewhere; give it before, or a copy of it`,
-      { cause: error },
-    );
-  }
 }
 
 async function readElsewhere(
@@ -123,6 +117,10 @@ async function readPath<T>(
   bytesMax: number,
   read: (path: string, sizeBytes: number) => Promise<T>,
 ): Promise<T> {
+  if (path === '') {
+    const advice = 'give the path of a file; bytes are given as a Buffer';
+    throw new AxleError('INVALID_ARGUMENT', `the path of the ${what} is empty; ${advice}`);
+  }
   const problem = `cannot read the ${what} ${path}`;
   try {
     // Looked at before it is opened: opening a pipe waits for its writer, on a thread that others need.

@@ -45,7 +45,7 @@ export interface CallOptions {
 
 export interface ClassifyOptions extends CallOptions {
   /** A name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. Default 'glyphs'. */
-  readonly model?: string | undefined;
+  readonly model?: string | URL | undefined;
   /** How many labels to give, best first. Default 1. */
   readonly topK?: number | undefined;
 }
@@ -53,7 +53,10 @@ export interface ClassifyOptions extends CallOptions {
 export type InferOptions = CallOptions;
 
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
-export type InferInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
+export type NamedInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
+
+/** What `NamedInputs` was called. */
+export type InferInputs = NamedInputs;
 
 export interface ExplainOptions {
   /** Of classify (default 'glyphs') and infer. */
@@ -92,27 +95,37 @@ export interface DecompressOptions extends CallOptions {
  * after `close`.
  *
  * Every call takes one input and gives one result, or takes an array and gives an array in the same order, which
- * rejects with the first failure (its `index` says whose). All calls may throw AxleError: INVALID_ARGUMENT for input
- * that is wrong in itself, NOT_FOUND for a model or file that is not there, PERMISSION_DENIED for a file that may not be
- * read, RESOURCE_EXHAUSTED at a limit, DEADLINE_EXCEEDED, UNIMPLEMENTED when no device can, UNAVAILABLE when none is
- * there; the reason of `signal`; and, as it is, the error of a stream that is read.
+ * rejects with the first failure (its `index` says whose). All calls may throw AxleError:
+ *
+ * - INVALID_ARGUMENT for input or options that are wrong in themselves
+ * - NOT_FOUND for a model, file, op or device that is not there, PERMISSION_DENIED for a file that may not be read
+ * - FAILED_PRECONDITION once the client is closed, and for a model that is not made for the call
+ * - RESOURCE_EXHAUSTED at a limit, DEADLINE_EXCEEDED
+ * - UNIMPLEMENTED when no device can, UNAVAILABLE when none is there
+ * - CANCELLED when the client is closed meanwhile, ABORTED for a file that changes while it is read
+ * - INTERNAL for a device or plugin that does not do as it should, DATA_LOSS and UNKNOWN where one says so
+ *
+ * and besides the reason of `signal` and, as it is, the error of a stream that is read.
  */
 export interface Client extends AsyncDisposable {
   /** The best labels of an image (JPEG, PNG, WebP, GIF, AVIF, TIFF). */
   classify(input: BinaryInput, options?: ClassifyOptions): Promise<ClassifyResult>;
   classify(inputs: readonly BinaryInput[], options?: ClassifyOptions): Promise<ClassifyResult[]>;
 
-  /** Runs a model: a name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. */
-  infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
+  /**
+   * Runs a model: a name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. Inputs with more
+   * items than the model's `maxBatchSize` are run as they are, with those of no other call.
+   */
+  infer(model: string | URL, inputs: NamedInputs, options?: InferOptions): Promise<InferResult>;
   infer(
     model: string | URL,
-    inputs: readonly InferInputs[],
+    inputs: readonly NamedInputs[],
     options?: InferOptions,
   ): Promise<InferResult[]>;
 
   /** Runs a custom op of some plugin: NAME (its highest version) or NAME@VERSION. */
-  run(op: string, inputs: InferInputs, options?: RunOptions): Promise<RunResult>;
-  run(op: string, inputs: readonly InferInputs[], options?: RunOptions): Promise<RunResult[]>;
+  run(op: string, inputs: NamedInputs, options?: RunOptions): Promise<RunResult>;
+  run(op: string, inputs: readonly NamedInputs[], options?: RunOptions): Promise<RunResult[]>;
 
   /** One standard stream of the codec, which its own tools read. For data past memory use `compressStream`. */
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;

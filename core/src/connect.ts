@@ -1,3 +1,4 @@
+import { argumentError } from './argument-error.js';
 import type { Client } from './client.js';
 import { AxleError } from './errors.js';
 import { limitsWith, type Limits } from './limits.js';
@@ -55,9 +56,30 @@ function checkConnectOptions({ models = [], plugins = [] }: ConnectOptions): voi
   if (!Array.isArray(folders) || folders.some((folder) => typeof folder !== 'string')) {
     throw new AxleError('INVALID_ARGUMENT', "'models' is a folder or an array of folders");
   }
-  const isSpec = (spec: unknown) =>
-    typeof spec === 'object' && spec !== null && 'name' in spec && 'path' in spec;
-  if (!Array.isArray(plugins) || !plugins.every(isSpec)) {
-    throw new AxleError('INVALID_ARGUMENT', "'plugins' is an array of {name, path, options}");
+  if (!Array.isArray(plugins)) throw argumentError("'plugins'", plugins, pluginsWanted);
+  plugins.forEach(checkPluginSpec);
+}
+
+const pluginsWanted = 'an array of {name, path, options}';
+
+function checkPluginSpec(spec: unknown): void {
+  if (!isRecord(spec)) throw argumentError("one of 'plugins'", spec, '{name, path, options}');
+  const { name, path, options = {} } = spec;
+  if (typeof name !== 'string' || name === '') {
+    throw argumentError("'name' of one of 'plugins'", name, 'what messages call it, as a string');
   }
+  const of = `of the plugin '${name}'`;
+  if (typeof path !== 'string' || path === '') {
+    throw argumentError(`'path' ${of}`, path, 'the absolute path of its shared library');
+  }
+  if (!isRecord(options)) {
+    throw argumentError(`'options' ${of}`, options, 'an object of strings, or nothing');
+  }
+  for (const [key, value] of Object.entries(options)) {
+    if (typeof value !== 'string') throw argumentError(`option '${key}' ${of}`, value, 'a string');
+  }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
 }

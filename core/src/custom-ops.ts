@@ -1,10 +1,10 @@
 import { argumentError } from './argument-error.js';
-import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp } from './backend.js';
+import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp, TensorSpec } from './backend.js';
 import type { CustomOpArg } from './client.js';
 import { AxleError } from './errors.js';
 import { hasFlag, FloatArg, customOp, type OpArgs, type OpArgValue } from './op.js';
 import type { Chain } from './plans/chain.js';
-import type { InputTaker } from './named-inputs.js';
+import { describeSpec, fits, type InputTaker } from './named-inputs.js';
 import type { Registry } from './registry.js';
 import type { CustomOpReport } from './results.js';
 import type { Tensor } from './tensor.js';
@@ -53,7 +53,7 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
 
 /**
  * @param reference NAME for the highest version that is offered, or NAME@VERSION.
- * @throws AxleError NOT_FOUND naming the custom ops that there are.
+ * @throws AxleError NOT_FOUND naming the custom ops that there are, and the backends that may have more but are not.
  */
 function findCustomOp(registry: Registry, reference: string): CustomOp {
   const [, name, version] = /^(.*?)(?:@(\d+))?$/.exec(reference) ?? [];
@@ -72,8 +72,14 @@ function findCustomOp(registry: Registry, reference: string): CustomOp {
       .join(', ') || 'none';
   throw new AxleError(
     'NOT_FOUND',
-    `no device here offers the op '${reference}'; there are: ${known}`,
+    `no device here offers the op '${reference}'; there are: ${known}${notAvailable(registry)}`,
   );
+}
+
+function notAvailable({ unavailable }: Registry): string {
+  if (unavailable.length === 0) return '';
+  const reasons = unavailable.map(({ backend, reason }) => `${backend} (${reason})`);
+  return `. Not available here: ${reasons.join(', ')}`;
 }
 
 /** By name, then version, each once. */
@@ -197,15 +203,59 @@ function checkArgBytes(op: string, args: OpArgs, bytesMax: number): void {
   );
 }
 
-/** Outputs by the names that the op declares; by position where it declares none. */
+/**
+ * Outputs by the names that the op declares; by position where it declares none.
+ *
+ * @param device which gave them, for messages.
+ * @throws AxleError INTERNAL when they are not what the op's description says: nobody could rely on it.
+ */
 export function namedOutputs(
-  { spec }: CustomOp,
+  op: CustomOp,
   outputs: readonly NamedTensor[],
+  device: string,
 ): Readonly<Record<string, Tensor>> {
+  const declared = op.spec.outputs;
+  if (declared.length > outputs.length) throw missingOutput(op, outputs, device);
   const byName: Record<string, Tensor> = {};
   for (let i = 0; i < outputs.length; i++) {
-    const { name, tensor } = outputs[i] as NamedTensor;
-    byName[name || spec.outputs[i]?.name || String(i)] = tensor;
+    const output = outputs[i] as NamedTensor;
+    const spec = declared[i];
+    if (output.position !== undefined) throw missingOutput(op, outputs, device);
+    if (spec !== undefined) checkOutput(output, spec, op, device);
+    else if (declared.length > 0) throw undeclaredOutput(op, i, device);
+    byName[spec?.name || output.name || String(i)] = output.tensor;
   }
   return byName;
+}
+
+function checkOutput(
+  { name, tensor }: NamedTensor,
+  spec: TensorSpec,
+  op: CustomOp,
+  device: string,
+): void {
+  const named = name === '' || name === spec.name;
+  if (named && tensor.dtype === spec.dtype && fits(tensor, spec)) return;
+  const given = `${named ? '' : `'${name}' `}${describeSpec(tensor)}`;
+  throw brokenDescription(
+    op,
+    device,
+    `gave ${given} for its output '${spec.name}' ${describeSpec(spec)}`,
+  );
+}
+
+function missingOutput(op: CustomOp, outputs: readonly NamedTensor[], device: string): AxleError {
+  const gap = outputs.findIndex(({ position }) => position !== undefined);
+  const place = gap < 0 ? outputs.length : gap;
+  const name = op.spec.outputs[place]?.name;
+  return brokenDescription(op, device, `gave no output ${name ? `'${name}'` : place}`);
+}
+
+function undeclaredOutput(op: CustomOp, place: number, device: string): AxleError {
+  const declared = `its description has ${op.spec.outputs.length}`;
+  return brokenDescription(op, device, `gave an output ${place}, and ${declared}`);
+}
+
+function brokenDescription({ label }: CustomOp, device: string, what: string): AxleError {
+  return new AxleError('INTERNAL', `${label} ${what} on ${device}; report it to its author`);
 }

@@ -9,9 +9,10 @@ export type {
   DecompressOptions,
   InferInputs,
   InferOptions,
+  NamedInputs,
   RunOptions,
 } from './client.js';
-export type { CallEvent } from './call-channel.js';
+export type { CallEvent, CallSummary } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
 export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';

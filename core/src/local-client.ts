@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 
 import { Cancellation } from './cancellation.js';
 import { ClassifyCall, ClassifyChains, defaultClassifyModel } from './calls/classify-call.js';
-import { codecChain, CompressCall, DecompressCall } from './calls/codec-call.js';
+import { codecChain, CompressCall, DecompressCall, type CodecCall } from './calls/codec-call.js';
 import { CustomOpCall } from './calls/custom-op-call.js';
 import { InferCall, inferChain } from './calls/infer-call.js';
 import type {
@@ -13,7 +13,7 @@ import type {
   CompressOptions,
   DecompressOptions,
   ExplainOptions,
-  InferInputs,
+  NamedInputs,
   InferOptions,
   RunOptions,
 } from './client.js';
@@ -22,6 +22,7 @@ import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './c
 import { CodecStream } from './codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
+import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import type { Model } from './models/model.js';
 import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
@@ -68,26 +69,26 @@ export class LocalClient implements Client {
     return this.all(input, options, (one, its) => this.classifyOne(one, its));
   }
 
-  infer(model: string | URL, inputs: InferInputs, options?: InferOptions): Promise<InferResult>;
+  infer(model: string | URL, inputs: NamedInputs, options?: InferOptions): Promise<InferResult>;
   infer(
     model: string | URL,
-    inputs: readonly InferInputs[],
+    inputs: readonly NamedInputs[],
     options?: InferOptions,
   ): Promise<InferResult[]>;
   infer(
     model: string | URL,
-    inputs: InferInputs | readonly InferInputs[],
+    inputs: NamedInputs | readonly NamedInputs[],
     options: InferOptions = {},
   ): Promise<InferResult | InferResult[]> {
     if (!isArray(inputs)) return this.inferOne(model, inputs, options);
     return this.all(inputs, options, (one, its) => this.inferOne(model, one, its));
   }
 
-  run(op: string, inputs: InferInputs, options?: RunOptions): Promise<RunResult>;
-  run(op: string, inputs: readonly InferInputs[], options?: RunOptions): Promise<RunResult[]>;
+  run(op: string, inputs: NamedInputs, options?: RunOptions): Promise<RunResult>;
+  run(op: string, inputs: readonly NamedInputs[], options?: RunOptions): Promise<RunResult[]>;
   run(
     op: string,
-    inputs: InferInputs | readonly InferInputs[],
+    inputs: NamedInputs | readonly NamedInputs[],
     options: RunOptions = {},
   ): Promise<RunResult | RunResult[]> {
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
@@ -119,11 +120,13 @@ export class LocalClient implements Client {
 
   compressStream(options: CompressOptions = {}): CodecStream {
     checkOptions(options);
+    refuseUnknownOptions(options, knownOptions.compress);
     return this.codecStream('compress', compressArgs(chooseCodec(options)), options, Infinity);
   }
 
   decompressStream(options: DecompressOptions = {}): CodecStream {
     checkOptions(options);
+    refuseUnknownOptions(options, knownOptions.decompress);
     const outputBytesMax = outputBytesMaxOf(options) ?? Infinity;
     return this.codecStream('decompress', decompressArgs(options), options, outputBytesMax);
   }
@@ -145,6 +148,7 @@ export class LocalClient implements Client {
   async explain(op: string, options: ExplainOptions = {}): Promise<ExplainReport> {
     this.session.checkOpen();
     checkOptions(options);
+    refuseUnknownOptions(options, knownOptions.explain);
     const { runtime } = this.session;
     const reference = options.model ?? (op === 'classify' ? defaultClassifyModel : undefined);
     const model = reference === undefined ? undefined : await this.session.model(reference);
@@ -174,6 +178,7 @@ export class LocalClient implements Client {
 
   async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
     await this.session.call('prefetch', options, async (cancellation) => {
+      refuseUnknownOptions(options, knownOptions.call);
       const model = await cancellation.race(this.session.model(reference));
       await this.session.prefetch({ chain: this.chainFor(model), model }, options, cancellation);
     });
@@ -200,25 +205,38 @@ export class LocalClient implements Client {
 
   private inferOne(
     reference: string | URL,
-    inputs: InferInputs,
+    inputs: NamedInputs,
     options: InferOptions,
   ): Promise<InferResult> {
-    return this.session.execute('infer', options, new InferCall(this.session, reference, inputs));
+    return this.session.execute(
+      'infer',
+      options,
+      new InferCall(this.session, reference, inputs, options),
+    );
   }
 
-  private runOne(reference: string, inputs: InferInputs, options: RunOptions): Promise<RunResult> {
+  private runOne(reference: string, inputs: NamedInputs, options: RunOptions): Promise<RunResult> {
     const call = new CustomOpCall(this.customOps, this.session, reference, inputs, options);
     return this.session.execute(reference, options, call);
   }
 
   private compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {
-    const { limits } = this.session;
-    return this.session.execute('compress', options, new CompressCall(input, options, limits));
+    return this.runCodec(
+      'compress',
+      options,
+      new CompressCall(input, options, this.session.limits),
+    );
   }
 
   private decompressOne(input: BinaryInput, options: DecompressOptions): Promise<DecompressResult> {
-    const { limits } = this.session;
-    return this.session.execute('decompress', options, new DecompressCall(input, options, limits));
+    const call = new DecompressCall(input, options, this.session.limits);
+    return this.runCodec('decompress', options, call);
+  }
+
+  private runCodec<R>(op: string, options: CallOptions, call: CodecCall<R>): Promise<R> {
+    return this.session.execute(op, options, call).catch((error: unknown) => {
+      throw call.failure(error);
+    });
   }
 
   private codecStream(

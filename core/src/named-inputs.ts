@@ -1,6 +1,7 @@
 import { argumentError } from './argument-error.js';
+import { checkAttached } from './attached-memory.js';
 import type { NamedTensor, TensorSpec } from './backend.js';
-import type { InferInputs } from './client.js';
+import type { NamedInputs } from './client.js';
 import { AxleError, messageOf } from './errors.js';
 import { DATA_TYPE_BYTES } from './generated/constants.js';
 import { Tensor, type TensorData } from './tensor.js';
@@ -19,7 +20,7 @@ export interface InputTaker {
  *
  * @throws AxleError INVALID_ARGUMENT, naming the input, when they are not what it takes.
  */
-export function namedTensors(inputs: InferInputs, taker: InputTaker): NamedTensor[] {
+export function namedTensors(inputs: NamedInputs, taker: InputTaker): NamedTensor[] {
   if (typeof inputs !== 'object' || inputs === null) {
     throw new AxleError(
       'INVALID_ARGUMENT',
@@ -57,6 +58,9 @@ function shapedTensor(value: unknown, spec: TensorSpec, taker: InputTaker): Tens
   if (!ArrayBuffer.isView(value) && !Array.isArray(value)) {
     const wanted = 'a Tensor, a typed array or an array of strings';
     throw argumentError(`input '${spec.name}' of ${taker.label}`, value, wanted);
+  }
+  if (ArrayBuffer.isView(value) && value.byteLength === 0) {
+    checkAttached(value.buffer, `input '${spec.name}' of ${taker.label}`);
   }
   const elementBytes = DATA_TYPE_BYTES[spec.dtype];
   const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
@@ -135,7 +139,7 @@ function checkBatch(inputs: readonly NamedTensor[], taker: InputTaker): void {
 }
 
 /** 'FP32 [any, 3]'. */
-function describeSpec({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): string {
+export function describeSpec({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): string {
   return `${dtype} [${shape.map((size) => (size === -1 ? 'any' : size)).join(', ')}]`;
 }
 
@@ -147,10 +151,12 @@ function unknownInput(name: string, taker: InputTaker): AxleError {
   );
 }
 
-function fits(tensor: Tensor, spec: TensorSpec): boolean {
+/** Whether the shape of a tensor is one that is described. */
+export function fits({ shape }: Tensor, spec: TensorSpec): boolean {
   if (spec.anyRank) return true;
-  return (
-    tensor.shape.length === spec.shape.length &&
-    spec.shape.every((size, i) => size === -1 || size === tensor.shape[i])
-  );
+  if (shape.length !== spec.shape.length) return false;
+  for (let i = 0; i < shape.length; i++) {
+    if (spec.shape[i] !== -1 && spec.shape[i] !== shape[i]) return false;
+  }
+  return true;
 }

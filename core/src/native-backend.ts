@@ -50,8 +50,8 @@ export interface PluginSpec {
   readonly name: string;
   /** Absolute path of the shared library. */
   readonly path: string;
-  /** Handed to the plugin's `open` as they are; one that it does not know makes it unavailable. `{}` for none. */
-  readonly options: Readonly<Record<string, string>>;
+  /** Handed to the plugin's `open` as they are; one that it does not know makes it unavailable. Default none. */
+  readonly options?: Readonly<Record<string, string>> | undefined;
 }
 
 /** Distinct argument sets kept encoded in the addon. */
@@ -130,7 +130,7 @@ export class NativeHost {
    * FAILED_PRECONDITION when the file is no plugin of this ABI.
    */
   async open(spec: PluginSpec): Promise<Backend> {
-    const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options));
+    const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options ?? {}));
     return new NativeBackend(this.binding, this.pending, info);
   }
 
@@ -157,7 +157,9 @@ export class NativeHost {
     };
     const [first] = payload;
     const outputs =
-      payload.length === 1 && first !== undefined ? [readOutput(first)] : payload.map(readOutput);
+      payload.length === 1 && first !== undefined
+        ? [readOutput(first, 0)]
+        : payload.map(readOutput);
     pending.settle({ ok: true, outputs, timing, consumedBytes, more });
   }
 }
@@ -402,9 +404,13 @@ class ArgsCache {
 }
 
 /** `dims` are those of all chunks together; the addon has checked them against the bytes. */
-function readOutput({ name, dtype: id, dims, data }: NativeOutput): NamedTensor {
+function readOutput(
+  { index, name, dtype: id, dims, data }: NativeOutput,
+  place: number,
+): NamedTensor {
   const chunks = data instanceof Uint8Array ? [data] : data;
-  return { name, tensor: Tensor.adopt(dataTypeName(id), chunks, dims) };
+  const tensor = Tensor.adopt(dataTypeName(id), chunks, dims);
+  return index === place ? { name, tensor } : { name, tensor, position: index };
 }
 
 function readDevice(backend: string, info: NativeDeviceInfo, index: number): Device {

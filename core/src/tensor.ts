@@ -1,3 +1,4 @@
+import { checkAttached } from './attached-memory.js';
 import { AxleError } from './errors.js';
 import { DATA_TYPE_BYTES, type DataTypeName } from './generated/constants.js';
 import { isResizable } from './resizable-memory.js';
@@ -98,8 +99,11 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
         `a ${dtype} tensor takes a ${expected.name}, got ${describe(array)}; convert the data or change the type`,
       );
     }
+    if (array.length === 0) checkAttached(array.buffer, 'tensor');
     checkLength(dtype, shape, count, array.length);
-    return new Tensor(dtype, shape, [rawBytes(array)]);
+    const bytes = rawBytes(array);
+    if (dtype === 'BOOL') checkBooleans(bytes);
+    return new Tensor(dtype, shape, [bytes]);
   }
 
   /**
@@ -144,6 +148,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
         `a ${dtype} tensor of shape [${shape.join(', ')}] has ${expected} bytes, got ${actual}`,
       );
     }
+    if (dtype === 'BOOL') segments.forEach(checkBooleans);
     return tensor;
   }
 
@@ -209,6 +214,14 @@ function rawBytes(array: Exclude<TensorData, readonly unknown[]>): Uint8Array {
   // A view costs more than the rest of making a tensor. A Buffer is a Uint8Array that behaves otherwise.
   if (array.constructor === Uint8Array) return array;
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}
+
+/** What a device makes of another value is not said anywhere. */
+function checkBooleans(bytes: Uint8Array): void {
+  for (const byte of bytes) {
+    if (byte <= 1) continue;
+    throw new AxleError('INVALID_ARGUMENT', `a BOOL is 0 or 1, not ${byte}; give UINT8 otherwise`);
+  }
 }
 
 function constructorOf(dtype: DataTypeName): ArrayConstructorOf {

@@ -51,4 +51,21 @@ describe('tracing:axle.call', () => {
     // No device of this client compresses.
     expect(devices).toEqual(['test:test:0', 'UNIMPLEMENTED', undefined]);
   });
+
+  it('tells nothing of what a call works on', async () => {
+    const events: unknown[] = [];
+    const subscriber = (event: unknown) => events.push(event);
+    const channel = tracingChannel('axle.call');
+    channel.asyncEnd.subscribe(subscriber);
+    try {
+      const inputs = { any: Buffer.from('secret') };
+      const { outputs, op, ...report } = await client.run('test.axle/echo', inputs, {
+        args: { label: 'secret' },
+      });
+      expect(outputs['any']?.bytes).toEqual(new Uint8Array(Buffer.from('secret')));
+      expect(events).toEqual([{ op, tenant: 'local', result: report }]);
+    } finally {
+      channel.asyncEnd.unsubscribe(subscriber);
+    }
+  });
 });

@@ -2,22 +2,35 @@ import { dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import type { NamedTensor, TaskOutcome } from '../src/backend.js';
 import type { Client } from '../src/client.js';
 import { connectLocal } from '../src/connect.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits } from '../src/limits.js';
+import { LocalClient } from '../src/local-client.js';
+import { NativeHost } from '../src/native-backend.js';
 import { nativeAddonPath } from '../src/native-loader.js';
+import { customOp } from '../src/op.js';
+import { Runtime } from '../src/runtime.js';
+import { Session } from '../src/session.js';
 import { Tensor } from '../src/tensor.js';
+import { TestBackend } from './test-backend.js';
 
 const path = join(dirname(nativeAddonPath()), 'axle_test_plugin.so');
 let client: Client;
 
 beforeAll(async () => {
-  client = await connectLocal({ plugins: [{ name: 'test', path, options: {} }] });
+  client = await connectLocal({ plugins: [{ name: 'test', path }] });
 });
 afterAll(() => client.close());
 
 const any = Uint8Array.of(1, 2, 3);
+
+function transferred(): Uint8Array {
+  const memory = new Uint8Array(8);
+  structuredClone(memory, { transfer: [memory.buffer] });
+  return memory;
+}
 
 describe('custom ops', () => {
   it('are listed with what they take and give, and who offers them', async () => {
@@ -107,6 +120,23 @@ describe('custom ops', () => {
       /'label' of op 'test.axle\/echo' is missing; it takes a string/,
     ],
     [
+      'null for arguments',
+      'test.axle/describe',
+      {},
+      null as never,
+      'INVALID_ARGUMENT',
+      /args is null; give an object of arguments by name/,
+    ],
+    ['an array for arguments', 'test.axle/describe', {}, [], 'INVALID_ARGUMENT', /args is \[\]/],
+    [
+      'memory that was transferred away',
+      'test.axle/echo',
+      { any: transferred() },
+      { label: '' },
+      'INVALID_ARGUMENT',
+      /memory of the input 'any' of op 'test.axle\/echo' was transferred elsewhere; give it before/,
+    ],
+    [
       'an unknown argument',
       'test.axle/echo',
       { any },
@@ -152,5 +182,94 @@ describe('custom ops', () => {
       .catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(AxleError);
     expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
+  });
+});
+
+describe('a plugin that does not load', () => {
+  it('is named with the reason where one of its ops is asked for', async () => {
+    const plugins = [{ name: 'gone', path: '/no/such/plugin.so' }];
+    await using other = await connectLocal({ plugins });
+    for (const call of [() => other.run('gone.axle/op', {}), () => other.explain('gone.axle/op')]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        message: expect.stringMatching(
+          /there are: none\. Not available here: gone \(.*\/no\/such\/plugin\.so.*\)$/,
+        ) as string,
+      });
+    }
+  });
+});
+
+describe('outputs of custom ops', () => {
+  const tensor = (dtype: 'UINT8' | 'INT8', ...shape: number[]) =>
+    Tensor.fromBytes(dtype, new Uint8Array(shape.reduce((all, size) => all * size, 1)), shape);
+  const sum: NamedTensor = { name: '', tensor: tensor('UINT8', 5) };
+  const rest: NamedTensor = { name: 'rest', tensor: tensor('INT8', 2, 3) };
+
+  /** What a call gives whose device gives `outputs`. */
+  async function run(outputs: readonly NamedTensor[]) {
+    const range = customOp('test.axle/two', 1);
+    const backend = new TestBackend('soft', [range], () => [[...outputs]]);
+    const spec = {
+      doc: '',
+      args: [],
+      inputs: [],
+      outputs: [
+        { name: 'sum', dtype: 'UINT8', shape: [-1] },
+        { name: 'rest', dtype: 'INT8', shape: [2, -1] },
+      ],
+    } as const;
+    Object.assign(backend, { ops: [{ ...range, flags: 0, batchMax: 0, spec }] });
+    const runtime = await Runtime.start({ plugins: [], models: [], limits: defaultLimits });
+    runtime.registry.add(backend);
+    const session = new Session(runtime, 'local', 1, defaultLimits);
+    await using own = new LocalClient(session, () => runtime.close());
+    return await own.run('test.axle/two', {});
+  }
+
+  it('have the names that the op declares', async () => {
+    const { outputs } = await run([sum, rest]);
+    expect(Object.keys(outputs)).toEqual(['sum', 'rest']);
+  });
+
+  it.each<[string, readonly NamedTensor[], string]>([
+    ['is missing', [sum], "gave no output 'rest'"],
+    ['is missing before another', [{ ...rest, position: 1 }], "gave no output 'sum'"],
+    ['is missing among them', [sum, { ...rest, position: 7 }], "gave no output 'rest'"],
+    ['is one too many', [sum, rest, sum], 'gave an output 2, and its description has 2'],
+    [
+      'has another type',
+      [{ name: 'sum', tensor: tensor('INT8', 5) }, rest],
+      "gave INT8 [5] for its output 'sum' UINT8 [any]",
+    ],
+    [
+      'has another shape',
+      [sum, { name: '', tensor: tensor('INT8', 3, 2) }],
+      "gave INT8 [3, 2] for its output 'rest' INT8 [2, any]",
+    ],
+    [
+      'has another name',
+      [{ ...sum, name: 'rest' }, rest],
+      "gave 'rest' UINT8 [5] for its output 'sum' UINT8 [any]",
+    ],
+  ])('are refused when one %s', async (_, outputs, what) => {
+    await expect(run(outputs)).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: `op 'test.axle/two' ${what} on soft:0; report it to its author`,
+    });
+  });
+
+  it('of a plugin tell when one before them was left out', async () => {
+    const backend = await NativeHost.shared().open({ name: 'test', path, options: {} });
+    const [device] = backend.devices;
+    const range = backend.ops.find(({ name }) => name === 'test.axle/misbehave');
+    if (device === undefined || range === undefined) throw new Error('the test plugin is another');
+    const outcome = await new Promise<TaskOutcome>((settle) => {
+      const args = { fault: 'gap' };
+      const task = { range, args, model: undefined, inputs: [], outputBytesMax: 1000 };
+      backend.submit(device, [{ ...task, deadlineAt: undefined, settle }]);
+    });
+    expect(outcome).toMatchObject({ ok: true, outputs: [{ name: '', position: 1 }] });
+    await backend.close();
   });
 });

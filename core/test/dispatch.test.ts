@@ -358,6 +358,16 @@ describe('Dispatch', () => {
     expect(sound.batchesSeen).toHaveLength(0);
   });
 
+  it('does not say to try again where the device that must run an op does not offer it', async () => {
+    const other = new TestBackend('other', [singleOp('decompress')], appending(1));
+    const { run } = dispatchOver(new TestBackend('sound', [compress], appending(9)), other);
+    const preference = { device: 'other:0', strict: true };
+    await expect(run(compressChain, value(1), { preference })).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: false,
+    });
+  });
+
   it('says why no device runs an op', async () => {
     const picky = new TestBackend('picky', [compress], appending(9));
     picky.support = { score: 0, reason: 'it has no such codec' };

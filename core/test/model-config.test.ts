@@ -25,7 +25,6 @@ describe('parseModelConfig', () => {
     );
     expect(config).toEqual({
       name: 'resnet',
-      platform: 'onnxruntime_onnx',
       maxBatchSize: 8,
       inputs: [{ name: 'data', dtype: 'FP32', shape: [3, 224, 224] }],
       outputs: [{ name: 'prob', dtype: 'BYTES', shape: [-1], labelFile: 'labels.txt' }],
@@ -52,6 +51,22 @@ describe('parseModelConfig', () => {
   it.each([
     ['max_batch_size: -1', /config.pbtxt: field 'max_batch_size' takes a whole number/],
     ['max_batch_size: "8"', /field 'max_batch_size'/],
+    ['max_batch_size: 99999999999', /field 'max_batch_size' takes at most 2147483647/],
+    [
+      'platform: "tensorflow_graphdef"',
+      /'platform' takes "onnxruntime_onnx", not "tensorflow_graphdef"/,
+    ],
+    ['backend: "python"', /'backend' takes "onnxruntime", not "python": Axle runs ONNX models/],
+    ['sequence_batching { }', /'sequence_batching' is not supported: keep the state in inputs/],
+    ['ensemble_scheduling { step [ ] }', /'ensemble_scheduling' is not supported: call its models/],
+    [
+      'dynamic_batching { priority_levels: 2 }',
+      /'priority_levels' is not supported: calls have the option 'priority'/,
+    ],
+    [
+      'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }',
+      /'priority_queue_policy' is not supported: calls have the option 'priority'/,
+    ],
     ['input { data_type: TYPE_FP32 }', /config.pbtxt: input: field 'name'/],
     ['input { name: "x" data_type: TYPE_FP99 dims: 1 }', /field 'data_type'/],
     ['input { name: "x" data_type: TYPE_FP32 dims: -2 }', /field 'dims'/],
@@ -79,5 +94,14 @@ describe('parseModelConfig', () => {
     ],
   ])('refuses %j naming the field', (text, message) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).toThrow(message);
+  });
+
+  it.each([
+    'platform: "" backend: "onnxruntime"',
+    'dynamic_batching { priority_levels: 0 }',
+    'dynamic_batching { priority_levels: 1 }',
+    '\ufeffmax_batch_size: 8',
+  ])('takes %j', (text) => {
+    expect(() => parseModelConfig(text, 'config.pbtxt')).not.toThrow();
   });
 });

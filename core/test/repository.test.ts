@@ -16,6 +16,10 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
+function warmUpOf(input: string): string {
+  return `max_batch_size: 8 model_warmup { name: "w" batch_size: 1 inputs { ${input} } }`;
+}
+
 const weights = Float32Array.of(1, 2, 3);
 const plain = addModel([3], { data: weights });
 
@@ -148,6 +152,26 @@ describe('ModelRepository', () => {
     ],
     ['max_batch_size: nine', /field 'max_batch_size'/],
     [
+      'max_batch_size: 8 dynamic_batching { preferred_batch_size: [ 4, 16 ] }',
+      /add\/config.pbtxt: preferred_batch_size 16 is more than max_batch_size 8; lower the one/,
+    ],
+    [
+      'dynamic_batching { preferred_batch_size: 8 }',
+      /preferred_batch_size 8 is more than max_batch_size 4/,
+    ],
+    [
+      warmUpOf('key: "z" value { data_type: TYPE_FP32 dims: 3 zero_data: true }'),
+      /add\/config.pbtxt: model_warmup 'w' has an input 'z' that is not in the model, which has: x/,
+    ],
+    [
+      warmUpOf('key: "x" value { data_type: TYPE_INT8 dims: 3 zero_data: true }'),
+      /model_warmup 'w' has an input 'x' that is declared INT8 but the model has FP32/,
+    ],
+    [
+      warmUpOf('key: "x" value { data_type: TYPE_FP32 dims: [ 1, 3 ] zero_data: true }'),
+      /model_warmup 'w' has an input 'x' that is declared \[1, 3\] but the model has \[3\]/,
+    ],
+    [
       'max_batch_size: 8 model_warmup { name: "w" batch_size: 9 }',
       /add\/config.pbtxt: model_warmup 'w' has batch_size 9, more than max_batch_size 8; lower the one or raise/,
     ],
@@ -166,6 +190,7 @@ describe('ModelRepository', () => {
 
   it.each([
     'max_batch_size: 8 model_warmup { name: "w" batch_size: 8 }',
+    warmUpOf('key: "x" value { data_type: TYPE_FP32 dims: 3 random_data: true }'),
     'max_batch_size: 0 model_warmup { name: "w" batch_size: 1 } model_warmup { name: "v" }',
   ])('takes warm-ups of what the model takes: %s', async (config) => {
     const { repository } = await repositoryWith('warm-ups', {

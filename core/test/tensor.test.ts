@@ -47,6 +47,24 @@ describe('Tensor', () => {
     );
   });
 
+  it('refuses memory that was transferred away, whatever shape it is given', () => {
+    const data = new Float32Array(2);
+    structuredClone(data, { transfer: [data.buffer] });
+    for (const shape of [[2], [0]]) {
+      expect(() => Tensor.from('FP32', data, shape)).toThrow(
+        /memory of the tensor was transferred elsewhere/,
+      );
+    }
+    expect(Tensor.from('FP32', new Float32Array(0), [0]).byteLength).toBe(0);
+  });
+
+  it('refuses a BOOL that is neither 0 nor 1', () => {
+    for (const make of [Tensor.from<'BOOL'>, Tensor.fromBytes<'BOOL'>]) {
+      expect(() => make('BOOL', Uint8Array.of(0, 1, 7), [3])).toThrow(/a BOOL is 0 or 1, not 7/);
+      expect(make('BOOL', Uint8Array.of(0, 1), [2]).data).toEqual(Uint8Array.of(0, 1));
+    }
+  });
+
   it('refuses data of another kind, length or shape', () => {
     const from = Tensor.from as (...args: unknown[]) => unknown;
     expect(() => from('nope', [], [])).toThrow(/no data type 'nope'; give one of BOOL/);

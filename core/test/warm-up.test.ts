@@ -151,6 +151,7 @@ describe('warmUp', () => {
 
   it.each([
     [{ inputs: [{ ...(plain.inputs[0] as WarmUp['inputs'][0]), shape: [2 ** 30] }] }, {}],
+    [{ inputs: [{ ...(plain.inputs[0] as WarmUp['inputs'][0]), shape: [2 ** 40, 2 ** 40] }] }, {}],
     [
       {},
       {
@@ -172,7 +173,9 @@ describe('warmUp', () => {
       warm(modelOf([{ ...plain, ...entry }], overrides as Partial<Model>)),
     ).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: expect.stringMatching(/the limit is 268435456/) as string,
+      message: expect.stringMatching(
+        /of warm-up 'w' of model 'm' takes .* or more; the limit is 268435456/,
+      ) as string,
     });
     expect(backend.batchesSeen).toEqual([]);
   });

@@ -134,6 +134,10 @@ describe('classify', () => {
     const { model, results } = await client.classify(first.path, { model: 'mlp' });
     expect(model).toBe('mlp');
     expect(results[0]?.score).toBeGreaterThan(0);
+    const byUrl = await client.classify(first.path, {
+      model: pathToFileURL(`${shippedModels}/mlp`),
+    });
+    expect(byUrl.results).toEqual(results);
   });
 
   it('reads pictures turned upright by EXIF, grey, transparent and 16 bits deep', async () => {
@@ -434,6 +438,19 @@ describe('a client', () => {
     const calls: readonly [() => Promise<unknown> | undefined, RegExp][] = [
       [() => plain['classify']?.(first.path, null), /options is null; give an object/],
       [() => plain['classify']?.(first.path, { model: 5 }), /model is 5; give a name/],
+      [
+        () => plain['classify']?.(first.path, { topk: 3 }),
+        /no option 'topk'; this call has .*topK/,
+      ],
+      [() => plain['classify']?.(''), /the path of the image is empty; give the path of a file/],
+      [() => plain['infer']?.('mlp', {}, { deadlineMS: 3 }), /no option 'deadlineMS'/],
+      [() => plain['run']?.('a/b', {}, { arg: {} }), /no option 'arg'; this call has .*args/],
+      [() => plain['compress']?.(first.bytes, { levels: 3 }), /no option 'levels'/],
+      [() => plain['decompress']?.([first.bytes], { level: 3 }), /no option 'level'/],
+      [() => plain['prefetch']?.('mlp', { model: 'mlp' }), /no option 'model'/],
+      [() => plain['explain']?.('compress', { codec: 'zstd' }), /no option 'codec'/],
+      [async () => plain['compressStream']?.({ outputBytesMax: 3 }), /no option 'outputBytesMax'/],
+      [async () => plain['decompressStream']?.({ level: 3 }), /no option 'level'/],
       [() => plain['infer']?.(null, {}), /model is null/],
       [() => plain['infer']?.('mlp', null), /inputs of model 'mlp' are null/],
       [
@@ -459,7 +476,17 @@ describe('a client', () => {
       ],
       [() => open({ limits: { imageBytesMax: -1 } }), /imageBytesMax is -1; give a whole number/],
       [() => open({ models: 5 }), /'models' is a folder/],
-      [() => open({ plugins: [5] }), /'plugins' is an array of/],
+      [() => open({ plugins: [5] }), /one of 'plugins' is 5; give {name, path, options}/],
+      [() => open({ plugins: [{ name: 1, path: 2 }] }), /'name' of one of 'plugins' is 1; give/],
+      [() => open({ plugins: [{ name: 'x', path: 2 }] }), /'path' of the plugin 'x' is 2; give/],
+      [
+        () => open({ plugins: [{ name: 'x', path: '/x', options: null }] }),
+        /'options' of the plugin 'x' is null; give an object/,
+      ],
+      [
+        () => open({ plugins: [{ name: 'x', path: '/x', options: { threads: 2 } }] }),
+        /option 'threads' of the plugin 'x' is 2; give a string/,
+      ],
     ];
     for (const [call, message] of calls) {
       const error = await call()?.catch((reason: unknown) => reason);

@@ -155,8 +155,19 @@ describe.each(codecs)('%s', (codec) => {
 
   it('stops a bomb at the cap', async () => {
     const { data } = await client.compress(Buffer.alloc(50_000_000), { codec });
-    await expect(client.decompress(data, { outputBytesMax: 1_000_000 })).rejects.toMatchObject({
+    const stopped = {
       code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+      message:
+        'the output is more than 1000000 bytes; raise outputBytesMax if that much is expected, or use a stream',
+    };
+    await expect(client.decompress(data, { outputBytesMax: 1_000_000 })).rejects.toMatchObject(
+      stopped,
+    );
+    await using limited = await connect({ limits: { outputBytesMax: 1_000_000 } });
+    await expect(limited.decompress(data)).rejects.toMatchObject({
+      ...stopped,
+      message: expect.stringMatching(/raise the limit outputBytesMax of the client/) as string,
     });
     const stream = client.decompressStream({ outputBytesMax: 1_000_000 });
     await expect(pipeline(Readable.from([data]), stream, discard)).rejects.toMatchObject({
@@ -197,6 +208,22 @@ describe('codecs', () => {
     const gone = new Uint8Array(100);
     structuredClone(gone.buffer, { transfer: [gone.buffer] });
     await expect(client.compress(gone)).rejects.toThrow(/was transferred elsewhere/);
+    const archive = (await client.compress(Buffer.from('x'))).data;
+    for (const call of [
+      (input: Uint8Array) => client.compress(input),
+      (input: Uint8Array) => client.compress([input]),
+      (input: Uint8Array) => client.decompress(input),
+      (input: Uint8Array) => client.classify(input),
+    ]) {
+      const memory = new Uint8Array(archive);
+      const pending = call(memory);
+      // In the turn of the call, before any device sees it.
+      structuredClone(memory, { transfer: [memory.buffer] });
+      await expect(pending).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringMatching(/was transferred elsewhere/) as string,
+      });
+    }
 
     const Resizable = ArrayBuffer as new (bytes: number, options: object) => ArrayBuffer;
     const memory = new Resizable(1_000_000, { maxByteLength: 2_000_000 });

@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 
 import { connect, shippedModels, type Client } from 'axle';
 import { enableMetrics, metricLabelValuesMax } from 'axle/metrics';
-import { Registry } from 'prom-client';
+import { Gauge, Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { callEnded } from './call-ended.js';
@@ -38,6 +38,30 @@ async function scrape(from = registry): Promise<Map<string, number>> {
 }
 
 describe('metrics', () => {
+  it('refuse a registry that has them already, and what is none', async () => {
+    expect(() => enableMetrics(registry)).toThrow(
+      expect.objectContaining({
+        code: 'ALREADY_EXISTS',
+        message: expect.stringMatching(/has a metric 'axle_calls_total'; end what/) as string,
+      }),
+    );
+    const plain = enableMetrics as unknown as (...args: unknown[]) => unknown;
+    for (const args of [[null], [{}], [new Registry(), null]]) {
+      expect(() => plain(...args)).toThrow(
+        expect.objectContaining({ name: 'AxleError', code: 'INVALID_ARGUMENT' }),
+      );
+    }
+    // Nothing is left of a half that was there.
+    const half = new Registry();
+    new Gauge({ name: 'axle_batch_size', help: 'of somebody else', registers: [half] });
+    expect(() => enableMetrics(half)).toThrow(/has a metric 'axle_batch_size'/);
+    expect(half.getMetricsAsArray().map(({ name }) => name)).toEqual(['axle_batch_size']);
+    await client.compress(Buffer.from('x'));
+    expect((await scrape()).get('axle_calls_total{op="compress",code="OK",tenant="local"}')).toBe(
+      1,
+    );
+  });
+
   it('count calls by op, outcome and tenant, and say how long they took', async () => {
     const started = performance.now();
     await client.classify([image, image]);

@@ -70,6 +70,8 @@ void misbehave(axle_instance *instance, axle_task *task) {
     void *data = alloc(instance, task);
     emit(instance, task, 0, NULL, AXLE_DTYPE_UINT8, 1, &right, data, BYTES);
     emit(instance, task, 1, NULL, AXLE_DTYPE_UINT8, 1, &right, data, BYTES);
+  } else if (arg_is(task, "fault", "gap")) {
+    emit(instance, task, 1, NULL, AXLE_DTYPE_UINT8, 1, &right, alloc(instance, task), BYTES);
   } else if (arg_is(task, "fault", "too_large")) {
     emit(instance, task, 0, NULL, AXLE_DTYPE_UINT8, 1, &wrong, alloc(instance, task), BYTES + 1);
   } else if (arg_is(task, "fault", "wrong_dims")) {

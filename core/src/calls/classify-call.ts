@@ -5,6 +5,7 @@ import type { Cancellation } from '../cancellation.js';
 import type { BinaryInput, ClassifyOptions } from '../client.js';
 import type { CallOutcome } from '../dispatch.js';
 import { AxleError } from '../errors.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import type { Model } from '../models/model.js';
 import type { Chain } from '../plans/chain.js';
 import { classifyChain } from '../plans/classify.js';
@@ -42,6 +43,7 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
 
   async prepare(cancellation: Cancellation): Promise<CallRequest> {
     const { session, options } = this;
+    refuseUnknownOptions(options, knownOptions.classify);
     const { topKMax, imageBytesMax } = session.limits;
     const { topK = 1, model: reference = defaultClassifyModel } = options;
     if (!Number.isInteger(topK) || topK < 1 || topK > topKMax) {
@@ -49,8 +51,8 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
     }
     const model = await cancellation.race(session.model(reference));
     this.model = model;
-    const bytes = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);
-    return { chain: this.chains.of(model, topK), model, inputs: [bytesTensor([bytes])] };
+    const source = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);
+    return { chain: this.chains.of(model, topK), model, inputs: [bytesTensor(source, 'image')] };
   }
 
   shape({ outputs, report }: CallOutcome): ClassifyResult {

@@ -9,6 +9,8 @@ import {
   type CodecChoice,
 } from '../codec-args.js';
 import type { CallOutcome } from '../dispatch.js';
+import { AxleError } from '../errors.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs } from '../op.js';
 import { step, type Chain } from '../plans/chain.js';
@@ -21,8 +23,9 @@ export function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
 }
 
 /** What compress and decompress have in common. */
-abstract class CodecCall<R> implements CallWork<R> {
+export abstract class CodecCall<R> implements CallWork<R> {
   private recycle: () => void = () => undefined;
+  private outputCap = Infinity;
 
   constructor(
     private readonly input: BinaryInput,
@@ -32,15 +35,33 @@ abstract class CodecCall<R> implements CallWork<R> {
   async prepare(cancellation: Cancellation): Promise<CallRequest> {
     const chain = this.chain();
     const outputBytesMax = Math.min(this.outputBytesMax(), this.limits.outputBytesMax);
+    this.outputCap = outputBytesMax;
     const source = await this.read(this.input, 'input', this.limits.payloadBytesMax, cancellation);
     this.recycle = source.recycle;
-    return { chain, model: undefined, inputs: [bytesTensor(source.pieces)], outputBytesMax };
+    return { chain, model: undefined, inputs: [bytesTensor(source, 'input')], outputBytesMax };
   }
 
   shape({ outputs, report }: CallOutcome): R {
     // With a fallback another device may still be at it.
     if (report.fallbacks.length === 0) this.recycle();
     return this.resultOf(joined(outputs.flatMap(({ tensor }) => tensor.segments)), report);
+  }
+
+  /**
+   * What the caller gets for an error. A device that says in its message at how many bytes it stopped was not short of
+   * anything: the call would stop there again, and only the caller can let it go on.
+   */
+  failure(error: unknown): unknown {
+    const cap = this.outputCap;
+    if (!(error instanceof AxleError) || error.code !== 'RESOURCE_EXHAUSTED') return error;
+    if (!new RegExp(`\\b${cap} bytes\\b`).test(error.message)) return error;
+    const whose =
+      this.outputBytesMax() > cap ? 'the limit outputBytesMax of the client' : 'outputBytesMax';
+    return new AxleError(
+      'RESOURCE_EXHAUSTED',
+      `the output is more than ${cap} bytes; raise ${whose} if that much is expected, or use a stream`,
+      { cause: error, retryable: false },
+    );
   }
 
   protected abstract readonly read: typeof readBinaryPieces;
@@ -63,6 +84,7 @@ export class CompressCall extends CodecCall<CompressResult> {
   }
 
   protected chain(): Chain {
+    refuseUnknownOptions(this.options, knownOptions.compress);
     this.choice = chooseCodec(this.options);
     return codecChain('compress', compressArgs(this.choice));
   }
@@ -77,7 +99,8 @@ export class CompressCall extends CodecCall<CompressResult> {
 }
 
 export class DecompressCall extends CodecCall<DecompressResult> {
-  protected readonly read = readOnePiece;
+  /** Archives are decoded best from one piece, where the frames or members of one can be seen ahead. */
+  protected readonly read = readBinaryInput;
 
   constructor(
     input: BinaryInput,
@@ -88,6 +111,7 @@ export class DecompressCall extends CodecCall<DecompressResult> {
   }
 
   protected chain(): Chain {
+    refuseUnknownOptions(this.options, knownOptions.decompress);
     return codecChain('decompress', decompressArgs(this.options));
   }
 
@@ -99,12 +123,6 @@ export class DecompressCall extends CodecCall<DecompressResult> {
     return { data, ...report };
   }
 }
-
-/** Archives are decoded best from one piece, where the frames or members of one can be seen ahead. */
-const readOnePiece: typeof readBinaryPieces = async (...args) => ({
-  pieces: [await readBinaryInput(...args)],
-  recycle: () => undefined,
-});
 
 function joined(parts: readonly Uint8Array[]): Buffer {
   const [first] = parts;

@@ -1,6 +1,8 @@
-import type { InferInputs, RunOptions } from '../client.js';
+import { argumentError } from '../argument-error.js';
+import type { NamedInputs, RunOptions } from '../client.js';
 import { customOpChain, namedOutputs, type CustomOp, type CustomOps } from '../custom-ops.js';
 import type { CallOutcome } from '../dispatch.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import { namedTensors } from '../named-inputs.js';
 import type { RunResult } from '../results.js';
 import type { Session } from '../session.js';
@@ -13,15 +15,17 @@ export class CustomOpCall implements CallWork<RunResult> {
     private readonly customOps: CustomOps,
     private readonly session: Session,
     private readonly reference: string,
-    private readonly inputs: InferInputs,
+    private readonly inputs: NamedInputs,
     private readonly options: RunOptions,
   ) {}
 
   prepare(): CallRequest {
+    refuseUnknownOptions(this.options, knownOptions.run);
     const { runtime, limits } = this.session;
     const op = this.customOps.find(runtime.registry, this.reference);
     this.op = op;
     const { args } = this.options;
+    if (args !== undefined) checkArgs(args);
     const plain = args === undefined && !op.needsArgs;
     const chain = plain ? op.chain : customOpChain(op, args ?? {}, limits.argBytesMax);
     return { chain, model: undefined, inputs: namedTensors(this.inputs, op) };
@@ -31,11 +35,16 @@ export class CustomOpCall implements CallWork<RunResult> {
     const op = this.op as CustomOp;
     return {
       op: op.name,
-      outputs: namedOutputs(op, outputs),
+      outputs: namedOutputs(op, outputs, report.device),
       device: report.device,
       steps: report.steps,
       timingMs: report.timingMs,
       fallbacks: report.fallbacks,
     };
   }
+}
+
+function checkArgs(args: unknown): void {
+  if (typeof args === 'object' && args !== null && !Array.isArray(args)) return;
+  throw argumentError('args', args, 'an object of arguments by name, or nothing');
 }

@@ -1,8 +1,9 @@
 import type { NamedTensor } from '../backend.js';
 import type { Cancellation } from '../cancellation.js';
-import type { InferInputs } from '../client.js';
+import type { InferOptions, NamedInputs } from '../client.js';
 import type { CallOutcome } from '../dispatch.js';
 import type { Model } from '../models/model.js';
+import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import { namedTensors, type InputTaker } from '../named-inputs.js';
 import { step, type Chain } from '../plans/chain.js';
 import type { InferResult } from '../results.js';
@@ -22,10 +23,12 @@ export class InferCall implements CallWork<InferResult> {
   constructor(
     private readonly session: Session,
     private readonly reference: string | URL,
-    private readonly inputs: InferInputs,
+    private readonly inputs: NamedInputs,
+    private readonly options: InferOptions,
   ) {}
 
   prepare(cancellation: Cancellation): CallRequest | Promise<CallRequest> {
+    refuseUnknownOptions(this.options, knownOptions.call);
     const { session, reference } = this;
     // The common case costs no promise.
     const known = session.knownModel(reference);

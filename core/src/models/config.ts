@@ -4,14 +4,16 @@ import { DataType, type DataTypeName } from '../generated/constants.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
- * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. `platform` is checked but not acted on.
- * Fields that it does not know are ignored, so that a repository made for Triton works; a field that it knows must be
- * well-formed.
+ * The part of Triton's model configuration (`config.pbtxt`) that Axle reads. Fields that it does not know are ignored,
+ * so that a repository made for Triton works; a field that it knows must be well-formed, and one without which calls
+ * would get other results, or be served in another order, is refused.
  */
 export interface ModelConfig {
   readonly name: string | undefined;
-  readonly platform: string | undefined;
-  /** 0: dimension 0 of the tensors is no batch. */
+  /**
+   * Items of different calls that run together at most; 0: dimension 0 of the tensors is no batch. Unlike in Triton a
+   * single call may have more: it runs alone.
+   */
   readonly maxBatchSize: number | undefined;
   /** Without the batch dimension when `maxBatchSize` is over 0. */
   readonly inputs: readonly TensorSpec[];
@@ -75,7 +77,6 @@ export type VersionPolicy =
 /** What a model without a config.pbtxt has. */
 export const emptyModelConfig: ModelConfig = {
   name: undefined,
-  platform: undefined,
   maxBatchSize: undefined,
   inputs: [],
   outputs: [],
@@ -89,10 +90,10 @@ export const emptyModelConfig: ModelConfig = {
 /** @throws AxleError INVALID_ARGUMENT naming the file, and the line or field. */
 export function parseModelConfig(text: string, fileName: string): ModelConfig {
   const fields = new FieldReader(parseTextProto(text, fileName), fileName);
+  checkServed(fields);
   return {
     name: fields.string('name'),
-    platform: fields.string('platform') ?? fields.string('backend'),
-    maxBatchSize: fields.count('max_batch_size'),
+    maxBatchSize: readMaxBatchSize(fields),
     inputs: fields.messages('input').map(readTensorSpec),
     outputs: fields.messages('output').map((output) => ({
       ...readTensorSpec(output),
@@ -166,8 +167,19 @@ class FieldReader {
     return (this.fields.get(name) ?? []).map((value) => this.nested(name, value));
   }
 
+  has(name: string): boolean {
+    return this.single(name) !== undefined;
+  }
+
   error(name: string, expected: string): AxleError {
     return new AxleError('INVALID_ARGUMENT', `${this.where}: field '${name}' takes ${expected}`);
+  }
+
+  unsupported(name: string, why: string): AxleError {
+    return new AxleError(
+      'INVALID_ARGUMENT',
+      `${this.where}: field '${name}' is not supported: ${why}`,
+    );
   }
 
   private single(name: string): TextValue | undefined {
@@ -178,6 +190,36 @@ class FieldReader {
     if (value.kind !== 'message') throw this.error(name, 'a message in { }');
     return new FieldReader(value.value, `${this.where}: ${name}`);
   }
+}
+
+/** What Triton runs ONNX models by. */
+const platforms = { platform: 'onnxruntime_onnx', backend: 'onnxruntime' } as const;
+
+/** Refuses what would run as another model than the config describes. */
+function checkServed(fields: FieldReader): void {
+  for (const name of ['platform', 'backend'] as const) {
+    const value = fields.string(name);
+    if (value && value !== platforms[name]) {
+      throw fields.error(name, `"${platforms[name]}", not "${value}": Axle runs ONNX models`);
+    }
+  }
+  if (fields.has('sequence_batching')) {
+    const advice = 'keep the state in inputs and outputs of the model, and pass it on by the calls';
+    throw fields.unsupported('sequence_batching', advice);
+  }
+  if (fields.has('ensemble_scheduling')) {
+    const advice = 'call its models one after another, or export them as one';
+    throw fields.unsupported('ensemble_scheduling', advice);
+  }
+}
+
+/** The field is an int32 of Triton's. */
+const maxBatchSizeMax = 2 ** 31 - 1;
+
+function readMaxBatchSize(fields: FieldReader): number | undefined {
+  const size = fields.count('max_batch_size');
+  if (size === undefined || size <= maxBatchSizeMax) return size;
+  throw fields.error('max_batch_size', `at most ${maxBatchSizeMax}`);
 }
 
 function readTensorSpec(fields: FieldReader): TensorSpec {
@@ -219,12 +261,24 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   if (preferredBatchSizes.some((size) => size < 1)) {
     throw fields.error('preferred_batch_size', 'sizes from 1 up');
   }
+  checkNoPriorityLevels(fields);
   const preserveOrdering = fields.flag('preserve_ordering') ?? false;
   const queuePolicy = readQueuePolicy(fields.message('default_queue_policy'));
   if (preserveOrdering && queuePolicy.timeoutAction === 'delay') {
     throw fields.error('preserve_ordering', 'no timeout_action DELAY beside it: all would wait');
   }
   return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy };
+}
+
+/** One level says nothing. */
+function checkNoPriorityLevels(fields: FieldReader): void {
+  const levels = fields.count('priority_levels') ?? 0;
+  const name = levels > 1 ? 'priority_levels' : 'priority_queue_policy';
+  if (levels <= 1 && !fields.has(name)) return;
+  throw fields.unsupported(
+    name,
+    "calls have the option 'priority' and one queue, whose policy is default_queue_policy",
+  );
 }
 
 function readQueuePolicy(fields: FieldReader | undefined): QueuePolicy {

@@ -209,7 +209,8 @@ export class ModelRepository {
           `set max_batch_size to 0 or export the model with a dynamic batch`,
       );
     }
-    checkWarmUps(name, config.warmUps, maxBatchSize);
+    checkPreferredSizes(name, config.dynamicBatching?.preferredBatchSizes ?? [], maxBatchSize);
+    checkWarmUps(name, config.warmUps, metadata.inputs, maxBatchSize);
     checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
     checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
     const { settings, problem } = await this.classifySettings(location, config, metadata);
@@ -330,18 +331,45 @@ function readClassifyParameters(
   throw fail(`axle.classify.scores is '${wanted}'; it takes ${scoreKinds.join(' or ')}`);
 }
 
-/** Triton's rules: batch_size may be left out, and is 1 at most where the model takes no batch. */
-function checkWarmUps(model: string, warmUps: readonly WarmUp[], maxBatchSize: number): void {
-  const tooLarge = warmUps.find(({ batchSize }) => batchSize > Math.max(1, maxBatchSize));
+function checkPreferredSizes(model: string, sizes: readonly number[], maxBatchSize: number): void {
+  const tooLarge = sizes.find((size) => size > maxBatchSize);
   if (tooLarge === undefined) return;
-  const { name, batchSize } = tooLarge;
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `${model}/${configFileName}: model_warmup '${name}' has batch_size ${batchSize}, ` +
-      (maxBatchSize > 0
-        ? `more than max_batch_size ${maxBatchSize}; lower the one or raise the other`
-        : `and the model takes no batch; leave batch_size out`),
+    `${model}/${configFileName}: preferred_batch_size ${tooLarge} is more than max_batch_size ${maxBatchSize}; ` +
+      `lower the one or raise the other`,
   );
+}
+
+/**
+ * Triton's rules: batch_size may be left out, and is 1 at most where the model takes no batch; inputs are those of the
+ * model.
+ */
+function checkWarmUps(
+  model: string,
+  warmUps: readonly WarmUp[],
+  inputs: readonly TensorSpec[],
+  maxBatchSize: number,
+): void {
+  for (const warmUp of warmUps) {
+    const { name, batchSize } = warmUp;
+    const refuse = (why: string) =>
+      new AxleError(
+        'INVALID_ARGUMENT',
+        `${model}/${configFileName}: model_warmup '${name}' ${why}`,
+      );
+    if (batchSize > Math.max(1, maxBatchSize)) {
+      throw refuse(
+        maxBatchSize > 0
+          ? `has batch_size ${batchSize}, more than max_batch_size ${maxBatchSize}; lower the one or raise the other`
+          : `has batch_size ${batchSize}, and the model takes no batch; leave batch_size out`,
+      );
+    }
+    for (const input of warmUp.inputs) {
+      const problem = mismatch(input, inputs, maxBatchSize > 0);
+      if (problem !== undefined) throw refuse(`has an input '${input.name}' that ${problem}`);
+    }
+  }
 }
 
 /** What a config declares must be what the model has; the model is right about the rest. */
@@ -352,24 +380,35 @@ function checkDeclared(
   batched: boolean,
 ): void {
   for (const spec of declared) {
-    const found = actual.find((candidate) => candidate.name === spec.name);
-    const names = actual.map((candidate) => candidate.name).join(', ');
-    const mismatch = (why: string) =>
-      new AxleError('INVALID_ARGUMENT', `${model}/${configFileName}: tensor '${spec.name}' ${why}`);
-    if (found === undefined) throw mismatch(`is not in the model, which has: ${names}`);
-    if (found.dtype !== spec.dtype) {
-      throw mismatch(`is declared ${spec.dtype} but the model has ${found.dtype}`);
-    }
-    const shape = batched ? found.shape.slice(1) : found.shape;
-    const fits =
-      shape.length === spec.shape.length &&
-      shape.every((size, i) => size === -1 || spec.shape[i] === -1 || size === spec.shape[i]);
-    if (!fits) {
-      throw mismatch(
-        `is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`,
-      );
-    }
+    const problem = mismatch(spec, actual, batched);
+    if (problem === undefined) continue;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `${model}/${configFileName}: tensor '${spec.name}' ${problem}`,
+    );
   }
+}
+
+/** How a tensor of a config differs from the model's of that name; undefined: it fits. */
+function mismatch(
+  spec: TensorSpec,
+  actual: readonly TensorSpec[],
+  batched: boolean,
+): string | undefined {
+  const found = actual.find((candidate) => candidate.name === spec.name);
+  if (found === undefined) {
+    return `is not in the model, which has: ${actual.map(({ name }) => name).join(', ')}`;
+  }
+  if (found.dtype !== spec.dtype) {
+    return `is declared ${spec.dtype} but the model has ${found.dtype}`;
+  }
+  if (found.anyRank) return undefined;
+  const shape = batched ? found.shape.slice(1) : found.shape;
+  const fits =
+    shape.length === spec.shape.length &&
+    shape.every((size, i) => size === -1 || spec.shape[i] === -1 || size === spec.shape[i]);
+  if (fits) return undefined;
+  return `is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`;
 }
 
 /** Version folders that hold a model, lowest first. */

@@ -28,7 +28,8 @@ type Token =
 
 /** @throws AxleError INVALID_ARGUMENT naming `fileName` and the line. */
 export function parseTextProto(text: string, fileName: string): TextMessage {
-  return new Parser(text, fileName).parse();
+  // Some editors begin a file with the mark of its encoding.
+  return new Parser(text.replace(/^\ufeff/, ''), fileName).parse();
 }
 
 class Parser {

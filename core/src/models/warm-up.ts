@@ -1,5 +1,6 @@
 import type { Backend, Device, LoadedModel, NamedTensor, OfferedOp } from '../backend.js';
 import { AxleError } from '../errors.js';
+import type { DataTypeName } from '../generated/constants.js';
 import { hasFlag, sameRange, singleOp, type OpArgs, type OpRange } from '../op.js';
 import { argsOf, rangeOf } from '../plans/chain.js';
 import { classifyChain } from '../plans/classify.js';
@@ -94,7 +95,7 @@ function classifyCourse(
         return { range, args, tasks: (entry) => [tensorsFor(entry, model)] };
       }
       const encoded = steps[first] === 'decode';
-      return { range, args, tasks: (entry) => imagesFor(entry, preprocess, encoded) };
+      return { range, args, tasks: (entry) => imagesFor(entry, model, preprocess, encoded) };
     }
   }
   return undefined;
@@ -108,11 +109,12 @@ function tensorsFor(entry: WarmUp, model: Model): readonly NamedTensor[] {
 /** One task for each item. */
 function imagesFor(
   { name, batchSize }: WarmUp,
+  model: Model,
   { width, height, channels }: Preprocess,
   encoded: boolean,
 ): readonly (readonly NamedTensor[])[] {
   const shape = [height, width, encoded ? 3 : channels];
-  checkBytes(bytesOfShape('UINT8', shape), `an image of the size that '${name}' runs`);
+  checkBytes('UINT8', shape, `the image of warm-up '${name}' of model '${model.name}'`);
   const pixels = randomValues('UINT8', shape);
   const image = encoded ? pngOf(pixels.bytes, width, height) : pixels;
   return Array.from({ length: Math.max(1, batchSize) }, () => [{ name: '', tensor: image }]);
@@ -130,16 +132,19 @@ function madeUp(
 ): NamedTensor {
   const shape = model.maxBatchSize > 0 ? [Math.max(1, batchSize), ...itemShape] : itemShape;
   const what = `input '${name}' of warm-up '${warmUpName}' of model '${model.name}'`;
-  checkBytes(bytesOfShape(dtype, shape), what);
+  checkBytes(dtype, shape, what);
   const tensor = data === 'random' ? randomValues(dtype, shape) : zeros(dtype, shape);
   return { name, tensor };
 }
 
-function checkBytes(bytes: number, what: string): void {
+function checkBytes(dtype: DataTypeName, shape: readonly number[], what: string): void {
+  // No number may hold what it would take: a tensor of it cannot be asked.
+  const elements = shape.reduce((product, size) => product * size, 1);
+  const bytes = elements > inputBytesMax ? elements : bytesOfShape(dtype, shape);
   if (bytes <= inputBytesMax) return;
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `${what} takes ${bytes} bytes; the limit is ${inputBytesMax}: give the warm-up a smaller batch_size or smaller dims`,
+    `${what} takes ${bytes} bytes or more; the limit is ${inputBytesMax}: give the warm-up a smaller batch_size or smaller dims`,
   );
 }
 

@@ -104,6 +104,8 @@ export class Router {
         'UNAVAILABLE',
         `${chain.op} cannot run on '${device ?? ''}': ${reasonsText(reasons) || 'it does not offer it'}; ` +
           `leave 'strict' out to let another device run it`,
+        // What devices offer does not change: it would be the same next time.
+        { retryable: false },
       );
     }
     if (allowed.length === 1) return allowed;

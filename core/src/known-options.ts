@@ -1,0 +1,40 @@
+import type {
+  CallOptions,
+  ClassifyOptions,
+  CompressOptions,
+  DecompressOptions,
+  ExplainOptions,
+  RunOptions,
+} from './client.js';
+import { AxleError } from './errors.js';
+
+function namesOf<T>(...names: readonly (keyof T & string)[]): ReadonlySet<string> {
+  return new Set(names);
+}
+
+const ofCalls = ['signal', 'deadlineMs', 'priority', 'device', 'strict'] as const;
+
+/** The options of each kind of call. */
+export const knownOptions = {
+  call: namesOf<CallOptions>(...ofCalls),
+  classify: namesOf<ClassifyOptions>(...ofCalls, 'model', 'topK'),
+  run: namesOf<RunOptions>(...ofCalls, 'args'),
+  compress: namesOf<CompressOptions>(...ofCalls, 'codec', 'level'),
+  decompress: namesOf<DecompressOptions>(...ofCalls, 'codec', 'outputBytesMax'),
+  explain: namesOf<ExplainOptions>('model', 'device', 'strict'),
+};
+
+/**
+ * Refuses what would be passed over in silence: 'deadlineMS' sets no deadline.
+ *
+ * @throws AxleError INVALID_ARGUMENT naming the option and those that there are.
+ */
+export function refuseUnknownOptions(options: object, known: ReadonlySet<string>): void {
+  for (const name in options) {
+    if (known.has(name) || (options as Record<string, unknown>)[name] === undefined) continue;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `there is no option '${name}'; this call has ${[...known].join(', ')}`,
+    );
+  }
+}
