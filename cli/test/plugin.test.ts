@@ -63,7 +63,9 @@ describe('axle plugin check', () => {
 
   it('tries the models that it is given', async () => {
     const rules = ['given-model', 'given-model-batch', 'given-model-oracle'];
-    const options = Object.entries(cpuPlugin.options ?? {}).map(([key, value]) => `${key}=${value}`);
+    const options = Object.entries(cpuPlugin.options ?? {}).map(
+      ([key, value]) => `${key}=${value}`,
+    );
     const args = ['plugin', 'check', cpuPlugin.path, ...rules.flatMap((id) => ['--rule', id])];
     args.push(...options.flatMap((option) => ['--option', option]));
     const models = ['glyphs/1/model.onnx', 'mlp'].map((name) => `${shippedModels}/${name}`);
