@@ -96,14 +96,16 @@ export class Runtime {
   async close(): Promise<void> {
     for (const queue of this.queues.values()) queue.close();
     const { closeMsMax } = this.limits;
-    const ended = await Promise.allSettled([
-      within(closeMsMax, this.models.close(), 'models'),
-      ...this.registry.all.map((backend) =>
+    const [models] = await Promise.allSettled([within(closeMsMax, this.models.close(), 'models')]);
+    const backends = await Promise.allSettled(
+      this.registry.all.map((backend) =>
         within(closeMsMax, backend.close(), `backend '${backend.name}'`),
       ),
-    ]);
-    // The backends' failures say more than what waits for them.
-    for (const outcome of ended.reverse()) if (outcome.status === 'rejected') throw outcome.reason;
+    );
+    // The backends' failures say more than what waited for them.
+    for (const outcome of [...backends, models]) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+    }
   }
 
   private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<Backend | undefined> {
