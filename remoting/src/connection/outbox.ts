@@ -50,7 +50,8 @@ export class Outbox {
   /** Left to small frames, bytes. */
   private bulkReserve: number;
   private frameBytesMax: number;
-  private small: Frame[] = [];
+  /** Undefined: it was cancelled where it stood, so that what waits for those before it still does. */
+  private small: (Frame | undefined)[] = [];
   private smallFront = 0;
   /** Small frames so far, counted. */
   private smallTaken = 0;
@@ -120,13 +121,12 @@ export class Outbox {
    */
   cancel(id: number): boolean {
     this.drop(id);
-    const place = this.small.findIndex((frame, i) => i >= this.smallFront && frame.id === id);
+    const place = this.small.findIndex((frame, i) => i >= this.smallFront && frame?.id === id);
     if (place < 0) {
       this.send({ type: 'CANCEL', id });
       return true;
     }
-    this.small.splice(place, 1);
-    this.smallWritten += 1;
+    this.small[place] = undefined;
     return false;
   }
 
@@ -225,7 +225,9 @@ export class Outbox {
     for (;;) {
       const bulkIsDue = this.smallBytes >= aheadBytesMax && this.bulk.length > 0;
       if (this.smallWaits && this.hasRoom(0) && !bulkIsDue) {
-        this.writeSmall(this.nextSmall());
+        const frame = this.nextSmall();
+        if (frame !== undefined) this.writeSmall(frame);
+        else this.smallWritten += 1;
       } else if (!this.writeBulk()) {
         if (!(this.smallWaits && this.hasRoom(0))) return;
         // Bulk is due but has no credit.
@@ -234,8 +236,8 @@ export class Outbox {
     }
   }
 
-  private nextSmall(): Frame {
-    const frame = this.small[this.smallFront++] as Frame;
+  private nextSmall(): Frame | undefined {
+    const frame = this.small[this.smallFront++];
     if (!this.smallWaits) {
       this.small = [];
       this.smallFront = 0;
