@@ -17,12 +17,12 @@ import {
 import { writeArgs } from '../arguments.js';
 import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
-import type { RawFrame } from '../wire/frame-splitter.js';
 import { Description } from './description.js';
-import type { PendingAnswer } from './pending-answers.js';
 import { RemoteCall } from './remote-call.js';
 import { WireClient } from './wire-client.js';
 
+/** Kept on the server at once: the oldest is released for one more. */
+const bindingsMax = 1024;
 const usPerMs = 1000;
 const u32Max = 2 ** 32 - 1;
 
@@ -160,18 +160,27 @@ export class RemoteBackend implements Backend {
         args: writeArgs(args),
         inputNames: names,
       },
-      ignoredAnswer,
+      {
+        onFrame: () => true,
+        // Calls fail with what their binding fails with; the next one tries a new one.
+        onFailed: () => {
+          if (this.bindings.get(key) === id) this.bindings.delete(key);
+        },
+      },
     );
     this.bindings.set(key, id);
+    if (this.bindings.size > bindingsMax) this.releaseOldest();
     return id;
   }
-}
 
-/** Calls fail with what a binding fails with, and that is enough. */
-const ignoredAnswer: PendingAnswer = {
-  onFrame: (_raw: RawFrame) => true,
-  onFailed: () => undefined,
-};
+  private releaseOldest(): void {
+    for (const [key, id] of this.bindings) {
+      this.bindings.delete(key);
+      this.client.send({ type: 'RELEASE', id });
+      return;
+    }
+  }
+}
 
 /** 0 would be none. */
 function timeLeftUs(ms: number): number {
