@@ -10,7 +10,7 @@ import {
 import { decodeFrame } from '../wire/decode-frame.js';
 import type { ArgSpecFrame, DeviceFrame, Frame, OpFrame, TensorSpecFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
-import type { PendingAnswer } from './pending-answers.js';
+import type { PendingAnswer } from './pending-answer.js';
 
 type OpPart = ArgSpecFrame | TensorSpecFrame;
 

@@ -5,7 +5,7 @@ import { decodeData, decodeResult } from '../wire/decode-frame.js';
 import type { ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
-import type { PendingAnswer } from './pending-answers.js';
+import type { PendingAnswer } from './pending-answer.js';
 import type { WireClient } from './wire-client.js';
 
 const msPerUs = 1e-3;

@@ -1,15 +1,15 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
-import { AxleError } from '@axle/core/internal';
+import { AxleError, type Tensor } from '@axle/core/internal';
 
 import { Connection, type ConnectionHandler, type Windows } from '../connection/connection.js';
 import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
-import type { Tensor } from '@axle/core/internal';
-import { PendingAnswers, type PendingAnswer } from './pending-answers.js';
+import type { PendingAnswer } from './pending-answer.js';
 
 const MiB = 1024 * 1024;
 const windows: Windows = { connection: 32 * MiB, stream: 8 * MiB };
@@ -17,7 +17,7 @@ const windows: Windows = { connection: 32 * MiB, stream: 8 * MiB };
 /** The client's side of one connection: it numbers handles, and hands answers to whoever waits for them. */
 export class WireClient implements ConnectionHandler {
   private readonly connection: Connection;
-  private readonly pending = new PendingAnswers();
+  private readonly pending = new HandleTable<PendingAnswer>();
   private lastHandle = 0;
   /** Why the server takes nothing new. */
   private leaving: AxleError | undefined;
@@ -111,7 +111,7 @@ export class WireClient implements ConnectionHandler {
 
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
-    for (const answer of this.pending.takeAll()) answer.onFailed(reason);
+    for (const answer of this.pending.takePast(0)) answer.onFailed(reason);
   }
 
   private hello(): void {

@@ -1,8 +1,9 @@
+import { HandleTable } from '../handle-table.js';
 import { WireError } from '../wire/wire-error.js';
 
 /** Handles of a connection rise and are never used again: those that are open, by number. */
 export class Handles<T> {
-  private readonly open = new Map<number, T>();
+  private readonly open = new HandleTable<T>();
   private highest = 0;
 
   /** The highest that was made. */
@@ -21,7 +22,7 @@ export class Handles<T> {
   }
 
   set(id: number, value: T): void {
-    this.open.set(id, value);
+    this.open.add(id, value);
   }
 
   /** Undefined: it is closed. @throws WireError HANDLE_UNKNOWN for one that was never made. */
@@ -32,9 +33,5 @@ export class Handles<T> {
 
   close(id: number): void {
     this.open.delete(id);
-  }
-
-  values(): Iterable<T> {
-    return this.open.values();
   }
 }

@@ -1,0 +1,11 @@
+import type { AxleError } from '@axle/core/internal';
+
+import type { RawFrame } from '../wire/frame-splitter.js';
+
+/** What waits for the answer of a handle. */
+export interface PendingAnswer {
+  /** Any frame of the handle but ERROR. @returns whether it was the last */
+  onFrame(raw: RawFrame): boolean;
+  /** Nothing more comes. */
+  onFailed(error: AxleError): void;
+}
