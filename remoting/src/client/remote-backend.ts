@@ -17,14 +17,13 @@ import {
 import { writeArgs } from '../arguments.js';
 import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
+import { toWireUs } from '../wire/time.js';
 import { Description } from './description.js';
 import { RemoteCall } from './remote-call.js';
 import { WireClient } from './wire-client.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
-const usPerMs = 1000;
-const u32Max = 2 ** 32 - 1;
 
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend {
@@ -119,7 +118,9 @@ export class RemoteBackend implements Backend {
         omit: false,
         replay: false,
         binding,
-        deadlineUs: task.deadlineAt === undefined ? 0 : timeLeftUs(task.deadlineAt - now),
+        // 0 would be none.
+        deadlineUs:
+          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
         priority: 0,
         place: undefined,
         trace: undefined,
@@ -180,9 +181,4 @@ export class RemoteBackend implements Backend {
       return;
     }
   }
-}
-
-/** 0 would be none. */
-function timeLeftUs(ms: number): number {
-  return Math.min(u32Max, Math.max(1, Math.round(ms * usPerMs)));
 }

@@ -4,11 +4,10 @@ import { IncomingTensors } from '../tensors/incoming.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
 import type { ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { fromWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { WireClient } from './wire-client.js';
-
-const msPerUs = 1e-3;
 
 /** A task that is a CALL on a server. */
 export class RemoteCall implements PendingAnswer {
@@ -55,14 +54,14 @@ export class RemoteCall implements PendingAnswer {
   private endIfComplete(incoming: IncomingTensors): boolean {
     if (!incoming.isComplete) return false;
     const { queueUs, transferUs, computeUs, totalUs, batchSize } = this.result as ResultFrame;
-    const wireMs = Math.max(0, performance.now() - this.sentAt - totalUs * msPerUs);
+    const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
     this.task.settle({
       ok: true,
       outputs: incoming.read(),
       timing: {
-        queueMs: queueUs * msPerUs,
-        transferMs: transferUs * msPerUs + wireMs,
-        computeMs: computeUs * msPerUs,
+        queueMs: fromWireUs(queueUs),
+        transferMs: fromWireUs(transferUs) + wireMs,
+        computeMs: fromWireUs(computeUs),
         batchSize,
       },
     });

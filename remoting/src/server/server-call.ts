@@ -10,10 +10,8 @@ import type {
 import type { IncomingTensors } from '../tensors/incoming.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import type { ResultFrame } from '../wire/frames.js';
+import { toWireUs } from '../wire/time.js';
 import type { Binding } from './binding.js';
-
-const usPerMs = 1000;
-const u32Max = 2 ** 32 - 1;
 
 /** Who sends the answers. */
 export interface CallOwner {
@@ -53,10 +51,10 @@ export class ServerCall implements CallWork<undefined> {
     const result: ResultFrame = {
       type: 'RESULT',
       id: this.id,
-      queueUs: wireUs(queue),
-      transferUs: wireUs(transfer),
-      computeUs: wireUs(compute),
-      totalUs: wireUs(total),
+      queueUs: toWireUs(queue),
+      transferUs: toWireUs(transfer),
+      computeUs: toWireUs(compute),
+      totalUs: toWireUs(total),
       batchSize: Math.min(report.steps[0]?.batchSize ?? 1, 65535),
       device: this.owner.deviceIndexOf(report.device),
       outputs: records,
@@ -70,8 +68,4 @@ export class ServerCall implements CallWork<undefined> {
   private outgoing(outputs: readonly NamedTensor[]): OutgoingTensors {
     return new OutgoingTensors(outputs, this.binding.names, this.owner.payloadMax);
   }
-}
-
-function wireUs(ms: number): number {
-  return Math.min(u32Max, Math.max(0, Math.round(ms * usPerMs)));
 }

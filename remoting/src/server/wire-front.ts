@@ -22,6 +22,7 @@ import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
 import { decodeCall, decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame, HelloFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { fromWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import { bindingOf, optionsOf, type Binding } from './binding.js';
 import { Handles } from './handles.js';
@@ -294,7 +295,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
       incoming.add(input, binding.inputNames[input.slot] ?? '');
     }
     const deadlineAt =
-      deadlineUs === 0 ? undefined : this.options.runtime.clock() + deadlineUs * msPerUs;
+      deadlineUs === 0 ? undefined : this.options.runtime.clock() + fromWireUs(deadlineUs);
     return new ServerCall(id, binding, deadlineAt, priority, bytesDue, incoming, this);
   }
 
@@ -445,7 +446,6 @@ function tooMany(message: string): AxleError {
 }
 
 const ignore = () => undefined;
-const msPerUs = 1e-3;
 
 function notFound(id: number, what: string): AxleError {
   return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
