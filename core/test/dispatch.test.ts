@@ -180,6 +180,18 @@ describe('Dispatch', () => {
     expect(fused.batchesSeen[0]?.[0]?.range).toMatchObject({ first: 1, last: 3 });
   });
 
+  it('does not leave a fused range for its parts on a guess, however slow it once was', async () => {
+    const parts = (['preprocess', 'infer', 'topk'] as const).map(singleOp);
+    const device = new TestBackend('d', [...parts, fusedRange('classify', 1, 3)], appending(1));
+    const host = new TestBackend('host', [singleOp('decode')], appending(0));
+    const { run } = dispatchOver(host, device);
+    for (const computeMs of [1000, 1, 1, 1]) {
+      device.computeMs = computeMs;
+      const { report } = await run(classifyChain, value(0));
+      expect(report.steps.map(({ step }) => step)).toEqual(['decode', 'preprocess..topk']);
+    }
+  });
+
   it('tries the next plan when a device fails, and tells the caller', async () => {
     const broken = new TestBackend('broken', [compress], failing('UNAVAILABLE'));
     const sound = new TestBackend('sound', [compress], appending(9));

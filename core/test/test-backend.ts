@@ -14,8 +14,6 @@ import type {
 import { AxleError } from '../src/errors.js';
 import type { OpRange } from '../src/op.js';
 
-const timing = { queueMs: 0, transferMs: 0, computeMs: 1, batchSize: 1 };
-
 /** A backend in TypeScript, whose work is a function: for what core does around devices. */
 export class TestBackend implements Backend {
   readonly version = '1';
@@ -32,6 +30,8 @@ export class TestBackend implements Backend {
   readonly loadFailures: AxleError[] = [];
   /** What a loaded model says it takes. */
   modelBytes = 0;
+  /** What each task says it took. */
+  computeMs = 1;
   /** Names of the models that are there. */
   readonly loaded: string[] = [];
   /** Loads wait for it. */
@@ -110,6 +110,7 @@ export class TestBackend implements Backend {
 
   private async run(batch: readonly BackendTask[]): Promise<void> {
     await Promise.resolve();
+    const timing = { queueMs: 0, transferMs: 0, computeMs: this.computeMs, batchSize: 1 };
     try {
       const outputs = await this.work(batch);
       batch.forEach((task, i) => {

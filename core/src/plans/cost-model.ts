@@ -71,6 +71,11 @@ export class CostModel {
     return sum;
   }
 
+  /** All of it has run before: its cost is no guess. */
+  isMeasured(segments: readonly Segment[]): boolean {
+    return segments.every(({ cost }) => cost.bySize.count > 0);
+  }
+
   segmentCost(
     { device, usesModel, cost }: Segment,
     chainModel: Model | undefined,

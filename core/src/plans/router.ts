@@ -40,6 +40,8 @@ export interface Plan {
   readonly segments: readonly Segment[];
   /** The segment that runs the chain's main step. */
   readonly main: Segment;
+  /** Another plan gives a device in one task what this one gives it in several. */
+  readonly splitsRange: boolean;
 }
 
 /** The plans of a chain with a model, until the registry changes. */
@@ -113,12 +115,15 @@ export class Router {
       plan,
       broken: plan.segments.some((segment) => this.isBroken(segment.device)),
       preferred: preferred(plan),
+      // A device that offers a range says that it is worth it: parts take its place only if they are known to be quicker.
+      guessed: plan.splitsRange && !this.costs.isMeasured(plan.segments),
       costMs: this.costs.planMs(plan.segments, model, bytes),
     }));
     ranked.sort(
       (a, b) =>
         Number(a.broken) - Number(b.broken) ||
         Number(b.preferred) - Number(a.preferred) ||
+        Number(a.guessed) - Number(b.guessed) ||
         a.costMs - b.costMs,
     );
     return ranked.slice(0, plansKeptMax).map(({ plan }) => plan);
@@ -163,8 +168,13 @@ export class Router {
     const { version } = this.registry;
     if (known?.registryVersion === version) return known;
     const reasons = new Map<string, string>();
-    const plans: Plan[] = [];
-    this.extend(chain, model, [], plans, reasons);
+    const ways: Segment[][] = [];
+    this.extend(chain, model, [], ways, reasons);
+    const plans = ways.map((segments) => ({
+      segments,
+      main: mainOf(chain, segments),
+      splitsRange: ways.some((other) => other !== segments && splits(segments, other)),
+    }));
     const found = { registryVersion: version, plans, reasons };
     ofChain.set(key, found);
     return found;
@@ -195,18 +205,18 @@ export class Router {
     chain: Chain,
     model: Model | undefined,
     segments: readonly Segment[],
-    plans: Plan[],
+    ways: Segment[][],
     reasons: Map<string, string>,
   ): void {
     const first = (segments.at(-1)?.last ?? -1) + 1;
     if (first === chain.steps.length) {
-      plans.push({ segments, main: mainOf(chain, segments) });
+      ways.push([...segments]);
       return;
     }
     for (let last = chain.steps.length - 1; last >= first; last--) {
       for (const segment of this.segments(chain, first, last, model, reasons)) {
-        if (plans.length >= plansConsideredMax) return;
-        this.extend(chain, model, [...segments, segment], plans, reasons);
+        if (ways.length >= plansConsideredMax) return;
+        this.extend(chain, model, [...segments, segment], ways, reasons);
       }
     }
   }
@@ -280,6 +290,16 @@ export class Router {
 /** The first dimension is the batch, or the bytes of an image; images of a batch differ in height and width. */
 function freeDimensions(chain: Chain, first: number): number {
   return takesImage(chain, first) ? 2 : 1;
+}
+
+/** Every one of `parts` lies within one of `wholes` on the same device. */
+function splits(parts: readonly Segment[], wholes: readonly Segment[]): boolean {
+  return parts.every((part) =>
+    wholes.some(
+      ({ device, first, last }) =>
+        device === part.device && first <= part.first && part.last <= last,
+    ),
+  );
 }
 
 function mainOf(chain: Chain, segments: readonly Segment[]): Segment {
