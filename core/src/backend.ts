@@ -156,7 +156,12 @@ export interface BackendTask {
 
 export type TaskOutcome =
   | { readonly ok: true; readonly outputs: readonly NamedTensor[]; readonly timing: TaskTiming }
-  | { readonly ok: false; readonly error: AxleError };
+  | {
+      readonly ok: false;
+      readonly error: AxleError;
+      /** The device is sure not to have begun it, so that it may run again whatever its op is. */
+      readonly neverBegan?: boolean;
+    };
 
 export interface TaskTiming {
   /** Inside the backend, before work on it began. */

@@ -13,6 +13,21 @@ export interface ConnectOptions {
   /** Plugins of this process, beside those that the package brings. */
   readonly plugins?: readonly PluginSpec[] | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** Of servers: what to do when the connection is lost. */
+  readonly reconnect?: ReconnectOptions | undefined;
+}
+
+export interface ReconnectOptions {
+  /**
+   * How long calls wait for a lost connection to come back, milliseconds; default 30,000. After it they fail, and the
+   * next call tries again. 0: they fail at once.
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Endpoints, as URLs, that a server which leaves may send this client to; default none. One that protects less than
+   * the connection before is passed over.
+   */
+  readonly alternates?: readonly string[] | undefined;
 }
 
 /** Makes a client for URLs of one scheme. */

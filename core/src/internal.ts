@@ -1,5 +1,6 @@
 // For Axle's own packages: what a server is made of, and what a backend across the network is. No promise of stability.
 export * from './index.js';
+export { argumentError } from './argument-error.js';
 export type {
   ArgSpec,
   Backend,
@@ -27,9 +28,10 @@ export type { OpName } from './generated/constants.js';
 export { limitsWith } from './limits.js';
 export { LocalClient } from './local-client.js';
 export type { Model } from './models/model.js';
-export { argsKey, argTypeOf, FloatArg } from './op.js';
+export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange } from './op.js';
 export type { OpArgs, OpArgValue, OpRange } from './op.js';
 export type { Chain } from './plans/chain.js';
+export type { Registry } from './registry.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';

@@ -16,6 +16,7 @@ interface ServeOptions extends ModelsOption {
   readonly listen?: string[];
   readonly insecure?: true;
   readonly grace: number;
+  readonly alternate?: string;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -33,6 +34,10 @@ export function addServeCommand(program: Command, context: CommandContext): void
       'when stopped, time to answer what was accepted',
       wholeNumber(0, graceSecondsMax),
       30,
+    )
+    .option(
+      '--alternate <endpoint>',
+      'when stopped, send clients to this server, such as axle+unix:/run/other.sock, if they allow it',
     )
     .action((options: ServeOptions) => serve(options, context));
   addModelsOption(command).addHelpText(
@@ -65,7 +70,8 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
   const folders = [...models.filter((folder) => folder !== ''), shippedModels];
   const runtime = await Runtime.start({ plugins: [cpuPlugin], models: folders, limits });
   try {
-    const server = await Server.start({ runtime, listen: specs, limits });
+    const { alternate } = options;
+    const server = await Server.start({ runtime, listen: specs, limits, alternate });
     interruption.drainWithin((grace + 1) * msPerSecond);
     for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);

@@ -1,6 +1,7 @@
 import { connect as connectSocket, type Socket } from 'node:net';
 
 import {
+  argumentError,
   AxleError,
   LocalClient,
   Runtime,
@@ -9,13 +10,13 @@ import {
   messageOf,
   type Client,
   type ConnectOptions,
+  type ReconnectOptions,
 } from '@axle/core/internal';
 
-import { readEndpoint, type Endpoint } from '../endpoint.js';
+import { readEndpoint } from '../endpoint.js';
+import { readAlternates } from './alternate.js';
 import { RemoteBackend } from './remote-backend.js';
 
-/** How long a server may take to answer the greeting, milliseconds. */
-const connectMsMax = 10_000;
 /** What core calls the devices of the server: 'remote/cpu-fallback:0'. */
 const backendName = 'remote';
 
@@ -26,8 +27,13 @@ const backendName = 'remote';
  */
 export async function connectRemote(url: URL, options: ConnectOptions): Promise<Client> {
   const limits = limitsWith(options.limits ?? {});
-  const backend = await greeted(url);
-  const { models = [] } = options;
+  const { models = [], reconnect = {} } = options;
+  checkReconnect(reconnect);
+  const { timeoutMs, alternates = [] } = reconnect;
+  const backend = await RemoteBackend.connect(
+    { url, dial, timeoutMs, alternates: readAlternates(alternates) },
+    backendName,
+  );
   const runtime = await Runtime.start({
     plugins: [],
     decodesImages: false,
@@ -38,22 +44,20 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
-async function greeted(url: URL): Promise<RemoteBackend> {
-  const socket = await dial(readEndpoint(url), url.href);
-  const late = setTimeout(() => {
-    socket.destroy(new Error(`no greeting within ${connectMsMax} ms`));
-  }, connectMsMax);
-  try {
-    return await RemoteBackend.over(socket, backendName);
-  } catch (error) {
-    socket.destroy();
-    throw error;
-  } finally {
-    clearTimeout(late);
+/** Callers in plain JavaScript have no types to tell them. */
+function checkReconnect({ timeoutMs, alternates }: ReconnectOptions): void {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw argumentError("'timeoutMs' of 'reconnect'", timeoutMs, 'milliseconds, from 0 up');
+  }
+  if (alternates !== undefined && !Array.isArray(alternates)) {
+    throw argumentError("'alternates' of 'reconnect'", alternates, 'an array of URLs');
   }
 }
 
-function dial(endpoint: Endpoint, name: string): Promise<Socket> {
+/** @throws AxleError UNAVAILABLE when no server answers there, or `signal` is aborted before. */
+function dial(url: URL, signal: AbortSignal): Promise<Socket> {
+  const endpoint = readEndpoint(url);
+  const name = url.href;
   if (endpoint.kind === 'tls') {
     throw new AxleError('UNIMPLEMENTED', `${name}: this version does not speak TLS yet`);
   }
@@ -69,8 +73,11 @@ function dial(endpoint: Endpoint, name: string): Promise<Socket> {
         ),
       );
     };
+    const late = () => socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', late);
     socket.once('error', refused);
     socket.once('connect', () => {
+      signal.removeEventListener('abort', late);
       socket.off('error', refused);
       resolve(socket);
     });

@@ -75,6 +75,10 @@ export class Description implements PendingAnswer {
     return this.devices[index]?.device ?? '';
   }
 
+  get deviceNames(): ReadonlySet<string> {
+    return new Set(this.devices.map(({ device }) => device));
+  }
+
   offers({ index }: Device, range: OpRange): boolean {
     return this.ops.some(({ frame }) => {
       const same =

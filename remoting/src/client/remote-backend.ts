@@ -1,5 +1,3 @@
-import type { Duplex } from 'node:stream';
-
 import {
   argsKey,
   AxleError,
@@ -7,20 +5,21 @@ import {
   type BackendStream,
   type BackendTask,
   type Device,
+  hasFlag,
   type Health,
   type LoadedModel,
   type OfferedOp,
+  type OpRange,
+  sameRange,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
-import { wireLimits } from '../generated/wire.js';
-import { OutgoingTensors } from '../tensors/outgoing.js';
-import { toWireUs } from '../wire/time.js';
 import { Description } from './description.js';
+import { RemoteBinding } from './remote-binding.js';
 import { RemoteCall } from './remote-call.js';
-import { WireClient } from './wire-client.js';
+import { RemoteSession, type SessionOptions } from './remote-session.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
@@ -31,33 +30,40 @@ export class RemoteBackend implements Backend {
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
-  private readonly bindings = new Map<string, number>();
+  private readonly bindings = new Map<string, RemoteBinding>();
   private readonly calls = new WeakMap<BackendTask, RemoteCall>();
+
+  /** What the server says that it has now; it may be another one by now. */
+  private present: ReadonlySet<string>;
 
   private constructor(
     readonly name: string,
-    private readonly client: WireClient,
+    private readonly session: RemoteSession,
     private readonly description: Description,
   ) {
     this.devices = description.readDevices(name);
     this.ops = description.readOps();
+    this.present = description.deviceNames;
+    session.whenReopened(() => {
+      this.describeAgain();
+    });
   }
 
   /**
-   * Greets over a stream that is open, and asks what there is, in one round trip.
+   * Greets a server and asks what there is, in one round trip.
    *
-   * @throws AxleError UNAVAILABLE when the connection ends before, or as the server refuses.
+   * @throws AxleError UNAVAILABLE when no server answers or the connection ends before, or as the server refuses.
    */
-  static async over(stream: Duplex, name: string): Promise<RemoteBackend> {
-    const client = new WireClient(stream);
+  static async connect(options: SessionOptions, name: string): Promise<RemoteBackend> {
+    const session = await RemoteSession.open(options);
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);
         else reject(error);
       });
-      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
+      session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: false }, answer);
     });
-    return new RemoteBackend(name, client, description);
+    return new RemoteBackend(name, session, description);
   }
 
   supports(device: Device, { range }: SupportQuery): Support {
@@ -76,63 +82,54 @@ export class RemoteBackend implements Backend {
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {
-    const now = performance.now();
-    for (const task of batch) this.sendCall(device, task, now);
+    for (const task of batch) this.sendCall(device, task);
   }
 
   cancel(task: BackendTask): void {
-    const call = this.calls.get(task);
-    if (call !== undefined) this.client.cancel(call.id);
+    this.calls.get(task)?.cancel();
   }
 
   openStream(): BackendStream {
     throw new AxleError('UNIMPLEMENTED', 'streams go to servers in a later version');
   }
 
-  health(): Promise<Health> {
-    const { closedReason } = this.client;
-    if (closedReason === undefined) return Promise.resolve({ state: 'OK', message: '' });
-    return Promise.resolve({ state: 'LOST', message: closedReason.message });
+  health(device: Device): Promise<Health> {
+    const { lostReason } = this.session;
+    if (lostReason !== undefined) {
+      return Promise.resolve({ state: 'LOST', message: lostReason.message });
+    }
+    if (this.present.has(this.description.deviceName(device))) {
+      return Promise.resolve({ state: 'OK', message: '' });
+    }
+    return Promise.resolve({ state: 'LOST', message: 'the server does not have it any more' });
   }
 
   close(): Promise<void> {
-    this.client.close(new AxleError('CANCELLED', 'the client was closed'));
+    this.session.close(new AxleError('CANCELLED', 'the client was closed'));
     return Promise.resolve();
   }
 
-  private sendCall(device: Device, task: BackendTask, now: number): void {
-    const { client } = this;
-    const binding = this.bindingOf(device, task);
-    const id = client.newHandle();
-    const { records, following } = new OutgoingTensors(
-      task.inputs,
-      false,
-      wireLimits.payloadBytesMax,
-    );
-    const call = new RemoteCall(client, id, task, now);
-    client.ask(
-      {
-        type: 'CALL',
-        id,
-        keep: false,
-        omit: false,
-        replay: false,
-        binding,
-        // 0 would be none.
-        deadlineUs:
-          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
-        priority: 0,
-        place: undefined,
-        trace: undefined,
-        inputs: records,
-      },
-      call,
-    );
-    this.calls.set(task, call);
-    if (following.length > 0) client.sendTensors(id, following);
+  private describeAgain(): void {
+    const { session } = this;
+    // If it fails, what was known before stands until the next connection.
+    const answer: Description = new Description((error) => {
+      if (error === undefined) this.present = answer.deviceNames;
+    });
+    session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: false }, answer);
   }
 
-  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: BackendTask): number {
+  private sendCall(device: Device, task: BackendTask): void {
+    const { session } = this;
+    const binding = this.bindingOf(device, task);
+    const call = new RemoteCall(session, session.newHandle(), task, binding);
+    session.call(call);
+    this.calls.set(task, call);
+  }
+
+  private bindingOf(
+    device: Device,
+    { range, args, inputs, outputBytesMax }: BackendTask,
+  ): RemoteBinding {
     const { name, op, version, first, last } = range;
     const names = inputs.every((input) => input.name === '')
       ? []
@@ -140,11 +137,10 @@ export class RemoteBackend implements Backend {
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
     if (known !== undefined) return known;
-    const id = this.client.newHandle();
-    this.client.ask(
+    const binding = new RemoteBinding(
       {
         type: 'BIND',
-        id,
+        id: this.session.newHandle(),
         // Core has chosen, and knows what else there is.
         strict: true,
         names: true,
@@ -161,24 +157,31 @@ export class RemoteBackend implements Backend {
         args: writeArgs(args),
         inputNames: names,
       },
-      {
-        onFrame: () => true,
-        // Calls fail with what their binding fails with; the next one tries a new one.
-        onFailed: () => {
-          if (this.bindings.get(key) === id) this.bindings.delete(key);
-        },
+      this.isRepeatable(range),
+      // The next call tries a new one.
+      (failed) => {
+        this.session.forget(failed.id);
+        if (this.bindings.get(key) === failed) this.bindings.delete(key);
       },
     );
-    this.bindings.set(key, id);
+    this.session.hold(binding);
+    this.bindings.set(key, binding);
     if (this.bindings.size > bindingsMax) this.releaseOldest();
-    return id;
+    return binding;
   }
 
   private releaseOldest(): void {
-    for (const [key, id] of this.bindings) {
+    for (const [key, binding] of this.bindings) {
       this.bindings.delete(key);
-      this.client.send({ type: 'RELEASE', id });
+      this.session.release(binding.id);
       return;
     }
+  }
+
+  /** By what the server says of the op: whether it may run a second time. */
+  private isRepeatable(range: OpRange): boolean {
+    const offered = this.ops.find((op) => sameRange(op, range));
+    const flags = offered?.flags ?? 0;
+    return hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT');
   }
 }

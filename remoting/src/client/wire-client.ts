@@ -1,30 +1,81 @@
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
 import { AxleError, type Tensor } from '@axle/core/internal';
 
-import { Connection, type ConnectionHandler, type Windows } from '../connection/connection.js';
+import {
+  Connection,
+  goawayOf,
+  type ConnectionHandler,
+  type Windows,
+} from '../connection/connection.js';
 import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { WireError } from '../wire/wire-error.js';
+import { Acks } from './acks.js';
+import { Liveness, type Watched } from './liveness.js';
+import { connectionLost } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
+import type { Timers } from '../timers.js';
 
 const MiB = 1024 * 1024;
 const windows: Windows = { connection: 32 * MiB, stream: 8 * MiB };
 
-/** The client's side of one connection: it numbers handles, and hands answers to whoever waits for them. */
-export class WireClient implements ConnectionHandler {
+/** How long a server may take to answer the greeting, milliseconds. */
+const greetingMsMax = 10_000;
+/** How long a client that leaves tries to say so, milliseconds. */
+const leaveMsMax = 1000;
+
+/** Who is told what becomes of a connection. */
+export interface WireClientListener {
+  /** The server took the greeting. */
+  onWelcome(client: WireClient): void;
+  /**
+   * The server takes nothing new; what it accepted is still answered.
+   *
+   * @param neverRan what it did not accept.
+   */
+  onLeaving(client: WireClient, goaway: GoawayFrame, neverRan: readonly PendingAnswer[]): void;
+  /** Nothing more comes. Called once. */
+  onClosed(client: WireClient, reason: AxleError, unanswered: readonly Unanswered[]): void;
+}
+
+/** What a connection ended before. */
+export interface Unanswered {
+  readonly answer: PendingAnswer;
+  /** The server never heard of it. */
+  readonly neverSent: boolean;
+}
+
+export interface WireClientOptions {
+  /** Random, 16 bytes, one for the life of the client. */
+  readonly nonce: Uint8Array;
+  readonly timers: Timers;
+}
+
+/** The client's side of one connection: it hands answers to whoever waits for them. */
+export class WireClient implements ConnectionHandler, Watched {
   private readonly connection: Connection;
   private readonly pending = new HandleTable<PendingAnswer>();
-  private lastHandle = 0;
+  private readonly acks: Acks;
+  private readonly liveness: Liveness;
+  private readonly stopGreetingTimer: () => void;
+  /** Of the server's run, in hex. */
+  private serverInstance: string | undefined;
   /** Why the server takes nothing new. */
   private leaving: AxleError | undefined;
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
+  private pings = 0;
 
-  constructor(stream: Duplex) {
+  constructor(
+    stream: Duplex,
+    private readonly options: WireClientOptions,
+    private readonly listener: WireClientListener,
+  ) {
+    const { timers } = options;
     this.connection = new Connection(
       stream,
       'client',
@@ -36,16 +87,31 @@ export class WireClient implements ConnectionHandler {
       },
       this,
     );
+    this.acks = new Acks(this.pending, (id) => {
+      this.connection.send({ type: 'ACK', id });
+    });
+    this.liveness = new Liveness(this, timers);
+    this.stopGreetingTimer = timers.after(greetingMsMax, () => {
+      this.connection.destroy(new AxleError('UNAVAILABLE', `no greeting in ${greetingMsMax} ms`));
+    });
     this.hello();
   }
 
-  get closedReason(): AxleError | undefined {
-    return this.closedBy ?? this.leaving;
+  /** Which run of which server this is; undefined before it has said so. */
+  get instance(): string | undefined {
+    return this.serverInstance;
   }
 
-  newHandle(): number {
-    this.lastHandle += 1;
-    return this.lastHandle;
+  get unanswered(): number {
+    return this.pending.size;
+  }
+
+  get heard(): number {
+    return this.connection.heard;
+  }
+
+  get waitsForAnswer(): boolean {
+    return this.pending.size > 0;
   }
 
   /**
@@ -89,8 +155,26 @@ export class WireClient implements ConnectionHandler {
     this.connection.usedData(id, bytes);
   }
 
+  /** The whole answer of a handle came that the server keeps until it is told so. */
+  acknowledge(id: number, bytes: number): void {
+    this.acks.answered(id, bytes);
+  }
+
+  ping(): void {
+    this.pings += 1;
+    this.connection.send({ type: 'PING', id: this.pings });
+  }
+
+  onSilent(): void {
+    const { pongMs } = wireLimits;
+    this.connection.destroy(
+      new AxleError('UNAVAILABLE', `the server was silent for ${pongMs} ms after it was asked`),
+    );
+  }
+
+  /** Leaves: the server keeps nothing for this client any more. */
   close(reason: AxleError): void {
-    this.connection.destroy(reason);
+    this.connection.leave({ ...goawayOf(reason, 0), code: 'OK' }, reason, leaveMsMax);
   }
 
   onFrame(raw: RawFrame): void {
@@ -111,7 +195,13 @@ export class WireClient implements ConnectionHandler {
 
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
-    for (const answer of this.pending.takePast(0)) answer.onFailed(reason);
+    this.liveness.stop();
+    this.stopGreetingTimer();
+    const { unsent } = this.connection;
+    const unanswered = this.pending
+      .takePast(0)
+      .map(([id, answer]) => ({ answer, neverSent: unsent.has(id) }));
+    this.listener.onClosed(this, reason, unanswered);
   }
 
   private hello(): void {
@@ -123,7 +213,7 @@ export class WireClient implements ConnectionHandler {
       versionMax: WIRE_VERSION,
       credential: 'NONE',
       features: 0,
-      nonce: randomBytes(16),
+      nonce: this.options.nonce,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
@@ -133,29 +223,41 @@ export class WireClient implements ConnectionHandler {
     });
   }
 
-  private welcome({ payloadMax, connectionWindow, streamWindow }: WelcomeFrame): void {
+  private welcome({ payloadMax, connectionWindow, streamWindow, instance }: WelcomeFrame): void {
+    if (this.serverInstance !== undefined) throw new WireError('WRONG_STATE', 'WELCOME');
+    this.serverInstance = Buffer.from(instance).toString('hex');
+    this.stopGreetingTimer();
     this.connection.peerTakes({
       payloadBytesMax: payloadMax,
       connection: connectionWindow,
       stream: streamWindow,
     });
+    this.listener.onWelcome(this);
   }
 
-  private leave({ code, message, last }: GoawayFrame): void {
+  private leave(goaway: GoawayFrame): void {
+    const { code, message, last } = goaway;
     if (code !== 'OK') {
       // The greeting was refused, or a rule broken: nothing is answered any more.
-      this.close(new AxleError(code, message));
+      this.connection.destroy(new AxleError(code, message));
       return;
     }
-    const reason = new AxleError('UNAVAILABLE', `the server leaves: ${message}`);
-    this.leaving = reason;
-    for (const answer of this.pending.takePast(last)) answer.onFailed(reason);
+    this.leaving ??= connectionLost(new AxleError('UNAVAILABLE', message));
+    const neverRan = this.pending.takePast(last);
+    for (const [id] of neverRan) this.connection.forget(id);
+    this.listener.onLeaving(
+      this,
+      goaway,
+      neverRan.map(([, answer]) => answer),
+    );
+    this.endIfLeft();
   }
 
-  private fail({ id, code, message, retryable }: ErrorFrame): void {
+  private fail({ id, code, message, retryable, outcomeUnknown }: ErrorFrame): void {
     const answer = this.pending.get(id);
+    if (answer?.isKept === true) this.acknowledge(id, 0);
     this.drop(id);
-    answer?.onFailed(new AxleError(code, message, { retryable }));
+    answer?.onFailed(new AxleError(code, message, { retryable, outcomeUnknown }));
   }
 
   private answer(raw: RawFrame): void {
@@ -171,5 +273,11 @@ export class WireClient implements ConnectionHandler {
   private drop(id: number): void {
     this.pending.delete(id);
     this.connection.forget(id);
+    if (this.leaving !== undefined) this.endIfLeft();
+  }
+
+  /** All that the server accepted is answered. */
+  private endIfLeft(): void {
+    if (this.leaving !== undefined && this.pending.size === 0) this.close(this.leaving);
   }
 }

@@ -40,6 +40,7 @@ export class Connection {
   /** By handle that expects data. */
   private readonly receiving = new Map<number, ReceiveWindow>();
   private pongs = 0;
+  private chunks = 0;
   private closedBy: AxleError | undefined;
 
   /**
@@ -72,6 +73,16 @@ export class Connection {
 
   get isClosed(): boolean {
     return this.closedBy !== undefined;
+  }
+
+  /** Grows whenever something comes. */
+  get heard(): number {
+    return this.chunks;
+  }
+
+  /** Handles whose frames were not written: the other side never heard of them. */
+  get unsent(): ReadonlySet<number> {
+    return this.outbox.unsent;
   }
 
   send(frame: Frame): void {
@@ -119,6 +130,16 @@ export class Connection {
     this.closed(reason);
   }
 
+  /** As `end`, and takes no longer than `msMax` over it. */
+  leave(goaway: GoawayFrame, reason: AxleError, msMax: number): void {
+    const { stream } = this;
+    const late = setTimeout(() => stream.destroy(), msMax);
+    stream.once('close', () => {
+      clearTimeout(late);
+    });
+    this.end(goaway, reason);
+  }
+
   /** Closes when all that was to be sent has been sent. */
   finish(reason: AxleError): void {
     this.outbox.whenEmpty(() => {
@@ -141,6 +162,7 @@ export class Connection {
 
   private receive(chunk: Buffer): void {
     if (this.closedBy !== undefined) return;
+    this.chunks += 1;
     try {
       this.splitter.push(chunk, this.onRaw);
     } catch (error) {

@@ -1,9 +1,12 @@
 import {
   AxleError,
+  hasFlag,
+  OPS,
   type CallOptions,
   type Chain,
   type Model,
   type OpRange,
+  type Registry,
 } from '@axle/core/internal';
 
 import { readArgs } from '../arguments.js';
@@ -23,6 +26,8 @@ export class Binding extends Held {
   readonly names: boolean;
   /** 0: the session's limit. */
   readonly outputBytesMax: number;
+  /** Its op is PURE or IDEMPOTENT: a call may run a second time. */
+  readonly isRepeatable: boolean;
   private readonly device: string | undefined;
   private readonly strict: boolean;
 
@@ -31,8 +36,10 @@ export class Binding extends Held {
     frame: BindFrame,
     opName: string,
     readonly model: Future<Model> | undefined,
+    opFlags: number,
   ) {
     super();
+    this.isRepeatable = hasFlag(opFlags, 'PURE') || hasFlag(opFlags, 'IDEMPOTENT');
     const range: OpRange = {
       name: frame.opName,
       op: frame.op,
@@ -76,6 +83,23 @@ export function bind(front: Front, frame: BindFrame): void {
   if (frame.model !== 0) {
     throw new AxleError('UNIMPLEMENTED', 'this server takes no models yet');
   }
-  front.hold(id, new Binding(frame, opName, undefined));
-  front.answer({ type: 'BOUND', id, score: 1, opFlags: 0, device: DEVICE_NONE }, [], true);
+  const opFlags = opFlagsOf(front.runtime.registry, frame);
+  front.hold(id, new Binding(frame, opName, undefined, opFlags));
+  front.answer({ type: 'BOUND', id, score: 1, opFlags, device: DEVICE_NONE }, [], true);
+}
+
+/** Those of the registry; of a custom op those that all who offer it agree on, since any of them may run it. */
+function opFlagsOf(registry: Registry, frame: BindFrame): number {
+  const known = opNameOf(frame.op);
+  if (known !== undefined) return OPS[known].flags;
+  const { opName: name, op, opVersion: version } = frame;
+  const candidates = registry.candidates({
+    name,
+    op,
+    version,
+    first: frame.first,
+    last: frame.last,
+  });
+  const [first = 0, ...others] = candidates.map(({ offered }) => offered.flags);
+  return others.reduce((flags, other) => flags & other, first);
 }

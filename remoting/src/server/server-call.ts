@@ -13,9 +13,11 @@ import type { CallFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { Binding } from './binding.js';
+import { mayHaveRun } from './client-record.js';
 import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
+import type { KeptCall } from './kept-call.js';
 
 const batchSizeMax = 65_535;
 
@@ -37,6 +39,8 @@ export class ServerCall extends Held implements CallWork<undefined> {
     private readonly binding: Binding,
     deadlineUs: number,
     private readonly priority: number,
+    /** Of an op that must not run twice, for a client that may come back. */
+    private readonly kept: KeptCall | undefined,
   ) {
     super();
     const { runtime } = front;
@@ -48,8 +52,10 @@ export class ServerCall extends Held implements CallWork<undefined> {
     const { id, binding, deadlineUs, priority } = frame;
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
+    const kept = named.isRepeatable ? undefined : keep(front, frame);
+    if (kept === 'replayed') return;
     checkRoom(front, followingBytes(frame.inputs));
-    const call = new ServerCall(front, id, named, deadlineUs, priority);
+    const call = new ServerCall(front, id, named, deadlineUs, priority, kept);
     front.hold(id, call);
     call.receive(frame);
   }
@@ -72,30 +78,22 @@ export class ServerCall extends Held implements CallWork<undefined> {
     this.nothingDue();
   }
 
-  prepare(): CallRequest {
+  prepare(cancellation: Cancellation): CallRequest {
+    this.kept?.begin(cancellation);
     const { chain, model, outputBytesMax } = this.binding;
     const request = { chain, model: model?.value, inputs: this.incoming.read() };
     return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
   }
 
-  shape({ outputs, report }: CallOutcome): undefined {
-    const { front, id, binding } = this;
-    const { queue, transfer, compute, total } = report.timingMs;
-    const { records, following } = new OutgoingTensors(outputs, binding.names, front.payloadMax);
-    const result: ResultFrame = {
-      type: 'RESULT',
-      id,
-      queueUs: toWireUs(queue),
-      transferUs: toWireUs(transfer),
-      computeUs: toWireUs(compute),
-      totalUs: toWireUs(total),
-      batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
-      device: front.deviceIndexOf(report.device),
-      outputs: records,
-      steps: [],
-      fallbacks: [],
-    };
-    front.answer(result, following, false);
+  shape(outcome: CallOutcome): undefined {
+    const { front, id, kept } = this;
+    const { names } = this.binding;
+    if (kept === undefined) sendResult(front, id, names, outcome);
+    else {
+      kept.settle((current) => {
+        sendResult(current, id, names, outcome);
+      }, outputBytes(outcome));
+    }
     return undefined;
   }
 
@@ -134,10 +132,10 @@ export class ServerCall extends Held implements CallWork<undefined> {
   private startIfReady(): void {
     if (this.awaited > 0 || this.isAnswered || !this.incoming.isComplete) return;
     this.nothingDue();
-    const { front, id, binding, deadlineAt, priority } = this;
+    const { front, binding, deadlineAt, priority } = this;
     const leftMs = deadlineAt === undefined ? undefined : deadlineAt - front.runtime.clock();
     const failed = (reason: unknown) => {
-      front.fail(id, reason);
+      this.failed(reason);
     };
     try {
       const options = binding.options(leftMs, priority);
@@ -147,10 +145,58 @@ export class ServerCall extends Held implements CallWork<undefined> {
     }
   }
 
+  private failed(reason: unknown): void {
+    const { front, id, kept } = this;
+    if (kept?.hasBegun !== true) front.fail(id, reason);
+    else {
+      kept.settle((current) => {
+        current.fail(id, reason);
+      }, 0);
+    }
+  }
+
   private nothingDue(): void {
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
   }
+}
+
+/** What is to be remembered of a call that must not run twice. @throws AxleError ABORTED, outcome unknown */
+function keep(front: Front, frame: CallFrame): KeptCall | 'replayed' | undefined {
+  const { client } = front;
+  if (frame.replay) {
+    if (client === undefined) throw mayHaveRun();
+    if (client.replay(front, frame)) return 'replayed';
+  }
+  return client?.accept(frame.id, front);
+}
+
+function sendResult(
+  front: Front,
+  id: number,
+  names: boolean,
+  { outputs, report }: CallOutcome,
+): void {
+  const { queue, transfer, compute, total } = report.timingMs;
+  const { records, following } = new OutgoingTensors(outputs, names, front.payloadMax);
+  const result: ResultFrame = {
+    type: 'RESULT',
+    id,
+    queueUs: toWireUs(queue),
+    transferUs: toWireUs(transfer),
+    computeUs: toWireUs(compute),
+    totalUs: toWireUs(total),
+    batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
+    device: front.deviceIndexOf(report.device),
+    outputs: records,
+    steps: [],
+    fallbacks: [],
+  };
+  front.answer(result, following, false);
+}
+
+function outputBytes({ outputs }: CallOutcome): number {
+  return outputs.reduce((bytes, { tensor }) => bytes + tensor.byteLength, 0);
 }
 
 /** @throws AxleError RESOURCE_EXHAUSTED */

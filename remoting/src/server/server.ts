@@ -12,6 +12,7 @@ import {
 import { AxleError, Session, messageOf, type Limits, type Runtime } from '@axle/core/internal';
 
 import type { ListenSpec } from './listen-spec.js';
+import { Resumption } from './resumption.js';
 import { WireFront } from './wire-front.js';
 
 const MiB = 1024 * 1024;
@@ -25,6 +26,10 @@ export interface ServerOptions {
   readonly listen: readonly ListenSpec[];
   /** Of each tenant's session. */
   readonly limits: Limits;
+  /** Endpoint that clients are sent to when this server leaves. */
+  readonly alternate?: string | undefined;
+  /** How long a client that lost its connection may come back and find its answers, milliseconds; default 60,000. */
+  readonly resumeMs?: number | undefined;
 }
 
 /** Serves a runtime to clients that speak the wire protocol. */
@@ -32,8 +37,11 @@ export class Server {
   private readonly listeners: NetServer[] = [];
   private readonly fronts = new Set<WireFront>();
   private readonly instance = randomBytes(16);
+  private readonly resumption: Resumption;
 
-  private constructor(private readonly options: ServerOptions) {}
+  private constructor(private readonly options: ServerOptions) {
+    this.resumption = new Resumption(options.resumeMs);
+  }
 
   /**
    * Listens everywhere that it is to listen, or nowhere.
@@ -61,16 +69,23 @@ export class Server {
     return this.fronts.size;
   }
 
+  /** Clients that are remembered, and answers that are kept for them. */
+  get remembered(): { readonly clients: number; readonly answers: number } {
+    return { clients: this.resumption.clients, answers: this.resumption.answers };
+  }
+
   /**
    * Takes nothing new, answers what was accepted, and closes; after `graceMs` it closes whatever is not answered.
    */
   async close(graceMs: number): Promise<void> {
+    const { alternate = '' } = this.options;
     const closed = this.listeners.map(async (listener) => {
       listener.close();
       if (listener.listening) await once(listener, 'close');
     });
-    await Promise.all([...this.fronts].map((front) => front.drain(graceMs)));
+    await Promise.all([...this.fronts].map((front) => front.drain(graceMs, alternate)));
     await Promise.all(closed);
+    this.resumption.close();
   }
 
   private async listen(spec: ListenSpec): Promise<void> {
@@ -100,6 +115,7 @@ export class Server {
       windows,
       instance: this.instance,
       requestBytesMax,
+      resumption: this.resumption,
       authenticate: () => new Session(runtime, tenant, 1, limits),
       onClosed: () => {
         this.fronts.delete(front);

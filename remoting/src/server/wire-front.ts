@@ -14,11 +14,13 @@ import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
+import type { ClientConnection, ClientRecord } from './client-record.js';
 import { describe } from './describe.js';
 import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import type { Resumption } from './resumption.js';
 import { ServerCall } from './server-call.js';
 
 const agent = 'axle';
@@ -26,6 +28,8 @@ const agent = 'axle';
 const handlesMax = 65_536;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
+/** How long a connection whose client has another one may take over its end, milliseconds. */
+const supersedeMsMax = 1000;
 
 interface Failure {
   readonly error: AxleError;
@@ -42,16 +46,18 @@ export interface WireFrontOptions {
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  readonly resumption: Resumption;
   /** Called once. */
   readonly onClosed: () => void;
 }
 
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
-export class WireFront implements ConnectionHandler, Front {
+export class WireFront implements ConnectionHandler, Front, ClientConnection {
   readonly runtime: Runtime;
   readonly requestBytesMax: number;
   bytesDue = 0;
   unanswered = 0;
+  client: ClientRecord | undefined = undefined;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
@@ -102,7 +108,11 @@ export class WireFront implements ConnectionHandler, Front {
       case 'RELEASE':
         this.release(id);
         return;
+      case 'ACK':
+        this.acknowledge(id);
+        return;
       case 'GOAWAY':
+        if (this.client !== undefined) this.client.hasLeft = true;
         return;
       default:
         if (FRAME_RULES[type].names === 'new') this.request(raw);
@@ -112,14 +122,25 @@ export class WireFront implements ConnectionHandler, Front {
 
   onClosed(): void {
     clearTimeout(this.greetingTimer);
-    this.greeted?.close();
     for (const held of this.handles.takeAll()) held.close();
+    const { client } = this;
+    this.greeted?.close(client?.detach(this.handles.last));
+    if (client !== undefined) this.options.resumption.lost(client);
     this.options.onClosed();
     this.drained?.();
   }
 
-  /** Takes no more handles, and closes when those that were taken are answered, or after `graceMs`. */
-  drain(graceMs: number): Promise<void> {
+  supersede(): void {
+    const reason = new AxleError('ABORTED', 'another connection with this nonce took the place');
+    this.connection.leave(goawayOf(reason, 0), reason, supersedeMsMax);
+  }
+
+  /**
+   * Takes no more handles, and closes when those that were taken are answered, or after `graceMs`.
+   *
+   * @param alternate the endpoint that takes over; '' = none
+   */
+  drain(graceMs: number, alternate: string): Promise<void> {
     return new Promise((resolve) => {
       if (this.connection.isClosed) {
         resolve();
@@ -138,6 +159,7 @@ export class WireFront implements ConnectionHandler, Front {
         code: 'OK',
         last: this.lastTaken,
         graceMs,
+        alternate,
       });
       this.endIfDrained();
     });
@@ -216,6 +238,7 @@ export class WireFront implements ConnectionHandler, Front {
       return;
     }
     clearTimeout(this.greetingTimer);
+    this.client = this.options.resumption.attach(this.session.tenant, frame.nonce, this);
     const { payloadMax, connectionWindow, streamWindow } = frame;
     this.payloadMax = payloadMax;
     this.connection.peerTakes({
@@ -227,7 +250,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private welcome({ limits, tenant }: Session): void {
-    const { windows, instance } = this.options;
+    const { windows, instance, resumption } = this.options;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -244,8 +267,8 @@ export class WireFront implements ConnectionHandler, Front {
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
       modelBytesMax: limits.modelFileBytesMax,
-      lastHandle: 0,
-      resumeMs: 0,
+      lastHandle: this.client?.lastHandle ?? 0,
+      resumeMs: this.client === undefined ? 0 : resumption.resumeMs,
       tenant,
       agent,
     });
@@ -292,6 +315,14 @@ export class WireFront implements ConnectionHandler, Front {
   private heldAt(id: number): Held | undefined {
     const held = this.handles.get(id);
     return held?.isAnswered === true ? undefined : held;
+  }
+
+  private acknowledge(id: number): void {
+    const { client } = this;
+    if (id > Math.max(this.handles.last, client?.lastHandle ?? 0)) {
+      throw new WireError('HANDLE_UNKNOWN', `ACK of handle ${id}`);
+    }
+    client?.acknowledge(id);
   }
 
   private release(id: number): void {
@@ -342,12 +373,13 @@ function asAxleError(error: unknown): AxleError {
   return new AxleError('INTERNAL', messageOf(error), { cause: error });
 }
 
-function errorFrame(id: number, { code, message, retryable }: AxleError, cause: number): Frame {
+function errorFrame(id: number, error: AxleError, cause: number): Frame {
+  const { code, message, retryable, outcomeUnknown } = error;
   return {
     type: 'ERROR',
     id,
     retryable,
-    outcomeUnknown: false,
+    outcomeUnknown,
     code,
     device: DEVICE_NONE,
     retryAfterUs: 0,
