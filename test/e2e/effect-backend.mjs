@@ -57,6 +57,11 @@ export class EffectBackend {
     ];
   }
 
+  /** Ops of the tasks that are held. */
+  get waiting() {
+    return this.#waiting.map(({ range }) => range.name);
+  }
+
   release() {
     this.isHeld = false;
     for (const task of this.#waiting.splice(0)) this.#run(task);

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { connect, type Client, type RunResult } from 'axle';
+import { WireErrorId, type Frame } from '@axle/remoting';
 import fc from 'fast-check';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
 import { effectServer } from './effect-servers.js';
+import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
 import { Relay } from './relay.js';
 import { bytesOf, folder, serveUnix } from './serve.js';
 
@@ -224,5 +226,150 @@ describe('a connection that is cut', () => {
       { numRuns: 60, seed: 16 },
     );
     expect(backend.begun).toBeGreaterThan(0);
+  });
+});
+
+describe('a nonce', () => {
+  const nonce = Uint8Array.from({ length: 16 }, (_, i) => i + 1);
+  const greeting = { ...hello, nonce };
+  const bindAppend = bindCompress(1, { op: 0, opName: append, args: [], inputNames: ['bytes'] });
+  const appendCall = (id: number) => callOf(id, 1, Buffer.from(`line ${id}`));
+  const replayed = (id: number) => callOf(id, 1, Buffer.from(`line ${id}`), { replay: true });
+  const isWelcome = ({ type }: Frame) => type === 'WELCOME';
+
+  it('finds answers, waits for what runs, runs what never came, and no other tenant finds them', async () => {
+    const [a, b] = [path(), path()];
+    const { lines, backend } = await effectServer([`unix:${a},tenant=a`, `unix:${b},tenant=b`]);
+    const first = await RawPeer.at(a, greeting, bindAppend, appendCall(2));
+    await first.answerOf(2);
+    backend.isHeld = true;
+    first.send(appendCall(3));
+    await vi.waitUntil(() => backend.begun === 2);
+
+    // The same nonce while the first connection is open: the first gives way.
+    const second = await RawPeer.at(a, greeting, bindAppend, replayed(2), replayed(3), replayed(4));
+    const superseded = await first.untilClosed();
+    expect(superseded.at(-1)).toMatchObject({ type: 'GOAWAY', code: 'ABORTED' });
+    expect(await second.waitFor(isWelcome)).toMatchObject({ lastHandle: 3, resumeMs: 60_000 });
+    expect(await second.answerOf(2)).toMatchObject({ type: 'RESULT' });
+    await vi.waitUntil(() => backend.begun === 3);
+    backend.release();
+    expect(await second.answerOf(3)).toMatchObject({ type: 'RESULT' });
+    expect(await second.answerOf(4)).toMatchObject({ type: 'RESULT' });
+    expect(lines).toEqual(['line 2', 'line 3', 'line 4']);
+
+    const stranger = await RawPeer.at(b, greeting, bindAppend, replayed(2));
+    expect(await stranger.waitFor(isWelcome)).toMatchObject({ lastHandle: 0 });
+    expect(await stranger.answerOf(2)).toMatchObject({ code: 'ABORTED', outcomeUnknown: true });
+
+    // Acknowledged answers are gone, and what was never made cannot be acknowledged.
+    second.send({ type: 'ACK', id: 4 });
+    const third = await RawPeer.at(a, greeting, bindAppend, replayed(4), { type: 'ACK', id: 5 });
+    expect(await third.answerOf(4)).toMatchObject({ code: 'ABORTED', outcomeUnknown: true });
+    expect((await third.untilClosed()).at(-1)).toMatchObject({
+      wireError: WireErrorId.HANDLE_UNKNOWN,
+    });
+    expect(lines).toHaveLength(3);
+    for (const peer of [second, stranger]) peer.close();
+  });
+
+  it('is stale once the server has forgotten it, and is nothing if it is all zeros', async () => {
+    const socket = path();
+    const { lines, server } = await effectServer([`unix:${socket}`], { resumeMs: 0 });
+    for (const says of [greeting, hello]) {
+      const first = await RawPeer.at(socket, says, bindAppend, appendCall(2));
+      await first.answerOf(2);
+      first.close();
+      await vi.waitUntil(() => server.connections === 0);
+      const second = await RawPeer.at(socket, says, bindAppend, replayed(2));
+      expect(await second.waitFor(isWelcome)).toMatchObject({ lastHandle: 0, resumeMs: 0 });
+      expect(await second.answerOf(2)).toMatchObject({ code: 'ABORTED', outcomeUnknown: true });
+      second.close();
+      await vi.waitUntil(() => server.connections === 0);
+    }
+    expect(lines).toEqual(['line 2', 'line 2']);
+    expect(server.usage).toMatchObject({ clients: 0, answers: 0 });
+  });
+
+  it('cancels pure calls with their connection, and no others', async () => {
+    const socket = path();
+    const { lines, backend, server } = await effectServer([`unix:${socket}`]);
+    backend.isHeld = true;
+    const peer = await RawPeer.at(
+      socket,
+      greeting,
+      bindAppend,
+      { ...bindAppend, id: 2, opName: reverse },
+      callOf(3, 2, Buffer.from('pure')),
+      appendCall(4),
+    );
+    await vi.waitUntil(() => backend.begun === 2);
+    peer.close();
+    await vi.waitUntil(() => server.connections === 0);
+    expect(backend.waiting).toEqual([append]);
+    backend.release();
+    expect(lines).toEqual(['line 4']);
+  });
+});
+
+describe('a server that leaves', () => {
+  it('answers what it accepted, and its clients go to the alternate that they allow', async () => {
+    const [a, b] = [path(), path()];
+    const there = await effectServer([`unix:${b}`]);
+    const alternate = there.server.endpoints[0] as string;
+    const here = await effectServer([`unix:${a}`], { alternate });
+    const [url] = here.server.endpoints as [string];
+    const moving = closed(await connect(url, { reconnect: { alternates: [alternate] } }));
+    const staying = closed(await connect(url, { reconnect: { timeoutMs: 100 } }));
+    await run(moving, append, 'before');
+    here.backend.isHeld = true;
+    const accepted = run(moving, append, 'accepted');
+    await vi.waitUntil(() => here.backend.begun === 2);
+
+    const left = here.server.close(10_000);
+    await run(moving, append, 'moved');
+    expect(there.lines).toEqual(['moved']);
+    await expect(run(staying, append, 'stayed')).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    here.backend.release();
+    expect(dataOf(await accepted).toString()).toBe('accepted');
+    await left;
+    expect(here.lines).toEqual(['before', 'accepted']);
+    expect(there.lines).toEqual(['moved']);
+  });
+
+  it('loses the devices that another server in its place does not have', async () => {
+    const socket = path();
+    const { server } = await effectServer([`unix:${socket}`]);
+    const client = closed(await connect(server.endpoints[0] as string));
+    await run(client, append, 'before');
+    await server.close(0);
+    await effectServer([`unix:${socket}`], { device: 'other:0' });
+    const after = run(client, append, 'after');
+    await expect(after).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    const { devices } = await client.devices();
+    expect(devices).toMatchObject([{ id: 'remote/effect:0', health: 'LOST' }]);
+  });
+});
+
+describe('time', () => {
+  it('may jump on the wall by days either way: deadlines and connections do not notice', async () => {
+    const socket = path();
+    const { backend, lines } = await effectServer([`unix:${socket}`]);
+    const relay = closed(await Relay.at(path(), socket));
+    const client = closed(await connect(relay.endpoint));
+    await run(client, append, 'before');
+    const day = 86_400_000;
+    for (const jump of [day, -day]) {
+      backend.isHeld = true;
+      const before = backend.begun;
+      const call = client.run(append, { bytes: Buffer.from('x') }, { deadlineMs: 20_000 });
+      await vi.waitUntil(() => backend.begun > before);
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + jump });
+      relay.cut();
+      backend.release();
+      expect(dataOf(await call).toString()).toBe('x');
+      vi.useRealTimers();
+    }
+    expect(lines).toEqual(['before', 'x', 'x']);
   });
 });

@@ -28,12 +28,7 @@ const backendName = 'remote';
 export async function connectRemote(url: URL, options: ConnectOptions): Promise<Client> {
   const limits = limitsWith(options.limits ?? {});
   const { models = [], reconnect = {} } = options;
-  checkReconnect(reconnect);
-  const { timeoutMs, alternates = [] } = reconnect;
-  const backend = await RemoteBackend.connect(
-    { url, dial, timeoutMs, alternates: readAlternates(alternates) },
-    backendName,
-  );
+  const backend = await connectBackend(url, reconnect);
   const runtime = await Runtime.start({
     plugins: [],
     decodesImages: false,
@@ -42,6 +37,18 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
     limits,
   });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
+}
+
+/**
+ * A server as a backend for a runtime.
+ *
+ * @throws as `connectRemote`.
+ */
+export function connectBackend(url: URL, reconnect: ReconnectOptions): Promise<RemoteBackend> {
+  checkReconnect(reconnect);
+  const { timeoutMs, alternates = [] } = reconnect;
+  const options = { url, dial, timeoutMs, alternates: readAlternates(alternates) };
+  return RemoteBackend.connect(options, backendName);
 }
 
 /** Callers in plain JavaScript have no types to tell them. */

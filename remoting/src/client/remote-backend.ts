@@ -38,7 +38,7 @@ export class RemoteBackend implements Backend {
 
   private constructor(
     readonly name: string,
-    private readonly session: RemoteSession,
+    readonly session: RemoteSession,
     private readonly description: Description,
   ) {
     this.devices = description.readDevices(name);

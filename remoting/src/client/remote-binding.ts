@@ -7,6 +7,9 @@ import type { WireClient } from './wire-client.js';
 
 /** A BIND that calls name. */
 export class RemoteBinding implements Journalled, PendingAnswer {
+  private wasBound = false;
+  private hasFailed = false;
+
   /** @param isRepeatable its op is PURE or IDEMPOTENT: calls of it may run a second time */
   constructor(
     private readonly frame: BindFrame,
@@ -22,12 +25,19 @@ export class RemoteBinding implements Journalled, PendingAnswer {
     client.ask(this.frame, this);
   }
 
+  /** It was good once, and is not on the server that is there now: its device is gone. */
+  get isGone(): boolean {
+    return this.wasBound && this.hasFailed;
+  }
+
   onFrame(): boolean {
+    this.wasBound = true;
     return true;
   }
 
   /** Calls fail with what their binding fails with. */
   onFailed(_error: AxleError): void {
+    this.hasFailed = true;
     this.failed(this);
   }
 

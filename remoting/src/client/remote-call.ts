@@ -98,7 +98,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   onFailed(error: AxleError): void {
-    this.task.settle({ ok: false, error });
+    if (!this.needs.isGone) this.task.settle({ ok: false, error });
+    else this.task.settle({ ok: false, error: deviceGone(error), neverBegan: true });
   }
 
   onLost(reason: AxleError, neverRan: boolean): void {
@@ -172,6 +173,12 @@ export class RemoteCall implements PendingAnswer, Journalled {
     const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
     this.client?.acknowledge(this.handle, bytes);
   }
+}
+
+/** Another device may run the call. */
+function deviceGone(error: AxleError): AxleError {
+  const message = `the server that came back cannot run it where it ran before: ${error.message}`;
+  return new AxleError('UNAVAILABLE', message, { cause: error });
 }
 
 function anotherServer(): AxleError {

@@ -17,8 +17,9 @@ import { WireClient, type Unanswered, type WireClientListener } from './wire-cli
 const reconnectMsDefault = 30_000;
 /** How long one try may take to reach the server, milliseconds. */
 const dialMsMax = 10_000;
-/** A connection that lived so long was a good one: the next loss is the first of a row, milliseconds. */
+/** A connection that lived so long, milliseconds, or answered so much was a good one: the next loss is the first of a row. */
 const goodMs = 5000;
+const goodAnswers = 64;
 
 export interface SessionOptions {
   readonly url: URL;
@@ -175,7 +176,7 @@ export class RemoteSession implements WireClientListener {
       this.draining.add(client);
       this.lostBy = reason;
       this.targets = this.targetsAfter(goaway.alternate);
-      this.noteEnd();
+      this.noteEnd(client);
     }
     for (const answer of neverRan) failOrWait(answer, reason, true);
     if (this.closedBy === undefined) this.reconnectSoon();
@@ -193,7 +194,7 @@ export class RemoteSession implements WireClientListener {
     }
     if (client === this.current) this.current = undefined;
     this.lostBy = reason;
-    this.noteEnd();
+    this.noteEnd(client);
     // At the start whoever connects hears why.
     if (!this.isWelcome) this.closedBy ??= reason;
     for (const { answer, neverSent } of unanswered) failOrWait(answer, reason, neverSent);
@@ -312,8 +313,9 @@ export class RemoteSession implements WireClientListener {
     });
   }
 
-  private noteEnd(): void {
-    if (this.timers.now() - this.openedAt >= goodMs) this.backoff.reset();
+  private noteEnd({ answered }: WireClient): void {
+    const livedMs = this.timers.now() - this.openedAt;
+    if (livedMs >= goodMs || answered >= goodAnswers) this.backoff.reset();
   }
 
   private targetsAfter(alternate: string): readonly URL[] {

@@ -69,6 +69,7 @@ export class WireClient implements ConnectionHandler, Watched {
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
   private pings = 0;
+  private results = 0;
 
   constructor(
     stream: Duplex,
@@ -104,6 +105,11 @@ export class WireClient implements ConnectionHandler, Watched {
 
   get unanswered(): number {
     return this.pending.size;
+  }
+
+  /** Handles that were answered, and not with ERROR. */
+  get answered(): number {
+    return this.results;
   }
 
   get heard(): number {
@@ -267,7 +273,10 @@ export class WireClient implements ConnectionHandler, Watched {
     if (answer === undefined) {
       if (raw.type === 'DATA') decodeData(raw);
       else decodeFrame(raw);
-    } else if (answer.onFrame(raw)) this.drop(id);
+    } else if (answer.onFrame(raw)) {
+      this.results += 1;
+      this.drop(id);
+    }
   }
 
   private drop(id: number): void {

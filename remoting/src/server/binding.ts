@@ -83,9 +83,22 @@ export function bind(front: Front, frame: BindFrame): void {
   if (frame.model !== 0) {
     throw new AxleError('UNIMPLEMENTED', 'this server takes no models yet');
   }
+  checkDevice(front.runtime.registry, frame);
   const opFlags = opFlagsOf(front.runtime.registry, frame);
   front.hold(id, new Binding(frame, opName, undefined, opFlags));
   front.answer({ type: 'BOUND', id, score: 1, opFlags, device: DEVICE_NONE }, [], true);
+}
+
+/** @throws AxleError NOT_FOUND for a device that calls would have to run on and that is not there. */
+function checkDevice({ devices }: Registry, { strict, device }: BindFrame): void {
+  if (!strict || device === '') return;
+  const isThere = devices.some(
+    ({ id, backend, kind }) =>
+      device === id || device === backend || device.toUpperCase() === kind,
+  );
+  if (isThere) return;
+  const known = devices.map(({ id }) => id).join(', ');
+  throw new AxleError('NOT_FOUND', `there is no device '${device}' here; there are ${known}`);
 }
 
 /** Those of the registry; of a custom op those that all who offer it agree on, since any of them may run it. */

@@ -32,6 +32,16 @@ export interface ServerOptions {
   readonly resumeMs?: number | undefined;
 }
 
+export interface ServerUsage {
+  readonly connections: number;
+  /** Open on them. */
+  readonly handles: number;
+  /** Clients that are remembered, connected or not. */
+  readonly clients: number;
+  /** Answers that are kept for them until they are acknowledged. */
+  readonly answers: number;
+}
+
 /** Serves a runtime to clients that speak the wire protocol. */
 export class Server {
   private readonly listeners: NetServer[] = [];
@@ -69,9 +79,12 @@ export class Server {
     return this.fronts.size;
   }
 
-  /** Clients that are remembered, and answers that are kept for them. */
-  get remembered(): { readonly clients: number; readonly answers: number } {
-    return { clients: this.resumption.clients, answers: this.resumption.answers };
+  /** What it holds now. */
+  get usage(): ServerUsage {
+    let handles = 0;
+    for (const front of this.fronts) handles += front.openHandles;
+    const { clients, answers } = this.resumption;
+    return { connections: this.fronts.size, handles, clients, answers };
   }
 
   /**

@@ -92,6 +92,10 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     return this.greeted as Session;
   }
 
+  get openHandles(): number {
+    return this.handles.size;
+  }
+
   onFrame(raw: RawFrame): void {
     const { id, type } = raw;
     if (this.greeted === undefined) {
