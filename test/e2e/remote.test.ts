@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-import { connect, type Client } from 'axle';
+import { connect, type Client, type Tensor } from 'axle';
 import {
   decodeFrame,
   FrameSplitter,
@@ -19,6 +19,8 @@ import {
   type HelloFrame,
 } from '@axle/remoting';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { builtPlugin } from './plugins.js';
 
 const axlePath = fileURLToPath(new URL('../../cli/bin/axle.js', import.meta.url));
 
@@ -286,6 +288,17 @@ describe('connecting', () => {
 
   it.each(['axle+unix:', 'axle+unix://host/path', 'axle://'])('refuses %s', async (url) => {
     await expect(connect(url)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('runs the op of a plugin that the server was started with', async () => {
+    const echo = builtPlugin('echo').path;
+    const where = join(folder, 'plugin.sock');
+    const server = await serve('--listen', `unix:${where}`, '--plugin', `my=${echo}`);
+    const axle = await connect(server.endpoint);
+    const { outputs, device } = await axle.run('echo.axle/echo', { bytes: bytesOf(64) });
+    expect((outputs['bytes'] as Tensor).bytes).toEqual(bytesOf(64));
+    expect(device).toBe('remote/echo:0');
+    await axle.close();
   });
 
   it('works over TCP where it was allowed', async () => {
