@@ -73,6 +73,7 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
     plugins: [cpuPlugin, ...plugins],
     models: folders,
     limits,
+    loadsAhead: true,
   });
   try {
     const server = await Server.start({ runtime, listen: specs, limits });

@@ -63,7 +63,7 @@ async function echoLoad(echo, bytes, inFlight, seconds) {
         };
         const done = (/** @type {unknown} */ error, /** @type {Uint8Array} */ reply) => {
           if (error !== null) {
-            reject(error instanceof Error ? error : new Error(String(error)));
+            reject(error instanceof Error ? error : new Error('the echo failed', { cause: error }));
             return;
           }
           if (payload.compare(reply) !== 0) {
