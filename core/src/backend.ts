@@ -151,6 +151,8 @@ export interface BackendTask {
   readonly outputBytesMax: number;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
+  /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
+  backendData?: unknown;
   settle(outcome: TaskOutcome): void;
 }
 

@@ -16,7 +16,7 @@ import { Scheduler, type Batch, type DropReason } from './scheduler.js';
 import type { Lane, Schedulable, TaskGroup, TaskTraits } from './task-group.js';
 
 /** One task on its way through a device's queue. */
-export interface QueuedTask extends TaskTraits, Omit<BackendTask, 'settle'> {
+export interface QueuedTask extends TaskTraits, Omit<BackendTask, 'settle' | 'backendData'> {
   /** May run a second time when the batch that it ran in failed. */
   readonly repeatable: boolean;
 }
@@ -272,6 +272,7 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
   flight: Flight | undefined = undefined;
   deliverInTurn: ((deliver: () => void) => void) | undefined = undefined;
   cancelled = false;
+  backendData: unknown = undefined;
 
   constructor(
     readonly task: QueuedTask,

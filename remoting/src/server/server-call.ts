@@ -73,9 +73,14 @@ export class ServerCall extends Held implements CallWork<undefined> {
   }
 
   prepare(): CallRequest {
-    const { chain, model, outputBytesMax } = this.binding;
-    const request = { chain, model: model?.value, inputs: this.incoming.read() };
-    return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
+    const { binding, front } = this;
+    const { chain, model, outputBytesMax } = binding;
+    return {
+      chain,
+      model: model?.value,
+      inputs: this.incoming.read(),
+      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+    };
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
