@@ -9,6 +9,7 @@ import {
   type Health,
   type LoadedModel,
   type OfferedOp,
+  type OpArgs,
   type OpRange,
   sameRange,
   type Support,
@@ -24,14 +25,26 @@ import { RemoteSession, type SessionOptions } from './remote-session.js';
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
 
+/** What a binding is for. */
+interface KnownBinding {
+  readonly binding: RemoteBinding;
+  readonly device: Device;
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly outputBytesMax: number;
+  /** Of the inputs. */
+  readonly names: readonly string[];
+}
+
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend {
   readonly batches = 'there';
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
-  private readonly bindings = new Map<string, RemoteBinding>();
-  private readonly calls = new WeakMap<BackendTask, RemoteCall>();
+  private readonly bindings = new Map<string, KnownBinding>();
+  /** Of the last call: the next one is likely to have the same, and finds it without a key. */
+  private lastBinding: KnownBinding | undefined = undefined;
 
   /** What the server says that it has now; it may be another one by now. */
   private present: ReadonlySet<string>;
@@ -86,7 +99,8 @@ export class RemoteBackend implements Backend {
   }
 
   cancel(task: BackendTask): void {
-    this.calls.get(task)?.cancel();
+    const { backendData } = task;
+    if (backendData instanceof RemoteCall) backendData.cancel();
   }
 
   openStream(): BackendStream {
@@ -123,20 +137,32 @@ export class RemoteBackend implements Backend {
     const binding = this.bindingOf(device, task);
     const call = new RemoteCall(session, session.newHandle(), task, binding);
     session.call(call);
-    this.calls.set(task, call);
+    task.backendData = call;
   }
 
-  private bindingOf(
-    device: Device,
-    { range, args, inputs, outputBytesMax }: BackendTask,
-  ): RemoteBinding {
+  private bindingOf(device: Device, task: BackendTask): RemoteBinding {
+    const { lastBinding } = this;
+    if (lastBinding !== undefined && isFor(lastBinding, device, task)) return lastBinding.binding;
+    const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
-    const names = inputs.every((input) => input.name === '')
-      ? []
-      : inputs.map((input) => input.name);
+    const names = task.inputs.map((input) => input.name);
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    if (known !== undefined) return known;
+    const binding = known?.binding ?? this.bind(key, device, task, names);
+    const used = { binding, device, range, args, outputBytesMax, names };
+    this.bindings.set(key, used);
+    this.lastBinding = used;
+    if (this.bindings.size > bindingsMax) this.releaseOldest();
+    return binding;
+  }
+
+  private bind(
+    key: string,
+    device: Device,
+    { range, args, outputBytesMax }: BackendTask,
+    names: readonly string[],
+  ): RemoteBinding {
+    const { name, op, version, first, last } = range;
     const binding = new RemoteBinding(
       {
         type: 'BIND',
@@ -155,24 +181,27 @@ export class RemoteBackend implements Backend {
         model: 0,
         outputBytesMax,
         args: writeArgs(args),
-        inputNames: names,
+        inputNames: names.every((input) => input === '') ? [] : names,
       },
       this.isRepeatable(range),
       // The next call tries a new one.
       (failed) => {
         this.session.forget(failed.id);
-        if (this.bindings.get(key) === failed) this.bindings.delete(key);
+        if (this.bindings.get(key)?.binding === failed) this.forget(key);
       },
     );
     this.session.hold(binding);
-    this.bindings.set(key, binding);
-    if (this.bindings.size > bindingsMax) this.releaseOldest();
     return binding;
   }
 
+  private forget(key: string): void {
+    this.bindings.delete(key);
+    this.lastBinding = undefined;
+  }
+
   private releaseOldest(): void {
-    for (const [key, binding] of this.bindings) {
-      this.bindings.delete(key);
+    for (const [key, { binding }] of this.bindings) {
+      this.forget(key);
       this.session.release(binding.id);
       return;
     }
@@ -184,4 +213,16 @@ export class RemoteBackend implements Backend {
     const flags = offered?.flags ?? 0;
     return hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT');
   }
+}
+
+/** Whether it is sure, at a glance, that the binding is the task's. */
+function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolean {
+  const { inputs } = task;
+  if (binding.range !== task.range || binding.args !== task.args) return false;
+  if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
+  if (binding.names.length !== inputs.length) return false;
+  for (let i = 0; i < inputs.length; i++) {
+    if (inputs[i]?.name !== binding.names[i]) return false;
+  }
+  return true;
 }

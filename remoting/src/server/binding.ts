@@ -93,8 +93,7 @@ export function bind(front: Front, frame: BindFrame): void {
 function checkDevice({ devices }: Registry, { strict, device }: BindFrame): void {
   if (!strict || device === '') return;
   const isThere = devices.some(
-    ({ id, backend, kind }) =>
-      device === id || device === backend || device.toUpperCase() === kind,
+    ({ id, backend, kind }) => device === id || device === backend || device.toUpperCase() === kind,
   );
   if (isThere) return;
   const known = devices.map(({ id }) => id).join(', ');

@@ -79,10 +79,15 @@ export class ServerCall extends Held implements CallWork<undefined> {
   }
 
   prepare(cancellation: Cancellation): CallRequest {
+    const { binding, front } = this;
+    const { chain, model, outputBytesMax } = binding;
     this.kept?.begin(cancellation);
-    const { chain, model, outputBytesMax } = this.binding;
-    const request = { chain, model: model?.value, inputs: this.incoming.read() };
-    return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
+    return {
+      chain,
+      model: model?.value,
+      inputs: this.incoming.read(),
+      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+    };
   }
 
   shape(outcome: CallOutcome): undefined {
