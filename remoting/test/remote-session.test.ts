@@ -1,0 +1,145 @@
+import { duplexPair, type Duplex } from 'node:stream';
+
+import { AxleError } from '@axle/core';
+import { describe, expect, it } from 'vitest';
+
+import { RemoteSession } from '../src/client/remote-session.js';
+import { decodeFrame } from '../src/wire/decode-frame.js';
+import type { Frame } from '../src/wire/frames.js';
+import { FrameSplitter } from '../src/wire/frame-splitter.js';
+import { FrameWriter } from '../src/wire/frame-writer.js';
+import { VirtualTimers } from './virtual-timers.js';
+
+/** The server's end of a connection, which says what the test says. */
+class Peer {
+  readonly frames: Frame[] = [];
+  private heard: () => void = () => undefined;
+
+  constructor(
+    readonly stream: Duplex,
+    /** The client's end, which breaks when it is destroyed. */
+    readonly far: Duplex,
+  ) {
+    const splitter = new FrameSplitter('client');
+    stream.on('data', (chunk: Buffer) => {
+      splitter.push(chunk, (raw) => this.frames.push(decodeFrame(raw)));
+      this.heard();
+    });
+  }
+
+  say(...frames: readonly Frame[]): void {
+    const writer = new FrameWriter();
+    for (const frame of frames) writer.write(frame);
+    for (const part of writer.take()) this.stream.write(part);
+  }
+
+  async hears(type: Frame['type']): Promise<void> {
+    while (!this.frames.some((frame) => frame.type === type)) {
+      await new Promise<void>((resolve) => {
+        this.heard = resolve;
+      });
+    }
+  }
+}
+
+const welcome: Frame = {
+  type: 'WELCOME',
+  id: 0,
+  version: 1,
+  versionMin: 1,
+  versionMax: 1,
+  features: 0,
+  instance: new Uint8Array(16).fill(1),
+  payloadMax: 65536,
+  streamWindow: 1 << 20,
+  connectionWindow: 1 << 22,
+  callsMax: 100,
+  handlesMax: 100,
+  idleMs: 0,
+  requestBytesMax: 1000,
+  modelBytesMax: 1000,
+  lastHandle: 0,
+  resumeMs: 0,
+  tenant: '',
+  agent: '',
+};
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A session, its time, and the peers of its connections in order. */
+async function openSession() {
+  const timers = new VirtualTimers();
+  const peers: Peer[] = [];
+  const dial = () => {
+    const [client, server] = duplexPair();
+    peers.push(new Peer(server, client));
+    return Promise.resolve(client);
+  };
+  const url = new URL('axle+unix:/nowhere');
+  const session = await RemoteSession.open({ url, dial, timers, alternates: new Map() });
+  const [first] = peers as [Peer];
+  first.say(welcome);
+  await first.hears('HELLO');
+  await turn();
+  return { session, timers, peers, first };
+}
+
+describe('a session', () => {
+  it('takes a silent server for lost when an answer is due: PING after 5 s, gone 15 s later', async () => {
+    const { session, timers, peers, first } = await openSession();
+    // Nothing is due: silence means nothing.
+    timers.advance(60_000);
+    expect(first.frames.map(({ type }) => type)).toEqual(['HELLO']);
+    let failure: unknown;
+    session.ask(
+      { type: 'DESCRIBE', id: session.newHandle(), watch: false },
+      { onFrame: () => false, onFailed: (error) => (failure = error) },
+    );
+    timers.advance(10_000);
+    await first.hears('PING');
+    first.say({ type: 'PONG', id: 1 });
+    await turn();
+    // It lives: asked again, then given up.
+    timers.advance(14_999);
+    expect(failure).toBeUndefined();
+    timers.advance(20_000);
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    await turn();
+    expect(peers).toHaveLength(2);
+    await peers[1]?.hears('HELLO');
+    session.close(failure as AxleError);
+    await turn();
+    expect(timers.waiting).toBe(0);
+  });
+
+  it('makes again what it holds under the old numbers in their order, once the greeting is answered', async () => {
+    const { session, peers, first } = await openSession();
+    const hold = (id: number) => {
+      session.hold({
+        id,
+        sendOn: (client) => {
+          client.ask({ type: 'LIST', id }, { onFrame: () => true, onFailed: () => undefined });
+        },
+        onFailed: () => undefined,
+      });
+    };
+    const ids = [session.newHandle(), session.newHandle(), session.newHandle()] as const;
+    for (const id of ids) hold(id);
+    session.release(ids[1]);
+    await first.hears('RELEASE');
+    first.far.destroy();
+    while (peers.length < 2) await turn();
+    const second = peers[1] as Peer;
+    await second.hears('HELLO');
+    expect(second.frames).toHaveLength(1);
+    second.say(welcome);
+    await second.hears('LIST');
+    expect(second.frames.slice(1)).toMatchObject([{ id: ids[0] }, { id: ids[2] }]);
+    const nonces = [first, second].map(
+      ({ frames: [frame] }) => (frame as { nonce?: Uint8Array }).nonce,
+    );
+    expect(nonces[0]).toEqual(nonces[1]);
+    expect(session.newHandle()).toBe(ids[2] + 1);
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
+});
