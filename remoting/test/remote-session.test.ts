@@ -1,11 +1,13 @@
 import { duplexPair, type Duplex } from 'node:stream';
 
-import { AxleError } from '@axle/core';
+import { AxleError, type BackendTask, type TaskOutcome } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
+import { RemoteBinding } from '../src/client/remote-binding.js';
+import { RemoteCall } from '../src/client/remote-call.js';
 import { RemoteSession } from '../src/client/remote-session.js';
 import { decodeFrame } from '../src/wire/decode-frame.js';
-import type { Frame } from '../src/wire/frames.js';
+import type { BindFrame, Frame } from '../src/wire/frames.js';
 import { FrameSplitter } from '../src/wire/frame-splitter.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { VirtualTimers } from './virtual-timers.js';
@@ -63,6 +65,27 @@ const welcome: Frame = {
   tenant: '',
   agent: '',
 };
+
+function bindFrame(id: number): BindFrame {
+  return {
+    type: 'BIND',
+    id,
+    strict: true,
+    names: true,
+    labels: false,
+    steps: false,
+    op: 0,
+    opVersion: 1,
+    first: 0,
+    last: 0,
+    opName: 'test.axle/append',
+    device: 'effect:0',
+    model: 0,
+    outputBytesMax: 0,
+    args: [],
+    inputNames: [],
+  };
+}
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -142,4 +165,43 @@ describe('a session', () => {
     expect(session.newHandle()).toBe(ids[2] + 1);
     session.close(new AxleError('CANCELLED', 'over'));
   });
+
+  it.each([
+    { instance: 1, becomes: 'is replayed' },
+    { instance: 2, becomes: 'is reported' },
+  ])(
+    'a call that must not run twice $becomes when instance $instance follows 1',
+    async ({ instance }) => {
+      const { session, peers, first } = await openSession();
+      const outcomes: TaskOutcome[] = [];
+      const task: BackendTask = {
+        range: { name: 'test.axle/append', op: 0, version: 1, first: 0, last: 0 },
+        args: {},
+        model: undefined,
+        inputs: [],
+        outputBytesMax: 0,
+        deadlineAt: undefined,
+        settle: (outcome) => outcomes.push(outcome),
+      };
+      const binding = new RemoteBinding(bindFrame(session.newHandle()), false, () => undefined);
+      session.hold(binding);
+      session.call(new RemoteCall(session, session.newHandle(), task, binding));
+      await first.hears('CALL');
+      first.far.destroy();
+      while (peers.length < 2) await turn();
+      const second = peers[1] as Peer;
+      await second.hears('HELLO');
+      second.say({ ...welcome, instance: new Uint8Array(16).fill(instance) });
+      await second.hears('BIND');
+      const replayed = second.frames.filter(({ type }) => type === 'CALL');
+      if (instance === 1) {
+        expect(replayed).toMatchObject([{ replay: true }]);
+        expect(outcomes).toEqual([]);
+      } else {
+        expect(replayed).toEqual([]);
+        expect(outcomes).toMatchObject([{ error: { code: 'ABORTED', outcomeUnknown: true } }]);
+      }
+      session.close(new AxleError('CANCELLED', 'over'));
+    },
+  );
 });
