@@ -26,6 +26,9 @@ export interface ConnectionHandler {
   onClosed(reason: AxleError): void;
 }
 
+/** What was said last may take this long to go out, milliseconds. */
+const lingerMs = 5000;
+
 /** What the other side may send over its greeting. */
 const pongsPendingMax = wireLimits.pongsPendingMax;
 
@@ -116,6 +119,7 @@ export class Connection {
     this.outbox.send(goaway);
     this.outbox.flush();
     this.stream.end();
+    this.linger();
     this.closed(reason);
   }
 
@@ -123,7 +127,18 @@ export class Connection {
   finish(reason: AxleError): void {
     this.outbox.whenEmpty(() => {
       this.stream.end();
+      this.linger();
       this.closed(reason);
+    });
+  }
+
+  /** A side that does not read, or never closes, may not keep the stream. */
+  private linger(): void {
+    const late = setTimeout(() => {
+      this.stream.destroy();
+    }, lingerMs).unref();
+    this.stream.once('close', () => {
+      clearTimeout(late);
     });
   }
 

@@ -19,6 +19,7 @@ import {
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { opNameOf } from '../op-names.js';
 import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
+import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame, HelloFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
@@ -38,10 +39,16 @@ type Held =
   | { readonly kind: 'failed'; readonly error: AxleError }
   | { readonly kind: 'call'; readonly call: ServerCall };
 
+/** A client that has been let in. */
+export interface Admitted {
+  readonly session: Session;
+  readonly tenant: Tenant;
+}
+
 export interface WireFrontOptions {
   readonly runtime: Runtime;
-  /** @throws AxleError UNAUTHENTICATED or PERMISSION_DENIED. */
-  readonly authenticate: (hello: HelloFrame) => Session;
+  /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
+  readonly authenticate: (hello: HelloFrame) => Admitted;
   readonly windows: Windows;
   /** Random, 16 bytes, of this run of the server. */
   readonly instance: Uint8Array;
@@ -57,6 +64,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
   private readonly handles = new Handles<Held>();
   private readonly deviceIndexes: ReadonlyMap<string, number>;
   private session: Session | undefined;
+  private tenant: Tenant | undefined;
   private openCalls = 0;
   /** Announced by calls whose inputs are not all there. */
   private bytesDue = 0;
@@ -150,6 +158,11 @@ export class WireFront implements ConnectionHandler, CallOwner {
     });
   }
 
+  /** Ends the connection at once, saying why. */
+  expel(reason: AxleError): void {
+    this.connection.end(goawayOf(reason, 0), reason);
+  }
+
   private endIfDrained(): void {
     if (this.drained === undefined || this.openCalls > 0) return;
     this.connection.finish(shuttingDown());
@@ -179,7 +192,9 @@ export class WireFront implements ConnectionHandler, CallOwner {
       return;
     }
     try {
-      this.session = this.options.authenticate(frame);
+      const { session, tenant } = this.options.authenticate(frame);
+      this.session = session;
+      this.tenant = tenant;
     } catch (error) {
       const reason = asAxleError(error);
       this.connection.end(goawayOf(reason, 0), reason);
