@@ -1,107 +1,16 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { connect as connectSocket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
 import { connect, type Client } from 'axle';
-import {
-  decodeFrame,
-  FrameSplitter,
-  FrameWriter,
-  WireErrorId,
-  type BindFrame,
-  type CallFrame,
-  type HelloFrame,
-} from '@axle/remoting';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WireErrorId, type CallFrame } from '@axle/remoting';
+import { beforeAll, describe, expect, it } from 'vitest';
 
-const axlePath = fileURLToPath(new URL('../../cli/bin/axle.js', import.meta.url));
-
-interface RunningServer {
-  readonly process: ChildProcess;
-  readonly endpoint: string;
-}
-
-const folder = mkdtempSync(join(tmpdir(), 'axle-remote-'));
-const servers: ChildProcess[] = [];
-
-afterAll(() => {
-  for (const server of servers) server.kill('SIGKILL');
-  rmSync(folder, { recursive: true });
-});
-
-/** `axle serve`, as soon as it listens. */
-async function serve(...args: readonly string[]): Promise<RunningServer> {
-  const server = spawn(process.execPath, [axlePath, 'serve', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  servers.push(server);
-  const [line] = (await once(createInterface(server.stdout), 'line')) as [string];
-  return { process: server, endpoint: line.replace('listening on ', '') };
-}
-
-function bytesOf(length: number): Uint8Array {
-  return Uint8Array.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 255);
-}
-
-const hello: HelloFrame = {
-  type: 'HELLO',
-  id: 0,
-  version: 1,
-  versionMin: 1,
-  versionMax: 1,
-  credential: 'NONE',
-  features: 0,
-  nonce: new Uint8Array(16),
-  payloadMax: 65536,
-  streamWindow: 1 << 20,
-  connectionWindow: 1 << 22,
-  tenant: '',
-  token: new Uint8Array(0),
-  agent: 'a test',
-};
-const bindCompress: Omit<BindFrame, 'id'> = {
-  type: 'BIND',
-  strict: false,
-  names: false,
-  labels: false,
-  steps: false,
-  op: 6,
-  opVersion: 1,
-  first: 0,
-  last: 0,
-  opName: '',
-  device: '',
-  model: 0,
-  outputBytesMax: 0,
-  args: [
-    { name: 'codec', type: 'INT', value: 1 },
-    { name: 'level', type: 'INT', value: 19 },
-  ],
-  inputNames: [],
-};
-
-function callOf(binding: number, data: Uint8Array): Omit<CallFrame, 'id'> {
-  return {
-    type: 'CALL',
-    keep: false,
-    omit: false,
-    replay: false,
-    binding,
-    deadlineUs: 0,
-    priority: 0,
-    place: undefined,
-    trace: undefined,
-    inputs: [
-      { source: 'INLINE', slot: 0, dtype: 'UINT8', shape: [data.byteLength], name: '', data },
-    ],
-  };
-}
+import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
+import { axlePath, bytesOf, folder, serve, type RunningServer } from './serve.js';
 
 describe('a server on a unix socket', () => {
   let server: RunningServer;
@@ -176,59 +85,53 @@ describe('a server on a unix socket', () => {
   });
 
   it('outlives a client that breaks the rules with calls in flight', async () => {
-    const socket = connectSocket(join(folder, 'a.sock'));
-    const writer = new FrameWriter();
-    writer.write(hello);
-    writer.write({ ...bindCompress, id: 1 });
-    writer.write({ ...callOf(1, bytesOf(30_000)), id: 2 });
-    writer.write({ type: 'RELEASE', id: 99 });
-    for (const part of writer.take()) socket.write(part);
-    const frames: string[] = [];
-    const splitter = new FrameSplitter('server');
-    socket.on('data', (chunk: Buffer) => {
-      splitter.push(chunk, (raw) => {
-        const frame = decodeFrame(raw);
-        frames.push(frame.type === 'GOAWAY' ? `GOAWAY ${frame.wireError}` : frame.type);
-      });
+    const peer = await RawPeer.at(
+      join(folder, 'a.sock'),
+      hello,
+      bindCompress(1),
+      callOf(2, 1, bytesOf(30_000)),
+      { type: 'RELEASE', id: 99 },
+    );
+    const frames = await peer.untilClosed();
+    expect(frames.at(-1)).toMatchObject({
+      type: 'GOAWAY',
+      wireError: WireErrorId.HANDLE_UNKNOWN,
     });
-    await once(socket, 'close');
-    expect(frames.at(-1)).toBe(`GOAWAY ${WireErrorId.HANDLE_UNKNOWN}`);
     expect((await axle.compress(bytesOf(10))).device).toBe('remote/cpu-fallback:0');
   });
 
+  it('fails what names a failed handle with the first cause, and what names a released one', async () => {
+    const peer = await RawPeer.at(
+      join(folder, 'a.sock'),
+      hello,
+      bindCompress(1, { op: 999 }),
+      callOf(2, 1, bytesOf(10)),
+      bindCompress(3),
+      { type: 'RELEASE', id: 3 },
+      callOf(4, 3, bytesOf(10)),
+    );
+    expect(await peer.answerOf(2)).toMatchObject({ code: 'UNIMPLEMENTED', cause: 1 });
+    expect(await peer.answerOf(4)).toMatchObject({ code: 'NOT_FOUND', cause: 0 });
+    peer.close();
+  });
+
   it('refuses more inputs on their way than it has room for, and fails no other call', async () => {
-    const socket = connectSocket(join(folder, 'a.sock'));
-    const writer = new FrameWriter();
-    writer.write(hello);
-    writer.write({ ...bindCompress, id: 1 });
     const bytes = 600 * 1024 * 1024;
-    const announced = {
-      source: 'FOLLOWS',
-      slot: 0,
-      dtype: 'UINT8',
-      shape: [bytes],
-      name: '',
-      bytes,
-    };
-    const call = callOf(1, new Uint8Array(0));
-    writer.write({ ...call, inputs: [announced as never], id: 2 });
-    writer.write({ ...call, inputs: [announced as never], id: 3 });
-    writer.write({ ...callOf(1, bytesOf(100)), id: 4 });
-    for (const part of writer.take()) socket.write(part);
-    const splitter = new FrameSplitter('server');
-    const answers = new Promise<string[]>((resolve) => {
-      const seen: string[] = [];
-      socket.on('data', (chunk: Buffer) => {
-        splitter.push(chunk, (raw) => {
-          const frame = decodeFrame(raw);
-          if (frame.type === 'ERROR') seen.push(`${frame.code} ${frame.id}`);
-          if (frame.type === 'RESULT') seen.push(`OK ${frame.id}`);
-          if (seen.length === 2) resolve(seen);
-        });
-      });
-    });
-    expect(await answers).toEqual(['RESOURCE_EXHAUSTED 3', 'OK 4']);
-    socket.destroy();
+    const announced: CallFrame['inputs'] = [
+      { source: 'FOLLOWS', slot: 0, dtype: 'UINT8', shape: [bytes], name: '', bytes },
+    ];
+    const none = new Uint8Array(0);
+    const peer = await RawPeer.at(
+      join(folder, 'a.sock'),
+      hello,
+      bindCompress(1),
+      callOf(2, 1, none, { inputs: announced }),
+      callOf(3, 1, none, { inputs: announced }),
+      callOf(4, 1, bytesOf(100)),
+    );
+    expect(await peer.answerOf(3)).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    expect(await peer.answerOf(4)).toMatchObject({ type: 'RESULT' });
+    peer.close();
   });
 
   it('refuses a second server on the same socket, and takes over one that nobody listens on', async () => {

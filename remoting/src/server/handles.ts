@@ -31,6 +31,11 @@ export class Handles<T> {
     return this.open.get(id);
   }
 
+  /** Closes all. */
+  takeAll(): T[] {
+    return this.open.takePast(0);
+  }
+
   close(id: number): void {
     this.open.delete(id);
   }

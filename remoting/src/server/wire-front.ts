@@ -1,14 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-import {
-  AxleError,
-  DeviceFlag,
-  messageOf,
-  type Device,
-  type Runtime,
-  type Session,
-  type Tensor,
-} from '@axle/core/internal';
+import { AxleError, messageOf, type Runtime, type Session, type Tensor } from '@axle/core/internal';
 
 import {
   Connection,
@@ -17,27 +9,30 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
-import { opNameOf } from '../op-names.js';
-import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
 import type { Tenant } from '../trust/tenants.js';
-import { decodeCall, decodeData, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, CallFrame, Frame, HelloFrame, ResultFrame } from '../wire/frames.js';
+import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
+import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
-import { fromWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
-import { bindingOf, optionsOf, type Binding } from './binding.js';
+import { bind } from './binding.js';
+import { describe } from './describe.js';
+import { FailedBefore } from './failed-before.js';
+import type { Front } from './front.js';
 import { Handles } from './handles.js';
-import { ServerCall, type CallOwner } from './server-call.js';
+import type { Held } from './held.js';
+import { ServerCall } from './server-call.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
 const handlesMax = 65_536;
+/** Handles whose failure is remembered, for what names them before the client knows. */
+const failuresMax = 1024;
 
-/** What a connection holds under a handle. */
-type Held =
-  | { readonly kind: 'binding'; readonly binding: Binding }
-  | { readonly kind: 'failed'; readonly error: AxleError }
-  | { readonly kind: 'call'; readonly call: ServerCall };
+interface Failure {
+  readonly error: AxleError;
+  /** The handle that failed first. */
+  readonly first: number;
+}
 
 /** A client that has been let in. */
 export interface Admitted {
@@ -58,21 +53,22 @@ export interface WireFrontOptions {
   readonly onClosed: () => void;
 }
 
-/** The server's side of one connection: what its frames mean. */
-export class WireFront implements ConnectionHandler, CallOwner {
+/** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
+export class WireFront implements ConnectionHandler, Front {
+  readonly runtime: Runtime;
+  readonly requestBytesMax: number;
+  bytesDue = 0;
+  unanswered = 0;
+  payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
+  private readonly failures = new Map<number, Failure>();
   private readonly deviceIndexes: ReadonlyMap<string, number>;
-  private session: Session | undefined;
-  private tenant: Tenant | undefined;
-  private openCalls = 0;
-  /** Announced by calls whose inputs are not all there. */
-  private bytesDue = 0;
+  private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
   private drained: (() => void) | undefined;
-  payloadMax: number = wireLimits.payloadBytesMin;
 
   constructor(
     stream: Duplex,
@@ -83,6 +79,8 @@ export class WireFront implements ConnectionHandler, CallOwner {
       connection: 4 * wireLimits.payloadBytesMin,
       stream: wireLimits.payloadBytesMin,
     };
+    this.runtime = options.runtime;
+    this.requestBytesMax = options.requestBytesMax;
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     this.connection = new Connection(stream, 'server', options.windows, least, this);
@@ -91,44 +89,41 @@ export class WireFront implements ConnectionHandler, CallOwner {
     }, wireLimits.handshakeMs);
   }
 
+  get session(): Session {
+    return (this.greeted as Admitted).session;
+  }
+
+  get tenant(): Tenant {
+    return (this.greeted as Admitted).tenant;
+  }
+
   onFrame(raw: RawFrame): void {
-    const { session } = this;
-    if (session === undefined) {
+    const { id, type } = raw;
+    if (this.greeted === undefined) {
       this.greet(decodeFrame(raw));
       return;
     }
-    // The client was told which handles are not taken any more.
-    if (raw.id > this.lastTaken && FRAME_RULES[raw.type].names === 'new') return;
-    switch (raw.type) {
-      case 'CALL':
-        this.call(session, decodeCall(raw));
-        return;
+    switch (type) {
       case 'DATA':
-        this.data(session, raw);
-        return;
-      case 'BIND':
-        this.bind(decodeFrame(raw) as BindFrame);
-        return;
-      case 'DESCRIBE':
-        this.describe(raw.id);
+        this.heldAt(id)?.onData(raw);
         return;
       case 'CANCEL':
-        this.cancel(raw.id);
+        this.heldAt(id)?.cancel(new AxleError('CANCELLED', 'the client cancelled the call'));
         return;
       case 'RELEASE':
-        this.handles.get(raw.id);
-        this.handles.close(raw.id);
+        this.release(id);
         return;
       case 'GOAWAY':
         return;
       default:
-        this.refuse(raw);
+        if (FRAME_RULES[type].names === 'new') this.request(raw);
+        else throw new WireError('WRONG_STATE', type);
     }
   }
 
   onClosed(): void {
     clearTimeout(this.greetingTimer);
-    this.session?.close();
+    this.end();
     this.options.onClosed();
     this.drained?.();
   }
@@ -163,21 +158,59 @@ export class WireFront implements ConnectionHandler, CallOwner {
     this.connection.end(goawayOf(reason, 0), reason);
   }
 
-  private endIfDrained(): void {
-    if (this.drained === undefined || this.openCalls > 0) return;
-    this.connection.finish(shuttingDown());
-  }
-
   deviceIndexOf(deviceId: string): number {
     return this.deviceIndexes.get(deviceId) ?? DEVICE_NONE;
   }
 
-  answer({ id }: ServerCall, result: ResultFrame, following: readonly Tensor[]): void {
-    this.connection.send(result);
+  named(id: number): Held | undefined {
+    const held = this.handles.get(id);
+    return held?.isReleased === true ? undefined : held;
+  }
+
+  notThere(id: number, what: string): AxleError {
+    const failure = this.failures.get(id);
+    if (failure !== undefined) return new FailedBefore(failure.error, failure.first);
+    return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
+  }
+
+  hold(id: number, held: Held): void {
+    this.tenant.usage.take('handles');
+    this.handles.set(id, held);
+  }
+
+  answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
+    const { id } = frame;
+    this.connection.send(frame);
     for (const { segments } of following) {
       for (const segment of segments) this.connection.sendData(id, segment, false);
     }
-    this.closeCall(id);
+    this.answered(id, keeps);
+  }
+
+  fail(id: number, reason: unknown): void {
+    const error = asAxleError(reason);
+    const first = error instanceof FailedBefore ? error.handle : id;
+    this.connection.forget(id);
+    this.connection.send(errorFrame(id, error, first === id ? 0 : first));
+    this.failures.set(id, { error, first });
+    if (this.failures.size > failuresMax) this.forgetOldestFailure();
+    this.answered(id, false);
+  }
+
+  send(frame: Frame): void {
+    this.connection.send(frame);
+  }
+
+  expectData(id: number): void {
+    this.connection.expectData(id);
+  }
+
+  usedData(id: number, bytes: number): void {
+    this.connection.usedData(id, bytes);
+  }
+
+  forgetData(id: number): void {
+    this.connection.forget(id);
   }
 
   private greet(frame: Frame): void {
@@ -192,9 +225,7 @@ export class WireFront implements ConnectionHandler, CallOwner {
       return;
     }
     try {
-      const { session, tenant } = this.options.authenticate(frame);
-      this.session = session;
-      this.tenant = tenant;
+      this.greeted = this.options.authenticate(frame);
     } catch (error) {
       const reason = asAxleError(error);
       this.connection.end(goawayOf(reason, 0), reason);
@@ -208,8 +239,11 @@ export class WireFront implements ConnectionHandler, CallOwner {
       connection: connectionWindow,
       stream: streamWindow,
     });
+    this.welcome(this.greeted.session);
+  }
+
+  private welcome({ limits, tenant }: Session): void {
     const { windows, instance } = this.options;
-    const { limits } = this.session;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -224,231 +258,107 @@ export class WireFront implements ConnectionHandler, CallOwner {
       callsMax: limits.callsInFlightMax,
       handlesMax,
       idleMs: 0,
-      requestBytesMax: this.options.requestBytesMax,
+      requestBytesMax: this.requestBytesMax,
       modelBytesMax: limits.modelFileBytesMax,
       lastHandle: 0,
       resumeMs: 0,
-      tenant: this.session.tenant,
+      tenant,
       agent,
     });
   }
 
-  private bind(frame: BindFrame): void {
-    this.handles.make(frame.id);
-    if (this.handles.size >= handlesMax) {
-      const error = tooMany(
-        `${handlesMax} handles of this connection are open; release some of them`,
-      );
-      this.error(frame.id, error);
-      return;
-    }
-    const opName = frame.opName === '' ? opNameOf(frame.op) : frame.opName;
-    if (opName === undefined) {
-      const error = new AxleError('UNIMPLEMENTED', `there is no op ${frame.op} here`);
-      this.handles.set(frame.id, { kind: 'failed', error });
-      this.error(frame.id, error);
-      return;
-    }
-    const binding = bindingOf(frame, opName, undefined);
-    this.handles.set(frame.id, { kind: 'binding', binding });
-    this.connection.send({
-      type: 'BOUND',
-      id: frame.id,
-      score: 1,
-      opFlags: 0,
-      device: DEVICE_NONE,
-    });
-  }
-
-  private call(session: Session, frame: CallFrame): void {
-    const { id } = frame;
-    this.handles.make(id);
-    try {
-      const call = this.callOf(frame, session.limits.callsInFlightMax);
-      this.handles.set(id, { kind: 'call', call });
-      this.openCalls += 1;
-      this.bytesDue += call.bytesDue;
-      if (call.incoming.isComplete) this.start(session, call);
-      else this.connection.expectData(id);
-    } catch (error) {
-      // Naming a handle that was never made is no failure of the call but of the client.
-      if (error instanceof WireError) throw error;
-      this.failed(id, error);
-    }
-  }
-
-  private callOf(frame: CallFrame, callsMax: number): ServerCall {
-    const { id, binding: bindingId, deadlineUs, priority, inputs } = frame;
-    const held = this.handles.get(bindingId);
-    if (held?.kind === 'failed') throw held.error;
-    if (held?.kind !== 'binding') throw notFound(bindingId, 'binding');
-    const { binding } = held;
-    if (this.openCalls >= callsMax) {
-      throw tooMany(
-        `${callsMax} calls of this connection are not answered; await some of them first`,
-      );
-    }
-    const bytesMax = this.options.requestBytesMax;
-    const bytesDue = followingBytes(inputs);
-    if (bytesDue > bytesMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `the inputs have ${bytesDue} bytes; this server takes ${bytesMax}`,
-        { retryable: false },
-      );
-    }
-    if (this.bytesDue + bytesDue > bytesMax) {
-      throw tooMany(
-        `calls that are being sent have ${this.bytesDue} bytes already; await them first`,
-      );
-    }
-    const incoming = new IncomingTensors();
-    for (const input of inputs) {
-      if (input.source === 'HANDLE' || input.source === 'SHARED') {
-        throw new AxleError('UNIMPLEMENTED', `this server takes no ${input.source} inputs yet`);
-      }
-      incoming.add(input, binding.inputNames[input.slot] ?? '');
-    }
-    const deadlineAt =
-      deadlineUs === 0 ? undefined : this.options.runtime.clock() + fromWireUs(deadlineUs);
-    return new ServerCall(id, binding, deadlineAt, priority, bytesDue, incoming, this);
-  }
-
-  private start(session: Session, call: ServerCall): void {
-    const { id, binding, deadlineAt, priority } = call;
-    this.bytesDue -= call.bytesDue;
-    call.bytesDue = 0;
-    const leftMs = deadlineAt === undefined ? undefined : deadlineAt - session.runtime.clock();
-    try {
-      call.cancellation = session.start(
-        optionsOf(binding, leftMs, priority),
-        call,
-        ignore,
-        (reason) => {
-          this.failed(id, reason);
-        },
-      );
-    } catch (error) {
-      this.failed(id, error);
-    }
-  }
-
-  private data(session: Session, raw: RawFrame): void {
+  /** A frame that makes a handle: whatever comes of it, it is answered once. */
+  private request(raw: RawFrame): void {
     const { id } = raw;
-    const { data } = decodeData(raw);
-    const held = this.handles.get(id);
-    // Of a call that has failed meanwhile.
-    if (held?.kind !== 'call') return;
-    const { call } = held;
-    call.incoming.take(data);
-    this.connection.usedData(id, raw.end - raw.start);
-    if (!call.incoming.isComplete) return;
-    this.connection.forget(id);
-    this.start(session, call);
-  }
-
-  private failed(id: number, reason: unknown): void {
-    this.connection.forget(id);
-    this.error(id, reason);
-    this.closeCall(id);
-  }
-
-  private closeCall(id: number): void {
-    const held = this.handles.get(id);
-    if (held?.kind === 'call') {
-      this.openCalls -= 1;
-      this.bytesDue -= held.call.bytesDue;
+    // The client was told which handles are not taken any more.
+    if (id > this.lastTaken) return;
+    this.handles.make(id);
+    this.unanswered += 1;
+    this.tenant.usage.add('calls');
+    try {
+      this.tenant.usage.check('calls');
+      if (this.handles.size >= handlesMax) {
+        throw tooMany(`${handlesMax} handles of this connection are open; release some of them`);
+      }
+      this.begin(raw);
+    } catch (error) {
+      // Naming a handle that was never made is no failure of the request but of the client.
+      if (error instanceof WireError) throw error;
+      this.fail(id, error);
     }
-    this.handles.close(id);
+  }
+
+  private begin(raw: RawFrame): void {
+    switch (raw.type) {
+      case 'CALL':
+        ServerCall.begin(this, decodeCall(raw));
+        return;
+      case 'BIND':
+        bind(this, decodeFrame(raw) as BindFrame);
+        return;
+      case 'DESCRIBE':
+        decodeFrame(raw);
+        describe(this, raw.id);
+        return;
+      default:
+        decodeFrame(raw);
+        throw new AxleError('UNIMPLEMENTED', `this server does not know ${raw.type} yet`);
+    }
+  }
+
+  /** What is under way under a handle; undefined: it is answered. */
+  private heldAt(id: number): Held | undefined {
+    const held = this.handles.get(id);
+    return held?.isAnswered === true ? undefined : held;
+  }
+
+  private release(id: number): void {
+    const held = this.handles.get(id);
+    if (held === undefined) return;
+    held.isReleased = true;
+    if (held.isAnswered) this.drop(id, held);
+  }
+
+  private answered(id: number, keeps: boolean): void {
+    // What was open has been given back.
+    if (this.connection.isClosed) return;
+    this.unanswered -= 1;
+    this.tenant.usage.give('calls');
+    const held = this.handles.get(id);
+    if (held !== undefined) {
+      held.isAnswered = true;
+      if (!keeps || held.isReleased) this.drop(id, held);
+    }
     this.endIfDrained();
   }
 
-  private cancel(id: number): void {
-    const held = this.handles.get(id);
-    if (held?.kind !== 'call') return;
-    const reason = new AxleError('CANCELLED', 'the client cancelled the call');
-    if (held.call.cancellation === undefined) this.failed(id, reason);
-    else held.call.cancellation.cancel(reason);
+  private drop(id: number, held: Held): void {
+    this.handles.close(id);
+    this.tenant.usage.give('handles');
+    held.close();
   }
 
-  private describe(id: number): void {
-    this.handles.make(id);
-    const { registry } = this.options.runtime;
-    const { devices } = registry;
-    devices.forEach((device, index) => {
-      this.connection.send(deviceFrame(id, device, index));
-    });
-    for (const backend of registry.all) {
-      for (const op of backend.ops) {
-        const bits = new Uint8Array(32);
-        for (const device of backend.devices) {
-          const index = this.deviceIndexOf(device.id);
-          bits[index >> 3] = (bits[index >> 3] ?? 0) | (1 << (index & 7));
-        }
-        const { spec } = op;
-        this.connection.send({
-          type: 'OP',
-          id,
-          op: op.name === '' ? op.op : 0,
-          opVersion: op.version,
-          first: op.first,
-          last: op.last,
-          opFlags: op.flags,
-          batchMax: op.batchMax,
-          argCount: spec?.args.length ?? 0,
-          inputCount: spec?.inputs.length ?? 0,
-          outputCount: spec?.outputs.length ?? 0,
-          name: op.name,
-          doc: spec?.doc ?? '',
-          devices: bits,
-        });
-        spec?.args.forEach(({ type, required, name, doc }, index) => {
-          this.connection.send({ type: 'ARG_SPEC', id, argType: type, required, index, name, doc });
-        });
-        for (const role of ['INPUT', 'OUTPUT'] as const) {
-          const tensors = (role === 'INPUT' ? spec?.inputs : spec?.outputs) ?? [];
-          tensors.forEach(({ name, dtype, shape, anyRank = false }, index) => {
-            this.connection.send({
-              type: 'TENSOR_SPEC',
-              id,
-              role,
-              dtype,
-              index,
-              name,
-              shape,
-              anyRank,
-            });
-          });
-        }
-      }
+  /** Gives back all that the client held. */
+  private end(): void {
+    if (this.greeted === undefined) return;
+    const { session, tenant } = this.greeted;
+    session.close();
+    const held = this.handles.takeAll();
+    for (const each of held) each.close();
+    tenant.usage.give('handles', held.length);
+    tenant.usage.give('calls', this.unanswered);
+  }
+
+  private forgetOldestFailure(): void {
+    for (const id of this.failures.keys()) {
+      this.failures.delete(id);
+      return;
     }
-    this.connection.send({ type: 'DONE', id });
   }
 
-  private refuse(raw: RawFrame): void {
-    const frame = decodeFrame(raw);
-    if (frame.type === 'HELLO') throw new WireError('WRONG_STATE', 'HELLO');
-    this.handles.make(frame.id);
-    this.error(
-      frame.id,
-      new AxleError('UNIMPLEMENTED', `this server does not know ${frame.type} yet`),
-    );
-  }
-
-  private error(id: number, reason: unknown): void {
-    const { code, message, retryable } = asAxleError(reason);
-    this.connection.send({
-      type: 'ERROR',
-      id,
-      retryable,
-      outcomeUnknown: false,
-      code,
-      device: DEVICE_NONE,
-      retryAfterUs: 0,
-      cause: 0,
-      message,
-      detail: '',
-    });
+  private endIfDrained(): void {
+    if (this.drained === undefined || this.unanswered > 0) return;
+    this.connection.finish(shuttingDown());
   }
 }
 
@@ -460,32 +370,22 @@ function tooMany(message: string): AxleError {
   return AxleError.expected('RESOURCE_EXHAUSTED', message);
 }
 
-const ignore = () => undefined;
-
-function notFound(id: number, what: string): AxleError {
-  return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
-}
-
 function asAxleError(error: unknown): AxleError {
   if (error instanceof AxleError) return error;
   return new AxleError('INTERNAL', messageOf(error), { cause: error });
 }
 
-function deviceFrame(id: number, device: Device, index: number): Frame {
+function errorFrame(id: number, { code, message, retryable }: AxleError, cause: number): Frame {
   return {
-    type: 'DEVICE',
+    type: 'ERROR',
     id,
-    index,
-    kind: device.kind,
-    health: 'OK',
-    deviceFlags: device.emulated ? DeviceFlag.EMULATED : 0,
-    memoryBytes: device.memoryBytes,
-    parallel: device.parallel,
-    waitUs: 0,
-    device: device.id,
-    name: device.name,
-    backend: device.backend,
-    backendVersion: '',
-    message: '',
+    retryable,
+    outcomeUnknown: false,
+    code,
+    device: DEVICE_NONE,
+    retryAfterUs: 0,
+    cause,
+    message,
+    detail: '',
   };
 }

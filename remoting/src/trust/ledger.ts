@@ -44,9 +44,20 @@ export class Ledger {
     this.amounts[name] = used + amount;
   }
 
+  /** Counts what is there whatever the quota says; `check` then says it. */
+  add(name: QuotaName, amount = 1): void {
+    this.amounts[name] += amount;
+    this.whole?.add(name, amount);
+  }
+
   give(name: QuotaName, amount = 1): void {
-    this.amounts[name] -= amount;
-    this.whole?.give(name, amount);
+    this.add(name, -amount);
+  }
+
+  /** @throws AxleError RESOURCE_EXHAUSTED when more is in use than may be. */
+  check(name: QuotaName): void {
+    if (this.amounts[name] > this.quotas[name]) throw this.exhausted(name, 1);
+    this.whole?.check(name);
   }
 
   private exhausted(name: QuotaName, amount: number): AxleError {

@@ -1,0 +1,12 @@
+import { AxleError } from '@axle/core/internal';
+
+/** What a frame names is not there because another handle failed. */
+export class FailedBefore extends AxleError {
+  constructor(
+    reason: AxleError,
+    /** The one that failed first. */
+    readonly handle: number,
+  ) {
+    super(reason.code, reason.message, { retryable: reason.retryable, cause: reason });
+  }
+}

@@ -1,0 +1,26 @@
+import type { AxleError } from '@axle/core/internal';
+
+import type { RawFrame } from '../wire/frame-splitter.js';
+
+/** What a connection holds under a handle. The front alone sets the two marks. */
+export abstract class Held {
+  /** Its final answer was sent. */
+  isAnswered = false;
+  /** Its name was taken away: no frame may name it any more. */
+  isReleased = false;
+
+  /** DATA of the handle; never called once it was answered. By itself it was on its way when nobody wanted it any more. */
+  onData(_raw: RawFrame): void {
+    // Its credit was given back with the frame.
+  }
+
+  /** Never called once it was answered. By itself it is answered so soon that there is nothing to cancel. */
+  cancel(_reason: AxleError): void {
+    // The answer that is due comes.
+  }
+
+  /** It stands for nothing any more: it was answered and released, or the connection ended. Called once. */
+  close(): void {
+    // Nothing is held.
+  }
+}
