@@ -42,11 +42,14 @@ export function tokenId(token: string): string | undefined {
   return tokenPattern.exec(token)?.[1];
 }
 
-/** Why a token is of no use now. */
+/** Whether a token is of use. */
 export type TokenState = 'valid' | 'expired' | 'revoked';
 
 /** @param now milliseconds since 1970 */
-export function tokenState({ expires, revoked }: TokenRecord, now: number): TokenState {
+export function tokenState(
+  { expires, revoked }: Pick<TokenRecord, 'expires' | 'revoked'>,
+  now: number,
+): TokenState {
   if (revoked !== null) return 'revoked';
   return expires !== null && Date.parse(expires) <= now ? 'expired' : 'valid';
 }
