@@ -79,7 +79,7 @@ async function serve(
       key: options.tlsKey,
       clientCa: options.tlsClientCa,
       tokens: options.tokens,
-      models: options.models ?? process.env['AXLE_MODELS']?.split(delimiter),
+      models: options.models,
       graceSeconds: options.grace,
     },
     pollMs,
@@ -89,8 +89,13 @@ async function serve(
   const { cpuPlugin, shippedModels } = await import('axle');
   const { limitsWith, Runtime } = await import('@axle/core/internal');
   const limits = limitsWith({ tenantQueueDepthMax: settings.tenantQueueDepth });
-  const folders = [...settings.models.filter((folder) => folder !== ''), shippedModels];
-  const runtime = await Runtime.start({ plugins: [cpuPlugin], models: folders, limits });
+  const folders = [...foldersOf(settings.models), shippedModels];
+  const runtime = await Runtime.start({
+    plugins: [cpuPlugin],
+    models: folders,
+    limits,
+    loadsAhead: true,
+  });
   try {
     const { listen, trust, tls } = settings;
     const server = await Server.start({ runtime, listen, limits, trust, tls, log });
@@ -106,6 +111,12 @@ async function serve(
   } finally {
     await runtime.close();
   }
+}
+
+function foldersOf(said: readonly string[]): readonly string[] {
+  const { AXLE_MODELS: folders = '' } = process.env;
+  const all = said.length > 0 ? said : folders.split(delimiter);
+  return all.filter((folder) => folder !== '');
 }
 
 function log(line: string): void {

@@ -60,7 +60,8 @@ function readTcp(place: string, options: readonly string[], tls: boolean, text: 
   let tenant: string | undefined;
   for (const option of options) {
     const [, value] = /^tenant=(.+)$/.exec(option) ?? [];
-    if (value === undefined || !isTenantName(value)) throw wrong(text, `'${option}' is not tenant=NAME`);
+    if (value === undefined || !isTenantName(value))
+      throw wrong(text, `'${option}' is not tenant=NAME`);
     tenant = value;
   }
   return {

@@ -26,6 +26,13 @@ export interface ListenerOwner {
   onTrouble(what: string): void;
 }
 
+export interface ListenerBounds {
+  /** More are dropped as they come. */
+  readonly connectionsMax: number;
+  /** For a TLS handshake. */
+  readonly handshakeMs: number;
+}
+
 /** Connections that wait to be taken, in the operating system. */
 const backlog = 1024;
 
@@ -37,16 +44,15 @@ export class Listener {
   ) {}
 
   /**
-   * @param connectionsMax more are dropped as they come
    * @throws AxleError ALREADY_EXISTS where another server listens; UNAVAILABLE or PERMISSION_DENIED as the system says.
    */
   static async open(
     spec: ListenSpec,
     tls: TlsMaterial | undefined,
-    connectionsMax: number,
+    { connectionsMax, handshakeMs }: ListenerBounds,
     owner: ListenerOwner,
   ): Promise<Listener> {
-    const server = serverOf(spec, tls, owner);
+    const server = serverOf(spec, tls, handshakeMs, owner);
     server.maxConnections = connectionsMax;
     if (spec.kind === 'unix') await removeStale(spec.path);
     try {
@@ -94,6 +100,7 @@ export class Listener {
 function serverOf(
   spec: ListenSpec,
   tls: TlsMaterial | undefined,
+  handshakeMs: number,
   owner: ListenerOwner,
 ): NetServer {
   if (spec.kind === 'unix' || !spec.tls) {
@@ -106,11 +113,14 @@ function serverOf(
   if (tls === undefined) throw new AxleError('INTERNAL', 'a TLS listener without a certificate');
   /** By where it comes from: a TLS socket does not say over which connection it runs. */
   const handshaking = new Map<string, Socket>();
-  const server = createTlsServer(tlsServerOptions(tls), (socket) => {
-    const arrived = handshaking.get(sourceOf(socket));
-    if (arrived === undefined) socket.destroy();
-    else owner.onStream(socket, arrived, peerOf(spec, socket));
-  });
+  const server = createTlsServer(
+    { ...tlsServerOptions(tls), handshakeTimeout: handshakeMs },
+    (socket) => {
+      const arrived = handshaking.get(sourceOf(socket));
+      if (arrived === undefined) socket.destroy();
+      else owner.onStream(socket, arrived, peerOf(spec, socket));
+    },
+  );
   server.on('connection', (socket: Socket) => {
     const source = sourceOf(socket);
     socket.setNoDelay(true);

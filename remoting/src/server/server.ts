@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
+import { wireLimits } from '../generated/wire.js';
 import {
   Authenticator,
   type Identity,
@@ -37,6 +38,8 @@ export interface ServerOptions {
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
   readonly log: (line: string) => void;
+  /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
+  readonly handshakeMs?: number;
 }
 
 /** A client that has been let in. */
@@ -116,8 +119,14 @@ export class Server {
     await Promise.all(closed);
   }
 
+  private get handshakeMs(): number {
+    return this.options.handshakeMs ?? wireLimits.handshakeMs;
+  }
+
   private async listen(spec: ListenSpec): Promise<void> {
-    const listener = await Listener.open(spec, this.options.tls, connectionsMax, {
+    const { tls } = this.options;
+    const bounds = { connectionsMax, handshakeMs: this.handshakeMs };
+    const listener = await Listener.open(spec, tls, bounds, {
       onArrival: (socket) => {
         this.newcomers.add(socket);
       },
@@ -137,6 +146,7 @@ export class Server {
       windows,
       instance: this.instance,
       requestBytesMax,
+      handshakeMs: this.handshakeMs,
       authenticate: (hello) => {
         const client = this.admit(hello, peer);
         this.newcomers.remove(arrived);

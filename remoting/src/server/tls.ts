@@ -4,7 +4,6 @@ import { createSecureContext, type TlsOptions, type TLSSocket } from 'node:tls';
 import { AxleError, messageOf } from '@axle/core/internal';
 
 import { alpnProtocol } from '../alpn.js';
-import { wireLimits } from '../generated/wire.js';
 import { certificateTenant } from '../trust/certificate-tenant.js';
 import type { PeerCertificate } from '../trust/authenticator.js';
 
@@ -48,7 +47,6 @@ export function tlsServerOptions({ certificate, key, clientCa }: TlsMaterial): T
     ca: clientCa,
     minVersion: 'TLSv1.2',
     ALPNProtocols: [alpnProtocol],
-    handshakeTimeout: wireLimits.handshakeMs,
     requestCert: clientCa !== undefined,
     // A client without a certificate may have a token, and one whose certificate is not good is told so by GOAWAY, where
     // a TLS alert would reach it as a broken connection. The authenticator refuses both.

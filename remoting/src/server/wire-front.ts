@@ -49,6 +49,8 @@ export interface WireFrontOptions {
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  /** Time for the greeting, milliseconds. */
+  readonly handshakeMs: number;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -86,7 +88,7 @@ export class WireFront implements ConnectionHandler, Front {
     this.connection = new Connection(stream, 'server', options.windows, least, this);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
-    }, wireLimits.handshakeMs);
+    }, options.handshakeMs);
   }
 
   get session(): Session {

@@ -116,9 +116,7 @@ async function tlsOf(
   const [certificatePem, keyPem, clientCaPem] = await Promise.all([
     files.bytes(certificate, pemBytesMax, 'the certificate'),
     files.bytes(key, pemBytesMax, 'the key of the certificate'),
-    clientCa === undefined
-      ? undefined
-      : files.bytes(clientCa, pemBytesMax, 'the CA of clients'),
+    clientCa === undefined ? undefined : files.bytes(clientCa, pemBytesMax, 'the CA of clients'),
   ]);
   const material = { certificate: certificatePem, key: keyPem, clientCa: clientCaPem };
   checkTlsMaterial(material, Date.now());

@@ -1,4 +1,4 @@
-import { messageOf } from '@axle/core/internal';
+import { AxleError, messageOf } from '@axle/core/internal';
 
 import { FileWatch } from './file-watch.js';
 import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
@@ -58,6 +58,7 @@ export class SettingsSource {
   private async read(): Promise<void> {
     try {
       const settings = await loadServeSettings(this.options);
+      this.checkTls(settings);
       this.warnOfRestart(settings);
       this.current = settings;
       this.watch.read(settings.files);
@@ -73,8 +74,18 @@ export class SettingsSource {
       if (JSON.stringify(next[key]) === JSON.stringify(this.current[key])) continue;
       this.log(`a change of ${key} counts from the next start on`);
     }
-    if ((next.tls === undefined) !== (this.current.tls === undefined)) {
-      this.log('TLS is turned on and off by a restart only');
-    }
+  }
+
+  /** What a listener asks its clients for is settled when it opens. */
+  private checkTls({ tls }: ServeSettings): void {
+    const { tls: before } = this.current;
+    const same =
+      (tls === undefined) === (before === undefined) &&
+      (tls?.clientCa === undefined) === (before?.clientCa === undefined);
+    if (same) return;
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'TLS and the CA of clients are turned on and off by a restart only',
+    );
   }
 }
