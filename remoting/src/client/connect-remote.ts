@@ -1,4 +1,5 @@
 import {
+  AxleError,
   LocalClient,
   Runtime,
   Session,
@@ -49,8 +50,18 @@ async function greeted(url: URL, options: ConnectOptions): Promise<RemoteBackend
     return await RemoteBackend.over(socket, backendName, hello);
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw endpoint.kind === 'tcp' ? withTlsHint(error, url.href) : error;
   } finally {
     clearTimeout(late);
   }
+}
+
+/** A server with TLS hangs up on who greets it without. */
+function withTlsHint(error: unknown, name: string): unknown {
+  if (!(error instanceof AxleError) || error.code !== 'UNAVAILABLE') return error;
+  return new AxleError(
+    'UNAVAILABLE',
+    `${name} did not answer the greeting (${error.message}); if it is a server with TLS, connect with axle+tls:`,
+    { cause: error },
+  );
 }

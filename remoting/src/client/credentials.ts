@@ -38,7 +38,10 @@ export async function readCredentials(
   checkToken(secret, endpoint);
   const hello = { token: Buffer.from(secret, 'utf8'), tenant };
   if (endpoint.kind !== 'tls') {
-    return { hello, tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined } };
+    return {
+      hello,
+      tls: { ca: undefined, cert: undefined, key: undefined, serverName: undefined },
+    };
   }
   const [ca, cert, key] = await Promise.all([
     pem(tls.ca, 'AXLE_TLS_CA', 'tls.ca'),
@@ -109,12 +112,18 @@ async function readPath(path: string | URL, said: string): Promise<Buffer> {
 /** Callers in plain JavaScript have no types to tell them. */
 function checkTypes(token: unknown, tenant: unknown, tls: unknown): void {
   if (token !== undefined && typeof token !== 'string') {
-    throw new AxleError('INVALID_ARGUMENT', "'token' is not a string; give what axle token create printed");
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      "'token' is not a string; give what axle token create printed",
+    );
   }
   if (typeof tenant !== 'string') {
     throw new AxleError('INVALID_ARGUMENT', "'tenant' is not a string; give the name of a tenant");
   }
   if (typeof tls !== 'object' || tls === null) {
-    throw new AxleError('INVALID_ARGUMENT', "'tls' is not an object; give {ca, cert, key, serverName}");
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      "'tls' is not an object; give {ca, cert, key, serverName}",
+    );
   }
 }

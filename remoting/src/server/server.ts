@@ -23,8 +23,7 @@ const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
 /** Connections open at once at one listener, whoever's they are. */
 const connectionsMax = 8192;
-/** Connections that have not greeted yet. */
-const newcomersMax = 1024;
+const defaultNewcomersMax = 1024;
 /** How often identities are asked whether they still hold. */
 const lapseMs = 1000;
 
@@ -40,6 +39,8 @@ export interface ServerOptions {
   readonly log: (line: string) => void;
   /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
   readonly handshakeMs?: number;
+  /** Connections that have not greeted yet; for one more, the oldest goes. */
+  readonly newcomersMax?: number;
 }
 
 /** A client that has been let in. */
@@ -53,13 +54,14 @@ export class Server {
   private readonly listeners: Listener[] = [];
   /** With who the client is, once that is known. */
   private readonly fronts = new Map<WireFront, Client | undefined>();
-  private readonly newcomers = new Newcomers(newcomersMax);
+  private readonly newcomers: Newcomers;
   private readonly instance = randomBytes(16);
   private readonly authenticator: Authenticator;
   private readonly log: LimitedLog;
   private readonly lapseTimer: NodeJS.Timeout;
 
   private constructor(private readonly options: ServerOptions) {
+    this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
       this.log.add(`refused a client (${address}): ${reason}`);

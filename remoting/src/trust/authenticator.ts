@@ -116,7 +116,10 @@ export class Authenticator {
     const { problem } = certificate;
     if (problem !== undefined) throw this.refused(peer, `its certificate: ${problem}`);
     if (certificate.tenant !== undefined && certificate.tenant !== tenant) {
-      throw this.refused(peer, `its certificate is of ${certificate.tenant}, its token of ${tenant}`);
+      throw this.refused(
+        peer,
+        `its certificate is of ${certificate.tenant}, its token of ${tenant}`,
+      );
     }
   }
 
