@@ -229,6 +229,20 @@ describe('what one tenant holds', () => {
   });
 });
 
+describe('clients that do not read', () => {
+  it('lose their connection before the answers fill the memory', async () => {
+    const server = await serverWith();
+    const token = await server.addToken('alice');
+    const small = { payloadMax: 4096, streamWindow: 4096, connectionWindow: 4 * 4096 };
+    const flood = await RawPeer.at(server.port, tokenHello(token, small));
+    await flood.waitFor(({ type }) => type === 'WELCOME');
+    for (let id = 1; id <= 17_000; id++) flood.send({ type: 'READ', id, model: 1, file: 'x' });
+    const last = (await flood.untilClosed()).at(-1);
+    expect(last).toMatchObject({ type: 'GOAWAY', wireError: WireErrorId.CREDIT_STALL });
+    await server.close();
+  });
+});
+
 describe.concurrent('peers that never say who they are', () => {
   it('are cut off in time, whatever they drip', async ({ expect }) => {
     const server = await serverWith({}, { handshakeMs: 200 });

@@ -29,6 +29,9 @@ export interface ConnectionHandler {
 /** What was said last may take this long to go out, milliseconds. */
 const lingerMs = 5000;
 
+/** Handed to the operating system and not taken, bytes: who lets more lie does not read what it asks for. */
+const unreadBytesMax = 1024 * 1024;
+
 /** What the other side may send over its greeting. */
 const pongsPendingMax = wireLimits.pongsPendingMax;
 
@@ -75,6 +78,16 @@ export class Connection {
 
   get isClosed(): boolean {
     return this.closedBy !== undefined;
+  }
+
+  /** Small frames that the other side does not take. */
+  get waitingFrames(): number {
+    return this.outbox.waitingFrames;
+  }
+
+  /** Data that the other side does not take. */
+  get waitingBytes(): number {
+    return this.outbox.waitingBytes;
   }
 
   send(frame: Frame): void {
@@ -189,7 +202,8 @@ export class Connection {
 
   private pong(raw: RawFrame): void {
     decodeFrame(raw);
-    if (this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
+    const unread = this.stream.writableLength > unreadBytesMax;
+    if (unread || this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
     this.pongs += 1;
     this.send({ type: 'PONG', id: raw.id });
     setImmediate(() => {

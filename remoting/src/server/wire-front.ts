@@ -25,6 +25,10 @@ import { ServerCall } from './server-call.js';
 const agent = 'axle';
 /** Open handles of one connection. */
 const handlesMax = 65_536;
+/** Answers that the client gives no credit for: then the connection ends. */
+const unreadFramesMax = 16_384;
+/** Their data, bytes: then it gets no more of them. */
+const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
 
@@ -279,6 +283,7 @@ export class WireFront implements ConnectionHandler, Front {
     this.tenant.usage.add('calls');
     try {
       this.tenant.usage.check('calls');
+      this.checkUnread();
       if (this.handles.size >= handlesMax) {
         throw tooMany(`${handlesMax} handles of this connection are open; release some of them`);
       }
@@ -288,6 +293,14 @@ export class WireFront implements ConnectionHandler, Front {
       if (error instanceof WireError) throw error;
       this.fail(id, error);
     }
+  }
+
+  /** Answers wait in memory until the client takes them. */
+  private checkUnread(): void {
+    const { waitingFrames, waitingBytes } = this.connection;
+    if (waitingFrames >= unreadFramesMax) throw new WireError('CREDIT_STALL', 'the connection');
+    if (waitingBytes < unreadBytesMax) return;
+    throw tooMany(`${waitingBytes} bytes of answers wait to be read; read them first`);
   }
 
   private begin(raw: RawFrame): void {
