@@ -5,7 +5,13 @@ import { Option, type Command } from 'commander';
 
 import { printError } from '../error-line.js';
 import { oneLine, UsageError } from '../failure.js';
-import { addModelsOption, wholeNumber, type ModelsOption } from '../options.js';
+import {
+  addModelsOption,
+  addPluginsOption,
+  wholeNumber,
+  type ModelsOption,
+  type PluginsOption,
+} from '../options.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
@@ -15,7 +21,7 @@ const msPerSecond = 1000;
 /** How often the files that settings come from are looked at. */
 const pollMs = 1000;
 
-interface ServeCommandOptions extends ModelsOption {
+interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
   readonly config?: string;
   readonly insecure?: true;
@@ -49,7 +55,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
       wholeNumber(0, graceSecondsMax),
     )
     .action((options: ServeCommandOptions) => serve(options, context));
-  addModelsOption(command).addHelpText(
+  addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
     `
 A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
@@ -91,7 +97,7 @@ async function serve(
   const limits = limitsWith({ tenantQueueDepthMax: settings.tenantQueueDepth });
   const folders = [...foldersOf(settings.models), shippedModels];
   const runtime = await Runtime.start({
-    plugins: [cpuPlugin],
+    plugins: [cpuPlugin, ...(options.plugin ?? [])],
     models: folders,
     limits,
     loadsAhead: true,

@@ -128,7 +128,8 @@ describe('bounds', () => {
 
   it("refuses one more than a tenant's share, and takes what others have", () => {
     const scheduler = schedulerWith({ queueDepthMax: 4, tenantQueueDepthMax: 2 });
-    const first = scheduler.offer(task('a'), 0);
+    const first = task('a');
+    scheduler.offer(first, 0);
     scheduler.offer(task('b'), 0);
     expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0 from tenant t/);
     scheduler.offer(task('x', { tenant: 'u' }), 0);
@@ -141,7 +142,8 @@ describe('bounds', () => {
   it("refuses one more than a model's queue takes, and others still come in", () => {
     const scheduler = schedulerWith();
     const small = { policy: policy({ queueMax: 1 }) };
-    const a = scheduler.offer(task('a', small), 0);
+    const a = task('a', small);
+    scheduler.offer(a, 0);
     expect(() => scheduler.offer(task('b', small), 0)).toThrow(/1 tasks wait for this model/);
     scheduler.offer(task('x', { batchKey: 'other' }), 0);
     scheduler.remove(a);
@@ -176,7 +178,8 @@ describe('bounds', () => {
 
   it('removes a waiting task once', () => {
     const scheduler = schedulerWith();
-    const a = scheduler.offer(task('a'), 0);
+    const a = task('a');
+    scheduler.offer(a, 0);
     expect(scheduler.remove(a)).toBe(true);
     expect(scheduler.remove(a)).toBe(false);
     expect(scheduler.poll(0)).toEqual({ kind: 'idle' });

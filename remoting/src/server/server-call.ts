@@ -77,9 +77,15 @@ export class ServerCall extends Held implements CallWork<undefined> {
   }
 
   prepare(): CallRequest {
-    const { chain, model, outputBytesMax } = this.binding;
-    const request = { chain, model: model?.value, inputs: this.incoming.read() };
-    return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
+    const { binding, front } = this;
+    const { chain, model, outputBytesMax } = binding;
+    const bytesMax = front.session.limits.outputBytesMax;
+    return {
+      chain,
+      model: model?.value,
+      inputs: this.incoming.read(),
+      outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
+    };
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
