@@ -8,7 +8,6 @@ import { printable } from '../printable.js';
 import { print } from '../standard-output.js';
 import { formatTable } from '../table.js';
 import { painterFor } from '../terminal.js';
-import { changeTokenFile, readTokenFile } from '../token-file.js';
 
 const defaultExpiry = '90d';
 const noteCharactersMax = 1023;
@@ -79,6 +78,7 @@ async function createCommand(options: CreateOptions): Promise<void> {
   const now = new Date();
   const fields = { tenant, expires: endOf(expires, now), mayActFor, note };
   const { token, record } = createToken(fields, now);
+  const { changeTokenFile } = await import('../token-file.js');
   await changeTokenFile(path, true, (records) => [...records, record]);
   const { id, expires: end } = record;
   if (json === true) await print(`${JSON.stringify({ token, id, tenant, expires: end })}\n`);
@@ -91,6 +91,7 @@ async function createCommand(options: CreateOptions): Promise<void> {
 
 async function listCommand(options: TokensOption): Promise<void> {
   const { tokenState } = await import('@axle/remoting');
+  const { readTokenFile } = await import('../token-file.js');
   const records = await readTokenFile(pathOf(options));
   const now = Date.now();
   if (options.json === true) {
@@ -116,6 +117,7 @@ async function listCommand(options: TokensOption): Promise<void> {
 async function revokeCommand(id: string, options: TokensOption): Promise<void> {
   const path = pathOf(options);
   const now = new Date().toISOString();
+  const { changeTokenFile } = await import('../token-file.js');
   let before: TokenRecord | undefined;
   await changeTokenFile(path, false, (records) => {
     before = records.find((record) => record.id === id);

@@ -125,6 +125,12 @@ async function tlsOf(
 
 /** A server that nobody can enter, or anyone by mistake, does not start. */
 function checkThatClientsCanEnter({ listen, tls, trust }: ServeSettings): void {
+  if (listen.length === 0) {
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
+    );
+  }
   for (const spec of listen) {
     if (spec.kind === 'unix' || !spec.tls) continue;
     const where = `${spec.host}:${spec.port}`;
