@@ -12,6 +12,7 @@ export type {
   ModelSource,
   NamedTensor,
   OfferedOp,
+  StreamOptions,
   StreamWriteResult,
   Support,
   SupportQuery,
@@ -30,6 +31,8 @@ export type { Model } from './models/model.js';
 export { argsKey, argTypeOf, FloatArg } from './op.js';
 export type { OpArgs, OpArgValue, OpRange } from './op.js';
 export type { Chain } from './plans/chain.js';
+export { openStream } from './open-stream.js';
+export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';

@@ -10,6 +10,9 @@ import {
   type Health,
   type LoadedModel,
   type OfferedOp,
+  type OpArgs,
+  type OpRange,
+  type StreamOptions,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
@@ -20,10 +23,14 @@ import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
 import { Description } from './description.js';
 import { RemoteCall } from './remote-call.js';
+import { RemoteStream } from './remote-stream.js';
 import { WireClient } from './wire-client.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
+
+/** Of a task, what its binding says. */
+type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax'>;
 
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend {
@@ -85,8 +92,20 @@ export class RemoteBackend implements Backend {
     if (call !== undefined) this.client.cancel(call.id);
   }
 
-  openStream(): BackendStream {
-    throw new AxleError('UNIMPLEMENTED', 'streams go to servers in a later version');
+  openStream(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    { deadlineAt, priority }: StreamOptions,
+  ): BackendStream {
+    const { client } = this;
+    const binding = this.bindingOf(device, { range, args, inputs: [], outputBytesMax: 0 });
+    const id = client.newHandle();
+    const stream = new RemoteStream(client, id);
+    const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
+    client.ask({ type: 'STREAM', id, binding, deadlineUs, priority, trace: undefined }, stream);
+    client.expectData(id);
+    return stream;
   }
 
   health(): Promise<Health> {
@@ -118,10 +137,8 @@ export class RemoteBackend implements Backend {
         omit: false,
         replay: false,
         binding,
-        // 0 would be none.
-        deadlineUs:
-          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
-        priority: 0,
+        deadlineUs: deadlineUsOf(task.deadlineAt, now),
+        priority: task.priority,
         place: undefined,
         trace: undefined,
         inputs: records,
@@ -132,7 +149,7 @@ export class RemoteBackend implements Backend {
     if (following.length > 0) client.sendTensors(id, following);
   }
 
-  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: BackendTask): number {
+  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: Bound): number {
     const { name, op, version, first, last } = range;
     const names = inputs.every((input) => input.name === '')
       ? []
@@ -181,4 +198,10 @@ export class RemoteBackend implements Backend {
       return;
     }
   }
+}
+
+/** @param now on the same clock */
+function deadlineUsOf(deadlineAt: number | undefined, now: number): number {
+  // 0 would be none.
+  return deadlineAt === undefined ? 0 : Math.max(1, toWireUs(deadlineAt - now));
 }

@@ -46,7 +46,9 @@ export class RemoteCall implements PendingAnswer {
   }
 
   private take(raw: RawFrame, incoming: IncomingTensors): boolean {
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     this.client.usedData(this.id, raw.end - raw.start);
     return this.endIfComplete(incoming);
   }

@@ -13,6 +13,8 @@ export interface Front {
   readonly requestBytesMax: number;
   /** Announced by calls whose data is not all there, bytes. */
   bytesDue: number;
+  /** That are not answered. */
+  streams: number;
   /** Handles that are not answered. */
   readonly unanswered: number;
 
@@ -36,6 +38,8 @@ export interface Front {
 
   /** Sends what is no final answer. */
   send(frame: Frame): void;
+  /** Bytes of a stream; `onWritten` is told when they have found credit, unless the handle is answered before. */
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void;
   /** DATA of the handle comes from now on. */
   expectData(id: number): void;
   /** Data of the handle was used, so that more may come. */

@@ -12,10 +12,12 @@ import { decodeData } from '../wire/decode-frame.js';
 import type { CallFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
+import { WireError } from '../wire/wire-error.js';
 import { Binding } from './binding.js';
 import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
+import { checkRoom } from './room.js';
 
 const batchSizeMax = 65_535;
 
@@ -56,7 +58,9 @@ export class ServerCall extends Held implements CallWork<undefined> {
 
   override onData(raw: RawFrame): void {
     const { front, id, incoming } = this;
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     front.usedData(id, raw.end - raw.start);
     if (!incoming.isComplete) return;
     front.forgetData(id);
@@ -150,31 +154,6 @@ export class ServerCall extends Held implements CallWork<undefined> {
   private nothingDue(): void {
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
-  }
-}
-
-/** @throws AxleError RESOURCE_EXHAUSTED */
-function checkRoom({ unanswered, session, requestBytesMax, bytesDue }: Front, bytes: number): void {
-  const { callsInFlightMax } = session.limits;
-  // This one is among them.
-  if (unanswered > callsInFlightMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `${callsInFlightMax} calls of this connection are not answered; await some of them first`,
-    );
-  }
-  if (bytes > requestBytesMax) {
-    throw new AxleError(
-      'RESOURCE_EXHAUSTED',
-      `the inputs have ${bytes} bytes; this server takes ${requestBytesMax}`,
-      { retryable: false },
-    );
-  }
-  if (bytesDue + bytes > requestBytesMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `calls that are being sent have ${bytesDue} bytes already; await them first`,
-    );
   }
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
+import type { BindFrame, Frame, HelloFrame, StreamFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
@@ -20,6 +20,7 @@ import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
 import { ServerCall } from './server-call.js';
+import { ServerStream } from './server-stream.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
@@ -51,6 +52,7 @@ export class WireFront implements ConnectionHandler, Front {
   readonly runtime: Runtime;
   readonly requestBytesMax: number;
   bytesDue = 0;
+  streams = 0;
   unanswered = 0;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
@@ -185,6 +187,10 @@ export class WireFront implements ConnectionHandler, Front {
     this.connection.send(frame);
   }
 
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void {
+    this.connection.sendData(id, data, false, onWritten);
+  }
+
   expectData(id: number): void {
     this.connection.expectData(id);
   }
@@ -274,6 +280,9 @@ export class WireFront implements ConnectionHandler, Front {
     switch (raw.type) {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
+        return;
+      case 'STREAM':
+        ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
         return;
       case 'BIND':
         bind(this, decodeFrame(raw) as BindFrame);
