@@ -11,7 +11,6 @@ import {
   type PluginSpec,
 } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
-import { connectRemote } from '@axle/remoting';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
@@ -24,7 +23,12 @@ export const shippedModels: string = fileURLToPath(new URL('../models', import.m
 export const cpuPlugin: PluginSpec = cpuFallback;
 
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
-for (const scheme of ['axle+unix', 'axle', 'axle+tls']) registerScheme(scheme, connectRemote);
+for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
+  registerScheme(scheme, async (url, options) => {
+    const { connectRemote } = await import('@axle/remoting');
+    return connectRemote(url, options);
+  });
+}
 
 /**
  * A client, and with it the devices: of this process by default, or of whatever `target` names.

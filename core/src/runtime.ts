@@ -20,6 +20,8 @@ export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
   /** Whether this process decodes images; default true. */
   readonly decodesImages?: boolean;
+  /** Loads now what is otherwise loaded at its first use, such as the image decoder: for servers. */
+  readonly loadsAhead?: boolean;
   /** Beside the plugins; the runtime closes them. */
   readonly backends?: readonly Backend[];
   /** Repository folders; a model name is looked up in them in order. */
@@ -77,7 +79,11 @@ export class Runtime {
    */
   static async start(options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(options.limits, options.models);
-    if (options.decodesImages ?? true) runtime.registry.add(new ImageBackend(options.limits));
+    if (options.decodesImages ?? true) {
+      const images = new ImageBackend(options.limits);
+      if (options.loadsAhead ?? false) await images.load();
+      runtime.registry.add(images);
+    }
     for (const backend of options.backends ?? []) await runtime.addBackend(backend);
     if (options.plugins.length === 0) return runtime;
     const host = NativeHost.shared();

@@ -63,7 +63,12 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
   const limits = limitsWith({});
   const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [] } = options;
   const folders = [...models.filter((folder) => folder !== ''), shippedModels];
-  const runtime = await Runtime.start({ plugins: [cpuPlugin], models: folders, limits });
+  const runtime = await Runtime.start({
+    plugins: [cpuPlugin],
+    models: folders,
+    limits,
+    loadsAhead: true,
+  });
   try {
     const server = await Server.start({ runtime, listen: specs, limits });
     interruption.drainWithin((grace + 1) * msPerSecond);
