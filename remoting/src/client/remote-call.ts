@@ -36,7 +36,9 @@ export class RemoteCall implements PendingAnswer {
     const incoming = new IncomingTensors();
     for (const output of result.outputs) {
       // Nothing was asked for that comes in another way.
-      if (output.source === 'SHARED') throw new WireError('WRONG_STATE', 'RESULT');
+      if (output.source === 'SHARED' || output.source === 'OMITTED') {
+        throw new WireError('WRONG_STATE', 'RESULT');
+      }
       incoming.add(output, output.name);
     }
     this.result = result;

@@ -13,6 +13,9 @@ export interface Front {
   readonly requestBytesMax: number;
   /** Announced by calls whose data is not all there, bytes. */
   bytesDue: number;
+  /** Of tensors that stay here, all together, bytes. */
+  readonly keptBytesMax: number;
+  keptBytes: number;
   /** That are not answered. */
   streams: number;
   /** Handles that are not answered. */
@@ -28,6 +31,9 @@ export interface Front {
   named(id: number): Held | undefined;
   /** Why nothing is there under a handle that is closed: what it failed with, or NOT_FOUND. */
   notThere(id: number, what: string): AxleError;
+
+  /** Whether a handle is that of a CALL without KEEP, answered not long ago. */
+  wasNotKept(id: number): boolean;
 
   /** The handle stands for it from now on, and is to be answered. */
   hold(id: number, held: Held): void;

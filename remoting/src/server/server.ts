@@ -17,6 +17,7 @@ import { WireFront } from './wire-front.js';
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
+const keptBytesMax = 1024 * MiB;
 /** Connections open at once. */
 const connectionsMax = 4096;
 
@@ -100,6 +101,7 @@ export class Server {
       windows,
       instance: this.instance,
       requestBytesMax,
+      keptBytesMax,
       authenticate: () => new Session(runtime, tenant, 1, limits),
       onClosed: () => {
         this.fronts.delete(front);

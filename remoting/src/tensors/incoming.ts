@@ -46,14 +46,15 @@ export class IncomingTensors {
    * @throws AxleError INVALID_ARGUMENT for a BYTES tensor whose elements do not fill it.
    */
   read(): NamedTensor[] {
-    return this.tensors.map(({ name, record, segments }) => {
-      const { dtype, shape } = record;
+    return this.tensors.map(({ name, record, segments }, index) => {
+      const { dtype, shape, slot } = record;
       // Of other types the size was checked with the frame.
       const tensor =
         dtype === 'BYTES'
           ? Tensor.fromSegments(dtype, segments, shape)
           : Tensor.adopt(dtype, segments, shape);
-      return { name, tensor };
+      // Outputs may leave out one before.
+      return slot === index ? { name, tensor } : { name, tensor, position: slot };
     });
   }
 }
