@@ -55,6 +55,8 @@ export interface Device {
   readonly index: number;
   /** For people. */
   readonly name: string;
+  /** Of what runs it, where that is not the backend itself. */
+  readonly version?: string;
   readonly kind: DeviceKindName;
   /** Not the hardware that it stands for. */
   readonly emulated: boolean;

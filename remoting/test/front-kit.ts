@@ -1,4 +1,4 @@
-import { duplexPair } from 'node:stream';
+import { duplexPair, type Duplex } from 'node:stream';
 
 import {
   AxleError,
@@ -16,12 +16,15 @@ import {
 } from '@axle/core/internal';
 
 import { RawPeer } from '../../test/e2e/raw-peer.js';
+import { DeviceWatch } from '../src/server/device-watch.js';
 import type { BindFrame } from '../src/wire/frames.js';
 import { WireFront, type WireFrontOptions } from '../src/server/wire-front.js';
 
 export const customOp = 'test.axle/custom';
 
 const MiB = 1024 * 1024;
+/** How often health is looked at. */
+const lookEveryMs = 5;
 
 /** A backend of one device that offers one custom op, which does with tasks what the test says. */
 export class CustomBackend implements Backend {
@@ -90,11 +93,11 @@ export function failTask(task: BackendTask): void {
   task.settle({ ok: false, error: new AxleError('UNAVAILABLE', 'this device is at rest') });
 }
 
-/** The server's side of a connection, in this process, with these backends alone. */
-export async function peerOf(
+/** To the server's side of a connection, in this process, with these backends alone. */
+export async function streamTo(
   backends: readonly Backend[],
   changes: Partial<WireFrontOptions> = {},
-): Promise<RawPeer> {
+): Promise<Duplex> {
   const limits = limitsWith({});
   const runtime = await Runtime.start({
     plugins: [],
@@ -106,6 +109,7 @@ export async function peerOf(
   const [near, far] = duplexPair();
   new WireFront(far, {
     runtime,
+    watch: new DeviceWatch(runtime, lookEveryMs),
     authenticate: () => new Session(runtime, 'test', 1, limits),
     windows: { connection: MiB, stream: MiB / 2 },
     instance: new Uint8Array(16),
@@ -114,7 +118,15 @@ export async function peerOf(
     onClosed: () => undefined,
     ...changes,
   });
-  return new RawPeer(near);
+  return near;
+}
+
+/** The same, with a peer at the other end. */
+export async function peerOf(
+  backends: readonly Backend[],
+  changes: Partial<WireFrontOptions> = {},
+): Promise<RawPeer> {
+  return new RawPeer(await streamTo(backends, changes));
 }
 
 export function bindCustom(id: number, changes: Partial<BindFrame> = {}): BindFrame {

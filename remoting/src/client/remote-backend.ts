@@ -62,7 +62,7 @@ export class RemoteBackend implements Backend {
         if (error === undefined) resolve(answer);
         else reject(error);
       });
-      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
+      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: true }, answer);
     });
     return new RemoteBackend(name, client, description);
   }
@@ -108,9 +108,9 @@ export class RemoteBackend implements Backend {
     return stream;
   }
 
-  health(): Promise<Health> {
+  health(device: Device): Promise<Health> {
     const { closedReason } = this.client;
-    if (closedReason === undefined) return Promise.resolve({ state: 'OK', message: '' });
+    if (closedReason === undefined) return Promise.resolve(this.description.health(device));
     return Promise.resolve({ state: 'LOST', message: closedReason.message });
   }
 

@@ -1,12 +1,14 @@
 import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
 import type { Frame } from '../wire/frames.js';
+import type { DeviceWatch } from './device-watch.js';
 import type { Held } from './held.js';
 
 /** What requests of a connection see of it. */
 export interface Front {
   readonly runtime: Runtime;
   readonly session: Session;
+  readonly watch: DeviceWatch;
   /** Longest payload that the client takes. */
   readonly payloadMax: number;
   /** All inputs of one call, and of those that are being sent, bytes. */

@@ -11,6 +11,7 @@ import {
 
 import { AxleError, Session, messageOf, type Limits, type Runtime } from '@axle/core/internal';
 
+import { DeviceWatch } from './device-watch.js';
 import type { ListenSpec } from './listen-spec.js';
 import { WireFront } from './wire-front.js';
 
@@ -34,7 +35,11 @@ export class Server {
   private readonly fronts = new Set<WireFront>();
   private readonly instance = randomBytes(16);
 
-  private constructor(private readonly options: ServerOptions) {}
+  private readonly watch: DeviceWatch;
+
+  private constructor(private readonly options: ServerOptions) {
+    this.watch = new DeviceWatch(options.runtime);
+  }
 
   /**
    * Listens everywhere that it is to listen, or nowhere.
@@ -98,6 +103,7 @@ export class Server {
     const tenant = spec.kind === 'unix' ? spec.tenant : 'local';
     const front: WireFront = new WireFront(socket, {
       runtime,
+      watch: this.watch,
       windows,
       instance: this.instance,
       requestBytesMax,

@@ -10,11 +10,19 @@ import {
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame, PutFrame, StreamFrame } from '../wire/frames.js';
+import type {
+  BindFrame,
+  DescribeFrame,
+  Frame,
+  HelloFrame,
+  PutFrame,
+  StreamFrame,
+} from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
-import { describe } from './describe.js';
+import { Describing } from './describe.js';
+import type { DeviceWatch } from './device-watch.js';
 import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
@@ -41,6 +49,8 @@ interface Failure {
 
 export interface WireFrontOptions {
   readonly runtime: Runtime;
+  /** Of that runtime. */
+  readonly watch: DeviceWatch;
   /** @throws AxleError UNAUTHENTICATED or PERMISSION_DENIED. */
   readonly authenticate: (hello: HelloFrame) => Session;
   readonly windows: Windows;
@@ -57,6 +67,7 @@ export interface WireFrontOptions {
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
 export class WireFront implements ConnectionHandler, Front {
   readonly runtime: Runtime;
+  readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
   bytesDue = 0;
   readonly keptBytesMax: number;
@@ -85,6 +96,7 @@ export class WireFront implements ConnectionHandler, Front {
       stream: wireLimits.payloadBytesMin,
     };
     this.runtime = options.runtime;
+    this.watch = options.watch;
     this.requestBytesMax = options.requestBytesMax;
     this.keptBytesMax = options.keptBytesMax;
     const { devices } = options.runtime.registry;
@@ -308,8 +320,7 @@ export class WireFront implements ConnectionHandler, Front {
         bind(this, decodeFrame(raw) as BindFrame);
         return;
       case 'DESCRIBE':
-        decodeFrame(raw);
-        describe(this, raw.id);
+        Describing.begin(this, decodeFrame(raw) as DescribeFrame);
         return;
       default:
         decodeFrame(raw);
