@@ -11,12 +11,14 @@ import {
 
 import { AxleError, Session, messageOf, type Limits, type Runtime } from '@axle/core/internal';
 
+import { DeviceWatch } from './device-watch.js';
 import type { ListenSpec } from './listen-spec.js';
 import { WireFront } from './wire-front.js';
 
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
+const keptBytesMax = 1024 * MiB;
 /** Connections open at once. */
 const connectionsMax = 4096;
 
@@ -33,7 +35,11 @@ export class Server {
   private readonly fronts = new Set<WireFront>();
   private readonly instance = randomBytes(16);
 
-  private constructor(private readonly options: ServerOptions) {}
+  private readonly watch: DeviceWatch;
+
+  private constructor(private readonly options: ServerOptions) {
+    this.watch = new DeviceWatch(options.runtime);
+  }
 
   /**
    * Listens everywhere that it is to listen, or nowhere.
@@ -97,9 +103,11 @@ export class Server {
     const tenant = spec.kind === 'unix' ? spec.tenant : 'local';
     const front: WireFront = new WireFront(socket, {
       runtime,
+      watch: this.watch,
       windows,
       instance: this.instance,
       requestBytesMax,
+      keptBytesMax,
       authenticate: () => new Session(runtime, tenant, 1, limits),
       onClosed: () => {
         this.fronts.delete(front);
