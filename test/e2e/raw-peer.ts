@@ -33,9 +33,13 @@ export class RawPeer {
     socket.on('end', () => socket.end());
   }
 
-  /** Connects, and says the frames. */
-  static async at(path: string, ...frames: readonly Frame[]): Promise<RawPeer> {
-    const socket = connect(path);
+  /**
+   * Connects, and says the frames.
+   *
+   * @param place the path of a socket, or a port of this machine
+   */
+  static async at(place: string | number, ...frames: readonly Frame[]): Promise<RawPeer> {
+    const socket = typeof place === 'string' ? connect(place) : connect(place, '127.0.0.1');
     const peer = new RawPeer(socket);
     await once(socket, 'connect');
     peer.send(...frames);

@@ -75,6 +75,7 @@ export class DeviceQueue {
       parallel,
       ahead: parallel * aheadOfEach,
       queueDepthMax: limits.queueDepthMax,
+      tenantQueueDepthMax: limits.tenantQueueDepthMax,
       device: device.id,
     });
   }

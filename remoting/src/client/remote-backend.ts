@@ -21,6 +21,7 @@ import { writeArgs } from '../arguments.js';
 import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
+import type { HelloCredentials } from './credentials.js';
 import { Description } from './description.js';
 import { RemoteCall } from './remote-call.js';
 import { RemoteStream } from './remote-stream.js';
@@ -67,8 +68,12 @@ export class RemoteBackend implements Backend {
    *
    * @throws AxleError UNAVAILABLE when the connection ends before, or as the server refuses.
    */
-  static async over(stream: Duplex, name: string): Promise<RemoteBackend> {
-    const client = new WireClient(stream);
+  static async over(
+    stream: Duplex,
+    name: string,
+    credentials: HelloCredentials,
+  ): Promise<RemoteBackend> {
+    const client = new WireClient(stream, credentials);
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);

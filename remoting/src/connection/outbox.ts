@@ -62,6 +62,8 @@ export class Outbox {
   private readonly bulkById = new Map<number, BulkQueue>();
   /** Of small frames, since the last one of bulk. */
   private smallBytes = 0;
+  /** Of all handles, that were not written. */
+  private bulkBytes = 0;
   private flushing = false;
   private waitsForSink = false;
   private failed = false;
@@ -99,6 +101,16 @@ export class Outbox {
       this.frameBytesMax = peer.payloadBytesMax + headerBytes;
     }
     this.flushSoon();
+  }
+
+  /** Small frames that wait for credit or for the sink. */
+  get waitingFrames(): number {
+    return this.small.length - this.smallFront;
+  }
+
+  /** The same of bulk, bytes. */
+  get waitingBytes(): number {
+    return this.bulkBytes;
   }
 
   /** @throws WireError for a frame that the other side would refuse. */
@@ -145,6 +157,7 @@ export class Outbox {
     }
     if (queue.chunks.length === 0) this.bulk.push(queue);
     queue.chunks.push({ data, sent: 0, end, after: this.smallTaken, onWritten });
+    this.bulkBytes += data.byteLength;
     this.flushSoon();
   }
 
@@ -153,6 +166,7 @@ export class Outbox {
     const queue = this.bulkById.get(id);
     if (queue === undefined) return;
     this.bulkById.delete(id);
+    for (const { data, sent } of queue.chunks) this.bulkBytes -= data.byteLength - sent;
     const place = this.bulk.indexOf(queue);
     if (place >= 0) this.bulk.splice(place, 1);
   }
@@ -277,6 +291,7 @@ export class Outbox {
     if (queue === undefined || chunk === undefined) return false;
     const data = chunk.data.subarray(chunk.sent, chunk.sent + payloadMax);
     chunk.sent += data.byteLength;
+    this.bulkBytes -= data.byteLength;
     const isLast = chunk.sent === chunk.data.byteLength;
     const before = this.writer.pendingBytes;
     this.writer.writeData({ type: 'DATA', id: queue.id, end: isLast && chunk.end, data });

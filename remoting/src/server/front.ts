@@ -1,5 +1,6 @@
 import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
+import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Held } from './held.js';
@@ -9,6 +10,8 @@ export interface Front {
   readonly runtime: Runtime;
   readonly session: Session;
   readonly watch: DeviceWatch;
+  /** What is kept for the client beyond its request is charged to `tenant.usage`. */
+  readonly tenant: Tenant;
   /** Longest payload that the client takes. */
   readonly payloadMax: number;
   /** All inputs of one call, and of those that are being sent, bytes. */
@@ -37,7 +40,11 @@ export interface Front {
   /** Whether a handle is that of a CALL without KEEP, answered not long ago. */
   wasNotKept(id: number): boolean;
 
-  /** The handle stands for it from now on, and is to be answered. */
+  /**
+   * The handle stands for it from now on, and is to be answered.
+   *
+   * @throws AxleError RESOURCE_EXHAUSTED past the tenant's quota of handles.
+   */
   hold(id: number, held: Held): void;
   /** Sends the final answer of a handle; it goes on standing for what it holds if `keeps`. */
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void;

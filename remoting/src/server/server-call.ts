@@ -7,7 +7,7 @@ import {
   type NamedTensor,
 } from '@axle/core/internal';
 
-import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
+import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
 import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
 import type { CallFrame, HandleTensor, ResultFrame } from '../wire/frames.js';
@@ -47,6 +47,8 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   private readonly deadlineAt: number | undefined;
   /** Of inputs that come behind the frame, until they are there. */
   private bytesDue = 0;
+  /** Charged to the tenant until it is answered. */
+  private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
   private awaited = 0;
   private lateTimer: NodeJS.Timeout | undefined = undefined;
@@ -104,16 +106,19 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   override close(): void {
     super.close();
     this.over();
+    this.front.tenant.usage.give('requestBytes', this.bytesCharged);
+    this.bytesCharged = 0;
   }
 
   prepare(): CallRequest {
     const { binding, front } = this;
     const { chain, model, outputBytesMax } = binding;
+    const bytesMax = front.session.limits.outputBytesMax;
     return {
       chain,
       model: model?.value,
       inputs: this.inputs(),
-      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+      outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
   }
 
@@ -154,6 +159,9 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   private receive({ inputs }: CallFrame): void {
     const { front, id, binding } = this;
+    const bytes = inputBytes(inputs);
+    front.tenant.usage.take('requestBytes', bytes);
+    this.bytesCharged = bytes;
     for (const input of inputs) {
       const name = binding.inputNames[input.slot] ?? '';
       if (input.source === 'SHARED') {

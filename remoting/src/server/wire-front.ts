@@ -9,6 +9,7 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
 import type {
   BindFrame,
@@ -35,6 +36,10 @@ import { ServerStream } from './server-stream.js';
 const agent = 'axle';
 /** Open handles of one connection. */
 const handlesMax = 65_536;
+/** Answers that the client gives no credit for: then the connection ends. */
+const unreadFramesMax = 16_384;
+/** Their data, bytes: then it gets no more of them. */
+const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
 
@@ -47,12 +52,18 @@ interface Failure {
   readonly first: number;
 }
 
+/** A client that has been let in. */
+export interface Admitted {
+  readonly session: Session;
+  readonly tenant: Tenant;
+}
+
 export interface WireFrontOptions {
   readonly runtime: Runtime;
   /** Of that runtime. */
   readonly watch: DeviceWatch;
-  /** @throws AxleError UNAUTHENTICATED or PERMISSION_DENIED. */
-  readonly authenticate: (hello: HelloFrame) => Session;
+  /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
+  readonly authenticate: (hello: HelloFrame) => Admitted;
   readonly windows: Windows;
   /** Random, 16 bytes, of this run of the server. */
   readonly instance: Uint8Array;
@@ -60,6 +71,8 @@ export interface WireFrontOptions {
   readonly requestBytesMax: number;
   /** Of tensors that one connection keeps here, bytes. */
   readonly keptBytesMax: number;
+  /** Time for the greeting, milliseconds. */
+  readonly handshakeMs: number;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -80,7 +93,7 @@ export class WireFront implements ConnectionHandler, Front {
   private readonly failures = new Map<number, Failure>();
   private readonly notKept = new RecentHandles(notKeptMax);
   private readonly deviceIndexes: ReadonlyMap<string, number>;
-  private greeted: Session | undefined;
+  private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
@@ -104,11 +117,15 @@ export class WireFront implements ConnectionHandler, Front {
     this.connection = new Connection(stream, 'server', options.windows, least, this);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
-    }, wireLimits.handshakeMs);
+    }, options.handshakeMs);
   }
 
   get session(): Session {
-    return this.greeted as Session;
+    return (this.greeted as Admitted).session;
+  }
+
+  get tenant(): Tenant {
+    return (this.greeted as Admitted).tenant;
   }
 
   onFrame(raw: RawFrame): void {
@@ -137,8 +154,7 @@ export class WireFront implements ConnectionHandler, Front {
 
   onClosed(): void {
     clearTimeout(this.greetingTimer);
-    this.greeted?.close();
-    for (const held of this.handles.takeAll()) held.close();
+    this.end();
     this.options.onClosed();
     this.drained?.();
   }
@@ -168,6 +184,11 @@ export class WireFront implements ConnectionHandler, Front {
     });
   }
 
+  /** Ends the connection at once, saying why. */
+  expel(reason: AxleError): void {
+    this.connection.end(goawayOf(reason, 0), reason);
+  }
+
   deviceIndexOf(deviceId: string): number {
     return this.deviceIndexes.get(deviceId) ?? DEVICE_NONE;
   }
@@ -188,6 +209,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   hold(id: number, held: Held): void {
+    this.tenant.usage.take('handles');
     this.handles.set(id, held);
   }
 
@@ -258,7 +280,7 @@ export class WireFront implements ConnectionHandler, Front {
       connection: connectionWindow,
       stream: streamWindow,
     });
-    this.welcome(this.greeted);
+    this.welcome(this.greeted.session);
   }
 
   private welcome({ limits, tenant }: Session): void {
@@ -293,7 +315,10 @@ export class WireFront implements ConnectionHandler, Front {
     if (id > this.lastTaken) return;
     this.handles.make(id);
     this.unanswered += 1;
+    this.tenant.usage.add('calls');
     try {
+      this.tenant.usage.check('calls');
+      this.checkUnread();
       if (this.handles.size >= handlesMax) {
         throw tooMany(`${handlesMax} handles of this connection are open; release some of them`);
       }
@@ -303,6 +328,14 @@ export class WireFront implements ConnectionHandler, Front {
       if (error instanceof WireError) throw error;
       this.fail(id, error);
     }
+  }
+
+  /** Answers wait in memory until the client takes them. */
+  private checkUnread(): void {
+    const { waitingFrames, waitingBytes } = this.connection;
+    if (waitingFrames >= unreadFramesMax) throw new WireError('CREDIT_STALL', 'the connection');
+    if (waitingBytes < unreadBytesMax) return;
+    throw tooMany(`${waitingBytes} bytes of answers wait to be read; read them first`);
   }
 
   private begin(raw: RawFrame): void {
@@ -342,7 +375,10 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private answered(id: number, keeps: boolean): void {
+    // What was open has been given back.
+    if (this.connection.isClosed) return;
     this.unanswered -= 1;
+    this.tenant.usage.give('calls');
     const held = this.handles.get(id);
     if (held !== undefined) {
       held.isAnswered = true;
@@ -353,7 +389,19 @@ export class WireFront implements ConnectionHandler, Front {
 
   private drop(id: number, held: Held): void {
     this.handles.close(id);
+    this.tenant.usage.give('handles');
     held.close();
+  }
+
+  /** Gives back all that the client held. */
+  private end(): void {
+    if (this.greeted === undefined) return;
+    const { session, tenant } = this.greeted;
+    session.close();
+    const held = this.handles.takeAll();
+    for (const each of held) each.close();
+    tenant.usage.give('handles', held.length);
+    tenant.usage.give('calls', this.unanswered);
   }
 
   private forgetOldestFailure(): void {

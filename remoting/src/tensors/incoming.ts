@@ -77,3 +77,13 @@ export function followingBytes(records: readonly (InputTensor | OutputTensor)[])
   }
   return bytes;
 }
+
+/** Bytes that come in the frame and after it. */
+export function inputBytes(records: readonly InputTensor[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    if (record.source === 'FOLLOWS') bytes += record.bytes;
+    else if (record.source === 'INLINE') bytes += record.data.byteLength;
+  }
+  return bytes;
+}
