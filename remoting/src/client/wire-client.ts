@@ -80,6 +80,11 @@ export class WireClient implements ConnectionHandler {
     }
   }
 
+  /** Bytes of a stream, which must not change until they are sent; `onWritten` is told when they have found credit. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten: () => void): void {
+    this.connection.sendData(id, data, end, onWritten);
+  }
+
   /** DATA of the handle comes from now on. */
   expectData(id: number): void {
     this.connection.expectData(id);

@@ -99,9 +99,9 @@ export class Connection {
     return this.closedBy === undefined && this.outbox.cancel(id);
   }
 
-  /** Bytes of a handle; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
-    if (this.closedBy === undefined) this.outbox.sendData(id, data, end);
+  /** As `sendData` of Outbox. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
+    if (this.closedBy === undefined) this.outbox.sendData(id, data, end, onWritten);
   }
 
   /** The handle sends and expects no more data. */

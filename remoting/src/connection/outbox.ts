@@ -21,6 +21,7 @@ interface BulkChunk {
   readonly end: boolean;
   /** Small frames that must have gone before it: the one that makes or announces it is among them. */
   readonly after: number;
+  readonly onWritten: (() => void) | undefined;
 }
 
 /** What a side takes. */
@@ -142,8 +143,12 @@ export class Outbox {
     return false;
   }
 
-  /** Bytes of a handle, in pieces of any size; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
+  /**
+   * Bytes of a handle, in pieces of any size; they must not change until they are sent.
+   *
+   * @param onWritten is called once the piece has found credit; never if the handle is dropped before.
+   */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
     if (data.byteLength === 0 && !end) return;
     let queue = this.bulkById.get(id);
     if (queue === undefined) {
@@ -151,7 +156,7 @@ export class Outbox {
       this.bulkById.set(id, queue);
     }
     if (queue.chunks.length === 0) this.bulk.push(queue);
-    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken });
+    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken, onWritten });
     this.bulkBytes += data.byteLength;
     this.flushSoon();
   }
@@ -298,6 +303,7 @@ export class Outbox {
     // To the end of the line.
     this.bulk.splice(place, 1);
     if (queue.chunks.length > 0) this.bulk.push(queue);
+    if (isLast) chunk.onWritten?.();
     return true;
   }
 }

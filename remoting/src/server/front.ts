@@ -2,12 +2,14 @@ import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
 import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
+import type { DeviceWatch } from './device-watch.js';
 import type { Held } from './held.js';
 
 /** What requests of a connection see of it. */
 export interface Front {
   readonly runtime: Runtime;
   readonly session: Session;
+  readonly watch: DeviceWatch;
   /** What is kept for the client beyond its request is charged to `tenant.usage`. */
   readonly tenant: Tenant;
   /** Longest payload that the client takes. */
@@ -16,6 +18,11 @@ export interface Front {
   readonly requestBytesMax: number;
   /** Announced by calls whose data is not all there, bytes. */
   bytesDue: number;
+  /** Of tensors that stay here, all together, bytes. */
+  readonly keptBytesMax: number;
+  keptBytes: number;
+  /** That are not answered. */
+  streams: number;
   /** Handles that are not answered. */
   readonly unanswered: number;
 
@@ -30,6 +37,9 @@ export interface Front {
   /** Why nothing is there under a handle that is closed: what it failed with, or NOT_FOUND. */
   notThere(id: number, what: string): AxleError;
 
+  /** Whether a handle is that of a CALL without KEEP, answered not long ago. */
+  wasNotKept(id: number): boolean;
+
   /**
    * The handle stands for it from now on, and is to be answered.
    *
@@ -43,6 +53,8 @@ export interface Front {
 
   /** Sends what is no final answer. */
   send(frame: Frame): void;
+  /** Bytes of a stream; `onWritten` is told when they have found credit, unless the handle is answered before. */
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void;
   /** DATA of the handle comes from now on. */
   expectData(id: number): void;
   /** Data of the handle was used, so that more may come. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
+import { DeviceWatch } from './device-watch.js';
 import {
   Authenticator,
   type Identity,
@@ -21,6 +22,7 @@ import { WireFront } from './wire-front.js';
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
+const keptBytesMax = 1024 * MiB;
 /** Connections open at once at one listener, whoever's they are. */
 const connectionsMax = 8192;
 const defaultNewcomersMax = 1024;
@@ -60,7 +62,10 @@ export class Server {
   private readonly log: LimitedLog;
   private readonly lapseTimer: NodeJS.Timeout;
 
+  private readonly watch: DeviceWatch;
+
   private constructor(private readonly options: ServerOptions) {
+    this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
@@ -145,9 +150,11 @@ export class Server {
   private serve(stream: Socket, arrived: Socket, peer: Peer): void {
     const front: WireFront = new WireFront(stream, {
       runtime: this.options.runtime,
+      watch: this.watch,
       windows,
       instance: this.instance,
       requestBytesMax,
+      keptBytesMax,
       handshakeMs: this.handshakeMs,
       authenticate: (hello) => {
         const client = this.admit(hello, peer);

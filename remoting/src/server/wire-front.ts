@@ -11,16 +11,27 @@ import {
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
+import type {
+  BindFrame,
+  DescribeFrame,
+  Frame,
+  HelloFrame,
+  PutFrame,
+  StreamFrame,
+} from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
-import { describe } from './describe.js';
+import { Describing } from './describe.js';
+import type { DeviceWatch } from './device-watch.js';
 import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import { RecentHandles } from './recent-handles.js';
 import { ServerCall } from './server-call.js';
+import { ServerPut } from './server-put.js';
+import { ServerStream } from './server-stream.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
@@ -31,6 +42,9 @@ const unreadFramesMax = 16_384;
 const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
+
+/** Calls without KEEP that are remembered, for what names their outputs all the same. */
+const notKeptMax = 1024;
 
 interface Failure {
   readonly error: AxleError;
@@ -46,6 +60,8 @@ export interface Admitted {
 
 export interface WireFrontOptions {
   readonly runtime: Runtime;
+  /** Of that runtime. */
+  readonly watch: DeviceWatch;
   /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
   readonly authenticate: (hello: HelloFrame) => Admitted;
   readonly windows: Windows;
@@ -53,6 +69,8 @@ export interface WireFrontOptions {
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  /** Of tensors that one connection keeps here, bytes. */
+  readonly keptBytesMax: number;
   /** Time for the greeting, milliseconds. */
   readonly handshakeMs: number;
   /** Called once. */
@@ -62,13 +80,18 @@ export interface WireFrontOptions {
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
 export class WireFront implements ConnectionHandler, Front {
   readonly runtime: Runtime;
+  readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
   bytesDue = 0;
+  readonly keptBytesMax: number;
+  keptBytes = 0;
+  streams = 0;
   unanswered = 0;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
   private readonly failures = new Map<number, Failure>();
+  private readonly notKept = new RecentHandles(notKeptMax);
   private readonly deviceIndexes: ReadonlyMap<string, number>;
   private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
@@ -86,7 +109,9 @@ export class WireFront implements ConnectionHandler, Front {
       stream: wireLimits.payloadBytesMin,
     };
     this.runtime = options.runtime;
+    this.watch = options.watch;
     this.requestBytesMax = options.requestBytesMax;
+    this.keptBytesMax = options.keptBytesMax;
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     this.connection = new Connection(stream, 'server', options.windows, least, this);
@@ -179,6 +204,10 @@ export class WireFront implements ConnectionHandler, Front {
     return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
   }
 
+  wasNotKept(id: number): boolean {
+    return this.notKept.has(id);
+  }
+
   hold(id: number, held: Held): void {
     this.tenant.usage.take('handles');
     this.handles.set(id, held);
@@ -187,6 +216,7 @@ export class WireFront implements ConnectionHandler, Front {
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
     const { id } = frame;
     this.connection.send(frame);
+    if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
     for (const { segments } of following) {
       for (const segment of segments) this.connection.sendData(id, segment, false);
     }
@@ -200,11 +230,16 @@ export class WireFront implements ConnectionHandler, Front {
     this.connection.send(errorFrame(id, error, first === id ? 0 : first));
     this.failures.set(id, { error, first });
     if (this.failures.size > failuresMax) this.forgetOldestFailure();
+    this.handles.get(id)?.onFailed(new FailedBefore(error, first));
     this.answered(id, false);
   }
 
   send(frame: Frame): void {
     this.connection.send(frame);
+  }
+
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void {
+    this.connection.sendData(id, data, false, onWritten);
   }
 
   expectData(id: number): void {
@@ -308,12 +343,17 @@ export class WireFront implements ConnectionHandler, Front {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
         return;
+      case 'STREAM':
+        ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
+        return;
+      case 'PUT':
+        ServerPut.begin(this, decodeFrame(raw) as PutFrame);
+        return;
       case 'BIND':
         bind(this, decodeFrame(raw) as BindFrame);
         return;
       case 'DESCRIBE':
-        decodeFrame(raw);
-        describe(this, raw.id);
+        Describing.begin(this, decodeFrame(raw) as DescribeFrame);
         return;
       default:
         decodeFrame(raw);

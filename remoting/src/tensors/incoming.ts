@@ -23,14 +23,19 @@ export class IncomingTensors {
   private next = 0;
   private unchecked = false;
 
+  /** @param sparse outputs, of which one before may have been left out */
+  constructor(private readonly sparse: boolean) {}
+
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
   add(record: Announced, name: string): void {
-    const { dtype, shape, source } = record;
+    const { dtype, shape, source, slot } = record;
     const segments = source === 'INLINE' ? [record.data] : [];
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    this.tensors.push({ name, tensor: Tensor.adopt(dtype, segments, shape) });
+    const tensor = Tensor.adopt(dtype, segments, shape);
+    const inPlace = !this.sparse || slot === this.tensors.length;
+    this.tensors.push(inPlace ? { name, tensor } : { name, tensor, position: slot });
   }
 
   get isComplete(): boolean {
@@ -58,9 +63,10 @@ export class IncomingTensors {
   }
 }
 
-function checked({ name, tensor }: NamedTensor): NamedTensor {
-  const { dtype, segments, shape } = tensor;
-  return { name, tensor: dtype === 'BYTES' ? Tensor.fromSegments(dtype, segments, shape) : tensor };
+function checked(named: NamedTensor): NamedTensor {
+  const { dtype, segments, shape } = named.tensor;
+  if (dtype !== 'BYTES') return named;
+  return { ...named, tensor: Tensor.fromSegments(dtype, segments, shape) };
 }
 
 /** Bytes that come after the frame. */
