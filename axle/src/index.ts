@@ -24,13 +24,18 @@ export const shippedModels: string = fileURLToPath(new URL('../models', import.m
 export const cpuPlugin: PluginSpec = cpuFallback;
 
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
-for (const scheme of ['axle+unix', 'axle', 'axle+tls']) registerScheme(scheme, connectRemote);
+for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
+  // The models that come with Axle are on servers too.
+  registerScheme(scheme, (url, options) =>
+    connectRemote(url, { ...options, models: modelFoldersOf(options) }),
+  );
+}
 
 /**
  * A client, and with it the devices: of this process by default, or of whatever `target` names.
  *
  * Models are looked up in `options.models`, else in the folders of `AXLE_MODELS` (separated as in PATH), and then in
- * `shippedModels`. Where an OpenTelemetry SDK is registered by now, calls make spans (see `enableTracing` of
+ * `shippedModels`, or with a server in what it has. Where an OpenTelemetry SDK is registered by now, calls make spans (see `enableTracing` of
  * `axle/tracing`).
  *
  * @param target a URL; default `AXLE_ENDPOINT`, else `local:`.
@@ -54,10 +59,16 @@ export async function connect(
 }
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
-  const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [], plugins = [] } = options;
+  const { plugins = [] } = options;
   return {
     ...options,
-    models: [...[models].flat().filter((folder) => folder !== ''), shippedModels],
+    models: [...modelFoldersOf(options), shippedModels],
     plugins: [cpuFallback, ...[plugins].flat()],
   };
+}
+
+/** The caller's own. */
+function modelFoldersOf({ models }: ConnectOptions): string[] {
+  const folders = models ?? process.env['AXLE_MODELS']?.split(delimiter) ?? [];
+  return [folders].flat().filter((folder) => folder !== '');
 }

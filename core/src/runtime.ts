@@ -5,6 +5,7 @@ import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
 import type { Limits } from './limits.js';
+import { ModelLibrary, type ModelCatalogue } from './models/library.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
@@ -24,6 +25,8 @@ export interface RuntimeOptions {
   readonly backends?: readonly Backend[];
   /** Repository folders; a model name is looked up in them in order. */
   readonly models: readonly string[];
+  /** Where names are looked up that no folder has. */
+  readonly catalogue?: ModelCatalogue;
   readonly limits: Limits;
 }
 
@@ -32,6 +35,7 @@ export class Runtime {
   readonly clock: Clock = () => performance.now();
   readonly registry = new Registry();
   readonly repository: ModelRepository;
+  readonly library: ModelLibrary;
   readonly costs: CostModel;
   readonly router: Router;
   readonly dispatch: Dispatch;
@@ -41,8 +45,10 @@ export class Runtime {
   private constructor(
     private readonly limits: Limits,
     modelFolders: readonly string[],
+    catalogue: ModelCatalogue | undefined,
   ) {
     this.repository = new ModelRepository(modelFolders, limits);
+    this.library = new ModelLibrary(this.repository, catalogue);
     this.models = new ModelStore({
       limits,
       clock: this.clock,
@@ -76,7 +82,7 @@ export class Runtime {
    * @throws AxleError FAILED_PRECONDITION when the addon is not built.
    */
   static async start(options: RuntimeOptions): Promise<Runtime> {
-    const runtime = new Runtime(options.limits, options.models);
+    const runtime = new Runtime(options.limits, options.models, options.catalogue);
     if (options.decodesImages ?? true) runtime.registry.add(new ImageBackend(options.limits));
     for (const backend of options.backends ?? []) await runtime.addBackend(backend);
     if (options.plugins.length === 0) return runtime;

@@ -6,4 +6,10 @@ export { FrameWriter } from './wire/frame-writer.js';
 export { WireError } from './wire/wire-error.js';
 export { connectRemote } from './client/connect-remote.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
+export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
+export {
+  defaultStoreBytesMax,
+  defaultTenantStoreLimits,
+  type TenantStoreLimits,
+} from './store/store-limits.js';
 export { Server, type ServerOptions } from './server/server.js';

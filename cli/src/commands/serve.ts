@@ -1,10 +1,13 @@
 import { once } from 'node:events';
-import { delimiter } from 'node:path';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 
 import type { Command } from 'commander';
+import type { ResourceStore } from '@axle/remoting';
 
 import { UsageError } from '../failure.js';
-import { addModelsOption, wholeNumber, type ModelsOption } from '../options.js';
+import { addModelsOption, byteCount, wholeNumber, type ModelsOption } from '../options.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
@@ -16,6 +19,8 @@ interface ServeOptions extends ModelsOption {
   readonly listen?: string[];
   readonly insecure?: true;
   readonly grace: number;
+  readonly store?: string;
+  readonly storeBytes?: number;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -28,6 +33,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
       (where: string, before: string[] | undefined) => [...(before ?? []), where],
     )
     .option('--insecure', 'listen on TCP without TLS: whoever can connect may use the devices')
+    .option(
+      '--store <dir>',
+      'keep the models that clients send here; by default in a temporary folder, until the server stops',
+    )
+    .option('--store-bytes <bytes>', 'most that they may take together (default: 64G)', byteCount)
     .option(
       '--grace <seconds>',
       'when stopped, time to answer what was accepted',
@@ -64,15 +74,29 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
   const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [] } = options;
   const folders = [...models.filter((folder) => folder !== ''), shippedModels];
   const runtime = await Runtime.start({ plugins: [cpuPlugin], models: folders, limits });
+  let store: ResourceStore | undefined;
   try {
-    const server = await Server.start({ runtime, listen: specs, limits });
+    store = await openStore(options);
+    const server = await Server.start({ runtime, listen: specs, limits, store });
     interruption.drainWithin((grace + 1) * msPerSecond);
     for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);
     await server.close(grace * msPerSecond);
   } finally {
     await runtime.close();
+    await store?.close();
   }
+}
+
+async function openStore({ store: folder, storeBytes }: ServeOptions): Promise<ResourceStore> {
+  const { defaultStoreBytesMax, defaultTenantStoreLimits, ResourceStore } =
+    await import('@axle/remoting');
+  return ResourceStore.open({
+    folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
+    isTemporary: folder === undefined,
+    bytesMax: storeBytes ?? defaultStoreBytesMax,
+    limitsOf: () => defaultTenantStoreLimits,
+  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -33,6 +33,7 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
     decodesImages: false,
     backends: [backend],
     models: typeof models === 'string' ? [models] : models,
+    catalogue: backend.catalogue,
     limits,
   });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());

@@ -9,6 +9,7 @@ import {
   type Device,
   type Health,
   type LoadedModel,
+  type ModelSource,
   type OfferedOp,
   type Support,
   type SupportQuery,
@@ -19,7 +20,9 @@ import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
 import { Description } from './description.js';
+import { NamedModels } from './named-models.js';
 import { RemoteCall } from './remote-call.js';
+import { RemoteModels, type RemoteModel } from './remote-models.js';
 import { WireClient } from './wire-client.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
@@ -31,7 +34,10 @@ export class RemoteBackend implements Backend {
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
-  private readonly bindings = new Map<string, number>();
+  /** The names of models that the server answers to. */
+  readonly catalogue: NamedModels;
+  private readonly models: RemoteModels;
+  private readonly bindings = new Map<string, RemoteBinding>();
   private readonly calls = new WeakMap<BackendTask, RemoteCall>();
 
   private constructor(
@@ -41,6 +47,10 @@ export class RemoteBackend implements Backend {
   ) {
     this.devices = description.readDevices(name);
     this.ops = description.readOps();
+    this.catalogue = new NamedModels(client);
+    this.models = new RemoteModels(client, (handle) => {
+      this.releaseBindingsOf(handle);
+    });
   }
 
   /**
@@ -65,13 +75,16 @@ export class RemoteBackend implements Backend {
     return { score: 0, reason: 'the server does not offer it there' };
   }
 
-  loadModel(): Promise<LoadedModel> {
-    return Promise.reject(
-      new AxleError('UNIMPLEMENTED', 'models go to servers in a later version'),
-    );
+  loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    return this.models.load(device, source, this.catalogue.named(source));
   }
 
-  unloadModel(): Promise<void> {
+  prefetchModel(loaded: LoadedModel): Promise<void> {
+    return this.models.prefetch(loaded, this.description.deviceName(loaded.device));
+  }
+
+  unloadModel(loaded: LoadedModel): Promise<void> {
+    this.models.unload(loaded);
     return Promise.resolve();
   }
 
@@ -100,6 +113,11 @@ export class RemoteBackend implements Backend {
     return Promise.resolve();
   }
 
+  /** What core calls a device of the server's, by its index there; '' = none. */
+  deviceIdAt(index: number): string {
+    return this.devices[index]?.id ?? '';
+  }
+
   private sendCall(device: Device, task: BackendTask, now: number): void {
     const { client } = this;
     const binding = this.bindingOf(device, task);
@@ -109,7 +127,7 @@ export class RemoteBackend implements Backend {
       false,
       wireLimits.payloadBytesMax,
     );
-    const call = new RemoteCall(client, id, task, now);
+    const call = new RemoteCall(client, id, task, now, this);
     client.ask(
       {
         type: 'CALL',
@@ -132,15 +150,19 @@ export class RemoteBackend implements Backend {
     if (following.length > 0) client.sendTensors(id, following);
   }
 
-  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: BackendTask): number {
+  private bindingOf(device: Device, task: BackendTask): number {
+    const { range, args, inputs, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
     const names = inputs.every((input) => input.name === '')
       ? []
       : inputs.map((input) => input.name);
-    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
+    const loaded = task.model?.handle as RemoteModel | undefined;
+    const model = loaded === undefined ? 0 : this.models.handleOf(loaded);
+    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.id;
     const id = this.client.newHandle();
+    const isChain = last > first;
     this.client.ask(
       {
         type: 'BIND',
@@ -148,15 +170,16 @@ export class RemoteBackend implements Backend {
         // Core has chosen, and knows what else there is.
         strict: true,
         names: true,
-        labels: false,
-        steps: false,
+        // Of a model that is there only.
+        labels: isChain && loaded?.bytes === undefined,
+        steps: isChain,
         op: name === '' ? op : 0,
         opVersion: version,
         first,
         last,
         opName: name,
         device: this.description.deviceName(device),
-        model: 0,
+        model,
         outputBytesMax,
         args: writeArgs(args),
         inputNames: names,
@@ -165,20 +188,34 @@ export class RemoteBackend implements Backend {
         onFrame: () => true,
         // Calls fail with what their binding fails with; the next one tries a new one.
         onFailed: () => {
-          if (this.bindings.get(key) === id) this.bindings.delete(key);
+          if (this.bindings.get(key)?.id === id) this.bindings.delete(key);
         },
       },
     );
-    this.bindings.set(key, id);
+    this.bindings.set(key, { id, model });
     if (this.bindings.size > bindingsMax) this.releaseOldest();
     return id;
   }
 
   private releaseOldest(): void {
-    for (const [key, id] of this.bindings) {
+    for (const [key, { id }] of this.bindings) {
       this.bindings.delete(key);
       this.client.send({ type: 'RELEASE', id });
       return;
     }
   }
+
+  private releaseBindingsOf(modelHandle: number): void {
+    for (const [key, { id, model }] of this.bindings) {
+      if (model !== modelHandle) continue;
+      this.bindings.delete(key);
+      this.client.send({ type: 'RELEASE', id });
+    }
+  }
+}
+
+interface RemoteBinding {
+  readonly id: number;
+  /** Handle; 0 = none. */
+  readonly model: number;
 }

@@ -16,6 +16,8 @@ import { Binding } from './binding.js';
 import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
+import { withLabels } from './labels.js';
+import { makingOf, unasked } from './making.js';
 
 const batchSizeMax = 65_535;
 
@@ -73,15 +75,22 @@ export class ServerCall extends Held implements CallWork<undefined> {
   }
 
   prepare(): CallRequest {
-    const { chain, model, outputBytesMax } = this.binding;
-    const request = { chain, model: model?.value, inputs: this.incoming.read() };
+    const { binding, front } = this;
+    const { outputBytesMax } = binding;
+    const model = binding.model?.value;
+    const chain = binding.chainWith(model, front.session.limits.topKMax);
+    const request = { chain, model, inputs: this.incoming.read() };
     return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
     const { front, id, binding } = this;
     const { queue, transfer, compute, total } = report.timingMs;
-    const { records, following } = new OutgoingTensors(outputs, binding.names, front.payloadMax);
+    const { records, following } = new OutgoingTensors(
+      binding.labels ? withLabels(outputs, binding.model?.value) : outputs,
+      binding.names,
+      front.payloadMax,
+    );
     const result: ResultFrame = {
       type: 'RESULT',
       id,
@@ -92,8 +101,7 @@ export class ServerCall extends Held implements CallWork<undefined> {
       batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
       device: front.deviceIndexOf(report.device),
       outputs: records,
-      steps: [],
-      fallbacks: [],
+      ...(binding.steps ? makingOf(front, report) : unasked),
     };
     front.answer(result, following, false);
     return undefined;

@@ -11,7 +11,9 @@ import {
 
 import { AxleError, Session, messageOf, type Limits, type Runtime } from '@axle/core/internal';
 
+import type { ResourceStore } from '../store/resource-store.js';
 import type { ListenSpec } from './listen-spec.js';
+import { ServerModels } from './models/server-models.js';
 import { WireFront } from './wire-front.js';
 
 const MiB = 1024 * 1024;
@@ -25,6 +27,8 @@ export interface ServerOptions {
   readonly listen: readonly ListenSpec[];
   /** Of each tenant's session. */
   readonly limits: Limits;
+  /** Closed by whoever opened it. */
+  readonly store: ResourceStore;
 }
 
 /** Serves a runtime to clients that speak the wire protocol. */
@@ -33,7 +37,12 @@ export class Server {
   private readonly fronts = new Set<WireFront>();
   private readonly instance = randomBytes(16);
 
-  private constructor(private readonly options: ServerOptions) {}
+  private readonly models: ServerModels;
+
+  private constructor(private readonly options: ServerOptions) {
+    const { runtime, store, limits } = options;
+    this.models = new ServerModels(runtime.repository, store, limits);
+  }
 
   /**
    * Listens everywhere that it is to listen, or nowhere.
@@ -100,6 +109,7 @@ export class Server {
       windows,
       instance: this.instance,
       requestBytesMax,
+      models: this.models,
       authenticate: () => new Session(runtime, tenant, 1, limits),
       onClosed: () => {
         this.fronts.delete(front);

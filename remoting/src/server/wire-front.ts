@@ -10,7 +10,16 @@ import {
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
+import type {
+  BindFrame,
+  Frame,
+  HelloFrame,
+  LoadFrame,
+  ModelFrame,
+  PublishFrame,
+  ReadFrame,
+  RemoveFrame,
+} from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
@@ -19,6 +28,10 @@ import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import { beginLoad } from './models/load-request.js';
+import { beginModel } from './models/model-request.js';
+import { list, publish, read, remove } from './models/name-requests.js';
+import type { ServerModels } from './models/server-models.js';
 import { ServerCall } from './server-call.js';
 
 const agent = 'axle';
@@ -42,6 +55,7 @@ export interface WireFrontOptions {
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  readonly models: ServerModels;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -227,7 +241,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private welcome({ limits, tenant }: Session): void {
-    const { windows, instance } = this.options;
+    const { windows, instance, models } = this.options;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -243,7 +257,7 @@ export class WireFront implements ConnectionHandler, Front {
       handlesMax,
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
-      modelBytesMax: limits.modelFileBytesMax,
+      modelBytesMax: models.store.modelBytesMax(tenant),
       lastHandle: 0,
       resumeMs: 0,
       tenant,
@@ -271,6 +285,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private begin(raw: RawFrame): void {
+    const { models } = this.options;
     switch (raw.type) {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
@@ -281,6 +296,25 @@ export class WireFront implements ConnectionHandler, Front {
       case 'DESCRIBE':
         decodeFrame(raw);
         describe(this, raw.id);
+        return;
+      case 'MODEL':
+        beginModel(this, models, decodeFrame(raw) as ModelFrame);
+        return;
+      case 'LOAD':
+        beginLoad(this, decodeFrame(raw) as LoadFrame);
+        return;
+      case 'PUBLISH':
+        publish(this, models, decodeFrame(raw) as PublishFrame);
+        return;
+      case 'REMOVE':
+        remove(this, models, decodeFrame(raw) as RemoveFrame);
+        return;
+      case 'LIST':
+        decodeFrame(raw);
+        list(this, models, raw.id);
+        return;
+      case 'READ':
+        read(this, decodeFrame(raw) as ReadFrame);
         return;
       default:
         decodeFrame(raw);
