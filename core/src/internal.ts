@@ -33,7 +33,7 @@ export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manife
 export type { ModelCatalogue } from './models/library.js';
 export type { Model } from './models/model.js';
 export { OpenedModels } from './models/opened-models.js';
-export type { ModelRepository } from './models/repository.js';
+export { ModelRepository } from './models/repository.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
 export { argsKey, argTypeOf, FloatArg, singleOp } from './op.js';

@@ -39,7 +39,8 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
-async function greeted(url: URL): Promise<RemoteBackend> {
+/** @throws AxleError as `connectRemote`. */
+export async function greeted(url: URL): Promise<RemoteBackend> {
   const socket = await dial(readEndpoint(url), url.href);
   const late = setTimeout(() => {
     socket.destroy(new Error(`no greeting within ${connectMsMax} ms`));

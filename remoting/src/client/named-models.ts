@@ -29,18 +29,50 @@ export class NamedOnServer {
   }
 }
 
+export interface PublishAs {
+  readonly name: string;
+  /** '' = the next free number. */
+  readonly version: string;
+  readonly replace: boolean;
+}
+
 /** The names of models that a server answers to. */
 export class NamedModels implements ModelCatalogue {
   private readonly bySource = new WeakMap<ModelSource, NamedOnServer>();
 
   constructor(private readonly client: WireClient) {}
 
+  /** Of each name the highest version, as from a folder. */
   async list(): Promise<readonly ModelReport[]> {
+    const latest = new Map((await this.versions()).map((report) => [report.name, report]));
+    return [...latest.values()];
+  }
+
+  /** By name and version. */
+  async versions(): Promise<readonly ModelReport[]> {
     const id = this.client.newHandle();
-    const entries = await this.entriesOf(() => ({ type: 'LIST', id }));
-    // Of each name the highest version, as from a folder.
-    const latest = new Map(entries.map((entry) => [entry.frame.name, entry]));
-    return [...latest.values()].map(reportOf);
+    return (await this.entriesOf(() => ({ type: 'LIST', id }))).map(reportOf);
+  }
+
+  /**
+   * Takes a name away.
+   *
+   * @param version '' = all.
+   * @throws AxleError NOT_FOUND.
+   */
+  async remove(name: string, version: string): Promise<void> {
+    const id = this.client.newHandle();
+    await this.entriesOf(() => ({ type: 'REMOVE', id, name, version }));
+  }
+
+  /**
+   * Gives a model that has a handle a name.
+   *
+   * @throws AxleError as what the handle stands for failed, and as the server says of the name.
+   */
+  async publish(model: number, { name, version, replace }: PublishAs): Promise<void> {
+    const id = this.client.newHandle();
+    await this.entriesOf(() => ({ type: 'PUBLISH', id, model, name, version, replace }));
   }
 
   async read(name: string): Promise<Model> {

@@ -20,7 +20,7 @@ import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
 import { Description } from './description.js';
-import { NamedModels } from './named-models.js';
+import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteCall } from './remote-call.js';
 import { RemoteModels, type RemoteModel } from './remote-models.js';
 import { WireClient } from './wire-client.js';
@@ -86,6 +86,22 @@ export class RemoteBackend implements Backend {
   unloadModel(loaded: LoadedModel): Promise<void> {
     this.models.unload(loaded);
     return Promise.resolve();
+  }
+
+  /**
+   * Gives a model of this machine a name on the server.
+   *
+   * @throws AxleError as sending it fails, and as the server says of the name.
+   */
+  async publish(source: ModelSource, as: PublishAs): Promise<void> {
+    const [device] = this.devices;
+    if (device === undefined) throw new AxleError('UNAVAILABLE', 'the server has no device');
+    const loaded = await this.models.load(device, source, undefined);
+    try {
+      await this.catalogue.publish(this.models.handleOf(loaded.handle as RemoteModel), as);
+    } finally {
+      this.models.unload(loaded);
+    }
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {

@@ -34,7 +34,9 @@ export class ModelRequest extends HeldModel {
   private manifestBytesLeft = 0;
   /** Of the content, announced or asked for, and where it goes. */
   private due: { offset: number; bytes: number }[] = [];
-  /** What came but for its turn, one after another. */
+  /** Pieces of the content that came and are not written. */
+  private unwritten = 0;
+  /** What is done with what came, one after another. */
   private work: Promise<void> = Promise.resolve();
   private upload: Upload | undefined = undefined;
   private isOver = false;
@@ -92,6 +94,7 @@ export class ModelRequest extends HeldModel {
       range.offset += piece.byteLength;
       range.bytes -= piece.byteLength;
       if (range.bytes === 0) this.due.shift();
+      this.unwritten += 1;
       this.then(() => this.takeContent(offset, piece));
     }
     this.then(() => {
@@ -180,6 +183,7 @@ export class ModelRequest extends HeldModel {
 
   private async takeContent(offset: number, data: Uint8Array): Promise<void> {
     const { upload } = this;
+    this.unwritten -= 1;
     if (upload === undefined) return;
     await upload.write(offset, data);
     if (!this.hasEnded) await this.goOn(upload);
@@ -199,7 +203,7 @@ export class ModelRequest extends HeldModel {
       }
       return;
     }
-    if (this.due.length > 0 || this.hasEnded) return;
+    if (this.due.length > 0 || this.unwritten > 0 || this.hasEnded) return;
     const ranges = upload.missing(wireLimits.rangesMax);
     this.due = ranges.map((range) => ({ ...range }));
     front.send({ type: 'NEED', id: frame.id, manifest: false, ranges });
