@@ -55,11 +55,11 @@ const OUR_PACKAGE = /^(axle|@axle\/[^/]+)(\/.*)?$/;
 /** What any package lets others read by path. */
 const PUBLIC_SUBPATHS = new Set(['', '/package.json']);
 
-/** Parts of `axle` that need packages which not everyone installs. */
-const AXLE_SUBPATHS = new Set(['/metrics', '/tracing']);
+/** Parts of `axle` that need packages which not everyone installs, or that few need. */
+const AXLE_SUBPATHS = new Set(['/metrics', '/plugin-check', '/tracing']);
 
-/** What core offers to Axle's own packages only. */
-const CORE_SUBPATHS = new Set(['/internal']);
+/** What core offers to Axle's own packages only, and what `axle` passes on. */
+const CORE_SUBPATHS = new Set(['/internal', '/plugin-check']);
 
 /**
  * @typedef {object} SourceFile

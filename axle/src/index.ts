@@ -11,7 +11,6 @@ import {
   type PluginSpec,
 } from '@axle/core';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
-import { connectRemote } from '@axle/remoting';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
@@ -26,9 +25,10 @@ export const cpuPlugin: PluginSpec = cpuFallback;
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
 for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
   // The models that come with Axle are on servers too.
-  registerScheme(scheme, (url, options) =>
-    connectRemote(url, { ...options, models: modelFoldersOf(options) }),
-  );
+  registerScheme(scheme, async (url, options) => {
+    const { connectRemote } = await import('@axle/remoting');
+    return connectRemote(url, { ...options, models: modelFoldersOf(options) });
+  });
 }
 
 /**

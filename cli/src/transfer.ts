@@ -1,7 +1,7 @@
 import { Readable, Transform, type Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
-import { defaultLimits, type CodecStream, type CompressResult, type TimingMs } from 'axle';
+import type { CodecStream, CompressResult, TimingMs } from 'axle';
 
 import { readWhole, type Input } from './input.js';
 import type { Output } from './output.js';
@@ -63,6 +63,8 @@ export async function transferWhole(
   output: Output,
   signal: AbortSignal,
 ): Promise<Transfer> {
+  // Not at the top: help and completion need no core.
+  const { defaultLimits } = await import('axle');
   const data = await readWhole(input, defaultLimits.payloadBytesMax, signal);
   const result = await compress(data);
   await pipeline(Readable.from([result.data]), output.sink, { signal });

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { describe, expect, it } from 'vitest';
@@ -34,6 +34,14 @@ describe('axle', () => {
       expect(stdout.toString()).toContain('Examples:\n  $ ');
     },
   );
+
+  it('loads neither core nor the image decoder for help, nor the decoder without an image', async () => {
+    const help = await loadedBy(['--help']);
+    expect(help.filter((path) => /\/core\/dist|\/remoting\/dist|sharp/.test(path))).toEqual([]);
+    const devices = await loadedBy(['devices']);
+    expect(devices.some((path) => path.includes('/core/dist/'))).toBe(true);
+    expect(devices.filter((path) => /sharp|plugin-check|\/remoting\/dist/.test(path))).toEqual([]);
+  });
 
   it.each([
     [['comprss'], /unknown command 'comprss'.*compress/],
@@ -130,3 +138,16 @@ describe('completion', () => {
     expect(complete('axle', 'completion', 'f')).toEqual(['fish']);
   });
 });
+
+/** The scripts that a command loads. */
+async function loadedBy(args: readonly string[]): Promise<string[]> {
+  const folder = temporaryFolder();
+  const { code } = await runCli(args, { env: { NODE_V8_COVERAGE: folder } });
+  expect(code).toBe(0);
+  return readdirSync(folder).flatMap((name) => {
+    const { result } = JSON.parse(readFileSync(join(folder, name), 'utf8')) as {
+      result: { url: string }[];
+    };
+    return result.map(({ url }) => url);
+  });
+}

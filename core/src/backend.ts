@@ -163,18 +163,25 @@ export interface BackendTask {
   readonly outputBytesMax: number;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
+  /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
+  backendData?: unknown;
   settle(outcome: TaskOutcome): void;
 }
 
+/**
+ * `settledAt`: when it came, on the runtime's clock, from a backend to which many come at once and which reads the clock
+ * once for all of them.
+ */
 export type TaskOutcome =
   | {
       readonly ok: true;
       readonly outputs: readonly NamedTensor[];
       readonly timing: TaskTiming;
+      readonly settledAt?: number;
       /** How a backend ran it that planned the task itself. */
       readonly making?: TaskMaking;
     }
-  | { readonly ok: false; readonly error: AxleError };
+  | { readonly ok: false; readonly error: AxleError; readonly settledAt?: number };
 
 export interface TaskMaking {
   readonly steps: readonly StepReport[];

@@ -40,9 +40,6 @@ export type {
 export { defaultLimits } from './limits.js';
 export type { Limits } from './limits.js';
 export type { PluginSpec } from './native-backend.js';
-export { checkPlugin, pluginRules } from './plugin-check/check-plugin.js';
-export type { CheckOptions, RuleResult } from './plugin-check/check-plugin.js';
-export type { CheckedPlugin } from './plugin-check/rule.js';
 export type {
   CallReport,
   ClassifyResult,

@@ -23,7 +23,7 @@ export type {
 } from './backend.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
-export { messageOf } from './errors.js';
+export { asAxleError, messageOf } from './errors.js';
 export { fileError } from './file-error.js';
 export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';

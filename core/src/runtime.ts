@@ -21,6 +21,8 @@ export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
   /** Whether this process decodes images; default true. */
   readonly decodesImages?: boolean;
+  /** Loads now what is otherwise loaded at its first use, such as the image decoder: for servers. */
+  readonly loadsAhead?: boolean;
   /** Beside the plugins; the runtime closes them. */
   readonly backends?: readonly Backend[];
   /** Repository folders; a model name is looked up in them in order. */
@@ -41,6 +43,7 @@ export class Runtime {
   readonly dispatch: Dispatch;
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
+  private lastQueue: DeviceQueue | undefined;
 
   private constructor(
     private readonly limits: Limits,
@@ -83,7 +86,11 @@ export class Runtime {
    */
   static async start(options: RuntimeOptions): Promise<Runtime> {
     const runtime = new Runtime(options.limits, options.models, options.catalogue);
-    if (options.decodesImages ?? true) runtime.registry.add(new ImageBackend(options.limits));
+    if (options.decodesImages ?? true) {
+      const images = new ImageBackend(options.limits);
+      if (options.loadsAhead ?? false) await images.load();
+      runtime.registry.add(images);
+    }
     for (const backend of options.backends ?? []) await runtime.addBackend(backend);
     if (options.plugins.length === 0) return runtime;
     const host = NativeHost.shared();
@@ -134,12 +141,15 @@ export class Runtime {
   }
 
   private queueOf(device: Device): DeviceQueue {
+    // The common case: the device of the call before.
+    if (this.lastQueue?.device === device) return this.lastQueue;
     let queue = this.queues.get(device.id);
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
       queue = new DeviceQueue(backend, device, this.limits, this.clock);
       this.queues.set(device.id, queue);
     }
+    this.lastQueue = queue;
     return queue;
   }
 }

@@ -48,7 +48,9 @@ export class Session {
     work: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
     return this.published(op, async () => {
-      const cancellation = this.begin(options);
+      this.checkMayBegin(options);
+      const cancellation = new Cancellation(options.signal, options.deadlineMs);
+      this.calls.add(cancellation);
       try {
         cancellation.check();
         return await work(cancellation);
@@ -89,9 +91,11 @@ export class Session {
     reject: (reason: unknown) => void,
   ): Cancellation {
     const startedAt = this.runtime.clock();
-    const cancellation = this.begin(options);
-    new SessionCall(this, options, work, startedAt, cancellation, resolve, reject).start();
-    return cancellation;
+    this.checkMayBegin(options);
+    const call = new SessionCall(this, options, work, startedAt, resolve, reject);
+    this.calls.add(call);
+    call.start();
+    return call;
   }
 
   private published<T>(op: string, work: () => Promise<T>): Promise<T> {
@@ -100,7 +104,7 @@ export class Session {
     return callChannel.tracePromise(work, event);
   }
 
-  private begin(options: CallOptions): Cancellation {
+  private checkMayBegin(options: CallOptions): void {
     this.checkOpen();
     checkOptions(options);
     if (this.calls.size >= this.limits.callsInFlightMax) {
@@ -109,9 +113,6 @@ export class Session {
         `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
       );
     }
-    const cancellation = new Cancellation(options.signal, options.deadlineMs);
-    this.calls.add(cancellation);
-    return cancellation;
   }
 
   /** @internal */

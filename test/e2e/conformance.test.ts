@@ -2,7 +2,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { checkPlugin, connect, pluginRules, shippedModels, type RuleResult } from 'axle';
+import { connect, shippedModels } from 'axle';
+import { checkPlugin, pluginRules, type RuleResult } from 'axle/plugin-check';
 import { describe, expect, it } from 'vitest';
 
 import {

@@ -3,7 +3,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { checkPlugin, pluginRules, shippedModels } from 'axle';
+import { shippedModels } from 'axle';
+import { checkPlugin, pluginRules } from 'axle/plugin-check';
 import { describe, expect, it } from 'vitest';
 
 import { onnxModel } from '../onnx-model.mjs';

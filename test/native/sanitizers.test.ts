@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 
-import { pluginRules } from 'axle';
+import { pluginRules } from 'axle/plugin-check';
 import { describe, expect, it } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');

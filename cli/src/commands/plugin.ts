@@ -2,7 +2,7 @@ import { constants, existsSync } from 'node:fs';
 import { access, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import type { CheckedPlugin, RuleResult } from 'axle';
+import type { CheckedPlugin, RuleResult } from 'axle/plugin-check';
 import type { Command } from 'commander';
 
 import { FileError, fileFailure, UsageError } from '../failure.js';
@@ -99,7 +99,7 @@ function gather(value: string, before: readonly string[] | undefined): string[] 
 }
 
 async function listRules({ json }: JsonOption): Promise<void> {
-  const { pluginRules } = await import('axle');
+  const { pluginRules } = await import('axle/plugin-check');
   await print(
     json
       ? `${JSON.stringify(pluginRules, null, 2)}\n`
@@ -112,7 +112,8 @@ async function checkFile(
   options: CheckCommandOptions,
   { signal }: CommandContext,
 ): Promise<void> {
-  const { AxleError, checkPlugin, pluginRules } = await import('axle');
+  const { AxleError } = await import('axle');
+  const { checkPlugin, pluginRules } = await import('axle/plugin-check');
   const known = pluginRules.map(({ id }) => id);
   const unknown = options.rule?.find((id) => !known.includes(id));
   if (unknown !== undefined) {

@@ -7,7 +7,14 @@ import type { Command } from 'commander';
 import type { ResourceStore } from '@axle/remoting';
 
 import { UsageError } from '../failure.js';
-import { addModelsOption, byteCount, wholeNumber, type ModelsOption } from '../options.js';
+import {
+  addModelsOption,
+  addPluginsOption,
+  byteCount,
+  wholeNumber,
+  type ModelsOption,
+  type PluginsOption,
+} from '../options.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
@@ -15,7 +22,7 @@ import { print } from '../standard-output.js';
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
 
-interface ServeOptions extends ModelsOption {
+interface ServeOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
   readonly insecure?: true;
   readonly grace: number;
@@ -45,7 +52,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
       30,
     )
     .action((options: ServeOptions) => serve(options, context));
-  addModelsOption(command).addHelpText(
+  addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
     `
 A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
@@ -57,7 +64,7 @@ Examples:
 }
 
 async function serve(options: ServeOptions, { interruption }: CommandContext): Promise<void> {
-  const { listen = [], insecure, grace } = options;
+  const { listen = [], insecure, grace, plugin: plugins = [] } = options;
   if (listen.length === 0) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
@@ -73,7 +80,12 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
   const limits = limitsWith({});
   const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [] } = options;
   const folders = [...models.filter((folder) => folder !== ''), shippedModels];
-  const runtime = await Runtime.start({ plugins: [cpuPlugin], models: folders, limits });
+  const runtime = await Runtime.start({
+    plugins: [cpuPlugin, ...plugins],
+    models: folders,
+    limits,
+    loadsAhead: true,
+  });
   let store: ResourceStore | undefined;
   try {
     store = await openStore(options);

@@ -11,6 +11,8 @@ import {
   type LoadedModel,
   type ModelSource,
   type OfferedOp,
+  type OpArgs,
+  type OpRange,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
@@ -28,6 +30,19 @@ import { WireClient } from './wire-client.js';
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
 
+/** What was bound under a handle. */
+interface KnownBinding {
+  /** Handle; 0 = none. */
+  readonly model: number;
+  readonly id: number;
+  readonly device: Device;
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly outputBytesMax: number;
+  /** Of the inputs. */
+  readonly names: readonly string[];
+}
+
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend {
   readonly batches = 'there';
@@ -37,8 +52,9 @@ export class RemoteBackend implements Backend {
   /** The names of models that the server answers to. */
   readonly catalogue: NamedModels;
   private readonly models: RemoteModels;
-  private readonly bindings = new Map<string, RemoteBinding>();
-  private readonly calls = new WeakMap<BackendTask, RemoteCall>();
+  private readonly bindings = new Map<string, KnownBinding>();
+  /** Of the last call: the next one is likely to have the same, and finds it without a key. */
+  private lastBinding: KnownBinding | undefined = undefined;
 
   private constructor(
     readonly name: string,
@@ -110,8 +126,8 @@ export class RemoteBackend implements Backend {
   }
 
   cancel(task: BackendTask): void {
-    const call = this.calls.get(task);
-    if (call !== undefined) this.client.cancel(call.id);
+    const { backendData } = task;
+    if (backendData instanceof RemoteCall) this.client.cancel(backendData.id);
   }
 
   openStream(): BackendStream {
@@ -162,21 +178,36 @@ export class RemoteBackend implements Backend {
       },
       call,
     );
-    this.calls.set(task, call);
+    task.backendData = call;
     if (following.length > 0) client.sendTensors(id, following);
   }
 
   private bindingOf(device: Device, task: BackendTask): number {
-    const { range, args, inputs, outputBytesMax } = task;
-    const { name, op, version, first, last } = range;
-    const names = inputs.every((input) => input.name === '')
-      ? []
-      : inputs.map((input) => input.name);
     const loaded = task.model?.handle as RemoteModel | undefined;
     const model = loaded === undefined ? 0 : this.models.handleOf(loaded);
+    const { lastBinding } = this;
+    if (lastBinding?.model === model && isFor(lastBinding, device, task)) return lastBinding.id;
+    const { range, args, outputBytesMax } = task;
+    const { name, op, version, first, last } = range;
+    const names = task.inputs.map((input) => input.name);
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    if (known !== undefined) return known.id;
+    const id = known?.id ?? this.bind(key, device, task, names, model);
+    const binding = { id, device, range, args, outputBytesMax, names, model };
+    this.bindings.set(key, binding);
+    this.lastBinding = binding;
+    if (this.bindings.size > bindingsMax) this.releaseOldest();
+    return id;
+  }
+
+  private bind(
+    key: string,
+    device: Device,
+    { range, args, outputBytesMax, model: loaded }: BackendTask,
+    names: readonly string[],
+    model: number,
+  ): number {
+    const { name, op, version, first, last } = range;
     const id = this.client.newHandle();
     const isChain = last > first;
     this.client.ask(
@@ -187,7 +218,7 @@ export class RemoteBackend implements Backend {
         strict: true,
         names: true,
         // Of a model that is there only.
-        labels: isChain && loaded?.bytes === undefined,
+        labels: isChain && (loaded?.handle as RemoteModel | undefined)?.bytes === undefined,
         steps: isChain,
         op: name === '' ? op : 0,
         opVersion: version,
@@ -198,24 +229,27 @@ export class RemoteBackend implements Backend {
         model,
         outputBytesMax,
         args: writeArgs(args),
-        inputNames: names,
+        inputNames: names.every((input) => input === '') ? [] : names,
       },
       {
         onFrame: () => true,
         // Calls fail with what their binding fails with; the next one tries a new one.
         onFailed: () => {
-          if (this.bindings.get(key)?.id === id) this.bindings.delete(key);
+          if (this.bindings.get(key)?.id === id) this.forget(key);
         },
       },
     );
-    this.bindings.set(key, { id, model });
-    if (this.bindings.size > bindingsMax) this.releaseOldest();
     return id;
+  }
+
+  private forget(key: string): void {
+    this.bindings.delete(key);
+    this.lastBinding = undefined;
   }
 
   private releaseOldest(): void {
     for (const [key, { id }] of this.bindings) {
-      this.bindings.delete(key);
+      this.forget(key);
       this.client.send({ type: 'RELEASE', id });
       return;
     }
@@ -224,14 +258,21 @@ export class RemoteBackend implements Backend {
   private releaseBindingsOf(modelHandle: number): void {
     for (const [key, { id, model }] of this.bindings) {
       if (model !== modelHandle) continue;
-      this.bindings.delete(key);
+      this.forget(key);
       this.client.send({ type: 'RELEASE', id });
     }
   }
 }
 
-interface RemoteBinding {
-  readonly id: number;
-  /** Handle; 0 = none. */
-  readonly model: number;
+
+/** Whether it is sure, at a glance, that the binding is the task's. */
+function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolean {
+  const { inputs } = task;
+  if (binding.range !== task.range || binding.args !== task.args) return false;
+  if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
+  if (binding.names.length !== inputs.length) return false;
+  for (let i = 0; i < inputs.length; i++) {
+    if (inputs[i]?.name !== binding.names[i]) return false;
+  }
+  return true;
 }

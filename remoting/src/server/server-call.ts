@@ -76,11 +76,15 @@ export class ServerCall extends Held implements CallWork<undefined> {
 
   prepare(): CallRequest {
     const { binding, front } = this;
-    const { outputBytesMax } = binding;
     const model = binding.model?.value;
-    const chain = binding.chainWith(model, front.session.limits.topKMax);
-    const request = { chain, model, inputs: this.incoming.read() };
-    return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
+    const { limits } = front.session;
+    const { outputBytesMax } = binding;
+    return {
+      chain: binding.chainWith(model, limits.topKMax),
+      model,
+      inputs: this.incoming.read(),
+      outputBytesMax: outputBytesMax === 0 ? limits.outputBytesMax : outputBytesMax,
+    };
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
