@@ -9,10 +9,12 @@ import { addCompressCommand } from './commands/compress.js';
 import { addDecompressCommand } from './commands/decompress.js';
 import { addDevicesCommand } from './commands/devices.js';
 import { addInferCommand } from './commands/infer.js';
+import { addModelCommand } from './commands/model.js';
 import { addModelsCommand } from './commands/models.js';
 import { addPluginCommand } from './commands/plugin.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
+import { UsageError } from './failure.js';
 import type { CommandContext } from './session.js';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed. */
@@ -21,6 +23,10 @@ export function createProgram(context: CommandContext): Command {
     .description('Say what you want done; Axle decides where: CPU, GPU or FPGA.')
     .version(packageVersion(), '--version', 'print the version')
     .helpOption('-h, --help', 'show this help, or that of a command')
+    .option(
+      '--on <url>',
+      'work on a server: axle+unix:/PATH or axle://HOST:PORT; also AXLE_ENDPOINT',
+    )
     .option('--debug', 'show where an error came from; also AXLE_DEBUG=1')
     .exitOverride()
     .configureOutput({ outputError: () => undefined })
@@ -37,8 +43,12 @@ Examples:
   $ axle classify photo.jpg
   $ axle compress data.bin`,
     );
+  program.hook('preAction', (_program, command) => {
+    workOn(program.opts<{ readonly on?: string }>().on, command);
+  });
   addDevicesCommand(program);
   addModelsCommand(program);
+  addModelCommand(program, context);
   addClassifyCommand(program, context);
   addInferCommand(program, context);
   addCompressCommand(program, context);
@@ -49,6 +59,20 @@ Examples:
   addPluginCommand(program, context);
   addCompletionCommand(program);
   return program;
+}
+
+/** Commands that are about this machine. */
+const localCommands = new Set(['serve', 'plugin', 'completion']);
+
+/** `--on` is AXLE_ENDPOINT of one command. */
+function workOn(url: string | undefined, command: Command): void {
+  if (url === undefined) return;
+  const top = [command, command.parent].find((each) => each?.parent?.parent === null);
+  const name = top?.name() ?? '';
+  if (localCommands.has(name)) {
+    throw new UsageError(`axle ${name} is about this machine; leave --on out`);
+  }
+  process.env['AXLE_ENDPOINT'] = url;
 }
 
 function packageVersion(): string {

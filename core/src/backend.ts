@@ -6,6 +6,7 @@ import type {
   HealthStateName,
 } from './generated/constants.js';
 import type { OpArgs, OpRange } from './op.js';
+import type { FailedAttempt, StepReport } from './results.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -27,6 +28,12 @@ export interface Backend {
 
   /** @throws AxleError as the backend says; INVALID_ARGUMENT for a model that is damaged. */
   loadModel(device: Device, source: ModelSource): Promise<LoadedModel>;
+  /**
+   * Where `loadModel` does not wait for the device: settles when the model is there.
+   *
+   * @throws AxleError as the device says.
+   */
+  prefetchModel?(model: LoadedModel): Promise<void>;
   /** Called when no task uses the model. */
   unloadModel(model: LoadedModel): Promise<void>;
 
@@ -109,6 +116,11 @@ export interface ModelSource {
   readonly contentId: string;
   /** The model itself first; names are relative to the model's folder. */
   readonly files: readonly ModelFile[];
+  /**
+   * What says how the model is run, for a backend that reads that itself: its config and labels, named as in the
+   * model's folder. Not part of the content id.
+   */
+  readonly companions?: readonly ModelFile[];
 }
 
 export interface ModelFile {
@@ -170,8 +182,15 @@ export type TaskOutcome =
       readonly outputs: readonly NamedTensor[];
       readonly timing: TaskTiming;
       readonly settledAt?: number;
+      /** How a backend ran it that planned the task itself. */
+      readonly making?: TaskMaking;
     }
   | { readonly ok: false; readonly error: AxleError; readonly settledAt?: number };
+
+export interface TaskMaking {
+  readonly steps: readonly StepReport[];
+  readonly fallbacks: readonly FailedAttempt[];
+}
 
 export interface TaskTiming {
   /** Inside the backend, before work on it began. */

@@ -28,6 +28,7 @@ import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
 import type { OpArgs } from './op.js';
 import { openStream } from './open-stream.js';
+import { prefetchChain } from './prefetch-chain.js';
 import type { Chain } from './plans/chain.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
@@ -168,19 +169,24 @@ export class LocalClient implements Client {
     const reports: ModelReport[] = [];
     // One at a time: each is read whole, and they may be large.
     for (const entry of found) reports.push(await this.describeEntry(entry));
-    return reports;
+    const { catalogue } = this.session.runtime.library;
+    const elsewhere = (await catalogue?.list()) ?? [];
+    const names = new Set(reports.map(({ name }) => name));
+    return [...reports, ...elsewhere.filter(({ name }) => !names.has(name))];
   }
 
   async model(reference: string | URL): Promise<ModelReport> {
     this.session.checkOpen();
-    return describeModel(await this.session.model(reference));
+    const model = await this.session.model(reference);
+    const { catalogue } = this.session.runtime.library;
+    return model.isElsewhere && catalogue ? catalogue.describe(model) : describeModel(model);
   }
 
   async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
     await this.session.call('prefetch', options, async (cancellation) => {
       refuseUnknownOptions(options, knownOptions.call);
       const model = await cancellation.race(this.session.model(reference));
-      await this.session.prefetch({ chain: this.chainFor(model), model }, options, cancellation);
+      await this.session.prefetch({ chain: prefetchChain(model), model }, options, cancellation);
     });
   }
 
@@ -297,10 +303,6 @@ export class LocalClient implements Client {
       );
     }
     return op === 'classify' ? this.classifyChains.of(model, 1) : inferChain;
-  }
-
-  private chainFor(model: Model): Chain {
-    return model.classify === undefined ? inferChain : this.classifyChains.of(model, 1);
   }
 
   private async describeEntry(entry: {

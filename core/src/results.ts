@@ -160,6 +160,7 @@ export interface PlanStepReport {
 export interface ModelReport {
   readonly name: string;
   readonly version: string;
+  /** '' for one that a server has. */
   readonly path: string;
   readonly format: string;
   readonly maxBatchSize: number;

@@ -1,4 +1,5 @@
 import { argumentError } from './argument-error.js';
+import type { LoadedModel } from './backend.js';
 import { callChannel, type CallEvent } from './call-channel.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import type { CallOptions } from './client.js';
@@ -32,7 +33,7 @@ export class Session {
   ) {
     const { openedModelsMax, openedModelBytesMax } = limits;
     this.models = new OpenedModels(openedModelsMax, openedModelBytesMax, (reference) =>
-      runtime.repository.read(reference),
+      runtime.library.read(reference),
     );
   }
 
@@ -125,9 +126,9 @@ export class Session {
     { chain, model }: Pick<Call, 'chain' | 'model'>,
     options: CallOptions,
     cancellation: Cancellation,
-  ): Promise<void> {
+  ): Promise<LoadedModel | undefined> {
     const preference = preferenceOf(options);
-    await this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
+    return this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
   }
 
   /** The model under this reference if it was read before: the common case costs no promise. */

@@ -1,13 +1,17 @@
 import { once } from 'node:events';
-import { delimiter } from 'node:path';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 
 import { Option, type Command } from 'commander';
+import type { ResourceStore } from '@axle/remoting';
 
 import { printError } from '../error-line.js';
 import { oneLine, UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
+  byteCount,
   wholeNumber,
   type ModelsOption,
   type PluginsOption,
@@ -29,6 +33,8 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly tlsKey?: string;
   readonly tlsClientCa?: string;
   readonly tokens?: string;
+  readonly store?: string;
+  readonly storeBytes?: number;
   readonly grace?: number;
 }
 
@@ -49,6 +55,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
       new Option('--tokens <file>', 'tokens of tenants, made by axle token').env('AXLE_TOKENS'),
     )
     .option('--insecure', 'tcp: without TLS: whoever can connect may listen in')
+    .option(
+      '--store <dir>',
+      'keep the models that clients send here; by default in a temporary folder, until the server stops',
+    )
+    .option('--store-bytes <bytes>', 'most that they may take together (default: 64G)', byteCount)
     .option(
       '--grace <seconds>',
       'when stopped, time to answer what was accepted (default: 30)',
@@ -102,9 +113,11 @@ async function serve(
     limits,
     loadsAhead: true,
   });
+  let store: ResourceStore | undefined;
   try {
+    store = await openStore(options);
     const { listen, trust, tls } = settings;
-    const server = await Server.start({ runtime, listen, limits, trust, tls, log });
+    const server = await Server.start({ runtime, listen, limits, trust, tls, log, store });
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {
@@ -116,6 +129,7 @@ async function serve(
     await server.close(settings.graceSeconds * msPerSecond);
   } finally {
     await runtime.close();
+    await store?.close();
   }
 }
 
@@ -127,6 +141,20 @@ function foldersOf(said: readonly string[]): readonly string[] {
 
 function log(line: string): void {
   printError(oneLine(new Error(line)));
+}
+
+async function openStore({
+  store: folder,
+  storeBytes,
+}: ServeCommandOptions): Promise<ResourceStore> {
+  const { defaultStoreBytesMax, defaultTenantStoreLimits, ResourceStore } =
+    await import('@axle/remoting');
+  return ResourceStore.open({
+    folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
+    isTemporary: folder === undefined,
+    bytesMax: storeBytes ?? defaultStoreBytesMax,
+    limitsOf: () => defaultTenantStoreLimits,
+  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

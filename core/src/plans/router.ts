@@ -309,10 +309,14 @@ function freeDimensions(chain: Chain, first: number): number {
 function splits(parts: readonly Segment[], wholes: readonly Segment[]): boolean {
   return parts.every((part) =>
     wholes.some(
-      ({ device, first, last }) =>
-        device === part.device && first <= part.first && part.last <= last,
+      (whole) => sharesPlace(whole, part) && whole.first <= part.first && part.last <= whole.last,
     ),
   );
+}
+
+/** All devices of a far side are one place: what several of them do together it plans itself. */
+function sharesPlace(a: Segment, b: Segment): boolean {
+  return a.device === b.device || (a.backend === b.backend && a.backend.batches === 'there');
 }
 
 function mainOf(chain: Chain, segments: readonly Segment[]): Segment {

@@ -34,12 +34,14 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
     decodesImages: false,
     backends: [backend],
     models: typeof models === 'string' ? [models] : models,
+    catalogue: backend.catalogue,
     limits,
   });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
-async function greeted(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+/** @throws AxleError as `connectRemote`. */
+export async function greeted(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
   const endpoint = readEndpoint(url);
   const { hello, tls } = await readCredentials(options, endpoint);
   const socket = await dial(endpoint, tls, url.href);

@@ -9,6 +9,7 @@ import {
   type Device,
   type Health,
   type LoadedModel,
+  type ModelSource,
   type OfferedOp,
   type OpArgs,
   type OpRange,
@@ -23,7 +24,9 @@ import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
 import type { HelloCredentials } from './credentials.js';
 import { Description } from './description.js';
+import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteCall } from './remote-call.js';
+import { RemoteModels, type RemoteModel } from './remote-models.js';
 import { RemoteStream } from './remote-stream.js';
 import { WireClient } from './wire-client.js';
 
@@ -31,10 +34,12 @@ import { WireClient } from './wire-client.js';
 const bindingsMax = 1024;
 
 /** Of a task, what its binding says. */
-type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax'>;
+type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model'>;
 
 /** What was bound under a handle. */
 interface KnownBinding {
+  /** Handle; 0 = none. */
+  readonly model: number;
   readonly id: number;
   readonly device: Device;
   readonly range: OpRange;
@@ -50,6 +55,9 @@ export class RemoteBackend implements Backend {
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
+  /** The names of models that the server answers to. */
+  readonly catalogue: NamedModels;
+  private readonly models: RemoteModels;
   private readonly bindings = new Map<string, KnownBinding>();
   /** Of the last call: the next one is likely to have the same, and finds it without a key. */
   private lastBinding: KnownBinding | undefined = undefined;
@@ -61,6 +69,10 @@ export class RemoteBackend implements Backend {
   ) {
     this.devices = description.readDevices(name);
     this.ops = description.readOps();
+    this.catalogue = new NamedModels(client);
+    this.models = new RemoteModels(client, (handle) => {
+      this.releaseBindingsOf(handle);
+    });
   }
 
   /**
@@ -89,14 +101,33 @@ export class RemoteBackend implements Backend {
     return { score: 0, reason: 'the server does not offer it there' };
   }
 
-  loadModel(): Promise<LoadedModel> {
-    return Promise.reject(
-      new AxleError('UNIMPLEMENTED', 'models go to servers in a later version'),
-    );
+  loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    return this.models.load(device, source, this.catalogue.named(source));
   }
 
-  unloadModel(): Promise<void> {
+  prefetchModel(loaded: LoadedModel): Promise<void> {
+    return this.models.prefetch(loaded, this.description.deviceName(loaded.device));
+  }
+
+  unloadModel(loaded: LoadedModel): Promise<void> {
+    this.models.unload(loaded);
     return Promise.resolve();
+  }
+
+  /**
+   * Gives a model of this machine a name on the server.
+   *
+   * @throws AxleError as sending it fails, and as the server says of the name.
+   */
+  async publish(source: ModelSource, as: PublishAs): Promise<void> {
+    const [device] = this.devices;
+    if (device === undefined) throw new AxleError('UNAVAILABLE', 'the server has no device');
+    const loaded = await this.models.load(device, source, undefined);
+    try {
+      await this.catalogue.publish(this.models.handleOf(loaded.handle as RemoteModel), as);
+    } finally {
+      this.models.unload(loaded);
+    }
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {
@@ -116,7 +147,13 @@ export class RemoteBackend implements Backend {
     { deadlineAt, priority }: StreamOptions,
   ): BackendStream {
     const { client } = this;
-    const binding = this.bindingOf(device, { range, args, inputs: [], outputBytesMax: 0 });
+    const binding = this.bindingOf(device, {
+      range,
+      args,
+      inputs: [],
+      outputBytesMax: 0,
+      model: undefined,
+    });
     const id = client.newHandle();
     const stream = new RemoteStream(client, id);
     const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
@@ -136,6 +173,11 @@ export class RemoteBackend implements Backend {
     return Promise.resolve();
   }
 
+  /** What core calls a device of the server's, by its index there; '' = none. */
+  deviceIdAt(index: number): string {
+    return this.devices[index]?.id ?? '';
+  }
+
   private sendCall(device: Device, task: BackendTask, now: number): void {
     const { client } = this;
     const binding = this.bindingOf(device, task);
@@ -145,7 +187,7 @@ export class RemoteBackend implements Backend {
       false,
       wireLimits.payloadBytesMax,
     );
-    const call = new RemoteCall(client, id, task, now);
+    const call = new RemoteCall(client, id, task, now, this);
     client.ask(
       {
         type: 'CALL',
@@ -167,15 +209,17 @@ export class RemoteBackend implements Backend {
   }
 
   private bindingOf(device: Device, task: Bound): number {
+    const loaded = task.model?.handle as RemoteModel | undefined;
+    const model = loaded === undefined ? 0 : this.models.handleOf(loaded);
     const { lastBinding } = this;
-    if (lastBinding !== undefined && isFor(lastBinding, device, task)) return lastBinding.id;
+    if (lastBinding?.model === model && isFor(lastBinding, device, task)) return lastBinding.id;
     const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
     const names = task.inputs.map((input) => input.name);
-    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
+    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    const id = known?.id ?? this.bind(key, device, task, names);
-    const binding = { id, device, range, args, outputBytesMax, names };
+    const id = known?.id ?? this.bind(key, device, task, names, model);
+    const binding = { id, device, range, args, outputBytesMax, names, model };
     this.bindings.set(key, binding);
     this.lastBinding = binding;
     if (this.bindings.size > bindingsMax) this.releaseOldest();
@@ -185,11 +229,13 @@ export class RemoteBackend implements Backend {
   private bind(
     key: string,
     device: Device,
-    { range, args, outputBytesMax }: Bound,
+    { range, args, outputBytesMax, model: loaded }: Bound,
     names: readonly string[],
+    model: number,
   ): number {
     const { name, op, version, first, last } = range;
     const id = this.client.newHandle();
+    const isChain = last > first;
     this.client.ask(
       {
         type: 'BIND',
@@ -197,15 +243,16 @@ export class RemoteBackend implements Backend {
         // Core has chosen, and knows what else there is.
         strict: true,
         names: true,
-        labels: false,
-        steps: false,
+        // Of a model that is there only.
+        labels: isChain && (loaded?.handle as RemoteModel | undefined)?.bytes === undefined,
+        steps: isChain,
         op: name === '' ? op : 0,
         opVersion: version,
         first,
         last,
         opName: name,
         device: this.description.deviceName(device),
-        model: 0,
+        model,
         outputBytesMax,
         args: writeArgs(args),
         inputNames: names.every((input) => input === '') ? [] : names,
@@ -231,6 +278,14 @@ export class RemoteBackend implements Backend {
       this.forget(key);
       this.client.send({ type: 'RELEASE', id });
       return;
+    }
+  }
+
+  private releaseBindingsOf(modelHandle: number): void {
+    for (const [key, { id, model }] of this.bindings) {
+      if (model !== modelHandle) continue;
+      this.forget(key);
+      this.client.send({ type: 'RELEASE', id });
     }
   }
 }

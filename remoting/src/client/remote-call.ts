@@ -1,5 +1,6 @@
-import type { AxleError, BackendTask } from '@axle/core/internal';
+import type { AxleError, BackendTask, TaskMaking } from '@axle/core/internal';
 
+import { opStepsOf } from '../op-names.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
 import type { ResultFrame } from '../wire/frames.js';
@@ -19,6 +20,7 @@ export class RemoteCall implements PendingAnswer {
     readonly id: number,
     readonly task: BackendTask,
     private readonly sentAt: number,
+    private readonly devices: DeviceIds,
   ) {}
 
   onFrame(raw: RawFrame): boolean {
@@ -57,7 +59,8 @@ export class RemoteCall implements PendingAnswer {
 
   private endIfComplete(incoming: IncomingTensors): boolean {
     if (!incoming.isComplete) return false;
-    const { queueUs, transferUs, computeUs, totalUs, batchSize } = this.result as ResultFrame;
+    const result = this.result as ResultFrame;
+    const { queueUs, transferUs, computeUs, totalUs, batchSize } = result;
     const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
     this.task.settle({
       ok: true,
@@ -68,7 +71,33 @@ export class RemoteCall implements PendingAnswer {
         computeMs: fromWireUs(computeUs),
         batchSize,
       },
+      ...(result.steps.length > 0 ? { making: this.makingOf(result, wireMs) } : {}),
     });
     return true;
   }
+
+  private makingOf({ steps, fallbacks }: ResultFrame, wireMs: number): TaskMaking {
+    const names = opStepsOf(this.task.range.op);
+    return {
+      steps: steps.map(({ first, last, device, batchSize, ...us }, i) => ({
+        step: first === last ? (names[first] ?? '') : `${names[first]}..${names[last]}`,
+        device: this.devices.deviceIdAt(device),
+        batchSize,
+        timingMs: {
+          queue: fromWireUs(us.queueUs),
+          transfer: fromWireUs(us.transferUs) + (i === 0 ? wireMs : 0),
+          compute: fromWireUs(us.computeUs),
+        },
+      })),
+      fallbacks: fallbacks.map(({ code, device, message }) => ({
+        devices: [this.devices.deviceIdAt(device)],
+        code,
+        message,
+      })),
+    };
+  }
+}
+
+export interface DeviceIds {
+  deviceIdAt(index: number): string;
 }

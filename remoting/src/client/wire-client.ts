@@ -85,6 +85,11 @@ export class WireClient implements ConnectionHandler {
     this.connection.sendData(id, data, end, onWritten);
   }
 
+  /** Bytes that follow a frame; they must not change until they are sent. */
+  sendBytes(id: number, bytes: Uint8Array): void {
+    this.connection.sendData(id, bytes, false);
+  }
+
   /** DATA of the handle comes from now on. */
   expectData(id: number): void {
     this.connection.expectData(id);

@@ -1,4 +1,12 @@
-import { DeviceFlag, type AxleError, type Device, type OfferedOp } from '@axle/core/internal';
+import {
+  DeviceFlag,
+  OPS,
+  OpFlag,
+  singleOp,
+  type AxleError,
+  type Device,
+  type OfferedOp,
+} from '@axle/core/internal';
 
 import type { DescribeFrame, Frame } from '../wire/frames.js';
 import type { DeviceState } from './device-watch.js';
@@ -50,6 +58,7 @@ export class Describing extends Held {
       const bits = deviceBits(front, devices);
       for (const op of ops) sendOp(front, id, op, bits);
     }
+    describeClassify(front, id);
     if (watches && !this.isReleased && !this.isClosed) {
       this.stopListening = front.watch.listen((device, state) => {
         front.send({ type: 'HEALTH', id, device, ...state });
@@ -57,6 +66,24 @@ export class Describing extends Held {
     }
     front.answer({ type: 'DONE', id }, [], watches);
   }
+}
+
+/**
+ * All of classify in one call, on devices that run the model: this side plans the rest, by a device that fuses it or by
+ * several.
+ */
+function describeClassify(front: Front, id: number): void {
+  const { registry } = front.runtime;
+  const { id: op, version, chain = [], flags } = OPS.classify;
+  const last = chain.length - 1;
+  const devices = registry.candidates(singleOp('infer')).map(({ device }) => device);
+  const isThere = registry.all.some(({ ops }) =>
+    ops.some((each) => each.op === op && each.first === 0 && each.last === last),
+  );
+  if (isThere || devices.length === 0) return;
+  const whole = { name: '', op, version, first: 0, last, flags, batchMax: 0 };
+  // Others' images are no part of it: batches are made here.
+  sendOp(front, id, { ...whole, flags: flags & ~OpFlag.BATCHABLE }, deviceBits(front, devices));
 }
 
 function deviceBits(front: Front, devices: readonly Device[]): Uint8Array {

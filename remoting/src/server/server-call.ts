@@ -18,6 +18,7 @@ import { Binding } from './binding.js';
 import type { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Future } from './future.js';
+import { withLabels } from './labels.js';
 import { batchSizeMax, reportRecords } from './report-records.js';
 import { checkRoom } from './room.js';
 import { bytesOf, outputAt, TensorHolder } from './tensor-holder.js';
@@ -112,11 +113,13 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   prepare(): CallRequest {
     const { binding, front } = this;
-    const { chain, model, outputBytesMax } = binding;
-    const bytesMax = front.session.limits.outputBytesMax;
+    const model = binding.model?.value;
+    const { limits } = front.session;
+    const { outputBytesMax } = binding;
+    const bytesMax = limits.outputBytesMax;
     return {
-      chain,
-      model: model?.value,
+      chain: binding.chainWith(model, limits.topKMax),
+      model,
       inputs: this.inputs(),
       outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
@@ -136,9 +139,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const { front, id, binding, kept } = this;
     const { queue, transfer, compute, total } = report.timingMs;
     if (kept !== undefined) this.keep(bytesOf(outputs));
+    const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
     const { records, following, room } = this.omits
-      ? omittedTensors(outputs, binding.names, front.payloadMax)
-      : new OutgoingTensors(outputs, binding.names, front.payloadMax);
+      ? omittedTensors(told, binding.names, front.payloadMax)
+      : new OutgoingTensors(told, binding.names, front.payloadMax);
     const result: ResultFrame = {
       type: 'RESULT',
       id,

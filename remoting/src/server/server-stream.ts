@@ -74,7 +74,7 @@ export class ServerStream extends Held {
     front.expectData(id);
     const options = { deadlineMs: leftMs, priority };
     session
-      .call(`${named.chain.op}Stream`, options, (cancellation) =>
+      .call(`${named.opName}Stream`, options, (cancellation) =>
         stream.run(cancellation, startedAt),
       )
       .then(
@@ -118,7 +118,7 @@ export class ServerStream extends Held {
     }
     const { device = '' } = this.opened ?? {};
     const timingMs = { ...this.spent, total: this.front.runtime.clock() - startedAt };
-    const steps = [{ step: this.binding.chain.op, device, timingMs, batchSize: 1 }];
+    const steps = [{ step: this.binding.opName, device, timingMs, batchSize: 1 }];
     return { device, steps, timingMs, fallbacks: [] };
   }
 
@@ -187,7 +187,7 @@ export class ServerStream extends Held {
     const { front, binding, priority, deadlineAt } = this;
     this.opened ??= openStream(
       front.session,
-      binding.chain,
+      binding.chainWith(undefined, front.session.limits.topKMax),
       binding.options(undefined, priority),
       deadlineAt,
     );

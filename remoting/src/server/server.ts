@@ -11,10 +11,12 @@ import {
   type Peer,
   type TrustSettings,
 } from '../trust/authenticator.js';
+import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { LimitedLog } from './limited-log.js';
 import { Listener } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
+import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
 import type { TlsMaterial } from './tls.js';
 import { WireFront } from './wire-front.js';
@@ -35,6 +37,8 @@ export interface ServerOptions {
   /** Of each tenant's session. */
   readonly limits: Limits;
   readonly trust: TrustSettings;
+  /** Closed by whoever opened it. */
+  readonly store: ResourceStore;
   /** For listeners that ask for it. */
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
@@ -63,8 +67,11 @@ export class Server {
   private readonly lapseTimer: NodeJS.Timeout;
 
   private readonly watch: DeviceWatch;
+  private readonly models: ServerModels;
 
   private constructor(private readonly options: ServerOptions) {
+    const { runtime, store, limits } = options;
+    this.models = new ServerModels(runtime.repository, store, limits);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());
@@ -155,6 +162,7 @@ export class Server {
       instance: this.instance,
       requestBytesMax,
       keptBytesMax,
+      models: this.models,
       handshakeMs: this.handshakeMs,
       authenticate: (hello) => {
         const client = this.admit(hello, peer);

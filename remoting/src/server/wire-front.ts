@@ -16,7 +16,12 @@ import type {
   DescribeFrame,
   Frame,
   HelloFrame,
+  LoadFrame,
+  ModelFrame,
+  PublishFrame,
   PutFrame,
+  ReadFrame,
+  RemoveFrame,
   StreamFrame,
 } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
@@ -28,6 +33,10 @@ import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import { beginLoad } from './models/load-request.js';
+import { beginModel } from './models/model-request.js';
+import { list, publish, read, remove } from './models/name-requests.js';
+import type { ServerModels } from './models/server-models.js';
 import { RecentHandles } from './recent-handles.js';
 import { ServerCall } from './server-call.js';
 import { ServerPut } from './server-put.js';
@@ -73,6 +82,7 @@ export interface WireFrontOptions {
   readonly keptBytesMax: number;
   /** Time for the greeting, milliseconds. */
   readonly handshakeMs: number;
+  readonly models: ServerModels;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -284,7 +294,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private welcome({ limits, tenant }: Session): void {
-    const { windows, instance } = this.options;
+    const { windows, instance, models } = this.options;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -300,7 +310,7 @@ export class WireFront implements ConnectionHandler, Front {
       handlesMax,
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
-      modelBytesMax: limits.modelFileBytesMax,
+      modelBytesMax: models.store.modelBytesMax(tenant),
       lastHandle: 0,
       resumeMs: 0,
       tenant,
@@ -339,6 +349,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private begin(raw: RawFrame): void {
+    const { models } = this.options;
     switch (raw.type) {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
@@ -354,6 +365,25 @@ export class WireFront implements ConnectionHandler, Front {
         return;
       case 'DESCRIBE':
         Describing.begin(this, decodeFrame(raw) as DescribeFrame);
+        return;
+      case 'MODEL':
+        beginModel(this, models, decodeFrame(raw) as ModelFrame);
+        return;
+      case 'LOAD':
+        beginLoad(this, decodeFrame(raw) as LoadFrame);
+        return;
+      case 'PUBLISH':
+        publish(this, models, decodeFrame(raw) as PublishFrame);
+        return;
+      case 'REMOVE':
+        remove(this, models, decodeFrame(raw) as RemoveFrame);
+        return;
+      case 'LIST':
+        decodeFrame(raw);
+        list(this, models, raw.id);
+        return;
+      case 'READ':
+        read(this, decodeFrame(raw) as ReadFrame);
         return;
       default:
         decodeFrame(raw);
