@@ -17,7 +17,7 @@ interface Awaited {
 
 /** The tensors of one CALL or RESULT, gathered from the frame itself and from the DATA that follows it. */
 export class IncomingTensors {
-  private readonly tensors: NamedTensor[] = [];
+  private tensors: NamedTensor[] = [];
   private readonly awaited: Awaited[] = [];
   /** The first of those whose bytes are not all there. */
   private next = 0;
@@ -30,7 +30,10 @@ export class IncomingTensors {
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    this.tensors.push({ name, tensor: Tensor.adopt(dtype, segments, shape) });
+    const tensor = { name, tensor: Tensor.adopt(dtype, segments, shape) };
+    // Pushing onto an empty array makes room for 17.
+    if (this.tensors.length === 0) this.tensors = [tensor];
+    else this.tensors.push(tensor);
   }
 
   get isComplete(): boolean {

@@ -13,23 +13,30 @@ const inlineBytesMax = 16 * 1024;
 
 /** Tensors as a CALL or RESULT carries them: small ones in the frame, the bytes of the others behind it. */
 export class OutgoingTensors {
-  readonly records: (InlineTensor | AbsentTensor)[] = [];
+  readonly records: readonly (InlineTensor | AbsentTensor)[];
   readonly following: Tensor[] = [];
+  /** Bytes that the frame has left for data. */
+  private room: number;
 
   /** @param payloadMax what the other side takes in one frame */
   constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
-    let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
-    for (let slot = 0; slot < tensors.length; slot++) {
-      const { name: itsName, tensor } = tensors[slot] as NamedTensor;
-      const { dtype, shape, byteLength } = tensor;
-      const name = names ? itsName : '';
-      if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
-        room -= padded(byteLength);
-        this.records.push({ source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes });
-      } else {
-        this.records.push({ source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength });
-        this.following.push(tensor);
-      }
+    this.room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+    // Not pushed one by one: an array that grows makes room for 17.
+    this.records = tensors.map((tensor, slot) => this.recordOf(tensor, slot, names));
+  }
+
+  private recordOf(
+    { name: itsName, tensor }: NamedTensor,
+    slot: number,
+    names: boolean,
+  ): InlineTensor | AbsentTensor {
+    const { dtype, shape, byteLength } = tensor;
+    const name = names ? itsName : '';
+    if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= this.room)) {
+      this.room -= padded(byteLength);
+      return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
     }
+    this.following.push(tensor);
+    return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
   }
 }
