@@ -156,9 +156,18 @@ export interface BackendTask {
   settle(outcome: TaskOutcome): void;
 }
 
+/**
+ * `settledAt`: when it came, on the runtime's clock, from a backend to which many come at once and which reads the clock
+ * once for all of them.
+ */
 export type TaskOutcome =
-  | { readonly ok: true; readonly outputs: readonly NamedTensor[]; readonly timing: TaskTiming }
-  | { readonly ok: false; readonly error: AxleError };
+  | {
+      readonly ok: true;
+      readonly outputs: readonly NamedTensor[];
+      readonly timing: TaskTiming;
+      readonly settledAt?: number;
+    }
+  | { readonly ok: false; readonly error: AxleError; readonly settledAt?: number };
 
 export interface TaskTiming {
   /** Inside the backend, before work on it began. */
