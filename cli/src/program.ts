@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { Command } from 'commander';
 
+import { addCaCommand } from './commands/ca.js';
 import { addClassifyCommand } from './commands/classify.js';
 import { addCompletionCommand } from './commands/completion.js';
 import { addCompressCommand } from './commands/compress.js';
@@ -11,6 +12,7 @@ import { addInferCommand } from './commands/infer.js';
 import { addModelsCommand } from './commands/models.js';
 import { addPluginCommand } from './commands/plugin.js';
 import { addServeCommand } from './commands/serve.js';
+import { addTokenCommand } from './commands/token.js';
 import type { CommandContext } from './session.js';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed. */
@@ -27,7 +29,8 @@ export function createProgram(context: CommandContext): Command {
       'after',
       `
 Exit codes: 0 done, 1 failed, 2 wrong command line; 130 interrupted, 143 terminated.
-Environment: AXLE_MODELS (folders of models), AXLE_ENDPOINT (where to connect), AXLE_DEBUG, NO_COLOR.
+Environment: AXLE_MODELS (folders of models), AXLE_DEBUG, NO_COLOR; where to connect and as whom: AXLE_ENDPOINT,
+AXLE_TOKEN or AXLE_TOKEN_FILE, AXLE_TLS_CA, AXLE_TLS_CERT and AXLE_TLS_KEY.
 
 Examples:
   $ axle devices
@@ -41,6 +44,8 @@ Examples:
   addCompressCommand(program, context);
   addDecompressCommand(program, context);
   addServeCommand(program, context);
+  addTokenCommand(program);
+  addCaCommand(program);
   addPluginCommand(program, context);
   addCompletionCommand(program);
   return program;

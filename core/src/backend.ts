@@ -40,7 +40,7 @@ export interface Backend {
   cancel(task: BackendTask): void;
 
   /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
-  openStream(device: Device, range: OpRange, args: OpArgs): BackendStream;
+  openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream;
 
   health(device: Device): Promise<Health>;
   /** Ends what is outstanding and frees everything. */
@@ -55,6 +55,8 @@ export interface Device {
   readonly index: number;
   /** For people. */
   readonly name: string;
+  /** Of what runs it, where that is not the backend itself. */
+  readonly version?: string;
   readonly kind: DeviceKindName;
   /** Not the hardware that it stands for. */
   readonly emulated: boolean;
@@ -151,6 +153,8 @@ export interface BackendTask {
   readonly outputBytesMax: number;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
+  /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */
+  readonly priority: number;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;
@@ -176,6 +180,13 @@ export interface TaskTiming {
   readonly computeMs: number;
   /** Tasks that were computed together, this one included. */
   readonly batchSize: number;
+}
+
+/** Advice to backends that queue: whoever opened the stream ends it in time all the same. */
+export interface StreamOptions {
+  /** On the runtime's clock, milliseconds; undefined = none. */
+  readonly deadlineAt: number | undefined;
+  readonly priority: number;
 }
 
 /** One ordered stream on a device. Writes do not overlap. */

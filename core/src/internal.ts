@@ -12,6 +12,7 @@ export type {
   ModelSource,
   NamedTensor,
   OfferedOp,
+  StreamOptions,
   StreamWriteResult,
   Support,
   SupportQuery,
@@ -22,14 +23,17 @@ export type {
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
 export { asAxleError, messageOf } from './errors.js';
-export { DeviceFlag, OPS } from './generated/constants.js';
+export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';
 export { limitsWith } from './limits.js';
 export { LocalClient } from './local-client.js';
 export type { Model } from './models/model.js';
-export { argsKey, argTypeOf, FloatArg } from './op.js';
+export { argsKey, argTypeOf, FloatArg, hasFlag } from './op.js';
 export type { OpArgs, OpArgValue, OpRange } from './op.js';
 export type { Chain } from './plans/chain.js';
+export type { Registry } from './registry.js';
+export { openStream } from './open-stream.js';
+export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';

@@ -26,7 +26,8 @@ import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import type { Model } from './models/model.js';
 import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
-import { hasFlag, type OpArgs } from './op.js';
+import type { OpArgs } from './op.js';
+import { openStream } from './open-stream.js';
 import type { Chain } from './plans/chain.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
@@ -43,7 +44,6 @@ import type {
   RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
-import { publishingStream } from './task-channel.js';
 
 /** The client of a runtime in this process. */
 export class LocalClient implements Client {
@@ -246,29 +246,12 @@ export class LocalClient implements Client {
     outputBytesMax: number,
   ): CodecStream {
     this.session.checkOpen();
+    const { runtime } = this.session;
+    const { deadlineMs } = options;
+    const deadlineAt = deadlineMs === undefined ? undefined : runtime.clock() + deadlineMs;
     const open = () => {
       this.session.checkOpen();
-      const preference = { device: options.device, strict: options.strict ?? false };
-      const plans = this.session.runtime.router.plans(
-        codecChain(op, args),
-        undefined,
-        preference,
-        0,
-      );
-      const segment = plans
-        .map((plan) => plan.segments[0])
-        .find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
-      if (segment === undefined) {
-        throw new AxleError(
-          'UNIMPLEMENTED',
-          `no device here offers ${op} as a stream; see axle devices`,
-        );
-      }
-      const { backend, device, range } = segment;
-      const { tenant } = this.session;
-      const name = { op, step: op, device: device.id, model: undefined, tenant };
-      const opened = backend.openStream(device, range, args);
-      return { stream: publishingStream(opened, name), device: device.id };
+      return openStream(this.session, codecChain(op, args), options, deadlineAt);
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;

@@ -99,6 +99,11 @@ export class Runtime {
     return this.queues.get(device.id)?.load ?? 0;
   }
 
+  /** How long a new task would wait for the device, by what those took that ran there; milliseconds. */
+  waitMsOf(device: Device): number {
+    return this.queues.get(device.id)?.waitMs ?? 0;
+  }
+
   /** To be called once, with no calls in flight. */
   async close(): Promise<void> {
     for (const queue of this.queues.values()) queue.close();

@@ -26,7 +26,8 @@ export class Session {
   constructor(
     readonly runtime: Runtime,
     readonly tenant: string,
-    readonly weight: number,
+    /** Share of device time where tenants compete; counts for tasks from then on. */
+    public weight: number,
     readonly limits: Limits,
   ) {
     const { openedModelsMax, openedModelBytesMax } = limits;

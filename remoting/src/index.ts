@@ -7,3 +7,13 @@ export { WireError } from './wire/wire-error.js';
 export { connectRemote } from './client/connect-remote.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { Server, type ServerOptions } from './server/server.js';
+export {
+  loadServeSettings,
+  type ServeOptions,
+  type ServeSettings,
+} from './server/settings/serve-settings.js';
+export { SettingsSource } from './server/settings/settings-source.js';
+export { isTenantName } from './trust/tenant-name.js';
+export { tenantUriPrefix } from './trust/certificate-tenant.js';
+export { readTokenLines, tokenFileBytesMax, writeTokenLines } from './trust/token-lines.js';
+export { createToken, tokenState, type TokenRecord } from './trust/tokens.js';

@@ -25,6 +25,10 @@ describe('a server on a unix socket', () => {
   it('shows its devices, and only them', async () => {
     const { devices } = await axle.devices();
     expect(devices.map(({ id }) => id)).toEqual(['remote/host:0', 'remote/cpu-fallback:0']);
+    expect(devices[1]).toMatchObject({
+      health: 'OK',
+      version: expect.stringMatching(/\d/) as string,
+    });
   });
 
   it('lets nobody else open the socket', () => {

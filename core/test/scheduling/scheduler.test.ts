@@ -126,6 +126,19 @@ describe('bounds', () => {
     expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0/);
   });
 
+  it("refuses one more than a tenant's share, and takes what others have", () => {
+    const scheduler = schedulerWith({ queueDepthMax: 4, tenantQueueDepthMax: 2 });
+    const first = task('a');
+    scheduler.offer(first, 0);
+    scheduler.offer(task('b'), 0);
+    expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0 from tenant t/);
+    scheduler.offer(task('x', { tenant: 'u' }), 0);
+    scheduler.remove(first);
+    scheduler.offer(task('d'), 0);
+    expect(() => scheduler.offer(task('e'), 0)).toThrow(/from tenant t/);
+    expect(scheduler.waiting).toBe(3);
+  });
+
   it("refuses one more than a model's queue takes, and others still come in", () => {
     const scheduler = schedulerWith();
     const small = { policy: policy({ queueMax: 1 }) };

@@ -1,17 +1,16 @@
-import { connect as connectSocket, type Socket } from 'node:net';
-
 import {
   AxleError,
   LocalClient,
   Runtime,
   Session,
   limitsWith,
-  messageOf,
   type Client,
   type ConnectOptions,
 } from '@axle/core/internal';
 
-import { readEndpoint, type Endpoint } from '../endpoint.js';
+import { readEndpoint } from '../endpoint.js';
+import { readCredentials } from './credentials.js';
+import { dial } from './dial.js';
 import { RemoteBackend } from './remote-backend.js';
 
 /** How long a server may take to answer the greeting, milliseconds. */
@@ -20,13 +19,15 @@ const connectMsMax = 10_000;
 const backendName = 'remote';
 
 /**
- * A client of the server at `axle+unix:/PATH` or `axle://HOST:PORT`. Its calls run there, and nowhere else.
+ * A client of the server at `axle+unix:/PATH`, `axle+tls://HOST:PORT` or `axle://HOST:PORT`. Its calls run there, and
+ * nowhere else.
  *
- * @throws AxleError INVALID_ARGUMENT for a URL that names no server; UNAVAILABLE when none answers there.
+ * @throws AxleError INVALID_ARGUMENT for a URL that names no server; UNAVAILABLE when none answers there;
+ * UNAUTHENTICATED when either side does not trust the other's credentials.
  */
 export async function connectRemote(url: URL, options: ConnectOptions): Promise<Client> {
   const limits = limitsWith(options.limits ?? {});
-  const backend = await greeted(url);
+  const backend = await greeted(url, options);
   const { models = [] } = options;
   const runtime = await Runtime.start({
     plugins: [],
@@ -38,41 +39,29 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
-async function greeted(url: URL): Promise<RemoteBackend> {
-  const socket = await dial(readEndpoint(url), url.href);
+async function greeted(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+  const endpoint = readEndpoint(url);
+  const { hello, tls } = await readCredentials(options, endpoint);
+  const socket = await dial(endpoint, tls, url.href);
   const late = setTimeout(() => {
     socket.destroy(new Error(`no greeting within ${connectMsMax} ms`));
   }, connectMsMax);
   try {
-    return await RemoteBackend.over(socket, backendName);
+    return await RemoteBackend.over(socket, backendName, hello);
   } catch (error) {
     socket.destroy();
-    throw error;
+    throw endpoint.kind === 'tcp' ? withTlsHint(error, url.href) : error;
   } finally {
     clearTimeout(late);
   }
 }
 
-function dial(endpoint: Endpoint, name: string): Promise<Socket> {
-  if (endpoint.kind === 'tls') {
-    throw new AxleError('UNIMPLEMENTED', `${name}: this version does not speak TLS yet`);
-  }
-  const socket = connectSocket(endpoint.kind === 'unix' ? { path: endpoint.path } : endpoint);
-  if (endpoint.kind === 'tcp') socket.setNoDelay(true);
-  return new Promise((resolve, reject) => {
-    const refused = (error: Error) => {
-      reject(
-        new AxleError(
-          'UNAVAILABLE',
-          `no server answers at ${name} (${messageOf(error)}); start one with axle serve`,
-          { cause: error },
-        ),
-      );
-    };
-    socket.once('error', refused);
-    socket.once('connect', () => {
-      socket.off('error', refused);
-      resolve(socket);
-    });
-  });
+/** A server with TLS hangs up on who greets it without. */
+function withTlsHint(error: unknown, name: string): unknown {
+  if (!(error instanceof AxleError) || error.code !== 'UNAVAILABLE') return error;
+  return new AxleError(
+    'UNAVAILABLE',
+    `${name} did not answer the greeting (${error.message}); if it is a server with TLS, connect with axle+tls:`,
+    { cause: error },
+  );
 }

@@ -12,6 +12,7 @@ import {
   type OfferedOp,
   type OpArgs,
   type OpRange,
+  type StreamOptions,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
@@ -20,12 +21,17 @@ import { writeArgs } from '../arguments.js';
 import { wireLimits } from '../generated/wire.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { toWireUs } from '../wire/time.js';
+import type { HelloCredentials } from './credentials.js';
 import { Description } from './description.js';
 import { RemoteCall } from './remote-call.js';
+import { RemoteStream } from './remote-stream.js';
 import { WireClient } from './wire-client.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
+
+/** Of a task, what its binding says. */
+type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax'>;
 
 /** What was bound under a handle. */
 interface KnownBinding {
@@ -62,14 +68,18 @@ export class RemoteBackend implements Backend {
    *
    * @throws AxleError UNAVAILABLE when the connection ends before, or as the server refuses.
    */
-  static async over(stream: Duplex, name: string): Promise<RemoteBackend> {
-    const client = new WireClient(stream);
+  static async over(
+    stream: Duplex,
+    name: string,
+    credentials: HelloCredentials,
+  ): Promise<RemoteBackend> {
+    const client = new WireClient(stream, credentials);
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);
         else reject(error);
       });
-      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
+      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: true }, answer);
     });
     return new RemoteBackend(name, client, description);
   }
@@ -99,13 +109,25 @@ export class RemoteBackend implements Backend {
     if (backendData instanceof RemoteCall) this.client.cancel(backendData.id);
   }
 
-  openStream(): BackendStream {
-    throw new AxleError('UNIMPLEMENTED', 'streams go to servers in a later version');
+  openStream(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    { deadlineAt, priority }: StreamOptions,
+  ): BackendStream {
+    const { client } = this;
+    const binding = this.bindingOf(device, { range, args, inputs: [], outputBytesMax: 0 });
+    const id = client.newHandle();
+    const stream = new RemoteStream(client, id);
+    const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
+    client.ask({ type: 'STREAM', id, binding, deadlineUs, priority, trace: undefined }, stream);
+    client.expectData(id);
+    return stream;
   }
 
-  health(): Promise<Health> {
+  health(device: Device): Promise<Health> {
     const { closedReason } = this.client;
-    if (closedReason === undefined) return Promise.resolve({ state: 'OK', message: '' });
+    if (closedReason === undefined) return Promise.resolve(this.description.health(device));
     return Promise.resolve({ state: 'LOST', message: closedReason.message });
   }
 
@@ -132,10 +154,8 @@ export class RemoteBackend implements Backend {
         omit: false,
         replay: false,
         binding,
-        // 0 would be none.
-        deadlineUs:
-          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
-        priority: 0,
+        deadlineUs: deadlineUsOf(task.deadlineAt, now),
+        priority: task.priority,
         place: undefined,
         trace: undefined,
         inputs: records,
@@ -146,7 +166,7 @@ export class RemoteBackend implements Backend {
     if (following.length > 0) client.sendTensors(id, following);
   }
 
-  private bindingOf(device: Device, task: BackendTask): number {
+  private bindingOf(device: Device, task: Bound): number {
     const { lastBinding } = this;
     if (lastBinding !== undefined && isFor(lastBinding, device, task)) return lastBinding.id;
     const { range, args, outputBytesMax } = task;
@@ -165,7 +185,7 @@ export class RemoteBackend implements Backend {
   private bind(
     key: string,
     device: Device,
-    { range, args, outputBytesMax }: BackendTask,
+    { range, args, outputBytesMax }: Bound,
     names: readonly string[],
   ): number {
     const { name, op, version, first, last } = range;
@@ -216,7 +236,7 @@ export class RemoteBackend implements Backend {
 }
 
 /** Whether it is sure, at a glance, that the binding is the task's. */
-function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolean {
+function isFor(binding: KnownBinding, device: Device, task: Bound): boolean {
   const { inputs } = task;
   if (binding.range !== task.range || binding.args !== task.args) return false;
   if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
@@ -225,4 +245,10 @@ function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolea
     if (inputs[i]?.name !== binding.names[i]) return false;
   }
   return true;
+}
+
+/** @param now on the same clock */
+function deadlineUsOf(deadlineAt: number | undefined, now: number): number {
+  // 0 would be none.
+  return deadlineAt === undefined ? 0 : Math.max(1, toWireUs(deadlineAt - now));
 }

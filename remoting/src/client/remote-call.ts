@@ -33,10 +33,12 @@ export class RemoteCall implements PendingAnswer {
 
   private begin(result: ResultFrame): boolean {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
-    const incoming = new IncomingTensors();
+    const incoming = new IncomingTensors(true);
     for (const output of result.outputs) {
       // Nothing was asked for that comes in another way.
-      if (output.source === 'SHARED') throw new WireError('WRONG_STATE', 'RESULT');
+      if (output.source === 'SHARED' || output.source === 'OMITTED') {
+        throw new WireError('WRONG_STATE', 'RESULT');
+      }
       incoming.add(output, output.name);
     }
     this.result = result;
@@ -46,7 +48,9 @@ export class RemoteCall implements PendingAnswer {
   }
 
   private take(raw: RawFrame, incoming: IncomingTensors): boolean {
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     this.client.usedData(this.id, raw.end - raw.start);
     return this.endIfComplete(incoming);
   }

@@ -9,6 +9,7 @@ import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import type { HelloCredentials } from './credentials.js';
 import type { PendingAnswer } from './pending-answer.js';
 
 const MiB = 1024 * 1024;
@@ -24,7 +25,7 @@ export class WireClient implements ConnectionHandler {
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
 
-  constructor(stream: Duplex) {
+  constructor(stream: Duplex, credentials: HelloCredentials) {
     this.connection = new Connection(
       stream,
       'client',
@@ -36,7 +37,7 @@ export class WireClient implements ConnectionHandler {
       },
       this,
     );
-    this.hello();
+    this.hello(credentials);
   }
 
   get closedReason(): AxleError | undefined {
@@ -79,6 +80,11 @@ export class WireClient implements ConnectionHandler {
     }
   }
 
+  /** Bytes of a stream, which must not change until they are sent; `onWritten` is told when they have found credit. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten: () => void): void {
+    this.connection.sendData(id, data, end, onWritten);
+  }
+
   /** DATA of the handle comes from now on. */
   expectData(id: number): void {
     this.connection.expectData(id);
@@ -114,21 +120,21 @@ export class WireClient implements ConnectionHandler {
     for (const answer of this.pending.takePast(0)) answer.onFailed(reason);
   }
 
-  private hello(): void {
+  private hello({ token, tenant }: HelloCredentials): void {
     this.connection.send({
       type: 'HELLO',
       id: 0,
       version: WIRE_VERSION,
       versionMin: WIRE_VERSION,
       versionMax: WIRE_VERSION,
-      credential: 'NONE',
+      credential: token.byteLength === 0 ? 'NONE' : 'TOKEN',
       features: 0,
       nonce: randomBytes(16),
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
-      tenant: '',
-      token: new Uint8Array(0),
+      tenant,
+      token,
       agent: 'axle',
     });
   }

@@ -26,6 +26,12 @@ export interface ConnectionHandler {
   onClosed(reason: AxleError): void;
 }
 
+/** What was said last may take this long to go out, milliseconds. */
+const lingerMs = 5000;
+
+/** Handed to the operating system and not taken, bytes: who lets more lie does not read what it asks for. */
+const unreadBytesMax = 1024 * 1024;
+
 /** What the other side may send over its greeting. */
 const pongsPendingMax = wireLimits.pongsPendingMax;
 
@@ -74,6 +80,16 @@ export class Connection {
     return this.closedBy !== undefined;
   }
 
+  /** Small frames that the other side does not take. */
+  get waitingFrames(): number {
+    return this.outbox.waitingFrames;
+  }
+
+  /** Data that the other side does not take. */
+  get waitingBytes(): number {
+    return this.outbox.waitingBytes;
+  }
+
   send(frame: Frame): void {
     if (this.closedBy === undefined) this.outbox.send(frame);
   }
@@ -83,9 +99,9 @@ export class Connection {
     return this.closedBy === undefined && this.outbox.cancel(id);
   }
 
-  /** Bytes of a handle; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
-    if (this.closedBy === undefined) this.outbox.sendData(id, data, end);
+  /** As `sendData` of Outbox. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
+    if (this.closedBy === undefined) this.outbox.sendData(id, data, end, onWritten);
   }
 
   /** The handle sends and expects no more data. */
@@ -116,6 +132,7 @@ export class Connection {
     this.outbox.send(goaway);
     this.outbox.flush();
     this.stream.end();
+    this.linger();
     this.closed(reason);
   }
 
@@ -123,7 +140,18 @@ export class Connection {
   finish(reason: AxleError): void {
     this.outbox.whenEmpty(() => {
       this.stream.end();
+      this.linger();
       this.closed(reason);
+    });
+  }
+
+  /** A side that does not read, or never closes, may not keep the stream. */
+  private linger(): void {
+    const late = setTimeout(() => {
+      this.stream.destroy();
+    }, lingerMs).unref();
+    this.stream.once('close', () => {
+      clearTimeout(late);
     });
   }
 
@@ -174,7 +202,8 @@ export class Connection {
 
   private pong(raw: RawFrame): void {
     decodeFrame(raw);
-    if (this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
+    const unread = this.stream.writableLength > unreadBytesMax;
+    if (unread || this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
     this.pongs += 1;
     this.send({ type: 'PONG', id: raw.id });
     setImmediate(() => {

@@ -21,6 +21,7 @@ interface BulkChunk {
   readonly end: boolean;
   /** Small frames that must have gone before it: the one that makes or announces it is among them. */
   readonly after: number;
+  readonly onWritten: (() => void) | undefined;
 }
 
 /** What a side takes. */
@@ -61,6 +62,8 @@ export class Outbox {
   private readonly bulkById = new Map<number, BulkQueue>();
   /** Of small frames, since the last one of bulk. */
   private smallBytes = 0;
+  /** Of all handles, that were not written. */
+  private bulkBytes = 0;
   private flushing = false;
   private waitsForSink = false;
   private failed = false;
@@ -100,6 +103,16 @@ export class Outbox {
     this.flushSoon();
   }
 
+  /** Small frames that wait for credit or for the sink. */
+  get waitingFrames(): number {
+    return this.small.length - this.smallFront;
+  }
+
+  /** The same of bulk, bytes. */
+  get waitingBytes(): number {
+    return this.bulkBytes;
+  }
+
   /** @throws WireError for a frame that the other side would refuse. */
   send(frame: Frame): void {
     if (FRAME_RULES[frame.type].class === 'control') {
@@ -130,8 +143,12 @@ export class Outbox {
     return false;
   }
 
-  /** Bytes of a handle, in pieces of any size; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
+  /**
+   * Bytes of a handle, in pieces of any size; they must not change until they are sent.
+   *
+   * @param onWritten is called once the piece has found credit; never if the handle is dropped before.
+   */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
     if (data.byteLength === 0 && !end) return;
     let queue = this.bulkById.get(id);
     if (queue === undefined) {
@@ -139,7 +156,8 @@ export class Outbox {
       this.bulkById.set(id, queue);
     }
     if (queue.chunks.length === 0) this.bulk.push(queue);
-    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken });
+    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken, onWritten });
+    this.bulkBytes += data.byteLength;
     this.flushSoon();
   }
 
@@ -148,6 +166,7 @@ export class Outbox {
     const queue = this.bulkById.get(id);
     if (queue === undefined) return;
     this.bulkById.delete(id);
+    for (const { data, sent } of queue.chunks) this.bulkBytes -= data.byteLength - sent;
     const place = this.bulk.indexOf(queue);
     if (place >= 0) this.bulk.splice(place, 1);
   }
@@ -272,6 +291,7 @@ export class Outbox {
     if (queue === undefined || chunk === undefined) return false;
     const data = chunk.data.subarray(chunk.sent, chunk.sent + payloadMax);
     chunk.sent += data.byteLength;
+    this.bulkBytes -= data.byteLength;
     const isLast = chunk.sent === chunk.data.byteLength;
     const before = this.writer.pendingBytes;
     this.writer.writeData({ type: 'DATA', id: queue.id, end: isLast && chunk.end, data });
@@ -283,6 +303,7 @@ export class Outbox {
     // To the end of the line.
     this.bulk.splice(place, 1);
     if (queue.chunks.length > 0) this.bulk.push(queue);
+    if (isLast) chunk.onWritten?.();
     return true;
   }
 }

@@ -4,59 +4,89 @@ import {
   type CallRequest,
   type CallWork,
   type Cancellation,
+  type NamedTensor,
 } from '@axle/core/internal';
 
-import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
-import { OutgoingTensors } from '../tensors/outgoing.js';
+import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
+import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
-import type { CallFrame, ResultFrame } from '../wire/frames.js';
+import type { CallFrame, HandleTensor, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
+import { WireError } from '../wire/wire-error.js';
 import { Binding } from './binding.js';
+import type { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
-import type { Future } from './future.js';
-import { Held } from './held.js';
+import { Future } from './future.js';
+import { batchSizeMax, reportRecords } from './report-records.js';
+import { checkRoom } from './room.js';
+import { bytesOf, outputAt, TensorHolder } from './tensor-holder.js';
+import type { Turns } from './turns.js';
 
-const batchSizeMax = 65_535;
+const noReport = { steps: [], fallbacks: [] };
+
+/** An input that another handle keeps. */
+interface NamedInput {
+  /** In the list of inputs. */
+  readonly at: number;
+  readonly name: string;
+  readonly kept: Future<readonly NamedTensor[]>;
+  readonly output: number;
+  readonly handle: number;
+}
 
 /** A CALL that is under way: its inputs come, what it names gets ready, then core has it. */
-export class ServerCall extends Held implements CallWork<undefined> {
-  private readonly incoming = new IncomingTensors();
+export class ServerCall extends TensorHolder implements CallWork<undefined> {
+  readonly id: number;
+  private readonly priority: number;
+  private readonly omits: boolean;
+  private readonly incoming = new IncomingTensors(false);
+  /** Inputs that are kept here, rising. */
+  private named: NamedInput[] | undefined = undefined;
   /** On the runtime's clock. */
   private readonly deadlineAt: number | undefined;
   /** Of inputs that come behind the frame, until they are there. */
   private bytesDue = 0;
+  /** Charged to the tenant until it is answered. */
+  private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
   private awaited = 0;
+  private lateTimer: NodeJS.Timeout | undefined = undefined;
+  /** Of its binding, where calls of that go one after another. */
+  private readonly turns: Turns | undefined;
   /** Once core has it. */
   private cancellation: Cancellation | undefined = undefined;
 
   private constructor(
-    private readonly front: Front,
-    readonly id: number,
+    front: Front,
+    { id, deadlineUs, priority, keep, omit }: CallFrame,
     private readonly binding: Binding,
-    deadlineUs: number,
-    private readonly priority: number,
   ) {
-    super();
-    const { runtime } = front;
-    this.deadlineAt = deadlineUs === 0 ? undefined : runtime.clock() + fromWireUs(deadlineUs);
+    super(front, keep ? new Future<readonly NamedTensor[]>() : undefined);
+    this.id = id;
+    this.priority = priority;
+    this.omits = omit;
+    this.deadlineAt = deadlineUs === 0 ? undefined : front.runtime.clock() + fromWireUs(deadlineUs);
+    this.turns = binding.turns;
   }
 
   /** Answers CALL. @throws AxleError as the call is to fail; WireError HANDLE_UNKNOWN */
   static begin(front: Front, frame: CallFrame): void {
-    const { id, binding, deadlineUs, priority } = frame;
+    const { id, binding } = frame;
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
     checkRoom(front, followingBytes(frame.inputs));
-    const call = new ServerCall(front, id, named, deadlineUs, priority);
+    const call = new ServerCall(front, frame, named);
     front.hold(id, call);
+    call.turns?.enter(call);
     call.receive(frame);
   }
 
   override onData(raw: RawFrame): void {
     const { front, id, incoming } = this;
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     front.usedData(id, raw.end - raw.start);
     if (!incoming.isComplete) return;
     front.forgetData(id);
@@ -68,25 +98,47 @@ export class ServerCall extends Held implements CallWork<undefined> {
     else this.cancellation.cancel(reason);
   }
 
+  override onFailed(error: FailedBefore): void {
+    super.onFailed(error);
+    this.over();
+  }
+
   override close(): void {
-    this.nothingDue();
+    super.close();
+    this.over();
+    this.front.tenant.usage.give('requestBytes', this.bytesCharged);
+    this.bytesCharged = 0;
   }
 
   prepare(): CallRequest {
     const { binding, front } = this;
     const { chain, model, outputBytesMax } = binding;
+    const bytesMax = front.session.limits.outputBytesMax;
     return {
       chain,
       model: model?.value,
-      inputs: this.incoming.read(),
-      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+      inputs: this.inputs(),
+      outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
   }
 
+  private inputs(): readonly NamedTensor[] {
+    const came = this.incoming.read();
+    if (this.named === undefined) return came;
+    const inputs = [...came];
+    for (const { at, name, kept, output, handle } of this.named) {
+      inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
+    }
+    return inputs;
+  }
+
   shape({ outputs, report }: CallOutcome): undefined {
-    const { front, id, binding } = this;
+    const { front, id, binding, kept } = this;
     const { queue, transfer, compute, total } = report.timingMs;
-    const { records, following } = new OutgoingTensors(outputs, binding.names, front.payloadMax);
+    if (kept !== undefined) this.keep(bytesOf(outputs));
+    const { records, following, room } = this.omits
+      ? omittedTensors(outputs, binding.names, front.payloadMax)
+      : new OutgoingTensors(outputs, binding.names, front.payloadMax);
     const result: ResultFrame = {
       type: 'RESULT',
       id,
@@ -97,20 +149,26 @@ export class ServerCall extends Held implements CallWork<undefined> {
       batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
       device: front.deviceIndexOf(report.device),
       outputs: records,
-      steps: [],
-      fallbacks: [],
+      ...(binding.steps ? reportRecords(front, report, binding.range, room) : noReport),
     };
-    front.answer(result, following, false);
+    front.answer(result, following, kept !== undefined);
+    kept?.settle(outputs);
+    this.over();
     return undefined;
   }
 
   private receive({ inputs }: CallFrame): void {
     const { front, id, binding } = this;
+    const bytes = inputBytes(inputs);
+    front.tenant.usage.take('requestBytes', bytes);
+    this.bytesCharged = bytes;
     for (const input of inputs) {
-      if (input.source === 'HANDLE' || input.source === 'SHARED') {
-        throw new AxleError('UNIMPLEMENTED', `this server takes no ${input.source} inputs yet`);
+      const name = binding.inputNames[input.slot] ?? '';
+      if (input.source === 'SHARED') {
+        throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED inputs yet');
       }
-      this.incoming.add(input, binding.inputNames[input.slot] ?? '');
+      if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
+      else this.incoming.add(input, name);
     }
     if (!this.incoming.isComplete) {
       this.bytesDue = followingBytes(inputs);
@@ -119,6 +177,38 @@ export class ServerCall extends Held implements CallWork<undefined> {
     }
     if (binding.model !== undefined) this.await(binding.model);
     this.startIfReady();
+    if (this.cancellation === undefined && !this.isAnswered) this.limitWait();
+  }
+
+  private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
+    const { front } = this;
+    const held = handle === this.id ? undefined : front.named(handle);
+    if (front.wasNotKept(handle) || (held instanceof ServerCall && held.kept === undefined)) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `call ${handle} does not keep its outputs; make it with KEEP`,
+      );
+    }
+    const kept = held instanceof TensorHolder ? held.kept : undefined;
+    if (kept === undefined) throw front.notThere(handle, 'tensor');
+    (this.named ??= []).push({ at, name, kept, output, handle });
+    this.await(kept);
+  }
+
+  /** Until core has it, its deadline is nobody else's business. */
+  private limitWait(): void {
+    const { deadlineAt, front, id } = this;
+    if (deadlineAt === undefined) return;
+    const late = () => {
+      front.fail(
+        id,
+        AxleError.expected(
+          'DEADLINE_EXCEEDED',
+          'the deadline passed before all that the call works on was there',
+        ),
+      );
+    };
+    this.lateTimer = setTimeout(late, Math.max(0, deadlineAt - front.runtime.clock()));
   }
 
   /** What it names must be there before it starts; if that fails, so does this. */
@@ -136,8 +226,9 @@ export class ServerCall extends Held implements CallWork<undefined> {
     );
   }
 
-  private startIfReady(): void {
+  startIfReady(): void {
     if (this.awaited > 0 || this.isAnswered || !this.incoming.isComplete) return;
+    if (this.cancellation !== undefined || this.turns?.isNext(this) === false) return;
     this.nothingDue();
     const { front, id, binding, deadlineAt, priority } = this;
     const leftMs = deadlineAt === undefined ? undefined : deadlineAt - front.runtime.clock();
@@ -152,34 +243,16 @@ export class ServerCall extends Held implements CallWork<undefined> {
     }
   }
 
+  /** Nothing is done for it any more. */
+  private over(): void {
+    this.nothingDue();
+    this.turns?.leave(this);
+  }
+
   private nothingDue(): void {
+    clearTimeout(this.lateTimer);
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
-  }
-}
-
-/** @throws AxleError RESOURCE_EXHAUSTED */
-function checkRoom({ unanswered, session, requestBytesMax, bytesDue }: Front, bytes: number): void {
-  const { callsInFlightMax } = session.limits;
-  // This one is among them.
-  if (unanswered > callsInFlightMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `${callsInFlightMax} calls of this connection are not answered; await some of them first`,
-    );
-  }
-  if (bytes > requestBytesMax) {
-    throw new AxleError(
-      'RESOURCE_EXHAUSTED',
-      `the inputs have ${bytes} bytes; this server takes ${requestBytesMax}`,
-      { retryable: false },
-    );
-  }
-  if (bytesDue + bytes > requestBytesMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `calls that are being sent have ${bytesDue} bytes already; await them first`,
-    );
   }
 }
 

@@ -9,23 +9,42 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
+import type {
+  BindFrame,
+  DescribeFrame,
+  Frame,
+  HelloFrame,
+  PutFrame,
+  StreamFrame,
+} from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
-import { describe } from './describe.js';
+import { Describing } from './describe.js';
+import type { DeviceWatch } from './device-watch.js';
 import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import { RecentHandles } from './recent-handles.js';
 import { ServerCall } from './server-call.js';
+import { ServerPut } from './server-put.js';
+import { ServerStream } from './server-stream.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
 const handlesMax = 65_536;
+/** Answers that the client gives no credit for: then the connection ends. */
+const unreadFramesMax = 16_384;
+/** Their data, bytes: then it gets no more of them. */
+const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
+
+/** Calls without KEEP that are remembered, for what names their outputs all the same. */
+const notKeptMax = 1024;
 
 interface Failure {
   readonly error: AxleError;
@@ -33,15 +52,27 @@ interface Failure {
   readonly first: number;
 }
 
+/** A client that has been let in. */
+export interface Admitted {
+  readonly session: Session;
+  readonly tenant: Tenant;
+}
+
 export interface WireFrontOptions {
   readonly runtime: Runtime;
-  /** @throws AxleError UNAUTHENTICATED or PERMISSION_DENIED. */
-  readonly authenticate: (hello: HelloFrame) => Session;
+  /** Of that runtime. */
+  readonly watch: DeviceWatch;
+  /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
+  readonly authenticate: (hello: HelloFrame) => Admitted;
   readonly windows: Windows;
   /** Random, 16 bytes, of this run of the server. */
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  /** Of tensors that one connection keeps here, bytes. */
+  readonly keptBytesMax: number;
+  /** Time for the greeting, milliseconds. */
+  readonly handshakeMs: number;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -49,15 +80,20 @@ export interface WireFrontOptions {
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
 export class WireFront implements ConnectionHandler, Front {
   readonly runtime: Runtime;
+  readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
   bytesDue = 0;
+  readonly keptBytesMax: number;
+  keptBytes = 0;
+  streams = 0;
   unanswered = 0;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
   private readonly failures = new Map<number, Failure>();
+  private readonly notKept = new RecentHandles(notKeptMax);
   private readonly deviceIndexes: ReadonlyMap<string, number>;
-  private greeted: Session | undefined;
+  private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
@@ -73,17 +109,23 @@ export class WireFront implements ConnectionHandler, Front {
       stream: wireLimits.payloadBytesMin,
     };
     this.runtime = options.runtime;
+    this.watch = options.watch;
     this.requestBytesMax = options.requestBytesMax;
+    this.keptBytesMax = options.keptBytesMax;
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     this.connection = new Connection(stream, 'server', options.windows, least, this);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
-    }, wireLimits.handshakeMs);
+    }, options.handshakeMs);
   }
 
   get session(): Session {
-    return this.greeted as Session;
+    return (this.greeted as Admitted).session;
+  }
+
+  get tenant(): Tenant {
+    return (this.greeted as Admitted).tenant;
   }
 
   onFrame(raw: RawFrame): void {
@@ -112,8 +154,7 @@ export class WireFront implements ConnectionHandler, Front {
 
   onClosed(): void {
     clearTimeout(this.greetingTimer);
-    this.greeted?.close();
-    for (const held of this.handles.takeAll()) held.close();
+    this.end();
     this.options.onClosed();
     this.drained?.();
   }
@@ -143,6 +184,11 @@ export class WireFront implements ConnectionHandler, Front {
     });
   }
 
+  /** Ends the connection at once, saying why. */
+  expel(reason: AxleError): void {
+    this.connection.end(goawayOf(reason, 0), reason);
+  }
+
   deviceIndexOf(deviceId: string): number {
     return this.deviceIndexes.get(deviceId) ?? DEVICE_NONE;
   }
@@ -158,13 +204,19 @@ export class WireFront implements ConnectionHandler, Front {
     return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
   }
 
+  wasNotKept(id: number): boolean {
+    return this.notKept.has(id);
+  }
+
   hold(id: number, held: Held): void {
+    this.tenant.usage.take('handles');
     this.handles.set(id, held);
   }
 
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
     const { id } = frame;
     this.connection.send(frame);
+    if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
     for (const { segments } of following) {
       for (const segment of segments) this.connection.sendData(id, segment, false);
     }
@@ -178,11 +230,16 @@ export class WireFront implements ConnectionHandler, Front {
     this.connection.send(errorFrame(id, error, first === id ? 0 : first));
     this.failures.set(id, { error, first });
     if (this.failures.size > failuresMax) this.forgetOldestFailure();
+    this.handles.get(id)?.onFailed(new FailedBefore(error, first));
     this.answered(id, false);
   }
 
   send(frame: Frame): void {
     this.connection.send(frame);
+  }
+
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void {
+    this.connection.sendData(id, data, false, onWritten);
   }
 
   expectData(id: number): void {
@@ -223,7 +280,7 @@ export class WireFront implements ConnectionHandler, Front {
       connection: connectionWindow,
       stream: streamWindow,
     });
-    this.welcome(this.greeted);
+    this.welcome(this.greeted.session);
   }
 
   private welcome({ limits, tenant }: Session): void {
@@ -258,7 +315,10 @@ export class WireFront implements ConnectionHandler, Front {
     if (id > this.lastTaken) return;
     this.handles.make(id);
     this.unanswered += 1;
+    this.tenant.usage.add('calls');
     try {
+      this.tenant.usage.check('calls');
+      this.checkUnread();
       if (this.handles.size >= handlesMax) {
         throw tooMany(`${handlesMax} handles of this connection are open; release some of them`);
       }
@@ -270,17 +330,30 @@ export class WireFront implements ConnectionHandler, Front {
     }
   }
 
+  /** Answers wait in memory until the client takes them. */
+  private checkUnread(): void {
+    const { waitingFrames, waitingBytes } = this.connection;
+    if (waitingFrames >= unreadFramesMax) throw new WireError('CREDIT_STALL', 'the connection');
+    if (waitingBytes < unreadBytesMax) return;
+    throw tooMany(`${waitingBytes} bytes of answers wait to be read; read them first`);
+  }
+
   private begin(raw: RawFrame): void {
     switch (raw.type) {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
         return;
+      case 'STREAM':
+        ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
+        return;
+      case 'PUT':
+        ServerPut.begin(this, decodeFrame(raw) as PutFrame);
+        return;
       case 'BIND':
         bind(this, decodeFrame(raw) as BindFrame);
         return;
       case 'DESCRIBE':
-        decodeFrame(raw);
-        describe(this, raw.id);
+        Describing.begin(this, decodeFrame(raw) as DescribeFrame);
         return;
       default:
         decodeFrame(raw);
@@ -302,7 +375,10 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private answered(id: number, keeps: boolean): void {
+    // What was open has been given back.
+    if (this.connection.isClosed) return;
     this.unanswered -= 1;
+    this.tenant.usage.give('calls');
     const held = this.handles.get(id);
     if (held !== undefined) {
       held.isAnswered = true;
@@ -313,7 +389,19 @@ export class WireFront implements ConnectionHandler, Front {
 
   private drop(id: number, held: Held): void {
     this.handles.close(id);
+    this.tenant.usage.give('handles');
     held.close();
+  }
+
+  /** Gives back all that the client held. */
+  private end(): void {
+    if (this.greeted === undefined) return;
+    const { session, tenant } = this.greeted;
+    session.close();
+    const held = this.handles.takeAll();
+    for (const each of held) each.close();
+    tenant.usage.give('handles', held.length);
+    tenant.usage.give('calls', this.unanswered);
   }
 
   private forgetOldestFailure(): void {

@@ -15,28 +15,44 @@ const inlineBytesMax = 16 * 1024;
 export class OutgoingTensors {
   readonly records: readonly (InlineTensor | AbsentTensor)[];
   readonly following: Tensor[] = [];
-  /** Bytes that the frame has left for data. */
-  private room: number;
+  /** Bytes left in the frame for what follows the records. */
+  readonly room: number;
 
   /** @param payloadMax what the other side takes in one frame */
   constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
-    this.room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+    let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
     // Not pushed one by one: an array that grows makes room for 17.
-    this.records = tensors.map((tensor, slot) => this.recordOf(tensor, slot, names));
+    this.records = tensors.map(({ name: itsName, tensor, position }, index) => {
+      const { dtype, shape, byteLength } = tensor;
+      const name = names ? itsName : '';
+      const slot = position ?? index;
+      if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
+        room -= padded(byteLength);
+        return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
+      }
+      this.following.push(tensor);
+      return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
+    });
+    this.room = room;
   }
+}
 
-  private recordOf(
-    { name: itsName, tensor }: NamedTensor,
-    slot: number,
-    names: boolean,
-  ): InlineTensor | AbsentTensor {
-    const { dtype, shape, byteLength } = tensor;
-    const name = names ? itsName : '';
-    if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= this.room)) {
-      this.room -= padded(byteLength);
-      return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
-    }
-    this.following.push(tensor);
-    return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
-  }
+/** Tensors whose bytes are not sent. */
+export function omittedTensors(
+  tensors: readonly NamedTensor[],
+  names: boolean,
+  payloadMax: number,
+): OutgoingTensors {
+  const records = tensors.map(
+    ({ name, tensor: { dtype, shape, byteLength }, position }, index): AbsentTensor => ({
+      source: 'OMITTED',
+      slot: position ?? index,
+      dtype,
+      shape,
+      name: names ? name : '',
+      bytes: byteLength,
+    }),
+  );
+  const room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+  return { records, following: [], room };
 }

@@ -1,0 +1,47 @@
+import type { CallReport, OpRange } from '@axle/core/internal';
+
+import { wireLimits } from '../generated/wire.js';
+import type { WireFallback, WireStep } from '../wire/frames.js';
+import { padded } from '../wire/numbers.js';
+import { cleanMessage } from '../wire/text.js';
+import { toWireUs } from '../wire/time.js';
+import type { Front } from './front.js';
+
+export const batchSizeMax = 65_535;
+const stepBytes = 24;
+const fallbackBytes = 8;
+
+/**
+ * What a RESULT tells of its making, as far as there is room for it in the frame.
+ *
+ * @param range that each task of the call ran
+ */
+export function reportRecords(
+  front: Front,
+  { steps, fallbacks }: CallReport,
+  { first, last }: OpRange,
+  roomBytes: number,
+): { steps: WireStep[]; fallbacks: WireFallback[] } {
+  const stepsRoom = Math.max(0, Math.floor(roomBytes / stepBytes));
+  const told = steps.slice(0, Math.min(wireLimits.stepsMax, stepsRoom)).map((step): WireStep => {
+    const { device, batchSize, timingMs } = step;
+    return {
+      first,
+      last,
+      batchSize: Math.min(batchSize, batchSizeMax),
+      device: front.deviceIndexOf(device),
+      queueUs: toWireUs(timingMs.queue),
+      transferUs: toWireUs(timingMs.transfer),
+      computeUs: toWireUs(timingMs.compute),
+    };
+  });
+  let left = roomBytes - told.length * stepBytes;
+  const failed: WireFallback[] = [];
+  for (const { code, devices, message } of fallbacks.slice(0, wireLimits.fallbacksMax)) {
+    const text = cleanMessage(message, wireLimits.messageBytesMax);
+    left -= fallbackBytes + padded(Buffer.byteLength(text));
+    if (left < 0) break;
+    failed.push({ code, device: front.deviceIndexOf(devices[0] ?? ''), message: text });
+  }
+  return { steps: told, fallbacks: failed };
+}
