@@ -9,8 +9,9 @@ import { loadServeSettings, type ServeOptions, type ServeSettings } from './serv
  */
 export class SettingsSource {
   private listener: (settings: ServeSettings) => void = () => undefined;
-  private reading: Promise<void> | undefined;
-  private again = false;
+  private reading = Promise.resolve();
+  /** The one after it, for those who ask while it reads. */
+  private next: Promise<void> | undefined;
   private readonly watch: FileWatch;
 
   private constructor(
@@ -40,14 +41,14 @@ export class SettingsSource {
     this.listener = listener;
   }
 
-  /** Reads everything anew. Resolves when that is in force or refused. */
+  /** Reads everything anew, as it is from now on. Resolves when that is in force or refused. */
   reload(): Promise<void> {
-    this.again = this.reading !== undefined;
-    this.reading ??= this.read().finally(() => {
-      this.reading = undefined;
-      if (this.again) void this.reload();
+    this.next ??= this.reading.then(() => {
+      this.next = undefined;
+      this.reading = this.read();
+      return this.reading;
     });
-    return this.reading;
+    return this.next;
   }
 
   close(): void {
