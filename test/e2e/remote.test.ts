@@ -66,6 +66,16 @@ describe('a server on a unix socket', () => {
     });
   });
 
+  it('tells calls apart that differ in nothing but their arguments', async () => {
+    const calls = (['zstd', 'gzip', 'lz4', 'gzip'] as const).map((codec) =>
+      axle.compress(bytesOf(100), { codec }),
+    );
+    const heads = (await Promise.all(calls)).map(({ data }) =>
+      Buffer.from(data).toString('hex', 0, 2),
+    );
+    expect(heads).toEqual(['28b5', '1f8b', '0422', '1f8b']);
+  });
+
   it('keeps small calls quick while a large one uploads, and cancels the large one', async () => {
     const abort = new AbortController();
     const large = axle.compress(bytesOf(64 * 1024 * 1024), { signal: abort.signal, level: 19 });

@@ -17,7 +17,7 @@ interface Awaited {
 
 /** The tensors of one CALL or RESULT, gathered from the frame itself and from the DATA that follows it. */
 export class IncomingTensors {
-  private readonly tensors: NamedTensor[] = [];
+  private tensors: NamedTensor[] = [];
   private readonly awaited: Awaited[] = [];
   /** The first of those whose bytes are not all there. */
   private next = 0;
@@ -35,7 +35,10 @@ export class IncomingTensors {
     if (dtype === 'BYTES') this.unchecked = true;
     const tensor = Tensor.adopt(dtype, segments, shape);
     const inPlace = !this.sparse || slot === this.tensors.length;
-    this.tensors.push(inPlace ? { name, tensor } : { name, tensor, position: slot });
+    const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
+    // Pushing onto an empty array makes room for 17.
+    if (this.tensors.length === 0) this.tensors = [named];
+    else this.tensors.push(named);
   }
 
   get isComplete(): boolean {

@@ -13,7 +13,7 @@ const inlineBytesMax = 16 * 1024;
 
 /** Tensors as a CALL or RESULT carries them: small ones in the frame, the bytes of the others behind it. */
 export class OutgoingTensors {
-  readonly records: (InlineTensor | AbsentTensor)[] = [];
+  readonly records: readonly (InlineTensor | AbsentTensor)[];
   readonly following: Tensor[] = [];
   /** Bytes left in the frame for what follows the records. */
   readonly room: number;
@@ -21,32 +21,18 @@ export class OutgoingTensors {
   /** @param payloadMax what the other side takes in one frame */
   constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
     let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
-    for (let index = 0; index < tensors.length; index++) {
-      const { name: itsName, tensor, position = index } = tensors[index] as NamedTensor;
+    // Not pushed one by one: an array that grows makes room for 17.
+    this.records = tensors.map(({ name: itsName, tensor, position }, index) => {
       const { dtype, shape, byteLength } = tensor;
       const name = names ? itsName : '';
+      const slot = position ?? index;
       if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
         room -= padded(byteLength);
-        this.records.push({
-          source: 'INLINE',
-          slot: position,
-          dtype,
-          shape,
-          name,
-          data: tensor.bytes,
-        });
-      } else {
-        this.records.push({
-          source: 'FOLLOWS',
-          slot: position,
-          dtype,
-          shape,
-          name,
-          bytes: byteLength,
-        });
-        this.following.push(tensor);
+        return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
       }
-    }
+      this.following.push(tensor);
+      return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
+    });
     this.room = room;
   }
 }
