@@ -37,8 +37,8 @@ class Wire extends Duplex {
   _write(chunk, _encoding, done) {
     this.splitter.push(Buffer.from(chunk), (raw) => {
       const frame = decodeFrame(raw);
-      // The client is at fault, or nobody is.
-      if (frame.type === 'GOAWAY' && frame.wireError === 0) this.fault = frame.message;
+      // Whatever comes is the client's fault.
+      if (frame.type === 'GOAWAY' && frame.code === 'INTERNAL') this.fault = frame.message;
     });
     done();
   }
