@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+
 import { InvalidArgumentError, type Command } from 'commander';
 
 import { parseBytes } from './units.js';
@@ -24,6 +26,33 @@ export function addModelsOption(command: Command): Command {
     'folder of models, looked in before those that come with Axle; may be repeated',
     (folder: string, before: string[] | undefined) => [...(before ?? []), folder],
   );
+}
+
+/** A plugin beside those that come with Axle. */
+export interface NamedPlugin {
+  readonly name: string;
+  /** Absolute. */
+  readonly path: string;
+}
+
+export interface PluginsOption {
+  readonly plugin?: NamedPlugin[];
+}
+
+export function addPluginsOption(command: Command): Command {
+  return command.option(
+    '--plugin <name=path>',
+    'the shared library of one more plugin, and the name for its devices; may be repeated',
+    (text: string, before: NamedPlugin[] | undefined) => [...(before ?? []), namedPlugin(text)],
+  );
+}
+
+function namedPlugin(text: string): NamedPlugin {
+  const at = text.indexOf('=');
+  if (at < 1 || at === text.length - 1) {
+    throw new InvalidArgumentError("It is NAME=PATH, such as 'fpga=/opt/axle/libaxle_fpga.so'.");
+  }
+  return { name: text.slice(0, at), path: resolve(text.slice(at + 1)) };
 }
 
 export interface JsonOption {

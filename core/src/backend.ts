@@ -155,12 +155,23 @@ export interface BackendTask {
   readonly deadlineAt: number | undefined;
   /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */
   readonly priority: number;
+  /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
+  backendData?: unknown;
   settle(outcome: TaskOutcome): void;
 }
 
+/**
+ * `settledAt`: when it came, on the runtime's clock, from a backend to which many come at once and which reads the clock
+ * once for all of them.
+ */
 export type TaskOutcome =
-  | { readonly ok: true; readonly outputs: readonly NamedTensor[]; readonly timing: TaskTiming }
-  | { readonly ok: false; readonly error: AxleError };
+  | {
+      readonly ok: true;
+      readonly outputs: readonly NamedTensor[];
+      readonly timing: TaskTiming;
+      readonly settledAt?: number;
+    }
+  | { readonly ok: false; readonly error: AxleError; readonly settledAt?: number };
 
 export interface TaskTiming {
   /** Inside the backend, before work on it began. */

@@ -1,4 +1,4 @@
-import type { NamedTensor, TaskTiming } from './backend.js';
+import type { NamedTensor, TaskOutcome, TaskTiming } from './backend.js';
 import type { CancelListener } from './cancellation.js';
 import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
@@ -6,7 +6,7 @@ import type { PlacedModel } from './models/device-models.js';
 import type { ChainStep } from './plans/chain.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
-import type { QueuedResult, QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
+import type { QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
 import { taskPublisher, type TaskName } from './task-channel.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
@@ -59,13 +59,12 @@ export class CallExecution implements TaskListener, CancelListener {
   }
 
   /** The task of the segment under way is done. */
-  taskDone(result: QueuedResult): void {
+  taskDone(outcome: TaskOutcome, waitedMs: number, sent: boolean): void {
     const { breaker, costs } = this.parts;
     const { segment } = this;
-    const { outcome, waitedMs, sent } = result;
     this.ticket = undefined;
     this.releaseModel();
-    this.publishTask?.(taskName(segment, this.call), result);
+    this.publishTask?.(taskName(segment, this.call), outcome, waitedMs);
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
       if (sent) this.parts.deviceFailed(segment.device, outcome.error);
@@ -79,7 +78,7 @@ export class CallExecution implements TaskListener, CancelListener {
     this.values = outcome.outputs;
     const step = stepReport(segment, outcome.timing, waitedMs);
     if (this.segmentIndex === this.plan.segments.length - 1) {
-      this.finish(step);
+      this.finish(step, outcome.settledAt ?? this.parts.clock());
       return;
     }
     (this.steps ??= []).push(step);
@@ -169,10 +168,10 @@ export class CallExecution implements TaskListener, CancelListener {
     return adapt === undefined || first === 0 ? this.values : adapt(this.values);
   }
 
-  private finish(lastStep: StepReport): void {
+  private finish(lastStep: StepReport, now: number): void {
     const { call, plan, failed } = this;
     const steps = this.steps === undefined ? [lastStep] : [...this.steps, lastStep];
-    const total = this.parts.clock() - call.startedAt;
+    const total = now - call.startedAt;
     this.over = true;
     const report: CallReport = {
       device: plan.main.device.id,

@@ -60,6 +60,13 @@ export function errorAtIndex(error: unknown, index: number): unknown {
   });
 }
 
+/** Anything that was thrown; what is no AxleError is a fault of whoever threw it. */
+export function asAxleError(error: unknown): AxleError {
+  return error instanceof AxleError
+    ? error
+    : new AxleError('INTERNAL', messageOf(error), { cause: error });
+}
+
 /** The message of anything that was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -22,7 +22,7 @@ export type {
 } from './backend.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
-export { messageOf } from './errors.js';
+export { asAxleError, messageOf } from './errors.js';
 export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';
 export { limitsWith } from './limits.js';

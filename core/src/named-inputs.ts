@@ -55,15 +55,7 @@ function specOf(taker: InputTaker, name: string): TensorSpec | undefined {
 
 /** A bare array takes the shape that is asked for; its one free dimension is what is left. */
 function shapedTensor(value: unknown, spec: TensorSpec, taker: InputTaker): Tensor {
-  if (!ArrayBuffer.isView(value) && !Array.isArray(value)) {
-    const wanted = 'a Tensor, a typed array or an array of strings';
-    throw argumentError(`input '${spec.name}' of ${taker.label}`, value, wanted);
-  }
-  if (ArrayBuffer.isView(value) && value.byteLength === 0) {
-    checkAttached(value.buffer, `input '${spec.name}' of ${taker.label}`);
-  }
-  const elementBytes = DATA_TYPE_BYTES[spec.dtype];
-  const count = ArrayBuffer.isView(value) ? value.byteLength / elementBytes : value.length;
+  const count = elementsIn(value, spec, taker);
   if (spec.anyRank) return typedTensor(value, spec, [count], taker);
   let fixed = 1;
   let free = 0;
@@ -82,6 +74,17 @@ function shapedTensor(value: unknown, spec: TensorSpec, taker: InputTaker): Tens
   const shape =
     spec.shape.length === 1 ? [count] : spec.shape.map((size) => (size === -1 ? left : size));
   return typedTensor(value, spec, shape, taker);
+}
+
+function elementsIn(value: unknown, spec: TensorSpec, taker: InputTaker): number {
+  if (Array.isArray(value)) return value.length;
+  if (!ArrayBuffer.isView(value)) {
+    const wanted = 'a Tensor, a typed array or an array of strings';
+    throw argumentError(`input '${spec.name}' of ${taker.label}`, value, wanted);
+  }
+  const { byteLength } = value;
+  if (byteLength === 0) checkAttached(value.buffer, `input '${spec.name}' of ${taker.label}`);
+  return byteLength / DATA_TYPE_BYTES[spec.dtype];
 }
 
 function typedTensor(

@@ -15,6 +15,7 @@ import type {
   Support,
   SupportQuery,
   TaskOutcome,
+  TaskTiming,
   TensorSpec,
 } from './backend.js';
 import { dataTypeNameOf } from './data-types.js';
@@ -35,7 +36,6 @@ import type {
   NativeDeviceInfo,
   NativeModelInfo,
   NativeOpInfo,
-  NativeOutput,
   NativePluginInfo,
   NativeTensorSpec,
 } from './native-binding.js';
@@ -64,15 +64,30 @@ const valuesPerInput = 4;
 
 /** What a completion is handed to. */
 interface Pending {
-  settle(outcome: NativeOutcome): void;
+  /**
+   * @param consumedBytes of a write to a stream: of its input.
+   * @param more of a write to a stream: more output waits, write again before new input.
+   */
+  settle(outcome: TaskOutcome, consumedBytes: number, more: boolean): void;
 }
 
-/** A task's outcome, with what a write to a stream tells besides. */
-type NativeOutcome = TaskOutcome & {
-  readonly consumedBytes: number;
-  /** More output waits: write again before new input. */
-  readonly more: boolean;
-};
+/** The outcome of a task that succeeded and its timing: one object, for one is made for each call. */
+class NativeSuccess implements TaskTiming {
+  readonly ok = true;
+
+  constructor(
+    readonly outputs: readonly NamedTensor[],
+    readonly settledAt: number,
+    readonly queueMs: number,
+    readonly transferMs: number,
+    readonly computeMs: number,
+    readonly batchSize: number,
+  ) {}
+
+  get timing(): TaskTiming {
+    return this;
+  }
+}
 
 /**
  * Tasks that the addon has, by its ids. An array by slot and not a Map: a Map from which as much is deleted as is added
@@ -119,10 +134,11 @@ export class NativeHost {
 
   private constructor(private readonly binding: NativeBinding) {
     binding.onCompletions((count, numbers, payloads) => {
+      const now = performance.now();
       for (let i = 0; i < count; i++) {
-        this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '');
+        this.complete(numbers, i * numbersPerCompletion, payloads[i] ?? '', now);
       }
-    });
+    }, makeOutput);
   }
 
   /**
@@ -137,7 +153,8 @@ export class NativeHost {
   private complete(
     numbers: Float64Array,
     at: number,
-    payload: readonly NativeOutput[] | string,
+    payload: readonly NamedTensor[] | string,
+    now: number,
   ): void {
     const taskId = numbers[at + completionField.taskId] as number;
     const pending = this.pending.take(taskId);
@@ -146,21 +163,19 @@ export class NativeHost {
     const more = numbers[at + completionField.streamMore] !== 0;
     if (typeof payload === 'string') {
       const code = errorCodeOf(numbers[at + completionField.status] as number);
-      pending.settle({ ok: false, error: new AxleError(code, payload), consumedBytes, more });
+      const error = new AxleError(code, payload);
+      pending.settle({ ok: false, error, settledAt: now }, consumedBytes, more);
       return;
     }
-    const timing = {
-      queueMs: (numbers[at + completionField.queueNs] as number) * msPerNs,
-      transferMs: (numbers[at + completionField.transferNs] as number) * msPerNs,
-      computeMs: (numbers[at + completionField.computeNs] as number) * msPerNs,
-      batchSize: Math.max(1, numbers[at + completionField.batchSize] as number),
-    };
-    const [first] = payload;
-    const outputs =
-      payload.length === 1 && first !== undefined
-        ? [readOutput(first, 0)]
-        : payload.map(readOutput);
-    pending.settle({ ok: true, outputs, timing, consumedBytes, more });
+    const success = new NativeSuccess(
+      payload,
+      now,
+      (numbers[at + completionField.queueNs] as number) * msPerNs,
+      (numbers[at + completionField.transferNs] as number) * msPerNs,
+      (numbers[at + completionField.computeNs] as number) * msPerNs,
+      Math.max(1, numbers[at + completionField.batchSize] as number),
+    );
+    pending.settle(success, consumedBytes, more);
   }
 }
 
@@ -186,7 +201,7 @@ class NativeBackend implements Backend {
       version: op.version,
       first: op.chainFirst,
       last: op.chainLast,
-      name: op.name,
+      name: internalized(op.name),
       flags: op.flags,
       batchMax: op.batchMax,
       ...(op.name === '' ? {} : { spec: readCustomOp(op) }),
@@ -335,19 +350,21 @@ class NativeStream implements BackendStream {
     end: boolean,
     outputBytesMax: number,
   ): Promise<StreamWriteResult> {
-    const outcome = await new Promise<NativeOutcome>((resolve) => {
+    return await new Promise<StreamWriteResult>((resolve, reject) => {
       const id = rethrowing(() =>
         this.binding.streamWrite(this.streamId, data ?? null, end, outputBytesMax, 0),
       );
-      this.pending.add(id, { settle: resolve });
+      this.pending.add(id, {
+        settle: (outcome, consumedBytes, more) => {
+          if (!outcome.ok) {
+            reject(outcome.error);
+            return;
+          }
+          const chunks = outcome.outputs.flatMap(({ tensor }) => tensor.segments);
+          resolve({ chunks, consumedBytes, more, timing: outcome.timing });
+        },
+      });
     });
-    if (!outcome.ok) throw outcome.error;
-    return {
-      chunks: outcome.outputs.flatMap((output) => output.tensor.segments),
-      consumedBytes: outcome.consumedBytes,
-      more: outcome.more,
-      timing: outcome.timing,
-    };
   }
 
   async close(): Promise<void> {
@@ -364,9 +381,13 @@ class ArgsCache {
     { readonly key: string; readonly id: number }
   >();
 
+  /** The last object that turned out to have no arguments, as most calls have none. */
+  private lastWithout: OpArgs | undefined;
+
   constructor(private readonly binding: NativeBinding) {}
 
   idOf(args: OpArgs): number {
+    if (args === this.lastWithout) return 0;
     const known = this.idByObject.get(args);
     if (known !== undefined && (known.id === 0 || this.ids.get(known.key) === known.id)) {
       return known.id;
@@ -374,7 +395,10 @@ class ArgsCache {
     const key = argsKey(args);
     const id = key === '' ? 0 : (this.ids.get(key) ?? this.create(args));
     this.idByObject.set(args, { key, id });
-    if (id === 0) return id;
+    if (id === 0) {
+      this.lastWithout = args;
+      return id;
+    }
     this.ids.delete(key);
     this.ids.set(key, id);
     if (this.ids.size > argsCacheMax) this.dropOldest();
@@ -404,12 +428,15 @@ class ArgsCache {
 }
 
 /** `dims` are those of all chunks together; the addon has checked them against the bytes. */
-function readOutput(
-  { index, name, dtype: id, dims, data }: NativeOutput,
+function makeOutput(
   place: number,
+  index: number,
+  name: string,
+  dtype: number,
+  dims: readonly number[],
+  chunks: readonly Uint8Array[],
 ): NamedTensor {
-  const chunks = data instanceof Uint8Array ? [data] : data;
-  const tensor = Tensor.adopt(dataTypeName(id), chunks, dims);
+  const tensor = Tensor.adopt(dataTypeName(dtype), chunks, dims);
   return index === place ? { name, tensor } : { name, tensor, position: index };
 }
 
@@ -436,7 +463,15 @@ function readCustomOp({ doc, args, inputs, outputs }: NativeOpInfo): CustomOpSpe
 }
 
 function readTensorSpec(spec: NativeTensorSpec): TensorSpec {
-  return { name: spec.name, dtype: dataTypeName(spec.dtype), shape: spec.dims };
+  return { name: internalized(spec.name), dtype: dataTypeName(spec.dtype), shape: spec.dims };
+}
+
+/**
+ * The same text as the engine's own copy of it. A string that was made by the addon is looked up in the engine's table
+ * each time it names a property, as the names of outputs do in every result.
+ */
+function internalized(text: string): string {
+  return Object.keys({ [text]: undefined })[0] ?? text;
 }
 
 function dataTypeName(id: number): DataTypeName {

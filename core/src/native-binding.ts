@@ -134,11 +134,24 @@ export const numbersPerCompletion = 8;
  * in `numbers` (valid only during the call), and in `payloads[i]` the outputs of an OK task, or the message of a
  * failed one. Runs inside a callback scope, so microtasks drain after it.
  */
-export type CompletionHandler = (
+export type CompletionHandler<O = NativeOutput> = (
   count: number,
   numbers: Float64Array,
-  payloads: readonly (readonly NativeOutput[] | string)[],
+  payloads: readonly (readonly O[] | string)[],
 ) => void;
+
+/**
+ * Makes what the handler gets for an output, the fields being those of `NativeOutput`: whoever wants another object
+ * does not pay for two. `chunks` is the data as a list, `place` the output's place among those of its task.
+ */
+export type OutputMaker<O> = (
+  place: number,
+  index: number,
+  name: string,
+  dtype: number,
+  dims: readonly number[],
+  chunks: readonly Uint8Array[],
+) => O;
 
 /** A task's id modulo this is a small number that no other outstanding task of the environment has (kTasksMax). */
 export const taskSlots = 2 ** 20;
@@ -150,6 +163,7 @@ export interface NativeBinding {
 
   /** Must be called once before the first submit. The environment stays alive only while tasks are outstanding. */
   onCompletions(handler: CompletionHandler): void;
+  onCompletions<O>(handler: CompletionHandler<O>, make: OutputMaker<O>): void;
 
   /** Levels as in plugin.h (1 debug .. 4 error). Lines logged with no handler go to stderr from WARN up. */
   onLog(handler: (level: number, plugin: string, message: string) => void): void;

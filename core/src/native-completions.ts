@@ -1,6 +1,11 @@
 import { markAsUntransferable } from 'node:worker_threads';
 
-import { completionField, numbersPerCompletion, type NativeOutput } from './native-binding.js';
+import {
+  completionField,
+  numbersPerCompletion,
+  type NativeOutput,
+  type OutputMaker,
+} from './native-binding.js';
 
 /** As many as the addon hands over at once. */
 const completionsMax = 1024;
@@ -20,14 +25,21 @@ const loopBytesMax = 64;
 /** So that every type of element lies aligned. */
 const alignment = 8;
 
-/**
- * Makes objects of what the addon writes into three typed arrays, which costs a fraction of making them in native
- * code. The layout stands in `core/native/src/completions.h`.
- */
-export class CompletionReader {
+/** What the addon writes completions into. The layout stands in `core/native/src/completions.h`. */
+export class CompletionArrays {
   readonly numbers = new Float64Array(completionsMax * numbersPerCompletion);
   readonly shapes = new Float64Array(shapesMax);
   readonly bytes = new Uint8Array(bytesMax);
+}
+
+/**
+ * Makes objects of what the addon writes into three typed arrays, which costs a fraction of making them in native
+ * code.
+ */
+export class CompletionReader<O> {
+  private readonly numbers: Float64Array;
+  private readonly shapes: Float64Array;
+  private readonly bytes: Uint8Array;
 
   private slab = newSlab();
   private slabUsed = 0;
@@ -35,12 +47,21 @@ export class CompletionReader {
   private shape = 0;
   private value = 0;
 
+  constructor(
+    { numbers, shapes, bytes }: CompletionArrays,
+    private readonly make: OutputMaker<O>,
+  ) {
+    this.numbers = numbers;
+    this.shapes = shapes;
+    this.bytes = bytes;
+  }
+
   /** The payloads of `count` completions, in their order. */
-  read(count: number, values: readonly unknown[]): (readonly NativeOutput[] | string)[] {
+  read(count: number, values: readonly unknown[]): (readonly O[] | string)[] {
     this.values = values;
     this.shape = 0;
     this.value = 0;
-    const payloads: (readonly NativeOutput[] | string)[] = [];
+    const payloads: (readonly O[] | string)[] = [];
     for (let i = 0; i < count; i++) {
       const status = this.numbers[i * numbersPerCompletion + completionField.status];
       payloads.push(status === 0 ? this.readOutputs() : (this.nextValue() as string));
@@ -49,16 +70,16 @@ export class CompletionReader {
     return payloads;
   }
 
-  private readOutputs(): readonly NativeOutput[] {
+  private readOutputs(): readonly O[] {
     const count = this.nextNumber();
     // Pushing onto an empty array makes room for 17.
-    if (count === 1) return [this.readOutput()];
-    const outputs: NativeOutput[] = [];
-    for (let i = 0; i < count; i++) outputs.push(this.readOutput());
+    if (count === 1) return [this.readOutput(0)];
+    const outputs: O[] = [];
+    for (let i = 0; i < count; i++) outputs.push(this.readOutput(i));
     return outputs;
   }
 
-  private readOutput(): NativeOutput {
+  private readOutput(place: number): O {
     const index = this.nextNumber();
     const dtype = this.nextNumber();
     const isNamed = this.nextNumber() === 1;
@@ -66,13 +87,8 @@ export class CompletionReader {
     const rank = this.nextNumber();
     const dims = this.readDims(rank);
     const name = isNamed ? (this.nextValue() as string) : '';
-    return {
-      index,
-      name,
-      dtype,
-      dims,
-      data: chunks === 1 ? this.readChunk() : this.readChunks(chunks),
-    };
+    const data = chunks === 1 ? [this.readChunk()] : this.readChunks(chunks);
+    return this.make(place, index, name, dtype, dims, data);
   }
 
   private readDims(rank: number): number[] {
@@ -117,6 +133,20 @@ export class CompletionReader {
   private nextValue(): unknown {
     return this.values[this.value++];
   }
+}
+
+/** One chunk is the whole output. */
+export function makeNativeOutput(
+  _place: number,
+  index: number,
+  name: string,
+  dtype: number,
+  dims: readonly number[],
+  chunks: readonly Uint8Array[],
+): NativeOutput {
+  const [first] = chunks;
+  const data = chunks.length === 1 && first !== undefined ? first : chunks;
+  return { index, name, dtype, dims, data };
 }
 
 const noValues: readonly unknown[] = [];

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { AxleError, messageOf } from './errors.js';
-import type { NativeBinding } from './native-binding.js';
-import { CompletionReader } from './native-completions.js';
+import type { CompletionHandler, NativeBinding, OutputMaker } from './native-binding.js';
+import { CompletionArrays, CompletionReader, makeNativeOutput } from './native-completions.js';
 import { TaskWriter } from './native-staging.js';
 
 /** What the addon exports: {@link NativeBinding}, but for the form in which tasks go and completions come. */
 interface RawBinding extends Omit<NativeBinding, 'onCompletions' | 'stage'> {
-  /** The arrays of a {@link CompletionReader}, and that of a {@link TaskWriter}. */
+  /** {@link CompletionArrays}, and that of a {@link TaskWriter}. */
   connect(
     numbers: Float64Array,
     shapes: Float64Array,
@@ -60,14 +60,18 @@ function loadAddon(path: string): RawBinding {
 }
 
 function bind(raw: RawBinding): NativeBinding {
-  const reader = new CompletionReader();
+  const arrays = new CompletionArrays();
   const writer = new TaskWriter();
-  raw.connect(reader.numbers, reader.shapes, reader.bytes, writer.numbers);
+  raw.connect(arrays.numbers, arrays.shapes, arrays.bytes, writer.numbers);
   return {
     ...raw,
-    onCompletions(handler) {
+    onCompletions<O>(
+      handler: CompletionHandler<O>,
+      make = makeNativeOutput as OutputMaker<unknown> as OutputMaker<O>,
+    ) {
+      const reader = new CompletionReader<O>(arrays, make);
       raw.onCompletions((count, values) => {
-        handler(count, reader.numbers, reader.read(count, values));
+        handler(count, arrays.numbers, reader.read(count, values));
       });
     },
     stage(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs) {

@@ -13,6 +13,8 @@ export interface Candidate {
 export class Registry {
   private readonly backends = new Map<string, Backend>();
   private readonly missing: UnavailableBackend[] = [];
+  /** Of all backends; asked for with each call that names one. */
+  private allDevices: readonly Device[] = [];
   private changes = 0;
 
   /** Another one whenever a backend was added: what was worked out from the registry before is out of date then. */
@@ -26,6 +28,7 @@ export class Registry {
       throw new AxleError('ALREADY_EXISTS', `there is a backend named '${backend.name}' already`);
     }
     this.backends.set(backend.name, backend);
+    this.allDevices = [...this.allDevices, ...backend.devices];
     this.changes += 1;
   }
 
@@ -43,7 +46,7 @@ export class Registry {
   }
 
   get devices(): readonly Device[] {
-    return this.all.flatMap((backend) => backend.devices);
+    return this.allDevices;
   }
 
   backendOf(device: Device): Backend {

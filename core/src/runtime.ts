@@ -39,6 +39,7 @@ export class Runtime {
   readonly dispatch: Dispatch;
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
+  private lastQueue: DeviceQueue | undefined;
 
   private constructor(
     private readonly limits: Limits,
@@ -139,12 +140,15 @@ export class Runtime {
   }
 
   private queueOf(device: Device): DeviceQueue {
+    // The common case: the device of the call before.
+    if (this.lastQueue?.device === device) return this.lastQueue;
     let queue = this.queues.get(device.id);
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
       queue = new DeviceQueue(backend, device, this.limits, this.clock);
       this.queues.set(device.id, queue);
     }
+    this.lastQueue = queue;
     return queue;
   }
 }

@@ -1,5 +1,5 @@
 import type { NamedTensor } from './backend.js';
-import type { Cancellation } from './cancellation.js';
+import { Cancellation } from './cancellation.js';
 import type { CallOptions } from './client.js';
 import type { Call, CallListener, CallOutcome } from './dispatch.js';
 import type { Model } from './models/model.js';
@@ -21,12 +21,13 @@ export interface CallWork<R> {
   shape(outcome: CallOutcome): R;
 }
 
-/** A call of a session: what dispatch runs, and what hears how it ended. */
-export class SessionCall<R> implements Call, CallListener {
+/** A call of a session: what dispatch runs, what hears how it ended, and what ends it early. */
+export class SessionCall<R> extends Cancellation implements Call, CallListener {
   readonly preference: Preference;
   readonly priority: number;
   readonly deadlineAt: number | undefined;
-  readyAt: number;
+  /** Undefined = at once. */
+  private readAt: number | undefined = undefined;
   private request: CallRequest | undefined = undefined;
 
   constructor(
@@ -34,15 +35,22 @@ export class SessionCall<R> implements Call, CallListener {
     options: CallOptions,
     private readonly work: CallWork<R>,
     readonly startedAt: number,
-    readonly cancellation: Cancellation,
     private readonly resolve: (result: R) => void,
     private readonly reject: (reason: unknown) => void,
   ) {
-    const { deadlineMs, priority } = options;
+    const { signal, deadlineMs, priority } = options;
+    super(signal, deadlineMs);
     this.preference = preferenceOf(options);
     this.priority = priority ?? 0;
     this.deadlineAt = deadlineMs === undefined ? undefined : startedAt + deadlineMs;
-    this.readyAt = startedAt;
+  }
+
+  get cancellation(): Cancellation {
+    return this;
+  }
+
+  get readyAt(): number {
+    return this.readAt ?? this.startedAt;
   }
 
   get chain(): Chain {
@@ -71,8 +79,8 @@ export class SessionCall<R> implements Call, CallListener {
 
   start(): void {
     try {
-      this.cancellation.check();
-      const request = this.work.prepare(this.cancellation);
+      this.check();
+      const request = this.work.prepare(this);
       if (request instanceof Promise) this.dispatchWhenRead(request);
       else this.dispatch(request);
     } catch (error) {
@@ -82,11 +90,11 @@ export class SessionCall<R> implements Call, CallListener {
 
   succeeded(outcome: CallOutcome): void {
     this.resolve(this.work.shape(outcome));
-    this.session.end(this.cancellation);
+    this.session.end(this);
   }
 
   failed(reason: unknown): void {
-    this.session.end(this.cancellation);
+    this.session.end(this);
     this.reject(reason);
   }
 
@@ -97,7 +105,7 @@ export class SessionCall<R> implements Call, CallListener {
   private dispatchWhenRead(reading: Promise<CallRequest>): void {
     reading
       .then((request) => {
-        this.readyAt = this.session.runtime.clock();
+        this.readAt = this.session.runtime.clock();
         this.dispatch(request);
       })
       .catch((error: unknown) => {

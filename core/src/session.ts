@@ -47,7 +47,9 @@ export class Session {
     work: (cancellation: Cancellation) => Promise<T>,
   ): Promise<T> {
     return this.published(op, async () => {
-      const cancellation = this.begin(options);
+      this.checkMayBegin(options);
+      const cancellation = new Cancellation(options.signal, options.deadlineMs);
+      this.calls.add(cancellation);
       try {
         cancellation.check();
         return await work(cancellation);
@@ -88,9 +90,11 @@ export class Session {
     reject: (reason: unknown) => void,
   ): Cancellation {
     const startedAt = this.runtime.clock();
-    const cancellation = this.begin(options);
-    new SessionCall(this, options, work, startedAt, cancellation, resolve, reject).start();
-    return cancellation;
+    this.checkMayBegin(options);
+    const call = new SessionCall(this, options, work, startedAt, resolve, reject);
+    this.calls.add(call);
+    call.start();
+    return call;
   }
 
   private published<T>(op: string, work: () => Promise<T>): Promise<T> {
@@ -99,7 +103,7 @@ export class Session {
     return callChannel.tracePromise(work, event);
   }
 
-  private begin(options: CallOptions): Cancellation {
+  private checkMayBegin(options: CallOptions): void {
     this.checkOpen();
     checkOptions(options);
     if (this.calls.size >= this.limits.callsInFlightMax) {
@@ -108,9 +112,6 @@ export class Session {
         `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,
       );
     }
-    const cancellation = new Cancellation(options.signal, options.deadlineMs);
-    this.calls.add(cancellation);
-    return cancellation;
   }
 
   /** @internal */

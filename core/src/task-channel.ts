@@ -1,10 +1,9 @@
 import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 
-import type { BackendStream, TaskTiming } from './backend.js';
+import type { BackendStream, TaskOutcome, TaskTiming } from './backend.js';
 import { AxleError } from './errors.js';
 import type { ErrorCodeName } from './generated/constants.js';
-import type { QueuedResult } from './scheduling/device-queue.js';
 
 /** Which task it is that an event tells of. */
 export interface TaskName {
@@ -33,12 +32,12 @@ export interface TaskEvent extends TaskName {
 const taskChannel = channel('axle.task');
 
 /** Publishes how a task ended. */
-export type TaskPublisher = (name: TaskName, result: QueuedResult) => void;
+export type TaskPublisher = (name: TaskName, outcome: TaskOutcome, waitedMs: number) => void;
 
 /** Made where a call is: it publishes in that context, wherever a task ends. Undefined while nobody listens. */
 export function taskPublisher(): TaskPublisher | undefined {
   if (!taskChannel.hasSubscribers) return undefined;
-  return AsyncResource.bind((name: TaskName, { outcome, waitedMs }: QueuedResult) => {
+  return AsyncResource.bind((name: TaskName, outcome: TaskOutcome, waitedMs: number) => {
     taskChannel.publish(
       outcome.ok ? success(name, outcome.timing, waitedMs) : failure(name, outcome.error, waitedMs),
     );

@@ -29,21 +29,23 @@ type ArrayConstructorOf = new (
   length: number,
 ) => Exclude<TensorData, readonly unknown[]>;
 
-const arrayConstructors: Readonly<Record<string, ArrayConstructorOf | undefined>> = {
-  BOOL: Uint8Array,
-  UINT8: Uint8Array,
-  UINT16: Uint16Array,
-  UINT32: Uint32Array,
-  UINT64: BigUint64Array,
-  INT8: Int8Array,
-  INT16: Int16Array,
-  INT32: Int32Array,
-  INT64: BigInt64Array,
-  FP16: Uint16Array,
-  FP32: Float32Array,
-  FP64: Float64Array,
-  BF16: Uint16Array,
-};
+const arrayConstructors: ReadonlyMap<string, ArrayConstructorOf> = new Map(
+  Object.entries({
+    BOOL: Uint8Array,
+    UINT8: Uint8Array,
+    UINT16: Uint16Array,
+    UINT32: Uint32Array,
+    UINT64: BigUint64Array,
+    INT8: Int8Array,
+    INT16: Int16Array,
+    INT32: Int32Array,
+    INT64: BigInt64Array,
+    FP16: Uint16Array,
+    FP32: Float32Array,
+    FP64: Float64Array,
+    BF16: Uint16Array,
+  }),
+);
 
 /**
  * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
@@ -84,23 +86,24 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     data: TensorDataOf[T] | readonly boolean[],
     shape: readonly number[],
   ): Tensor<T> {
-    checkDataType(dtype);
     const count = elementCount(shape);
-    if (dtype === 'BYTES') {
+    const expected = arrayConstructors.get(dtype);
+    if (expected === undefined) {
+      checkDataType(dtype);
       const elements = checkedElements(data);
       checkLength(dtype, shape, count, elements.length);
       return new Tensor(dtype, shape, [packBytes(elements)]);
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
-    const expected = constructorOf(dtype);
     if (!(array instanceof expected)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
         `a ${dtype} tensor takes a ${expected.name}, got ${describe(array)}; convert the data or change the type`,
       );
     }
-    if (array.length === 0) checkAttached(array.buffer, 'tensor');
-    checkLength(dtype, shape, count, array.length);
+    const { length } = array;
+    if (length === 0) checkAttached(array.buffer, 'tensor');
+    checkLength(dtype, shape, count, length);
     const bytes = rawBytes(array);
     if (dtype === 'BOOL') checkBooleans(bytes);
     return new Tensor(dtype, shape, [bytes]);
@@ -225,7 +228,7 @@ function checkBooleans(bytes: Uint8Array): void {
 }
 
 function constructorOf(dtype: DataTypeName): ArrayConstructorOf {
-  const constructor = arrayConstructors[dtype];
+  const constructor = arrayConstructors.get(dtype);
   if (constructor !== undefined) return constructor;
   throw new AxleError('INTERNAL', `${dtype} tensors are no typed arrays`);
 }

@@ -101,11 +101,13 @@ static axle_task *take(axle_instance *instance) {
 
 /* ---- the thread ------------------------------------------------------------------------------ */
 
+/* The lock is taken so that the thread is not between its last look and its wait; signalled under it, the
+ * thread would wake only to wait for the lock, which is a second wake-up. */
 static void wake(axle_instance *instance) {
   if (!atomic_load(&instance->asleep) || !atomic_exchange(&instance->asleep, false)) return;
   pthread_mutex_lock(&instance->mutex);
-  pthread_cond_signal(&instance->wake);
   pthread_mutex_unlock(&instance->mutex);
+  pthread_cond_signal(&instance->wake);
 }
 
 static int has_work(axle_instance *instance) {

@@ -5,10 +5,11 @@ import { connect as connectSocket } from 'node:net';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
-import { connect, type Client } from 'axle';
+import { connect, type Client, type Tensor } from 'axle';
 import { WireErrorId, type CallFrame } from '@axle/remoting';
 import { beforeAll, describe, expect, it } from 'vitest';
 
+import { builtPlugin } from './plugins.js';
 import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
 import { axlePath, bytesOf, folder, serve, type RunningServer } from './serve.js';
 
@@ -193,6 +194,17 @@ describe('connecting', () => {
 
   it.each(['axle+unix:', 'axle+unix://host/path', 'axle://'])('refuses %s', async (url) => {
     await expect(connect(url)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
+  it('runs the op of a plugin that the server was started with', async () => {
+    const echo = builtPlugin('echo').path;
+    const where = join(folder, 'plugin.sock');
+    const server = await serve('--listen', `unix:${where}`, '--plugin', `my=${echo}`);
+    const axle = await connect(server.endpoint);
+    const { outputs, device } = await axle.run('echo.axle/echo', { bytes: bytesOf(64) });
+    expect((outputs['bytes'] as Tensor).bytes).toEqual(bytesOf(64));
+    expect(device).toBe('remote/echo:0');
+    await axle.close();
   });
 
   it('works over TCP where it was allowed', async () => {

@@ -4,7 +4,13 @@ import { delimiter } from 'node:path';
 import type { Command } from 'commander';
 
 import { UsageError } from '../failure.js';
-import { addModelsOption, wholeNumber, type ModelsOption } from '../options.js';
+import {
+  addModelsOption,
+  addPluginsOption,
+  wholeNumber,
+  type ModelsOption,
+  type PluginsOption,
+} from '../options.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
@@ -12,7 +18,7 @@ import { print } from '../standard-output.js';
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
 
-interface ServeOptions extends ModelsOption {
+interface ServeOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
   readonly insecure?: true;
   readonly grace: number;
@@ -35,7 +41,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
       30,
     )
     .action((options: ServeOptions) => serve(options, context));
-  addModelsOption(command).addHelpText(
+  addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
     `
 A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
@@ -47,7 +53,7 @@ Examples:
 }
 
 async function serve(options: ServeOptions, { interruption }: CommandContext): Promise<void> {
-  const { listen = [], insecure, grace } = options;
+  const { listen = [], insecure, grace, plugin: plugins = [] } = options;
   if (listen.length === 0) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
@@ -64,7 +70,7 @@ async function serve(options: ServeOptions, { interruption }: CommandContext): P
   const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [] } = options;
   const folders = [...models.filter((folder) => folder !== ''), shippedModels];
   const runtime = await Runtime.start({
-    plugins: [cpuPlugin],
+    plugins: [cpuPlugin, ...plugins],
     models: folders,
     limits,
     loadsAhead: true,

@@ -180,7 +180,7 @@ function runOnce(
         repeatable: false,
       },
       {
-        taskDone: ({ outcome }) => {
+        taskDone: (outcome) => {
           if (outcome.ok) resolve();
           else reject(failed(outcome.error, name));
         },

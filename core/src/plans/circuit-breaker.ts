@@ -77,6 +77,7 @@ export class CircuitBreaker {
    * until it has an outcome, or for another cool-down.
    */
   entering(device: Device): void {
+    if (this.circuits.size === 0) return;
     const circuit = this.circuits.get(device.id);
     if (circuit === undefined || circuit.failures < failuresMax) return;
     if (this.clock() < circuit.retryAt) return;

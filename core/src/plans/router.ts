@@ -46,6 +46,8 @@ export interface Plan {
 
 /** The plans of a chain with a model, until the registry changes. */
 interface KnownPlans {
+  readonly chain: Chain;
+  readonly model: Model | undefined;
   readonly registryVersion: number;
   readonly plans: readonly Plan[];
   /** Why devices were passed over, by '<step> on <device>'. */
@@ -72,6 +74,8 @@ const supportCacheMax = 4096;
 export class Router {
   private readonly supportCache = new Map<string, Support>();
   private readonly known = new WeakMap<Chain, WeakMap<object, KnownPlans>>();
+  /** Calls are mostly like the one before: three look-ups less. */
+  private last: KnownPlans | undefined;
 
   constructor(
     private readonly registry: Registry,
@@ -161,12 +165,21 @@ export class Router {
 
   /** Worked out once for a chain and model: what devices offer does not change while they are registered. */
   private allPlans(chain: Chain, model: Model | undefined): KnownPlans {
-    const ofChain = this.known.get(chain) ?? new WeakMap<object, KnownPlans>();
-    this.known.set(chain, ofChain);
+    const { version } = this.registry;
+    const { last } = this;
+    const isLast = last?.chain === chain && last.model === model;
+    if (isLast && last.registryVersion === version) return last;
+    let ofChain = this.known.get(chain);
+    if (ofChain === undefined) {
+      ofChain = new WeakMap();
+      this.known.set(chain, ofChain);
+    }
     const key = model ?? chain;
     const known = ofChain.get(key);
-    const { version } = this.registry;
-    if (known?.registryVersion === version) return known;
+    if (known?.registryVersion === version) {
+      this.last = known;
+      return known;
+    }
     const reasons = new Map<string, string>();
     const ways: Segment[][] = [];
     this.extend(chain, model, [], ways, reasons);
@@ -175,7 +188,7 @@ export class Router {
       main: mainOf(chain, segments),
       splitsRange: ways.some((other) => other !== segments && splits(segments, other)),
     }));
-    const found = { registryVersion: version, plans, reasons };
+    const found = { chain, model, registryVersion: version, plans, reasons };
     ofChain.set(key, found);
     return found;
   }

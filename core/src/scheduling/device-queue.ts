@@ -6,32 +6,29 @@ import type {
   NamedTensor,
   TaskOutcome,
 } from '../backend.js';
-import { AxleError, messageOf } from '../errors.js';
+import { asAxleError, AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
 import { timerMsMax } from '../timer-limit.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
 import { ResultOrder } from './result-order.js';
-import { Scheduler, type Batch, type DropReason, type Schedulable } from './scheduler.js';
-import type { Waiting } from './task-group.js';
+import { Scheduler, type Batch, type DropReason } from './scheduler.js';
+import type { Lane, Schedulable, TaskGroup, TaskTraits } from './task-group.js';
 
 /** One task on its way through a device's queue. */
-export interface QueuedTask extends Schedulable, Omit<BackendTask, 'settle'> {
+export interface QueuedTask extends TaskTraits, Omit<BackendTask, 'settle' | 'backendData'> {
   /** May run a second time when the batch that it ran in failed. */
   readonly repeatable: boolean;
 }
 
-export interface QueuedResult {
-  readonly outcome: TaskOutcome;
-  /** Time in Axle's own queue. */
-  readonly waitedMs: number;
-  /** Whether the device got it. */
-  readonly sent: boolean;
-}
-
 export interface TaskListener {
-  /** Called exactly once for each task, also after it was cancelled. */
-  taskDone(result: QueuedResult): void;
+  /**
+   * Called exactly once for each task, also after it was cancelled.
+   *
+   * @param waitedMs in Axle's own queue.
+   * @param sent whether the device got it.
+   */
+  taskDone(outcome: TaskOutcome, waitedMs: number, sent: boolean): void;
 }
 
 export type Clock = () => number;
@@ -103,7 +100,7 @@ export class DeviceQueue {
   add(task: QueuedTask, listener: TaskListener, now: number): Ticket {
     const ticket = new Ticket(task, listener, now, this);
     if (this.batchesThere) ticket.policy = alonePolicy;
-    ticket.waiting = this.scheduler.offer(ticket, now);
+    this.scheduler.offer(ticket, now);
     if (ticket.policy.preserveOrdering) {
       ticket.deliverInTurn = this.order.enter(`${ticket.tenant} ${ticket.modelKey}`);
     }
@@ -115,7 +112,7 @@ export class DeviceQueue {
   cancel(ticket: Ticket): void {
     if (ticket.cancelled) return;
     ticket.cancelled = true;
-    if (ticket.waiting !== undefined && this.scheduler.remove(ticket.waiting)) {
+    if (this.scheduler.remove(ticket)) {
       this.fail(ticket, 'CANCELLED', 'the call was cancelled while it waited');
     } else if (ticket.flight !== undefined) {
       this.backend.cancel(ticket);
@@ -141,9 +138,8 @@ export class DeviceQueue {
     }
     const again = !outcome.ok && !ticket.cancelled && mayHalve(ticket, flight, outcome.error);
     if (again) flight.failed.push(ticket);
-    else
-      ticket.deliver({ outcome, waitedMs: flight.sentAt - ticket.offeredAt, sent: flight.taken });
-    if (flight.left === 0) this.landed(flight);
+    else ticket.deliver(outcome, flight.sentAt - ticket.offeredAt, flight.taken);
+    if (flight.left === 0) this.landed(flight, outcome.settledAt ?? this.clock());
   }
 
   private get batchesThere(): boolean {
@@ -199,36 +195,33 @@ export class DeviceQueue {
       workMs: 0,
       failed: [],
     };
-    for (const ticket of tasks) {
-      ticket.waiting = undefined;
-      ticket.flight = flight;
-    }
+    for (const ticket of tasks) ticket.flight = flight;
     try {
       this.backend.submit(this.device, tasks);
     } catch (error) {
-      const cause =
-        error instanceof AxleError
-          ? error
-          : new AxleError('INTERNAL', messageOf(error), { cause: error });
+      const cause = asAxleError(error);
       flight.taken = false;
       for (const ticket of tasks) ticket.settle({ ok: false, error: cause });
     }
   }
 
-  private landed({ batch, sentAt, workMs, failed }: Flight): void {
-    const latencyMs = this.clock() - sentAt;
+  private landed({ batch, sentAt, workMs, failed }: Flight, now: number): void {
+    const latencyMs = now - sentAt;
     this.taskMs += ((workMs ?? latencyMs) / batch.tasks.length - this.taskMs) * taskMsShare;
     this.scheduler.finished(batch, { workMs, latencyMs });
+    if (failed.length > 0) this.retryHalves(failed);
+    this.pumpSoon();
+  }
+
+  private retryHalves(failed: readonly Ticket[]): void {
     // Halves again and again, until the task at fault is alone and the others have run.
     const middle = Math.ceil(failed.length / 2);
     this.retry(failed.slice(0, middle));
     this.retry(failed.slice(middle));
-    this.pumpSoon();
   }
 
   private retry(tickets: readonly Ticket[]): void {
     this.splits += 1;
-    const now = this.clock();
     for (const ticket of tickets) {
       if (ticket.cancelled) {
         this.fail(ticket, 'CANCELLED', 'the call was cancelled while it waited');
@@ -236,7 +229,7 @@ export class DeviceQueue {
       }
       ticket.batchKey = `${ticket.task.batchKey} part ${this.splits}`;
       ticket.policy = { ...ticket.task.policy, delayMs: 0, preferredItems: [], queueTimeoutMs: 0 };
-      ticket.waiting = this.scheduler.readmit(ticket, now);
+      this.scheduler.readmit(ticket);
     }
   }
 
@@ -265,9 +258,8 @@ export class DeviceQueue {
     code: 'CANCELLED' | 'DEADLINE_EXCEEDED' | 'UNAVAILABLE',
     message: string,
   ): void {
-    ticket.waiting = undefined;
     const outcome: TaskOutcome = { ok: false, error: AxleError.expected(code, message) };
-    ticket.deliver({ outcome, waitedMs: this.clock() - ticket.offeredAt, sent: false });
+    ticket.deliver(outcome, this.clock() - ticket.offeredAt, false);
   }
 }
 
@@ -281,18 +273,23 @@ function mayHalve({ task }: Ticket, { batch, taken }: Flight, error: AxleError):
 }
 
 /** A task in a device's queue or on the device: what the scheduler and the backend see of it. */
-export class Ticket implements Schedulable, BackendTask {
+export class Ticket implements Schedulable<Ticket>, BackendTask {
   batchKey: string;
   policy: BatchPolicy;
-  waiting: Waiting<Ticket> | undefined = undefined;
+  sequence = 0;
+  heapIndex = -1;
+  overdue = false;
+  group: TaskGroup<Ticket> | undefined = undefined;
+  lane: Lane<Ticket> | undefined = undefined;
   flight: Flight | undefined = undefined;
   deliverInTurn: ((deliver: () => void) => void) | undefined = undefined;
   cancelled = false;
+  backendData: unknown = undefined;
 
   constructor(
     readonly task: QueuedTask,
     private readonly listener: TaskListener,
-    readonly offeredAt: number,
+    public offeredAt: number,
     private readonly queue: DeviceQueue,
   ) {
     this.batchKey = task.batchKey;
@@ -351,12 +348,12 @@ export class Ticket implements Schedulable, BackendTask {
     this.queue.cancel(this);
   }
 
-  deliver(result: QueuedResult): void {
+  deliver(outcome: TaskOutcome, waitedMs: number, sent: boolean): void {
     if (this.deliverInTurn === undefined) {
-      this.listener.taskDone(result);
+      this.listener.taskDone(outcome, waitedMs, sent);
     } else {
       this.deliverInTurn(() => {
-        this.listener.taskDone(result);
+        this.listener.taskDone(outcome, waitedMs, sent);
       });
     }
   }

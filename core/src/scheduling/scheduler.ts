@@ -1,28 +1,17 @@
 import { AxleError } from '../errors.js';
-import type { BatchPolicy } from './batch-policy.js';
 import type { LatencyProfile } from './latency-profile.js';
-import { chooseSloBatch, type SloChoice } from './slo-batch.js';
-import { TaskGroup, type Lane, type Waiting } from './task-group.js';
+import { chooseSloBatch, type SloChoice, type SloTask } from './slo-batch.js';
+import {
+  compareByDeadline,
+  dueAt,
+  itemsOf,
+  TaskGroup,
+  type Lane,
+  type Schedulable,
+  type TaskTraits,
+  type Waiting,
+} from './task-group.js';
 import { Tenants, type Tenant } from './tenants.js';
-
-/** What the scheduler looks at in a task; the rest of it is the caller's. */
-export interface Schedulable {
-  /** Tasks with equal keys may run as one batch. */
-  readonly batchKey: string;
-  /** What the device must have ready to run it; '' = nothing. */
-  readonly modelKey: string;
-  /** Equal for equal batch keys. */
-  readonly policy: BatchPolicy;
-  /** Size in the batch dimension. */
-  readonly items: number;
-  /** Higher goes first. */
-  readonly priority: number;
-  /** On the scheduler's clock; undefined = none. */
-  readonly deadlineAt: number | undefined;
-  readonly tenant: string;
-  /** The tenant's share of device time, over 0. */
-  readonly weight: number;
-}
 
 export type Decision<T> =
   /** Send its tasks now, together; it takes a slot until `finished`. */
@@ -77,7 +66,7 @@ export interface BatchTimes {
   readonly latencyMs: number;
 }
 
-interface SentBatch<T> extends Batch<T> {
+interface SentBatch<T extends Schedulable<T>> extends Batch<T> {
   readonly group: TaskGroup<T>;
   /** Sent to a busy device, where it waited for others. */
   readonly ahead: boolean;
@@ -94,7 +83,7 @@ interface SentBatch<T> extends Batch<T> {
  * the earliest deadline, then arrival. Where tenants are close, the model that ran last goes on. A group of tasks that
  * waits for a larger batch holds up nobody.
  */
-export class Scheduler<T extends Schedulable> {
+export class Scheduler<T extends Schedulable<T>> {
   private readonly groupsByKey = new Map<string, TaskGroup<T>>();
   /** Those with waiting tasks. */
   private readonly groups: TaskGroup<T>[] = [];
@@ -127,7 +116,7 @@ export class Scheduler<T extends Schedulable> {
    * @throws AxleError RESOURCE_EXHAUSTED when the queue, or the model's share of it, is full; DEADLINE_EXCEEDED when
    * what waits already is sure to make it miss its deadline.
    */
-  offer(task: T, now: number): Waiting<T> {
+  offer(task: T, now: number): void {
     const { queueDepthMax, device } = this.options;
     if (this.size >= queueDepthMax) throw queueFull(queueDepthMax, device);
     const { queueMax } = task.policy;
@@ -136,23 +125,24 @@ export class Scheduler<T extends Schedulable> {
     }
     const group = this.groupOf(task);
     this.refuseLate(task, group, now);
-    return this.insert(task, group, now);
+    task.offeredAt = now;
+    this.insert(task, group);
   }
 
   /**
    * Puts a task back that was admitted before and ran in a batch that failed, under a batch key of its own; no bound
-   * counts it again.
+   * counts it again, and it has waited since it was offered.
    */
-  readmit(task: T, now: number): Waiting<T> {
+  readmit(task: T): void {
     const group = this.groupOf(task);
     group.temporary = true;
-    return this.insert(task, group, now);
+    this.insert(task, group);
   }
 
   /** Takes a waiting task out; false when it does not wait any more. */
-  remove(waiting: Waiting<T>): boolean {
-    if (waiting.heapIndex < 0) return false;
-    this.take(waiting);
+  remove(task: T): boolean {
+    if (task.heapIndex < 0) return false;
+    this.take(task as Waiting<T>);
     return true;
   }
 
@@ -228,24 +218,16 @@ export class Scheduler<T extends Schedulable> {
     return ms / Math.min(this.options.parallel, this.size + 1);
   }
 
-  private insert(task: T, group: TaskGroup<T>, now: number): Waiting<T> {
+  private insert(task: T, group: TaskGroup<T>): void {
     const tenant = this.tenants.arrive(task.tenant, task.weight);
-    const waiting: Waiting<T> = {
-      task,
-      items: Math.max(1, task.items),
-      deadlineAt: task.deadlineAt ?? Infinity,
-      sequence: this.sequence++,
-      offeredAt: now,
-      group,
-      lane: group.laneOf(task.priority, tenant),
-      overdue: false,
-      heapIndex: -1,
-    };
-    group.add(waiting);
+    task.sequence = this.sequence++;
+    task.group = group;
+    task.lane = group.laneOf(task.priority, tenant);
+    task.overdue = false;
+    group.add(task as Waiting<T>);
     if (group.place < 0) group.place = this.groups.push(group) - 1;
     this.size += 1;
     if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, 1);
-    return waiting;
   }
 
   private take(waiting: Waiting<T>): void {
@@ -255,11 +237,11 @@ export class Scheduler<T extends Schedulable> {
 
   /** Accounts for a task that was taken out of its lane's queue. */
   private left(waiting: Waiting<T>): void {
-    const { group, task } = waiting;
+    const { group, policy } = waiting;
     waiting.lane.tenant.waiting -= 1;
     group.left(waiting);
     this.size -= 1;
-    if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, -1);
+    if (policy.queueMax > 0) count(this.waitingOfModel, waiting.modelKey, -1);
     this.dropIfEmpty(group);
   }
 
@@ -281,12 +263,8 @@ export class Scheduler<T extends Schedulable> {
       // Backwards: a lane goes when it is empty.
       for (let i = group.lanes.length - 1; i >= 0; i--) {
         const { queue } = group.lanes[i] as Lane<T>;
-        for (
-          let top = queue.peek();
-          top !== undefined && top.deadlineAt <= now;
-          top = queue.peek()
-        ) {
-          expired.push(top.task);
+        for (let top = queue.peek(); top !== undefined && dueAt(top) <= now; top = queue.peek()) {
+          expired.push(top);
           this.take(top);
         }
       }
@@ -312,7 +290,7 @@ export class Scheduler<T extends Schedulable> {
       return [];
     }
     for (const waiting of overdue) this.take(waiting);
-    return overdue.map(({ task }) => task);
+    return overdue;
   }
 
   /** The task whose batch goes now, or when to look again. */
@@ -375,7 +353,8 @@ export class Scheduler<T extends Schedulable> {
     if (a.lane.priority !== b.lane.priority) return a.lane.priority > b.lane.priority;
     const [aTenant, bTenant] = [a.lane.tenant, b.lane.tenant];
     if (aTenant.virtualMs !== bTenant.virtualMs) return aTenant.virtualMs < bTenant.virtualMs;
-    if (a.deadlineAt !== b.deadlineAt) return a.deadlineAt < b.deadlineAt;
+    const [aDue, bDue] = [dueAt(a), dueAt(b)];
+    if (aDue !== bDue) return aDue < bDue;
     const [aSticks, bSticks] = [this.sticks(a), this.sticks(b)];
     if (aSticks !== bSticks) return aSticks;
     return a.sequence < b.sequence;
@@ -432,17 +411,20 @@ export class Scheduler<T extends Schedulable> {
     const lanes = this.lanesInOrder(group, lane).filter(
       ({ priority }) => priority === lane.priority,
     );
-    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches).sort(byDeadline);
+    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches).sort(
+      compareByDeadline,
+    );
     const { parallel } = this.options;
     const choice =
-      chooseSloBatch(window, policy.itemsMax, latency, parallel, now) ?? this.trial(window, group);
+      chooseSloBatch(window.map(sloTask), policy.itemsMax, latency, parallel, now) ??
+      this.trial(window, group);
     const late = window.slice(0, choice?.first);
     const chosen = choice === undefined || late.length > 0 ? [] : window.slice(0, choice.count);
     for (const waiting of window.slice(late.length + chosen.length))
       waiting.lane.queue.push(waiting);
     if (late.length === 0) return this.send(group, chosen);
     for (const waiting of late) this.left(waiting);
-    return { kind: 'dropped', tasks: late.map(({ task }) => task), why: 'late' };
+    return { kind: 'dropped', tasks: late, why: 'late' };
   }
 
   /**
@@ -453,9 +435,9 @@ export class Scheduler<T extends Schedulable> {
     if (group.underWay > 0) return undefined;
     const { itemsMax } = group.policy;
     let first = window.length - 1;
-    let items = (window[first] as Waiting<T>).items;
+    let items = itemsOf(window[first] as Waiting<T>);
     for (let i = first - 1; i >= 0; i--) {
-      items += (window[i] as Waiting<T>).items;
+      items += itemsOf(window[i] as Waiting<T>);
       if (items > itemsMax) break;
       first = i;
     }
@@ -483,11 +465,12 @@ export class Scheduler<T extends Schedulable> {
     for (const lane of lanes) {
       if (filled.length > 0 && !this.mayRide(lane.tenant, group)) continue;
       for (let next = lane.queue.peek(); next !== undefined; next = lane.queue.peek()) {
-        if (filled.length > 0 && items + next.items > itemsMax) break;
+        const size = itemsOf(next);
+        if (filled.length > 0 && items + size > itemsMax) break;
         if (filled.length >= batchTasksMax) break;
         lane.queue.remove(next);
         filled.push(next);
-        items += next.items;
+        items += size;
       }
       if (items >= itemsMax) break;
     }
@@ -510,9 +493,10 @@ export class Scheduler<T extends Schedulable> {
 
   private send(group: TaskGroup<T>, filled: readonly Waiting<T>[]): Decision<T> {
     const { model, work, key, policy } = group;
-    const items = filled.reduce((sum, waiting) => sum + waiting.items, 0);
+    let items = 0;
+    for (const waiting of filled) items += itemsOf(waiting);
     const batch: SentBatch<T> = {
-      tasks: filled.map(({ task }) => task),
+      tasks: filled,
       items,
       batchKey: key,
       group,
@@ -533,7 +517,7 @@ export class Scheduler<T extends Schedulable> {
 
   private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {
     for (let i = 0; i < tasks.length; i++) {
-      const share = Math.max(1, (tasks[i] as T).items) / items;
+      const share = itemsOf(tasks[i] as T) / items;
       this.tenants.charge(tenants[i] as Tenant, ms * share);
     }
   }
@@ -543,8 +527,8 @@ function leastServed(tenants: readonly Tenant[]): Tenant {
   return tenants.reduce((least, tenant) => (tenant.virtualMs < least.virtualMs ? tenant : least));
 }
 
-function byDeadline<T>(a: Waiting<T>, b: Waiting<T>): number {
-  return a.deadlineAt === b.deadlineAt ? a.sequence - b.sequence : a.deadlineAt - b.deadlineAt;
+function sloTask(task: TaskTraits): SloTask {
+  return { items: itemsOf(task), deadlineAt: dueAt(task) };
 }
 
 function expectedMs(profile: LatencyProfile, items: number): number {
@@ -552,12 +536,12 @@ function expectedMs(profile: LatencyProfile, items: number): number {
 }
 
 /** What the largest batch that a group can form now is expected to take. */
-function batchMs<T>({ work, items, policy }: TaskGroup<T>): number {
+function batchMs<T extends Schedulable<T>>({ work, items, policy }: TaskGroup<T>): number {
   return expectedMs(work, Math.min(items, policy.itemsMax));
 }
 
 /** What items of a group take when they run in the largest batches; 0 where that is not known. */
-function bestMs<T>({ work, policy }: TaskGroup<T>, items: number): number {
+function bestMs<T extends Schedulable<T>>({ work, policy }: TaskGroup<T>, items: number): number {
   if (!work.known) return 0;
   const { itemsMax } = policy;
   const whole = Math.floor(items / itemsMax);
@@ -566,20 +550,19 @@ function bestMs<T>({ work, policy }: TaskGroup<T>, items: number): number {
 }
 
 /** Items of the task's own tenant that go before it. */
-function itemsAhead<T>(group: TaskGroup<T>, task: Schedulable): number {
+function itemsAhead<T extends Schedulable<T>>(group: TaskGroup<T>, task: T): number {
   let items = 0;
   for (const { priority, tenant, queue } of group.lanes) {
     if (tenant.name !== task.tenant || priority < task.priority) continue;
     for (const waiting of queue.values()) {
-      const before =
-        priority > task.priority || waiting.deadlineAt <= (task.deadlineAt ?? Infinity);
-      if (before) items += waiting.items;
+      const before = priority > task.priority || dueAt(waiting) <= dueAt(task);
+      if (before) items += itemsOf(waiting);
     }
   }
   return items;
 }
 
-function isQuiet<T>({ size, underWay }: TaskGroup<T>): boolean {
+function isQuiet<T extends Schedulable<T>>({ size, underWay }: TaskGroup<T>): boolean {
   return size === 0 && underWay === 0;
 }
 

@@ -6,30 +6,71 @@ import type { Tenant } from './tenants.js';
 /** Below all priorities: tasks whose queue timeout has passed. */
 const delayedPriority = -Infinity;
 
-/** A task in the queue. */
-export interface Waiting<T> extends HeapEntry {
-  readonly task: T;
+/** What the scheduler looks at in a task; the rest of it is the caller's. */
+export interface TaskTraits {
+  /** Tasks with equal keys may run as one batch. */
+  readonly batchKey: string;
+  /** What the device must have ready to run it; '' = nothing. */
+  readonly modelKey: string;
+  /** Equal for equal batch keys. */
+  readonly policy: BatchPolicy;
+  /** Size in the batch dimension; 0 counts as 1. */
   readonly items: number;
-  /** Infinity = none. */
-  readonly deadlineAt: number;
+  /** Higher goes first. */
+  readonly priority: number;
+  /** On the scheduler's clock; undefined = none. */
+  readonly deadlineAt: number | undefined;
+  readonly tenant: string;
+  /** The tenant's share of device time, over 0. */
+  readonly weight: number;
+}
+
+/**
+ * A task that can wait in a scheduler's queue. It is itself the entry of the queue, and not what an entry holds: one
+ * object less for each call. Only the scheduler writes what is no trait.
+ */
+export interface Schedulable<T extends Schedulable<T>> extends TaskTraits, HeapEntry {
   /** Order of arrival. */
-  readonly sequence: number;
-  readonly offeredAt: number;
-  readonly group: TaskGroup<T>;
-  lane: Lane<T>;
+  sequence: number;
+  offeredAt: number;
+  /** Undefined before it is offered, as is `lane`. */
+  group: TaskGroup<T> | undefined;
+  lane: Lane<T> | undefined;
   /** Its queue timeout has passed, and it runs after all others. */
   overdue: boolean;
 }
 
+/** A task in the queue. */
+export type Waiting<T extends Schedulable<T>> = T & { readonly group: TaskGroup<T>; lane: Lane<T> };
+
+/** Infinity = none. */
+export function dueAt({ deadlineAt }: TaskTraits): number {
+  return deadlineAt ?? Infinity;
+}
+
+/** What a task counts for in a batch: an empty one is work too. */
+export function itemsOf({ items }: TaskTraits): number {
+  return Math.max(1, items);
+}
+
+/** The earliest deadline goes first, then the order of arrival. */
+export function compareByDeadline<T extends TaskTraits & { readonly sequence: number }>(
+  a: T,
+  b: T,
+): number {
+  const [aDue, bDue] = [dueAt(a), dueAt(b)];
+  return aDue === bDue ? a.sequence - b.sequence : aDue - bDue;
+}
+
 /** Waiting tasks of one group, priority and tenant: earliest deadline first, then in order of arrival. */
-export interface Lane<T> {
+export interface Lane<T extends Schedulable<T>> {
   readonly priority: number;
   readonly tenant: Tenant;
   readonly queue: Heap<Waiting<T>>;
 }
 
 /** Waiting tasks of one batch key: those that may run together. */
-export class TaskGroup<T> {
+export class TaskGroup<T extends Schedulable<T>> {
   /** Those with waiting tasks. */
   readonly lanes: Lane<T>[] = [];
   /** Among the groups with waiting tasks; -1 = not there. Only the scheduler writes it. */
@@ -78,15 +119,15 @@ export class TaskGroup<T> {
     this.arrivals.push(waiting);
     waiting.lane.queue.push(waiting);
     this.size += 1;
-    this.items += waiting.items;
+    this.items += itemsOf(waiting);
   }
 
   /** To be called when a task was taken out of its lane's queue. */
-  left({ lane, items, overdue }: Waiting<T>): void {
-    this.dropIfEmpty(lane);
+  left(waiting: Waiting<T>): void {
+    this.dropIfEmpty(waiting.lane);
     this.size -= 1;
-    if (overdue) this.overdue -= 1;
-    this.items -= items;
+    if (waiting.overdue) this.overdue -= 1;
+    this.items -= itemsOf(waiting);
     if (this.size > 0) return;
     this.arrivals.length = 0;
     this.front = 0;
@@ -106,7 +147,7 @@ export class TaskGroup<T> {
   /** The task that waits longest, but for those that are overdue: they are looked at once. */
   oldest(): Waiting<T> | undefined {
     let first = this.arrivals[this.front];
-    while (first !== undefined && (first.heapIndex < 0 || first.overdue)) {
+    while (first !== undefined && !this.isInTurn(first)) {
       this.front += 1;
       first = this.arrivals[this.front];
     }
@@ -121,7 +162,7 @@ export class TaskGroup<T> {
   *inOrderOfArrival(): Generator<Waiting<T>> {
     for (let i = this.front; i < this.arrivals.length; i++) {
       const waiting = this.arrivals[i] as Waiting<T>;
-      if (waiting.heapIndex >= 0 && !waiting.overdue) yield waiting;
+      if (this.isInTurn(waiting)) yield waiting;
     }
   }
 
@@ -145,6 +186,11 @@ export class TaskGroup<T> {
     return 0;
   }
 
+  /** A task that left may wait in another group since. */
+  private isInTurn(task: Waiting<T>): boolean {
+    return task.group === this && task.heapIndex >= 0 && !task.overdue;
+  }
+
   private dropIfEmpty(lane: Lane<T>): void {
     if (lane.queue.size > 0) return;
     const index = this.lanes.indexOf(lane);
@@ -154,6 +200,7 @@ export class TaskGroup<T> {
   }
 }
 
-function goesBefore<T>(a: Waiting<T>, b: Waiting<T>): boolean {
-  return a.deadlineAt !== b.deadlineAt ? a.deadlineAt < b.deadlineAt : a.sequence < b.sequence;
+function goesBefore<T extends TaskTraits & { readonly sequence: number }>(a: T, b: T): boolean {
+  const [aDue, bDue] = [dueAt(a), dueAt(b)];
+  return aDue !== bDue ? aDue < bDue : a.sequence < b.sequence;
 }

@@ -1,16 +1,11 @@
 import { describe, expect, it } from 'vitest';
 
-import type { BackendTask, NamedTensor } from '../../src/backend.js';
+import type { BackendTask, NamedTensor, TaskOutcome } from '../../src/backend.js';
 import { AxleError } from '../../src/errors.js';
 import { defaultLimits } from '../../src/limits.js';
 import { singleOp } from '../../src/op.js';
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
-import {
-  DeviceQueue,
-  type QueuedResult,
-  type QueuedTask,
-  type Ticket,
-} from '../../src/scheduling/device-queue.js';
+import { DeviceQueue, type QueuedTask, type Ticket } from '../../src/scheduling/device-queue.js';
 import { Tensor } from '../../src/tensor.js';
 import { TestBackend } from '../test-backend.js';
 import { policy } from './test-task.js';
@@ -43,14 +38,20 @@ function taskOf(number: number, its: BatchPolicy, overrides: Partial<QueuedTask>
   };
 }
 
+interface Result {
+  readonly outcome: TaskOutcome;
+  readonly waitedMs: number;
+  readonly sent: boolean;
+}
+
 /** Adds a task; the promise settles as the task does. */
-function add(
-  queue: DeviceQueue,
-  task: QueuedTask,
-): { ticket: Ticket; done: Promise<QueuedResult> } {
+function add(queue: DeviceQueue, task: QueuedTask): { ticket: Ticket; done: Promise<Result> } {
   let ticket: Ticket | undefined;
-  const done = new Promise<QueuedResult>((resolve) => {
-    ticket = queue.add(task, { taskDone: resolve }, performance.now());
+  const done = new Promise<Result>((resolve) => {
+    const taskDone = (outcome: TaskOutcome, waitedMs: number, sent: boolean) => {
+      resolve({ outcome, waitedMs, sent });
+    };
+    ticket = queue.add(task, { taskDone }, performance.now());
   });
   return { ticket: ticket as Ticket, done };
 }

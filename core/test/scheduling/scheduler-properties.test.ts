@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
 import type { Batch, Scheduler } from '../../src/scheduling/scheduler.js';
-import type { Waiting } from '../../src/scheduling/task-group.js';
 import { policy, schedulerWith, task, took, type TestTask } from './test-task.js';
 
 /** One policy for each key, as the scheduler asks for. */
@@ -37,7 +36,6 @@ type Action = typeof action extends fc.Arbitrary<infer A> ? A : never;
 interface Offered {
   readonly task: TestTask;
   readonly offeredAt: number;
-  readonly handle: Waiting<TestTask>;
 }
 
 /** A device in virtual time, which checks what the scheduler decides against what waits. */
@@ -82,8 +80,8 @@ class Simulation {
       deadlineAt: timeLeft === undefined ? undefined : this.now + timeLeft,
     });
     try {
-      const handle = this.scheduler.offer(offered, this.now);
-      this.waiting.set(name, { task: offered, offeredAt: this.now, handle });
+      this.scheduler.offer(offered, this.now);
+      this.waiting.set(name, { task: offered, offeredAt: this.now });
     } catch (error) {
       expect(error).toMatchObject({ code: /RESOURCE_EXHAUSTED|DEADLINE_EXCEEDED/ });
       this.leaves(name);
@@ -96,7 +94,7 @@ class Simulation {
     const entries = [...this.waiting.values()];
     const chosen = entries[which % Math.max(1, entries.length)];
     if (chosen === undefined) return;
-    expect(this.scheduler.remove(chosen.handle)).toBe(true);
+    expect(this.scheduler.remove(chosen.task)).toBe(true);
     this.leaves(chosen.task.name);
   }
 

@@ -129,7 +129,8 @@ describe('bounds', () => {
   it("refuses one more than a model's queue takes, and others still come in", () => {
     const scheduler = schedulerWith();
     const small = { policy: policy({ queueMax: 1 }) };
-    const a = scheduler.offer(task('a', small), 0);
+    const a = task('a', small);
+    scheduler.offer(a, 0);
     expect(() => scheduler.offer(task('b', small), 0)).toThrow(/1 tasks wait for this model/);
     scheduler.offer(task('x', { batchKey: 'other' }), 0);
     scheduler.remove(a);
@@ -164,7 +165,8 @@ describe('bounds', () => {
 
   it('removes a waiting task once', () => {
     const scheduler = schedulerWith();
-    const a = scheduler.offer(task('a'), 0);
+    const a = task('a');
+    scheduler.offer(a, 0);
     expect(scheduler.remove(a)).toBe(true);
     expect(scheduler.remove(a)).toBe(false);
     expect(scheduler.poll(0)).toEqual({ kind: 'idle' });

@@ -4,11 +4,11 @@ import {
   type Batch,
   type BatchTimes,
   type Decision,
-  type Schedulable,
   type SchedulerOptions,
 } from '../../src/scheduling/scheduler.js';
+import type { Schedulable } from '../../src/scheduling/task-group.js';
 
-export interface TestTask extends Schedulable {
+export interface TestTask extends Schedulable<TestTask> {
   readonly name: string;
 }
 
@@ -29,6 +29,12 @@ export function task(name: string, overrides: Partial<TestTask> = {}): TestTask 
     deadlineAt: undefined,
     tenant: 't',
     weight: 1,
+    heapIndex: -1,
+    sequence: 0,
+    offeredAt: 0,
+    overdue: false,
+    group: undefined,
+    lane: undefined,
     ...overrides,
   };
 }

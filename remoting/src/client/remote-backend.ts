@@ -32,14 +32,26 @@ const bindingsMax = 1024;
 /** Of a task, what its binding says. */
 type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax'>;
 
+/** What was bound under a handle. */
+interface KnownBinding {
+  readonly id: number;
+  readonly device: Device;
+  readonly range: OpRange;
+  readonly args: OpArgs;
+  readonly outputBytesMax: number;
+  /** Of the inputs. */
+  readonly names: readonly string[];
+}
+
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend {
   readonly batches = 'there';
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
-  private readonly bindings = new Map<string, number>();
-  private readonly calls = new WeakMap<BackendTask, RemoteCall>();
+  private readonly bindings = new Map<string, KnownBinding>();
+  /** Of the last call: the next one is likely to have the same, and finds it without a key. */
+  private lastBinding: KnownBinding | undefined = undefined;
 
   private constructor(
     readonly name: string,
@@ -88,8 +100,8 @@ export class RemoteBackend implements Backend {
   }
 
   cancel(task: BackendTask): void {
-    const call = this.calls.get(task);
-    if (call !== undefined) this.client.cancel(call.id);
+    const { backendData } = task;
+    if (backendData instanceof RemoteCall) this.client.cancel(backendData.id);
   }
 
   openStream(
@@ -145,18 +157,33 @@ export class RemoteBackend implements Backend {
       },
       call,
     );
-    this.calls.set(task, call);
+    task.backendData = call;
     if (following.length > 0) client.sendTensors(id, following);
   }
 
-  private bindingOf(device: Device, { range, args, inputs, outputBytesMax }: Bound): number {
+  private bindingOf(device: Device, task: Bound): number {
+    const { lastBinding } = this;
+    if (lastBinding !== undefined && isFor(lastBinding, device, task)) return lastBinding.id;
+    const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
-    const names = inputs.every((input) => input.name === '')
-      ? []
-      : inputs.map((input) => input.name);
+    const names = task.inputs.map((input) => input.name);
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    if (known !== undefined) return known;
+    const id = known?.id ?? this.bind(key, device, task, names);
+    const binding = { id, device, range, args, outputBytesMax, names };
+    this.bindings.set(key, binding);
+    this.lastBinding = binding;
+    if (this.bindings.size > bindingsMax) this.releaseOldest();
+    return id;
+  }
+
+  private bind(
+    key: string,
+    device: Device,
+    { range, args, outputBytesMax }: Bound,
+    names: readonly string[],
+  ): number {
+    const { name, op, version, first, last } = range;
     const id = this.client.newHandle();
     this.client.ask(
       {
@@ -176,24 +203,27 @@ export class RemoteBackend implements Backend {
         model: 0,
         outputBytesMax,
         args: writeArgs(args),
-        inputNames: names,
+        inputNames: names.every((input) => input === '') ? [] : names,
       },
       {
         onFrame: () => true,
         // Calls fail with what their binding fails with; the next one tries a new one.
         onFailed: () => {
-          if (this.bindings.get(key) === id) this.bindings.delete(key);
+          if (this.bindings.get(key)?.id === id) this.forget(key);
         },
       },
     );
-    this.bindings.set(key, id);
-    if (this.bindings.size > bindingsMax) this.releaseOldest();
     return id;
   }
 
+  private forget(key: string): void {
+    this.bindings.delete(key);
+    this.lastBinding = undefined;
+  }
+
   private releaseOldest(): void {
-    for (const [key, id] of this.bindings) {
-      this.bindings.delete(key);
+    for (const [key, { id }] of this.bindings) {
+      this.forget(key);
       this.client.send({ type: 'RELEASE', id });
       return;
     }
@@ -204,4 +234,16 @@ export class RemoteBackend implements Backend {
 function deadlineUsOf(deadlineAt: number | undefined, now: number): number {
   // 0 would be none.
   return deadlineAt === undefined ? 0 : Math.max(1, toWireUs(deadlineAt - now));
+}
+
+/** Whether it is sure, at a glance, that the binding is the task's. */
+function isFor(binding: KnownBinding, device: Device, task: Bound): boolean {
+  const { inputs } = task;
+  if (binding.range !== task.range || binding.args !== task.args) return false;
+  if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
+  if (binding.names.length !== inputs.length) return false;
+  for (let i = 0; i < inputs.length; i++) {
+    if (inputs[i]?.name !== binding.names[i]) return false;
+  }
+  return true;
 }

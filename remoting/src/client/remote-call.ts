@@ -33,7 +33,7 @@ export class RemoteCall implements PendingAnswer {
 
   private begin(result: ResultFrame): boolean {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
-    const incoming = new IncomingTensors();
+    const incoming = new IncomingTensors(true);
     for (const output of result.outputs) {
       // Nothing was asked for that comes in another way.
       if (output.source === 'SHARED' || output.source === 'OMITTED') {

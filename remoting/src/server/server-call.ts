@@ -107,13 +107,14 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   }
 
   prepare(): CallRequest {
-    const { chain, model, outputBytesMax } = this.binding;
-    const inputs = this.incoming.read();
-    for (const { at, name, kept, output, handle } of this.named ?? []) {
-      inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
-    }
-    const request = { chain, model: model?.value, inputs };
-    return outputBytesMax === 0 ? request : { ...request, outputBytesMax };
+    const { binding, front, incoming, named } = this;
+    const { chain, model, outputBytesMax } = binding;
+    return {
+      chain,
+      model: model?.value,
+      inputs: named === undefined ? incoming.read() : withNamed(incoming.read(), named),
+      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+    };
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
@@ -235,6 +236,15 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
   }
+}
+
+/** The inputs that came and those that are kept here, in order. */
+function withNamed(came: readonly NamedTensor[], named: readonly NamedInput[]): NamedTensor[] {
+  const inputs = [...came];
+  for (const { at, name, kept, output, handle } of named) {
+    inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
+  }
+  return inputs;
 }
 
 const ignore = () => undefined;

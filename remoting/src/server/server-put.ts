@@ -51,7 +51,7 @@ export class ServerPut extends TensorHolder {
   private finish(): void {
     const { front, id } = this;
     front.forgetData(id);
-    let tensors: NamedTensor[];
+    let tensors: readonly NamedTensor[];
     try {
       tensors = this.incoming.read();
     } catch (error) {

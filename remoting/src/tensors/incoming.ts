@@ -3,41 +3,54 @@ import { Tensor, type NamedTensor } from '@axle/core/internal';
 import type { InputTensor, OutputTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
 
-/** A tensor of a frame, as core sees it once its bytes are there. */
-interface Incoming {
-  readonly name: string;
-  readonly record: Exclude<InputTensor | OutputTensor, { readonly source: 'HANDLE' | 'SHARED' }>;
+type Announced = Exclude<
+  InputTensor | OutputTensor,
+  { readonly source: 'HANDLE' } | { readonly source: 'SHARED' }
+>;
+
+/** A tensor whose bytes come behind the frame. */
+interface Awaited {
+  /** Its tensor's own. */
   readonly segments: Uint8Array[];
   left: number;
 }
 
 /** The tensors of one CALL or RESULT, gathered from the frame itself and from the DATA that follows it. */
 export class IncomingTensors {
-  private readonly tensors: Incoming[] = [];
-  /** The first whose bytes are not all there. */
+  private readonly tensors: NamedTensor[] = [];
+  private readonly awaited: Awaited[] = [];
+  /** The first of those whose bytes are not all there. */
   private next = 0;
+  private unchecked = false;
+
+  constructor(private readonly areOutputs = false) {}
 
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
-  add(record: Incoming['record'], name: string): void {
-    const inline = record.source === 'INLINE';
-    const left = record.source === 'FOLLOWS' ? record.bytes : 0;
-    this.tensors.push({ name, record, segments: inline ? [record.data] : [], left });
+  add(record: Announced, name: string): void {
+    const { dtype, shape, source, slot } = record;
+    const segments = source === 'INLINE' ? [record.data] : [];
+    if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
+    // Of other types the size was checked with the frame.
+    if (dtype === 'BYTES') this.unchecked = true;
+    const tensor = Tensor.adopt(dtype, segments, shape);
+    // Outputs may leave out one before.
+    const isInPlace = !this.areOutputs || slot === this.tensors.length;
+    this.tensors.push(isInPlace ? { name, tensor } : { name, tensor, position: slot });
   }
 
   get isComplete(): boolean {
-    for (; this.next < this.tensors.length; this.next++) {
-      if ((this.tensors[this.next] as Incoming).left > 0) return false;
-    }
-    return true;
+    return this.next === this.awaited.length;
   }
 
   /** @throws WireError DATA_UNEXPECTED for bytes that no tensor has announced. */
   take(data: Uint8Array): void {
-    if (this.isComplete) throw new WireError('DATA_UNEXPECTED', 'DATA');
-    const tensor = this.tensors[this.next] as Incoming;
-    if (data.byteLength > tensor.left) throw new WireError('DATA_UNEXPECTED', 'DATA');
+    const tensor = this.awaited[this.next];
+    if (tensor === undefined || data.byteLength > tensor.left) {
+      throw new WireError('DATA_UNEXPECTED', 'DATA');
+    }
     tensor.left -= data.byteLength;
     tensor.segments.push(data);
+    if (tensor.left === 0) this.next += 1;
   }
 
   /**
@@ -45,18 +58,15 @@ export class IncomingTensors {
    *
    * @throws AxleError INVALID_ARGUMENT for a BYTES tensor whose elements do not fill it.
    */
-  read(): NamedTensor[] {
-    return this.tensors.map(({ name, record, segments }, index) => {
-      const { dtype, shape, slot } = record;
-      // Of other types the size was checked with the frame.
-      const tensor =
-        dtype === 'BYTES'
-          ? Tensor.fromSegments(dtype, segments, shape)
-          : Tensor.adopt(dtype, segments, shape);
-      // Outputs may leave out one before.
-      return slot === index ? { name, tensor } : { name, tensor, position: slot };
-    });
+  read(): readonly NamedTensor[] {
+    return this.unchecked ? this.tensors.map(checked) : this.tensors;
   }
+}
+
+function checked(named: NamedTensor): NamedTensor {
+  const { dtype, segments, shape } = named.tensor;
+  if (dtype !== 'BYTES') return named;
+  return { ...named, tensor: Tensor.fromSegments(dtype, segments, shape) };
 }
 
 /** Bytes that come after the frame. */

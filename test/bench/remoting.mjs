@@ -1,0 +1,17 @@
+// npm run bench -- remoting: what a call to a server costs, beside other ways to call one.
+import { benchCalls } from './remoting/calls.mjs';
+import { benchDistance } from './remoting/distance.mjs';
+import { benchUpload } from './remoting/upload.mjs';
+
+/**
+ * @param {(line: string) => void} progress
+ * @param {string} only
+ * @returns {Promise<import('./row.mjs').Row[]>}
+ */
+export async function benchRemoting(progress, only) {
+  return [
+    ...(await benchDistance(progress, only)),
+    ...(await benchCalls(progress, only)),
+    ...(await benchUpload(progress, only)),
+  ];
+}
