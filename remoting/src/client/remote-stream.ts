@@ -31,6 +31,7 @@ interface Write {
  * output that came in the meantime, so that no write costs a round trip. The last one gives the rest.
  */
 export class RemoteStream implements BackendStream, PendingAnswer {
+  readonly mayWait = true;
   /** Came and was not taken, with what its sender gets back for it. */
   private output: { data: Uint8Array; readonly creditBytes: number }[] = [];
   private unsentBytes = 0;

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { AxleError, type Tensor } from '@axle/core/internal';
 
 import { Connection, type ConnectionHandler, type Windows } from '../connection/connection.js';
+import type { ConnectionTimes } from '../connection/times.js';
 import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
@@ -25,7 +26,7 @@ export class WireClient implements ConnectionHandler {
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
 
-  constructor(stream: Duplex, credentials: HelloCredentials) {
+  constructor(stream: Duplex, credentials: HelloCredentials, times?: ConnectionTimes) {
     this.connection = new Connection(
       stream,
       'client',
@@ -36,6 +37,7 @@ export class WireClient implements ConnectionHandler {
         stream: wireLimits.serverStreamWindowMin,
       },
       this,
+      times,
     );
     this.hello(credentials);
   }
@@ -118,6 +120,19 @@ export class WireClient implements ConnectionHandler {
       default:
         this.answer(raw);
     }
+  }
+
+  onStalled(id: number): void {
+    const answer = this.pending.get(id);
+    if (answer === undefined || answer.mayWait === true) return;
+    this.connection.cancel(id);
+    this.drop(id);
+    answer.onFailed(
+      AxleError.expected(
+        'RESOURCE_EXHAUSTED',
+        'the server took no data of this call for too long; try again later',
+      ),
+    );
   }
 
   onClosed(reason: AxleError): void {

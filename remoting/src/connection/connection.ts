@@ -9,6 +9,9 @@ import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.
 import { headerBytes } from '../wire/numbers.js';
 import { WireError } from '../wire/wire-error.js';
 import { Outbox, type PeerLimits } from './outbox.js';
+import { Liveness } from './liveness.js';
+import { StallWatch } from './stall-watch.js';
+import { defaultTimes, type ConnectionTimes } from './times.js';
 import { ReceiveWindow } from './window.js';
 
 /** What this side takes before it gives credit, bytes. */
@@ -22,6 +25,8 @@ export interface ConnectionHandler {
    * Gets every frame but CREDIT, PING and PONG. What it throws ends the connection; a WireError is told to the other side.
    */
   onFrame(raw: RawFrame): void;
+  /** Bytes of the handle have waited for its credit for too long. */
+  onStalled(id: number): void;
   /** Told once that nothing more comes and nothing more can be sent. */
   onClosed(reason: AxleError): void;
 }
@@ -45,6 +50,8 @@ export class Connection {
   private readonly received: ReceiveWindow;
   /** By handle that expects data. */
   private readonly receiving = new Map<number, ReceiveWindow>();
+  private readonly stalls: StallWatch;
+  private liveness: Liveness | undefined = undefined;
   private pongs = 0;
   private closedBy: AxleError | undefined;
 
@@ -58,13 +65,29 @@ export class Connection {
     private readonly own: Windows,
     peer: PeerLimits,
     private readonly handler: ConnectionHandler,
+    private readonly times: ConnectionTimes = defaultTimes,
   ) {
     this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
     this.received = new ReceiveWindow(own.connection);
     const sink = new StreamSink(stream);
-    this.outbox = new Outbox(sink, peer, (error) => {
-      this.fail(error);
-    });
+    this.outbox = new Outbox(
+      sink,
+      peer,
+      (error) => {
+        this.fail(error);
+      },
+      () => {
+        this.stalls.start();
+      },
+    );
+    this.stalls = new StallWatch(
+      times.stallMs,
+      () => this.outbox.waitingForCredit(),
+      (id) => {
+        if (id === 0) this.fail(new WireError('CREDIT_STALL', 'the connection'));
+        else this.handler.onStalled(id);
+      },
+    );
     stream.on('data', (chunk: Buffer) => {
       this.receive(chunk);
     });
@@ -124,6 +147,15 @@ export class Connection {
   /** The other side has said what it takes. @throws WireError */
   peerTakes(peer: PeerLimits): void {
     this.outbox.peerTakes(peer);
+    this.liveness ??= new Liveness(
+      this.times,
+      () => {
+        this.send({ type: 'PING', id: 1 });
+      },
+      () => {
+        this.destroy(new AxleError('UNAVAILABLE', 'the other side gave no sign of life'));
+      },
+    );
   }
 
   /** Says why, sends what may be sent, and closes. */
@@ -164,11 +196,14 @@ export class Connection {
   private closed(reason: AxleError): void {
     if (this.closedBy !== undefined) return;
     this.closedBy = reason;
+    this.stalls.stop();
+    this.liveness?.stop();
     this.handler.onClosed(reason);
   }
 
   private receive(chunk: Buffer): void {
     if (this.closedBy !== undefined) return;
+    this.liveness?.heard();
     try {
       this.splitter.push(chunk, this.onRaw);
     } catch (error) {
@@ -180,6 +215,7 @@ export class Connection {
     if (this.closedBy !== undefined) return;
     const { type, id } = raw;
     if (type === 'CREDIT') {
+      this.stalls.credited(id);
       this.outbox.credit(id, (decodeFrame(raw) as CreditFrame).bytes);
       return;
     }

@@ -72,11 +72,13 @@ export class Outbox {
   /**
    * @param peer what the other side is known to take before it has said so.
    * @param onError told when a frame that had to wait cannot be written: then nothing more goes.
+   * @param onWaiting told when not all could be written, for credit or for the sink.
    */
   constructor(
     private readonly sink: ByteSink,
     private peer: PeerLimits,
     private readonly onError: (error: unknown) => void,
+    private readonly onWaiting: () => void = () => undefined,
   ) {
     this.writer = new FrameWriter(peer.payloadBytesMax);
     this.window = new SendWindow(peer.connection);
@@ -178,6 +180,17 @@ export class Outbox {
     this.flushSoon();
   }
 
+  /** Handles whose bytes wait for credit of their own; 0 is among them where something waits for the connection's. */
+  waitingForCredit(): number[] {
+    const { window, bulkReserve, frameBytesMax } = this;
+    const payloadMax = frameBytesMax - headerBytes;
+    const own = this.bulk.filter((queue) => queue.window.left < payloadMax);
+    const bulkWaits = own.length < this.bulk.length && window.left - bulkReserve < frameBytesMax;
+    const smallWaits = this.smallWaits && window.left < frameBytesMax;
+    const ids = own.map(({ id }) => id);
+    return bulkWaits || smallWaits ? [0, ...ids] : ids;
+  }
+
   /** Calls `done` once all that was to be sent has been handed over. */
   whenEmpty(done: () => void): void {
     this.emptied = done;
@@ -197,6 +210,7 @@ export class Outbox {
     }
     const parts = this.writer.take();
     const more = this.smallWaits || this.bulk.length > 0;
+    if (more) this.onWaiting();
     if (parts.length === 0 && more) this.fillLater();
     if (parts.length > 0) this.handOver(parts, more);
     if (!more) this.emptied?.();

@@ -112,7 +112,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   }
 
   prepare(): CallRequest {
-    const { binding, front } = this;
+    const { binding, front, incoming, named } = this;
     const model = binding.model?.value;
     const { limits } = front.session;
     const { outputBytesMax } = binding;
@@ -120,19 +120,9 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     return {
       chain: binding.chainWith(model, limits.topKMax),
       model,
-      inputs: this.inputs(),
+      inputs: named === undefined ? incoming.read() : withNamed(incoming.read(), named),
       outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
-  }
-
-  private inputs(): readonly NamedTensor[] {
-    const came = this.incoming.read();
-    if (this.named === undefined) return came;
-    const inputs = [...came];
-    for (const { at, name, kept, output, handle } of this.named) {
-      inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
-    }
-    return inputs;
   }
 
   shape({ outputs, report }: CallOutcome): undefined {
@@ -258,6 +248,15 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
   }
+}
+
+/** The inputs that came and those that are kept here, in order. */
+function withNamed(came: readonly NamedTensor[], named: readonly NamedInput[]): NamedTensor[] {
+  const inputs = [...came];
+  for (const { at, name, kept, output, handle } of named) {
+    inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
+  }
+  return inputs;
 }
 
 const ignore = () => undefined;

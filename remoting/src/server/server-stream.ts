@@ -74,9 +74,7 @@ export class ServerStream extends Held {
     front.expectData(id);
     const options = { deadlineMs: leftMs, priority };
     session
-      .call(`${named.opName}Stream`, options, (cancellation) =>
-        stream.run(cancellation, startedAt),
-      )
+      .call(`${named.opName}Stream`, options, (cancellation) => stream.run(cancellation, startedAt))
       .then(
         (report) => {
           stream.answer(report);

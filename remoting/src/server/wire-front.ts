@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError, messageOf, type Runtime, type Session, type Tensor } from '@axle/core/internal';
 
+import type { ConnectionTimes } from '../connection/times.js';
 import {
   Connection,
   goawayOf,
@@ -83,6 +84,7 @@ export interface WireFrontOptions {
   /** Time for the greeting, milliseconds. */
   readonly handshakeMs: number;
   readonly models: ServerModels;
+  readonly times?: ConnectionTimes;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -124,7 +126,8 @@ export class WireFront implements ConnectionHandler, Front {
     this.keptBytesMax = options.keptBytesMax;
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
-    this.connection = new Connection(stream, 'server', options.windows, least, this);
+    const { windows, times } = options;
+    this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
     }, options.handshakeMs);
@@ -160,6 +163,21 @@ export class WireFront implements ConnectionHandler, Front {
         if (FRAME_RULES[type].names === 'new') this.request(raw);
         else throw new WireError('WRONG_STATE', type);
     }
+  }
+
+  onStalled(id: number): void {
+    const held = this.heldAt(id);
+    // It takes no more than its window, however long its user leaves it unread.
+    if (held instanceof ServerStream) return;
+    const reason = AxleError.expected(
+      'RESOURCE_EXHAUSTED',
+      'the client gave no credit for the data of this call; read what was asked for',
+    );
+    if (held === undefined) {
+      // In place of the rest of what its RESULT announced.
+      this.connection.forget(id);
+      this.connection.send(errorFrame(id, reason, 0));
+    } else this.fail(id, reason);
   }
 
   onClosed(): void {
@@ -227,9 +245,7 @@ export class WireFront implements ConnectionHandler, Front {
     const { id } = frame;
     this.connection.send(frame);
     if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
-    for (const { segments } of following) {
-      for (const segment of segments) this.connection.sendData(id, segment, false);
-    }
+    if (following.length > 0) this.sendFollowing(id, following);
     this.answered(id, keeps);
   }
 
@@ -262,6 +278,17 @@ export class WireFront implements ConnectionHandler, Front {
 
   forgetData(id: number): void {
     this.connection.forget(id);
+  }
+
+  private sendFollowing(id: number, tensors: readonly Tensor[]): void {
+    const all = tensors.flatMap((tensor) => tensor.segments);
+    const segments = all.filter(({ byteLength }) => byteLength > 0);
+    const last = segments.pop();
+    for (const segment of segments) this.connection.sendData(id, segment, false);
+    if (last === undefined) return;
+    this.connection.sendData(id, last, false, () => {
+      this.connection.forget(id);
+    });
   }
 
   private greet(frame: Frame): void {
