@@ -165,6 +165,22 @@ describe('bounds', () => {
     expect(scheduler.waiting).toBe(1);
   });
 
+  it('do not hold for a task that was put back what held for it in the batch that failed', () => {
+    const scheduler = schedulerWith();
+    const impatient = { policy: policy({ itemsMax: 1, queueTimeoutMs: 10 }) };
+    const failing = task('failing', impatient);
+    scheduler.offer(failing, 0);
+    for (const name of ['b', 'c']) scheduler.offer(task(name, impatient), 8);
+    const batch = batchOf(scheduler.poll(8));
+    expect(batch.tasks).toEqual([failing]);
+    scheduler.finished(batch, { workMs: undefined, latencyMs: 1 });
+    const again = Object.assign(failing, { batchKey: 'part', policy: policy({ itemsMax: 1 }) });
+    scheduler.readmit(again);
+    expect(namesOf(scheduler.poll(9))).toEqual(['b']);
+    expect(scheduler.poll(12)).toEqual({ kind: 'wait', untilAt: 18 });
+    expect(scheduler.waiting).toBe(2);
+  });
+
   it('puts what waits longer behind all others where the policy says delay', () => {
     const scheduler = schedulerWith();
     const patient = { policy: policy({ itemsMax: 1, queueTimeoutMs: 10, onTimeout: 'delay' }) };
