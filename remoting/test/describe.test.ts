@@ -2,6 +2,7 @@ import { OpFlag } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { callOf, hello } from '../../test/e2e/raw-peer.js';
+import { noCredentials } from '../src/client/credentials.js';
 import { RemoteBackend } from '../src/client/remote-backend.js';
 import { bindCustom, CustomBackend, customOp, giveBack, peerOf, streamTo } from './front-kit.js';
 
@@ -65,7 +66,7 @@ describe('the description of a server', () => {
 
   it('is what its client says of the health of a device', async () => {
     const soft = backend();
-    const remote = await RemoteBackend.over(await streamTo([soft]), 'remote');
+    const remote = await RemoteBackend.over(await streamTo([soft]), 'remote', noCredentials);
     const [device] = remote.devices;
     if (device === undefined) throw new Error('there is no device');
     expect(device).toMatchObject({ id: 'remote/soft:0', version: '1.2.3' });

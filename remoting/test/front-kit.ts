@@ -17,6 +17,8 @@ import {
 
 import { RawPeer } from '../../test/e2e/raw-peer.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
+import { loadServeSettings } from '../src/server/settings/serve-settings.js';
+import { Tenants } from '../src/trust/tenants.js';
 import type { BindFrame } from '../src/wire/frames.js';
 import { WireFront, type WireFrontOptions } from '../src/server/wire-front.js';
 
@@ -114,17 +116,20 @@ export async function streamTo(
     models: [],
     limits,
   });
+  const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
+  const tenant = new Tenants(tenancy).get('test');
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());
   new WireFront(far, {
     runtime,
     watch: new DeviceWatch(runtime, lookEveryMs),
-    authenticate: () => new Session(runtime, 'test', 1, limits),
+    authenticate: () => ({ session: new Session(runtime, 'test', 1, limits), tenant }),
     windows: { connection: MiB, stream: MiB / 2 },
     instance: new Uint8Array(16),
     requestBytesMax: MiB,
     keptBytesMax: MiB,
+    handshakeMs: 10_000,
     onClosed: () => undefined,
     ...changes,
   });

@@ -2,6 +2,7 @@ import { duplexPair } from 'node:stream';
 
 import { describe, expect, it } from 'vitest';
 
+import { noCredentials } from '../src/client/credentials.js';
 import { RemoteStream } from '../src/client/remote-stream.js';
 import { WireClient } from '../src/client/wire-client.js';
 
@@ -10,7 +11,7 @@ const KiB = 1024;
 /** A stream to a server that has said nothing yet. */
 function silentStream(): RemoteStream {
   const [near] = duplexPair();
-  const client = new WireClient(near);
+  const client = new WireClient(near, noCredentials);
   const stream = new RemoteStream(client, client.newHandle());
   const asked = { deadlineUs: 0, priority: 0, trace: undefined };
   client.ask({ type: 'STREAM', id: stream.id, binding: 99, ...asked }, stream);

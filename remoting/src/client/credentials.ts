@@ -23,6 +23,9 @@ export interface ClientTls {
   readonly serverName: string | undefined;
 }
 
+/** Of a client that shows nothing. */
+export const noCredentials: HelloCredentials = { token: new Uint8Array(0), tenant: '' };
+
 export interface Credentials {
   readonly hello: HelloCredentials;
   readonly tls: ClientTls;
