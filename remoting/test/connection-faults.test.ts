@@ -4,6 +4,7 @@ import { OpFlag, Tensor } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { callOf, hello, type RawPeer } from '../../test/e2e/raw-peer.js';
+import { noCredentials } from '../src/client/credentials.js';
 import { WireClient } from '../src/client/wire-client.js';
 import { Connection, type ConnectionHandler } from '../src/connection/connection.js';
 import { defaultTimes } from '../src/connection/times.js';
@@ -118,7 +119,7 @@ describe('a side that hears nothing', () => {
     writer.write(welcome);
     for (const part of writer.take()) far.write(part);
     far.resume();
-    const client = new WireClient(near, nervous);
+    const client = new WireClient(near, noCredentials, nervous);
     const failed = new Promise((resolve) => {
       const answer = { onFrame: () => false, onFailed: resolve };
       client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
@@ -128,7 +129,7 @@ describe('a side that hears nothing', () => {
 
   it('fails a call whose data the server does not take', async () => {
     const [near, server] = silentServer();
-    const client = new WireClient(near, impatient);
+    const client = new WireClient(near, noCredentials, impatient);
     const id = client.newHandle();
     const bytes = 4096 * KiB;
     const failed = new Promise((resolve) => {

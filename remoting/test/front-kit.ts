@@ -16,7 +16,9 @@ import {
 } from '@axle/core/internal';
 
 import { RawPeer } from '../../test/e2e/raw-peer.js';
+import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
+import { ServerModels } from '../src/server/models/server-models.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
 import { Tenants } from '../src/trust/tenants.js';
 import type { BindFrame } from '../src/wire/frames.js';
@@ -118,6 +120,7 @@ export async function streamTo(
   });
   const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
   const tenant = new Tenants(tenancy).get('test');
+  const models = new ServerModels(runtime.repository, await temporaryStore(), limits);
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());
@@ -129,6 +132,7 @@ export async function streamTo(
     instance: new Uint8Array(16),
     requestBytesMax: MiB,
     keptBytesMax: MiB,
+    models,
     handshakeMs: 10_000,
     onClosed: () => undefined,
     ...changes,

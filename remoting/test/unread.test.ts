@@ -23,6 +23,7 @@ describe('what the other side does not take', () => {
     const windows = { connection: 1 << 20, stream: 1 << 18 };
     new Connection(stuck, 'server', windows, peer, {
       onFrame: () => undefined,
+      onStalled: () => undefined,
       onClosed: (error) => {
         reason = error;
       },

@@ -15,6 +15,8 @@ import {
 
 import { axlePath } from './serve.js';
 
+import { temporaryStore } from './temporary-store.js';
+
 /** For peers that do not greet. */
 export type Bounds = Pick<ServerOptions, 'handshakeMs' | 'newcomersMax'>;
 
@@ -47,7 +49,17 @@ export class TrustedServer {
     const limits = limitsWith({ tenantQueueDepthMax: tenantQueueDepth });
     self.runtime = await Runtime.start({ plugins: [cpuPlugin], models: [], limits });
     const { runtime } = self;
-    self.server = await Server.start({ runtime, listen, limits, trust, tls, log, ...options });
+    const store = await temporaryStore();
+    self.server = await Server.start({
+      runtime,
+      listen,
+      limits,
+      trust,
+      tls,
+      log,
+      store,
+      ...options,
+    });
     self.source.onChange((changed) => {
       self.server.update(changed.trust, changed.tls);
     });

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { ResourceStore } from '@axle/remoting';
+import type { ResourceStore, TenantStoreLimits } from '@axle/remoting';
 
 import { printError } from '../error-line.js';
 import { oneLine, UsageError } from '../failure.js';
@@ -115,7 +115,10 @@ async function serve(
   });
   let store: ResourceStore | undefined;
   try {
-    store = await openStore(options);
+    store = await openStore(options, (tenant) => {
+      const { named, others } = source.settings.trust.tenancy;
+      return (named.get(tenant) ?? others).quotas;
+    });
     const { listen, trust, tls } = settings;
     const server = await Server.start({ runtime, listen, limits, trust, tls, log, store });
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
@@ -143,17 +146,16 @@ function log(line: string): void {
   printError(oneLine(new Error(line)));
 }
 
-async function openStore({
-  store: folder,
-  storeBytes,
-}: ServeCommandOptions): Promise<ResourceStore> {
-  const { defaultStoreBytesMax, defaultTenantStoreLimits, ResourceStore } =
-    await import('@axle/remoting');
+async function openStore(
+  { store: folder, storeBytes }: ServeCommandOptions,
+  limitsOf: (tenant: string) => TenantStoreLimits,
+): Promise<ResourceStore> {
+  const { defaultStoreBytesMax, ResourceStore } = await import('@axle/remoting');
   return ResourceStore.open({
     folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
     isTemporary: folder === undefined,
     bytesMax: storeBytes ?? defaultStoreBytesMax,
-    limitsOf: () => defaultTenantStoreLimits,
+    limitsOf,
   });
 }
 
