@@ -27,8 +27,8 @@ export class ServerPut extends TensorHolder {
       throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED tensors yet');
     }
     const put = new ServerPut(front, id);
-    put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
     front.hold(id, put);
+    put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
     // What it came in holds other frames too, which would stay with it.
     const record = source === 'INLINE' ? { ...tensor, data: new Uint8Array(tensor.data) } : tensor;
     put.incoming.add(record, '');

@@ -5,7 +5,10 @@ import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
 
-/** What may hold tensors that calls can name: a CALL, or a PUT. Those it keeps count for its connection until it closes. */
+/**
+ * What may hold tensors that calls can name: a CALL, or a PUT. Those it keeps count for its connection, and for its tenant,
+ * until it closes.
+ */
 export abstract class TensorHolder extends Held {
   private keptBytes = 0;
 
@@ -23,6 +26,7 @@ export abstract class TensorHolder extends Held {
 
   override close(): void {
     this.front.keptBytes -= this.keptBytes;
+    this.front.tenant.usage.give('requestBytes', this.keptBytes);
     this.keptBytes = 0;
   }
 
@@ -37,6 +41,7 @@ export abstract class TensorHolder extends Held {
         { retryable: false },
       );
     }
+    front.tenant.usage.take('requestBytes', bytes);
     front.keptBytes += bytes;
     this.keptBytes += bytes;
   }

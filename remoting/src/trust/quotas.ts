@@ -8,7 +8,7 @@ export interface Quotas {
   readonly handles: number;
   /** Calls and streams that are not answered. */
   readonly calls: number;
-  /** Inputs of those calls, from when they are announced until the answer, bytes. */
+  /** Inputs of those calls, from when they are announced until the answer, and tensors that are kept, bytes. */
   readonly requestBytes: number;
   /** Models that are kept for it. */
   readonly models: number;
@@ -55,7 +55,7 @@ export const quotaWords: Readonly<Record<QuotaName, string>> = {
   connections: 'open connections',
   handles: 'open handles',
   calls: 'calls that are not answered',
-  requestBytes: 'bytes of inputs of calls that are not answered',
+  requestBytes: 'bytes of inputs and of tensors that are kept',
   models: 'models',
   modelBytes: 'bytes of models',
 };
