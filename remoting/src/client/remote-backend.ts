@@ -264,7 +264,6 @@ export class RemoteBackend implements Backend {
   }
 }
 
-
 /** Whether it is sure, at a glance, that the binding is the task's. */
 function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolean {
   const { inputs } = task;
