@@ -1,4 +1,8 @@
 import { ok } from 'node:assert';
+import { rmSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Duplex } from 'node:stream';
 
 import { limitsWith, Runtime, Session } from '@axle/core/internal';
@@ -8,7 +12,11 @@ import { decodeFrame } from '../../dist/wire/decode-frame.js';
 import { FrameSplitter } from '../../dist/wire/frame-splitter.js';
 import { FrameWriter } from '../../dist/wire/frame-writer.js';
 import { DeviceWatch } from '../../dist/server/device-watch.js';
+import { ServerModels } from '../../dist/server/models/server-models.js';
+import { loadServeSettings } from '../../dist/server/settings/serve-settings.js';
 import { WireFront } from '../../dist/server/wire-front.js';
+import { ResourceStore } from '../../dist/store/resource-store.js';
+import { Tenants } from '../../dist/trust/tenants.js';
 
 /** @import { FuzzTarget } from '../../../test/fuzz/fuzz-loop.mjs' */
 /** @import { Frame } from '../../dist/wire/frames.js' */
@@ -18,6 +26,20 @@ const MEMORY_BYTES_MAX = 1 << 20;
 const limits = limitsWith({ callsInFlightMax: 16 });
 const runtime = await Runtime.start({ plugins: [], models: [], limits });
 const watch = new DeviceWatch(runtime);
+const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
+const tenant = new Tenants(tenancy).get('fuzz');
+const folder = await mkdtemp(join(tmpdir(), 'axle-fuzz-store-'));
+// Room for nothing: what is sent is refused before it meets the disk.
+const store = await ResourceStore.open({
+  folder,
+  isTemporary: true,
+  bytesMax: 1,
+  limitsOf: () => ({ models: 0, modelBytes: 0 }),
+});
+const models = new ServerModels(runtime.repository, store, limits);
+process.on('exit', () => {
+  rmSync(folder, { recursive: true, force: true });
+});
 
 /** Takes what the server says, and says what it is told to at once. */
 class Wire extends Duplex {
@@ -55,11 +77,13 @@ export const target = {
     const front = new WireFront(wire, {
       runtime,
       watch,
-      authenticate: () => new Session(runtime, 'fuzz', 1, limits),
+      authenticate: () => ({ session: new Session(runtime, 'fuzz', 1, limits), tenant }),
       windows: { connection: MEMORY_BYTES_MAX, stream: MEMORY_BYTES_MAX / 2 },
       instance: Buffer.alloc(16),
       requestBytesMax: MEMORY_BYTES_MAX,
       keptBytesMax: MEMORY_BYTES_MAX,
+      models,
+      handshakeMs: 10_000,
       onClosed: () => (closed += 1),
     });
     const [first = 0] = bytes;
