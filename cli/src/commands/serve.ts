@@ -20,6 +20,8 @@ import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 
+/** Tenants whose whole share of a device's queue finds room at a time. */
+const fullQueuesMax = 4;
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
 /** How often the files that settings come from are looked at. */
@@ -105,7 +107,11 @@ async function serve(
   const { settings } = source;
   const { cpuPlugin, shippedModels } = await import('axle');
   const { limitsWith, Runtime } = await import('@axle/core/internal');
-  const limits = limitsWith({ tenantQueueDepthMax: settings.tenantQueueDepth });
+  const { tenantQueueDepth } = settings;
+  const limits = limitsWith({
+    tenantQueueDepthMax: tenantQueueDepth,
+    queueDepthMax: fullQueuesMax * tenantQueueDepth,
+  });
   const folders = [...foldersOf(settings.models), shippedModels];
   const runtime = await Runtime.start({
     plugins: [cpuPlugin, ...(options.plugin ?? [])],

@@ -40,7 +40,8 @@ export interface ServeSettings {
 const pemBytesMax = 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
-const defaultTenantQueueDepth = 1024;
+/** As many as a tenant may have calls, by default. */
+const defaultTenantQueueDepth = 4096;
 const writableByOthers = 0o022;
 
 /**
