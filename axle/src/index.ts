@@ -24,9 +24,10 @@ export const cpuPlugin: PluginSpec = cpuFallback;
 
 registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
 for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
+  // The models that come with Axle are on servers too.
   registerScheme(scheme, async (url, options) => {
     const { connectRemote } = await import('@axle/remoting');
-    return connectRemote(url, options);
+    return connectRemote(url, { ...options, models: modelFoldersOf(options) });
   });
 }
 
@@ -34,7 +35,7 @@ for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
  * A client, and with it the devices: of this process by default, or of whatever `target` names.
  *
  * Models are looked up in `options.models`, else in the folders of `AXLE_MODELS` (separated as in PATH), and then in
- * `shippedModels`. Where an OpenTelemetry SDK is registered by now, calls make spans (see `enableTracing` of
+ * `shippedModels`, or with a server in what it has. Where an OpenTelemetry SDK is registered by now, calls make spans (see `enableTracing` of
  * `axle/tracing`).
  *
  * @param target a URL; default `AXLE_ENDPOINT`, else `local:`.
@@ -58,10 +59,16 @@ export async function connect(
 }
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
-  const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [], plugins = [] } = options;
+  const { plugins = [] } = options;
   return {
     ...options,
-    models: [...[models].flat().filter((folder) => folder !== ''), shippedModels],
+    models: [...modelFoldersOf(options), shippedModels],
     plugins: [cpuFallback, ...[plugins].flat()],
   };
+}
+
+/** The caller's own. */
+function modelFoldersOf({ models }: ConnectOptions): string[] {
+  const folders = models ?? process.env['AXLE_MODELS']?.split(delimiter) ?? [];
+  return [folders].flat().filter((folder) => folder !== '');
 }

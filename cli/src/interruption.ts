@@ -17,6 +17,7 @@ export class Interruption {
   private readonly controller = new AbortController();
   private graceMs = cleanUpMs;
   private drains = false;
+  private hangup: (() => void) | undefined;
 
   /**
    * Listens to SIGINT, SIGTERM and SIGHUP. What was being written is cleaned up on the way out; a second signal, or
@@ -25,7 +26,8 @@ export class Interruption {
   constructor() {
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(name, () => {
-        this.stop(128 + constants.signals[name]);
+        if (name === 'SIGHUP' && this.hangup !== undefined) this.hangup();
+        else this.stop(128 + constants.signals[name]);
       });
     }
   }
@@ -39,6 +41,11 @@ export class Interruption {
   drainWithin(graceMs: number): void {
     this.drains = true;
     this.graceMs = graceMs;
+  }
+
+  /** For servers: SIGHUP is no end, but asks them to read their settings again. */
+  onHangup(listener: () => void): void {
+    this.hangup = listener;
   }
 
   private stop(exitCode: number): void {

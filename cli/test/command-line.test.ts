@@ -14,6 +14,8 @@ const commands = [
   'compress',
   'decompress',
   'plugin',
+  'token',
+  'ca',
   'completion',
 ];
 

@@ -6,6 +6,7 @@ import type {
   HealthStateName,
 } from './generated/constants.js';
 import type { OpArgs, OpRange } from './op.js';
+import type { FailedAttempt, StepReport } from './results.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -27,6 +28,12 @@ export interface Backend {
 
   /** @throws AxleError as the backend says; INVALID_ARGUMENT for a model that is damaged. */
   loadModel(device: Device, source: ModelSource): Promise<LoadedModel>;
+  /**
+   * Where `loadModel` does not wait for the device: settles when the model is there.
+   *
+   * @throws AxleError as the device says.
+   */
+  prefetchModel?(model: LoadedModel): Promise<void>;
   /** Called when no task uses the model. */
   unloadModel(model: LoadedModel): Promise<void>;
 
@@ -40,7 +47,7 @@ export interface Backend {
   cancel(task: BackendTask): void;
 
   /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
-  openStream(device: Device, range: OpRange, args: OpArgs): BackendStream;
+  openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream;
 
   health(device: Device): Promise<Health>;
   /** Ends what is outstanding and frees everything. */
@@ -55,6 +62,8 @@ export interface Device {
   readonly index: number;
   /** For people. */
   readonly name: string;
+  /** Of what runs it, where that is not the backend itself. */
+  readonly version?: string;
   readonly kind: DeviceKindName;
   /** Not the hardware that it stands for. */
   readonly emulated: boolean;
@@ -107,6 +116,11 @@ export interface ModelSource {
   readonly contentId: string;
   /** The model itself first; names are relative to the model's folder. */
   readonly files: readonly ModelFile[];
+  /**
+   * What says how the model is run, for a backend that reads that itself: its config and labels, named as in the
+   * model's folder. Not part of the content id.
+   */
+  readonly companions?: readonly ModelFile[];
 }
 
 export interface ModelFile {
@@ -151,6 +165,8 @@ export interface BackendTask {
   readonly outputBytesMax: number;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
+  /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */
+  readonly priority: number;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;
@@ -166,6 +182,8 @@ export type TaskOutcome =
       readonly outputs: readonly NamedTensor[];
       readonly timing: TaskTiming;
       readonly settledAt?: number;
+      /** How a backend ran it that planned the task itself. */
+      readonly making?: TaskMaking;
     }
   | {
       readonly ok: false;
@@ -175,6 +193,11 @@ export type TaskOutcome =
       readonly neverBegan?: boolean;
     };
 
+export interface TaskMaking {
+  readonly steps: readonly StepReport[];
+  readonly fallbacks: readonly FailedAttempt[];
+}
+
 export interface TaskTiming {
   /** Inside the backend, before work on it began. */
   readonly queueMs: number;
@@ -182,6 +205,13 @@ export interface TaskTiming {
   readonly computeMs: number;
   /** Tasks that were computed together, this one included. */
   readonly batchSize: number;
+}
+
+/** Advice to backends that queue: whoever opened the stream ends it in time all the same. */
+export interface StreamOptions {
+  /** On the runtime's clock, milliseconds; undefined = none. */
+  readonly deadlineAt: number | undefined;
+  readonly priority: number;
 }
 
 /** One ordered stream on a device. Writes do not overlap. */

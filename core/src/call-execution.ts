@@ -77,12 +77,17 @@ export class CallExecution implements TaskListener, CancelListener {
     costs.observe(segment.cost, this.bytes, outcome.timing);
     if (this.over) return;
     this.values = outcome.outputs;
-    const step = stepReport(segment, outcome.timing, waitedMs);
+    const { making } = outcome;
+    if (making === undefined) {
+      (this.steps ??= []).push(stepReport(segment, outcome.timing, waitedMs));
+    } else {
+      (this.steps ??= []).push(...making.steps);
+      if (making.fallbacks.length > 0) (this.failed ??= []).push(...making.fallbacks);
+    }
     if (this.segmentIndex === this.plan.segments.length - 1) {
-      this.finish(step, outcome.settledAt ?? this.parts.clock());
+      this.finish(outcome.settledAt ?? this.parts.clock());
       return;
     }
-    (this.steps ??= []).push(step);
     this.segmentIndex += 1;
     this.runSegment(this.parts.clock());
   }
@@ -169,9 +174,8 @@ export class CallExecution implements TaskListener, CancelListener {
     return adapt === undefined || first === 0 ? this.values : adapt(this.values);
   }
 
-  private finish(lastStep: StepReport, now: number): void {
-    const { call, plan, failed } = this;
-    const steps = this.steps === undefined ? [lastStep] : [...this.steps, lastStep];
+  private finish(now: number): void {
+    const { call, plan, failed, steps = [] } = this;
     const total = now - call.startedAt;
     this.over = true;
     const report: CallReport = {

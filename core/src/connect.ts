@@ -13,8 +13,26 @@ export interface ConnectOptions {
   /** Plugins of this process, beside those that the package brings. */
   readonly plugins?: readonly PluginSpec[] | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** Of a server: who is asking. Default: the environment's `AXLE_TOKEN`, or the file that `AXLE_TOKEN_FILE` names. */
+  readonly token?: string | undefined;
+  /** Of a server: for whom, where the credentials may act for others, as those of a relay. */
+  readonly tenant?: string | undefined;
+  /** Of a server at `axle+tls:`. */
+  readonly tls?: ClientTlsOptions | undefined;
   /** Of servers: what to do when the connection is lost. */
   readonly reconnect?: ReconnectOptions | undefined;
+}
+
+/** A string or URL is the path of a PEM file, anything else is PEM itself. A server is always checked. */
+export interface ClientTlsOptions {
+  /** Who signs the server's certificate. Default `AXLE_TLS_CA`, else the authorities that Node knows. */
+  readonly ca?: string | URL | Uint8Array | undefined;
+  /** The client's own certificate, which names its tenant. Default `AXLE_TLS_CERT`. */
+  readonly cert?: string | URL | Uint8Array | undefined;
+  /** Its key. Default `AXLE_TLS_KEY`. */
+  readonly key?: string | URL | Uint8Array | undefined;
+  /** The name that the server's certificate must be for, where it is not the host of the URL. */
+  readonly serverName?: string | undefined;
 }
 
 export interface ReconnectOptions {

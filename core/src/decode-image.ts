@@ -27,7 +27,7 @@ export async function decodeImage(
   }
   if (!isDecodable(encoded)) throw noImage();
   try {
-    return await decode(encoded, args as unknown as DecodeArgs, limits);
+    return await decode(encoded, checkedArgs(args, limits), limits);
   } catch (error) {
     throw error instanceof AxleError ? error : describe(error, limits);
   }
@@ -70,6 +70,33 @@ function upright(encoded: Uint8Array, channels: 1 | 3, pixelsMax: number): Sharp
   });
   const flat = image.rotate().flatten({ background: '#fff' });
   return channels === 1 ? flat.greyscale() : flat.toColourspace('srgb');
+}
+
+/**
+ * Clients of a server choose them freely.
+ *
+ * @throws AxleError INVALID_ARGUMENT
+ */
+function checkedArgs(args: OpArgs, { imagePixelsMax }: Limits): DecodeArgs {
+  const { width, height, channels, fit = 'fill', unscaled_pixels_max = 0 } = args;
+  const isSize = (value: unknown): value is number => Number.isInteger(value) && Number(value) > 0;
+  if (!isSize(width) || !isSize(height) || width * height > imagePixelsMax) {
+    throw wrongArgs(
+      `width and height of decode must be at least 1, and ${imagePixelsMax} pixels at most`,
+    );
+  }
+  if (channels !== 1 && channels !== 3) throw wrongArgs('channels of decode must be 1 or 3');
+  if (fit !== 'fill' && fit !== 'cover' && fit !== 'contain') {
+    throw wrongArgs("fit of decode must be 'fill', 'cover' or 'contain'");
+  }
+  if (!Number.isInteger(unscaled_pixels_max)) {
+    throw wrongArgs('unscaled_pixels_max of decode must be a whole number');
+  }
+  return { width, height, channels, fit, unscaled_pixels_max: Number(unscaled_pixels_max) };
+}
+
+function wrongArgs(message: string): AxleError {
+  return new AxleError('INVALID_ARGUMENT', message);
 }
 
 interface DecodeArgs {

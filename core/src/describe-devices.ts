@@ -27,7 +27,7 @@ async function describeDevice(
     kind: device.kind,
     emulated: device.emulated,
     backend: backend.name,
-    version: backend.version,
+    version: device.version ?? backend.version,
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
     ops: backend.ops.map(opLabel),

@@ -1,4 +1,4 @@
-import type { Device, NamedTensor } from './backend.js';
+import type { Device, LoadedModel, NamedTensor } from './backend.js';
 import { CallExecution } from './call-execution.js';
 import type { Cancellation } from './cancellation.js';
 import type { Model } from './models/model.js';
@@ -62,18 +62,27 @@ export class Dispatch {
     new CallExecution(this.parts, call, listener).start();
   }
 
-  /** Loads the model where its first call would run, also where that failed a short while ago. */
+  /**
+   * Loads the model where its first call would run, also where that failed a short while ago.
+   *
+   * @returns the model on that device; undefined for a chain that runs none.
+   */
   async prefetch({
     chain,
     model,
     preference,
     cancellation,
-  }: Pick<Call, 'chain' | 'model' | 'preference' | 'cancellation'>): Promise<void> {
+  }: Pick<Call, 'chain' | 'model' | 'preference' | 'cancellation'>): Promise<
+    LoadedModel | undefined
+  > {
     const { router, models } = this.parts;
     const [plan] = router.plans(chain, model, preference, undefined);
-    if (model === undefined) return;
+    if (model === undefined) return undefined;
+    let loaded: LoadedModel | undefined;
     for (const { usesModel, backend, device } of plan?.segments ?? []) {
-      if (usesModel) await cancellation.race(models.prefetch(backend, device, model));
+      if (!usesModel) continue;
+      loaded = await cancellation.race(models.prefetch(backend, device, model));
     }
+    return loaded;
   }
 }

@@ -10,28 +10,40 @@ export type {
   Device,
   Health,
   LoadedModel,
+  ModelFile,
   ModelSource,
   NamedTensor,
   OfferedOp,
+  StreamOptions,
   StreamWriteResult,
   Support,
   SupportQuery,
   TaskOutcome,
+  TaskMaking,
   TaskTiming,
   TensorSpec,
 } from './backend.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
 export { asAxleError, messageOf } from './errors.js';
-export { DeviceFlag, OPS } from './generated/constants.js';
+export { fileError } from './file-error.js';
+export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';
 export { limitsWith } from './limits.js';
 export { LocalClient } from './local-client.js';
+export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manifest.js';
+export type { ModelCatalogue } from './models/library.js';
 export type { Model } from './models/model.js';
-export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange } from './op.js';
+export { OpenedModels } from './models/opened-models.js';
+export { ModelRepository } from './models/repository.js';
+export { prefetchChain } from './prefetch-chain.js';
+export { classifyChain } from './plans/classify.js';
+export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';
 export type { OpArgs, OpArgValue, OpRange } from './op.js';
 export type { Chain } from './plans/chain.js';
 export type { Registry } from './registry.js';
+export { openStream } from './open-stream.js';
+export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';

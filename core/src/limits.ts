@@ -39,6 +39,8 @@ export interface Limits {
   readonly arrayConcurrency: number;
   /** Tasks that wait for one device; one more is refused. */
   readonly queueDepthMax: number;
+  /** The same of one tenant, so that others find room; a process of one tenant has no use for it. */
+  readonly tenantQueueDepthMax: number;
   /** How long `close` waits for devices to end what they run, milliseconds. */
   readonly closeMsMax: number;
   /** One write to a codec's stream, bytes; larger ones are cut. */
@@ -67,6 +69,7 @@ export const defaultLimits: Limits = {
   callsInFlightMax: 4096,
   arrayConcurrency: 64,
   queueDepthMax: 4096,
+  tenantQueueDepthMax: 4096,
   closeMsMax: 10_000,
   streamWriteBytesMax: 8 * MiB,
   streamOutputBytesMax: 16 * MiB,

@@ -26,7 +26,9 @@ import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import type { Model } from './models/model.js';
 import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
-import { hasFlag, type OpArgs } from './op.js';
+import type { OpArgs } from './op.js';
+import { openStream } from './open-stream.js';
+import { prefetchChain } from './prefetch-chain.js';
 import type { Chain } from './plans/chain.js';
 import { describeDevices } from './describe-devices.js';
 import { explainChain } from './explain.js';
@@ -43,7 +45,6 @@ import type {
   RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
-import { publishingStream } from './task-channel.js';
 
 /** The client of a runtime in this process. */
 export class LocalClient implements Client {
@@ -168,19 +169,24 @@ export class LocalClient implements Client {
     const reports: ModelReport[] = [];
     // One at a time: each is read whole, and they may be large.
     for (const entry of found) reports.push(await this.describeEntry(entry));
-    return reports;
+    const { catalogue } = this.session.runtime.library;
+    const elsewhere = (await catalogue?.list()) ?? [];
+    const names = new Set(reports.map(({ name }) => name));
+    return [...reports, ...elsewhere.filter(({ name }) => !names.has(name))];
   }
 
   async model(reference: string | URL): Promise<ModelReport> {
     this.session.checkOpen();
-    return describeModel(await this.session.model(reference));
+    const model = await this.session.model(reference);
+    const { catalogue } = this.session.runtime.library;
+    return model.isElsewhere && catalogue ? catalogue.describe(model) : describeModel(model);
   }
 
   async prefetch(reference: string | URL, options: CallOptions = {}): Promise<void> {
     await this.session.call('prefetch', options, async (cancellation) => {
       refuseUnknownOptions(options, knownOptions.call);
       const model = await cancellation.race(this.session.model(reference));
-      await this.session.prefetch({ chain: this.chainFor(model), model }, options, cancellation);
+      await this.session.prefetch({ chain: prefetchChain(model), model }, options, cancellation);
     });
   }
 
@@ -246,29 +252,12 @@ export class LocalClient implements Client {
     outputBytesMax: number,
   ): CodecStream {
     this.session.checkOpen();
+    const { runtime } = this.session;
+    const { deadlineMs } = options;
+    const deadlineAt = deadlineMs === undefined ? undefined : runtime.clock() + deadlineMs;
     const open = () => {
       this.session.checkOpen();
-      const preference = { device: options.device, strict: options.strict ?? false };
-      const plans = this.session.runtime.router.plans(
-        codecChain(op, args),
-        undefined,
-        preference,
-        0,
-      );
-      const segment = plans
-        .map((plan) => plan.segments[0])
-        .find((s) => s && hasFlag(s.flags, 'STREAMABLE'));
-      if (segment === undefined) {
-        throw new AxleError(
-          'UNIMPLEMENTED',
-          `no device here offers ${op} as a stream; see axle devices`,
-        );
-      }
-      const { backend, device, range } = segment;
-      const { tenant } = this.session;
-      const name = { op, step: op, device: device.id, model: undefined, tenant };
-      const opened = backend.openStream(device, range, args);
-      return { stream: publishingStream(opened, name), device: device.id };
+      return openStream(this.session, codecChain(op, args), options, deadlineAt);
     };
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
@@ -314,10 +303,6 @@ export class LocalClient implements Client {
       );
     }
     return op === 'classify' ? this.classifyChains.of(model, 1) : inferChain;
-  }
-
-  private chainFor(model: Model): Chain {
-    return model.classify === undefined ? inferChain : this.classifyChains.of(model, 1);
   }
 
   private async describeEntry(entry: {

@@ -1,4 +1,9 @@
-import type { ArgTypeName, CodecName, DeviceKindName } from './generated/constants.js';
+import type {
+  ArgTypeName,
+  CodecName,
+  DeviceKindName,
+  ErrorCodeName,
+} from './generated/constants.js';
 import type { Tensor } from './tensor.js';
 
 /** Where the time of a call went, milliseconds. Steps of a chain are added up. */
@@ -25,7 +30,7 @@ export interface StepReport {
 /** A plan that was tried before the one that gave the result. */
 export interface FailedAttempt {
   readonly devices: readonly string[];
-  readonly code: string;
+  readonly code: ErrorCodeName;
   readonly message: string;
 }
 
@@ -155,6 +160,7 @@ export interface PlanStepReport {
 export interface ModelReport {
   readonly name: string;
   readonly version: string;
+  /** '' for one that a server has. */
   readonly path: string;
   readonly format: string;
   readonly maxBatchSize: number;

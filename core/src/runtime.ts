@@ -5,6 +5,7 @@ import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
 import type { Limits } from './limits.js';
+import { ModelLibrary, type ModelCatalogue } from './models/library.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
@@ -26,6 +27,8 @@ export interface RuntimeOptions {
   readonly backends?: readonly Backend[];
   /** Repository folders; a model name is looked up in them in order. */
   readonly models: readonly string[];
+  /** Where names are looked up that no folder has. */
+  readonly catalogue?: ModelCatalogue;
   readonly limits: Limits;
 }
 
@@ -34,6 +37,7 @@ export class Runtime {
   readonly clock: Clock = () => performance.now();
   readonly registry = new Registry();
   readonly repository: ModelRepository;
+  readonly library: ModelLibrary;
   readonly costs: CostModel;
   readonly router: Router;
   readonly dispatch: Dispatch;
@@ -44,8 +48,10 @@ export class Runtime {
   private constructor(
     private readonly limits: Limits,
     modelFolders: readonly string[],
+    catalogue: ModelCatalogue | undefined,
   ) {
     this.repository = new ModelRepository(modelFolders, limits);
+    this.library = new ModelLibrary(this.repository, catalogue);
     this.models = new ModelStore({
       limits,
       clock: this.clock,
@@ -79,7 +85,7 @@ export class Runtime {
    * @throws AxleError FAILED_PRECONDITION when the addon is not built.
    */
   static async start(options: RuntimeOptions): Promise<Runtime> {
-    const runtime = new Runtime(options.limits, options.models);
+    const runtime = new Runtime(options.limits, options.models, options.catalogue);
     if (options.decodesImages ?? true) {
       const images = new ImageBackend(options.limits);
       if (options.loadsAhead ?? false) await images.load();
@@ -97,6 +103,11 @@ export class Runtime {
   /** Tasks that wait for a device or run on it. */
   loadOf(device: Device): number {
     return this.queues.get(device.id)?.load ?? 0;
+  }
+
+  /** How long a new task would wait for the device, by what those took that ran there; milliseconds. */
+  waitMsOf(device: Device): number {
+    return this.queues.get(device.id)?.waitMs ?? 0;
   }
 
   /** To be called once, with no calls in flight. */

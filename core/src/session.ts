@@ -1,4 +1,5 @@
 import { argumentError } from './argument-error.js';
+import type { LoadedModel } from './backend.js';
 import { callChannel, type CallEvent } from './call-channel.js';
 import { CallsInFlight } from './calls-in-flight.js';
 import type { CallOptions } from './client.js';
@@ -26,12 +27,13 @@ export class Session {
   constructor(
     readonly runtime: Runtime,
     readonly tenant: string,
-    readonly weight: number,
+    /** Share of device time where tenants compete; counts for tasks from then on. */
+    public weight: number,
     readonly limits: Limits,
   ) {
     const { openedModelsMax, openedModelBytesMax } = limits;
     this.models = new OpenedModels(openedModelsMax, openedModelBytesMax, (reference) =>
-      runtime.repository.read(reference),
+      runtime.library.read(reference),
     );
   }
 
@@ -124,9 +126,9 @@ export class Session {
     { chain, model }: Pick<Call, 'chain' | 'model'>,
     options: CallOptions,
     cancellation: Cancellation,
-  ): Promise<void> {
+  ): Promise<LoadedModel | undefined> {
     const preference = preferenceOf(options);
-    await this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
+    return this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
   }
 
   /** The model under this reference if it was read before: the common case costs no promise. */

@@ -267,7 +267,7 @@ describe('outputs of custom ops', () => {
     const outcome = await new Promise<TaskOutcome>((settle) => {
       const args = { fault: 'gap' };
       const task = { range, args, model: undefined, inputs: [], outputBytesMax: 1000 };
-      backend.submit(device, [{ ...task, deadlineAt: undefined, settle }]);
+      backend.submit(device, [{ ...task, deadlineAt: undefined, priority: 0, settle }]);
     });
     expect(outcome).toMatchObject({ ok: true, outputs: [{ name: '', position: 1 }] });
     await backend.close();

@@ -43,6 +43,7 @@ const model: Model = {
   name: 'm',
   version: '1',
   path: '/models/m',
+  isElsewhere: false,
   source: { name: 'm', format: 'onnx', contentId: 'abc', files: [] },
   inputs: [],
   outputs: [],

@@ -13,6 +13,14 @@ export const defaultPort = 7471;
  * @throws AxleError INVALID_ARGUMENT saying what it should look like.
  */
 export function readEndpoint(url: URL): Endpoint {
+  if (url.username !== '' || url.password !== '') {
+    // Not quoted: it may be a secret.
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      'a URL has no place for credentials, since URLs are logged; give a token by AXLE_TOKEN, AXLE_TOKEN_FILE or the ' +
+        "option 'token'",
+    );
+  }
   if (url.protocol === 'axle+unix:') {
     const path = decodeURIComponent(url.pathname);
     if (url.host !== '' || !path.startsWith('/')) {

@@ -4,6 +4,23 @@ export { decodeFrame } from './wire/decode-frame.js';
 export { FrameSplitter, RawFrame, type Side } from './wire/frame-splitter.js';
 export { FrameWriter } from './wire/frame-writer.js';
 export { WireError } from './wire/wire-error.js';
+export { ModelManager, type PushOptions } from './client/model-manager.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
+export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
+export {
+  defaultStoreBytesMax,
+  defaultTenantStoreLimits,
+  type TenantStoreLimits,
+} from './store/store-limits.js';
 export { Server, type ServerOptions, type ServerUsage } from './server/server.js';
+export {
+  loadServeSettings,
+  type ServeOptions,
+  type ServeSettings,
+} from './server/settings/serve-settings.js';
+export { SettingsSource } from './server/settings/settings-source.js';
+export { isTenantName } from './trust/tenant-name.js';
+export { tenantUriPrefix } from './trust/certificate-tenant.js';
+export { readTokenLines, tokenFileBytesMax, writeTokenLines } from './trust/token-lines.js';
+export { createToken, tokenState, type TokenRecord } from './trust/tokens.js';

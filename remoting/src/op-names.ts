@@ -8,3 +8,9 @@ const nameById = new Map<number, OpName>(
 export function opNameOf(id: number): OpName | undefined {
   return nameById.get(id);
 }
+
+/** The steps of an op that is a chain, by number; none for another. */
+export function opStepsOf(id: number): readonly string[] {
+  const name = nameById.get(id);
+  return (name && OPS[name].chain) ?? [];
+}

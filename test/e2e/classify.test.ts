@@ -11,20 +11,31 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { hugePng, sampleImages, type Sample } from './images.js';
+import { inProcess, ways, type Way } from './ways.js';
 
-const device = 'cpu-fallback:0';
+let device = 'cpu-fallback:0';
+let way: Way;
 let client: Client;
 let samples: Sample[];
 let first: Sample;
 
 beforeAll(async () => {
-  client = await connect();
   samples = await sampleImages();
   first = samples[0] as Sample;
 });
-afterAll(() => client.close());
 
-describe('classify', () => {
+function useWay(open: () => Promise<Way>): void {
+  beforeAll(async () => {
+    way = await open();
+    device = `${way.prefix}cpu-fallback:0`;
+    client = await way.connect();
+  });
+  afterAll(() => client.close());
+}
+
+describe.each(ways)('classify %s', (_way, open) => {
+  useWay(open);
+
   it('reads the shipped samples, and says which device ran what for how long', async () => {
     expect(samples.length).toBeGreaterThanOrEqual(4);
     for (const sample of samples) {
@@ -33,7 +44,7 @@ describe('classify', () => {
       expect(result.model).toBe('glyphs');
       expect(result.device).toBe(device);
       expect(result.steps.map(({ step, device: ran }) => [step, ran])).toEqual([
-        ['decode', 'host:0'],
+        ['decode', `${way.prefix}host:0`],
         ['preprocess..topk', device],
       ]);
       expect(result.fallbacks).toEqual([]);
@@ -118,8 +129,8 @@ describe('classify', () => {
         await writeFile(join(folder, name, '1/model.onnx'), weights);
         await writeFile(join(folder, name, 'config.pbtxt'), text);
       }
-      await using both = await connect({ models: folder });
-      await using alone = await connect({ models: folder });
+      await using both = await way.connect({ models: folder });
+      await using alone = await way.connect({ models: folder });
       const score = async (from: Client, name: string) =>
         (await from.classify(first.path, { model: name })).results[0]?.score ?? NaN;
       const good = await score(both, 'good');
@@ -161,7 +172,9 @@ describe('classify', () => {
   });
 });
 
-describe('classify with bad input', () => {
+describe.each(ways)('classify with bad input %s', (_way, open) => {
+  useWay(open);
+
   it.each<[string, () => Promise<Uint8Array | string>, string, RegExp]>([
     ['a truncated JPEG', truncatedJpeg, 'INVALID_ARGUMENT', /damaged or cut short/],
     [
@@ -252,7 +265,9 @@ describe('classify with bad input', () => {
   });
 });
 
-describe('call options', () => {
+describe.each(ways)('call options %s', (_way, open) => {
+  useWay(open);
+
   it('rejects with the reason of the signal, before and during the call', async () => {
     await expect(
       client.classify(first.path, { signal: AbortSignal.abort() }),
@@ -307,13 +322,15 @@ describe('call options', () => {
     [
       { device: 'cpu-falback' },
       'NOT_FOUND',
-      /no device 'cpu-falback'; give one of host:0, cpu-fallback:0/,
+      /no device 'cpu-falback'; give one of .*host:0, .*cpu-fallback:0/,
     ],
     [{ device: 'gpu', strict: true }, 'UNAVAILABLE', /no gpu here/],
-    [{ device: 'host:0', strict: true }, 'UNAVAILABLE', /cannot run on 'host:0'/],
+    [{ device: 'HOST', strict: true }, 'UNAVAILABLE', /cannot run on '.*host:0'/],
     [{ strict: true }, 'INVALID_ARGUMENT', /'strict' needs 'device'/],
   ] as const)('refuses %j', async (options, code, message) => {
-    const error = await client.classify(first.path, options).catch((reason: unknown) => reason);
+    const host = 'device' in options && options.device === 'HOST';
+    const its = host ? { ...options, device: `${way.prefix}host:0` } : options;
+    const error = await client.classify(first.path, its).catch((reason: unknown) => reason);
     expect(error).toMatchObject({ code });
     expect((error as Error).message).toMatch(message);
   });
@@ -327,6 +344,8 @@ describe('call options', () => {
 });
 
 describe('a client', () => {
+  useWay(inProcess);
+
   it('lists devices and models', async () => {
     const { devices, unavailable } = await client.devices();
     expect(devices.map(({ id }) => id).sort()).toEqual([device, 'host:0']);

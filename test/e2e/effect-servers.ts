@@ -1,8 +1,9 @@
 import { limitsWith, Runtime } from '@axle/core/internal';
-import { readListenSpec, Server, type ServerOptions } from '@axle/remoting';
+import { loadServeSettings, Server, type ServerOptions } from '@axle/remoting';
 import { afterEach } from 'vitest';
 
 import { EffectBackend } from './effect-backend.mjs';
+import { temporaryStore } from './temporary-store.js';
 
 /** In this process, so that tests see what it holds. */
 export interface EffectServer {
@@ -36,8 +37,18 @@ export async function effectServer(
     models: [],
     limits,
   });
-  const specs = listen.map((where) => readListenSpec(where));
-  const server = await Server.start({ runtime, listen: specs, limits, ...options });
+  const settings = await loadServeSettings({ listen, insecure: true });
+  const store = await temporaryStore();
+  const server = await Server.start({
+    runtime,
+    listen: settings.listen,
+    limits,
+    trust: settings.trust,
+    tls: undefined,
+    log: () => undefined,
+    store,
+    ...options,
+  });
   servers.push({ server, runtime });
   return { server, backend, lines };
 }

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
 import {
-  connect,
   shippedModels,
   Tensor,
   type Client,
@@ -16,18 +15,24 @@ import ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { addModel, onnxModel } from '../onnx-model.mjs';
+import { ways, type Way } from './ways.js';
 
+let way: Way;
 let client: Client;
 let folder: string;
 
 beforeAll(async () => {
-  client = await connect();
   folder = await mkdtemp(join(tmpdir(), 'axle-infer-'));
 });
-afterAll(async () => {
-  await client.close();
-  await rm(folder, { recursive: true });
-});
+afterAll(() => rm(folder, { recursive: true }));
+
+function useWay(open: () => Promise<Way>): void {
+  beforeAll(async () => {
+    way = await open();
+    client = await way.connect();
+  });
+  afterAll(() => client.close());
+}
 
 async function save(name: string, model: Uint8Array): Promise<string> {
   const path = join(folder, name);
@@ -65,7 +70,9 @@ const types: readonly (readonly [DataTypeName, number, TensorData])[] = [
   ['BF16', 16, Uint16Array.of(0x3f80, 0xff7f, 0x0001)],
 ];
 
-describe('infer', () => {
+describe.each(ways)('infer %s', (_way, open) => {
+  useWay(open);
+
   it.each(types)('carries %s unchanged', async (dtype, elementType, data) => {
     const value = { shape: ['n'], elementType };
     const path = await save(
@@ -77,7 +84,7 @@ describe('infer', () => {
       }),
     );
     const { outputs, device } = await client.infer(path, { x: data as Float32Array });
-    expect(device).toBe('cpu-fallback:0');
+    expect(device).toBe(`${way.prefix}cpu-fallback:0`);
     expect(outputs['y']?.dtype).toBe(dtype);
     expect(outputs['y']?.shape).toEqual([3]);
     expect(outputs['y']?.data).toEqual(data);
@@ -141,7 +148,9 @@ describe('infer', () => {
     const bare = await client.infer(path, { x: new Float32Array(6) });
     expect(bare.outputs['y']?.shape).toEqual([6]);
   });
+});
 
+describe('infer', () => {
   it('works in several worker threads at once', async () => {
     const path = await save('worker.onnx', addModel([2], { data: Float32Array.of(1, 2) }));
     const workers = Array.from(
@@ -161,7 +170,9 @@ describe('infer', () => {
   });
 });
 
-describe('infer with bad input', () => {
+describe.each(ways)('infer with bad input %s', (_way, open) => {
+  useWay(open);
+
   it.each<[string, Record<string, Tensor | Float32Array>, RegExp]>([
     ['a wrong name', { z: Float32Array.of(1, 2) }, /no input 'z'; it takes 'x' FP32 \[any, 2\]/],
     [

@@ -6,6 +6,7 @@ import { connect } from 'axle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { addModel, onnxModel } from '../onnx-model.mjs';
+import { ways, type Way } from './ways.js';
 
 let folder: string;
 
@@ -21,9 +22,15 @@ async function saveAdding(number: number): Promise<string> {
   return path;
 }
 
-describe('models on the CPU plugin', () => {
+describe.each(ways)('models %s', (_way, open) => {
+  let way: Way;
+
+  beforeAll(async () => {
+    way = await open();
+  });
+
   it('are unloaded for others when there are more than a device may have, and loaded again', async () => {
-    await using client = await connect({ limits: { deviceModelsMax: 2 } });
+    await using client = await way.connect({ limits: { deviceModelsMax: 2 } });
     const isLoaded = async (model: string) => {
       const { plans } = await client.explain('infer', { model });
       return plans[0]?.steps[0]?.loadMs === 0;
@@ -40,7 +47,7 @@ describe('models on the CPU plugin', () => {
   });
 
   it('are read again when more are open than a session may have', async () => {
-    await using client = await connect({ limits: { openedModelsMax: 1 } });
+    await using client = await way.connect({ limits: { openedModelsMax: 1 } });
     const path = join(folder, 'rewritten.onnx');
     const run = async () => {
       const { outputs } = await client.infer(path, { x: Float32Array.of(10) });
@@ -54,6 +61,28 @@ describe('models on the CPU plugin', () => {
     expect(await run()).toEqual([12]);
   });
 
+  it.each(['FP16', 'FP32', 'FP64', 'BOOL'])('are warmed up with random %s', async (type) => {
+    const elementType = { FP16: 10, FP32: 1, FP64: 11, BOOL: 9 }[type] ?? 1;
+    const value = { shape: ['n', 4], elementType };
+    const model = join(folder, `warm-${type}`);
+    await mkdir(join(model, '1'), { recursive: true });
+    const graph = {
+      inputs: [{ name: 'x', ...value }],
+      outputs: [{ name: 'y', ...value }],
+      nodes: [['Identity', ['x'], ['y']] as const],
+    };
+    await writeFile(join(model, '1/model.onnx'), onnxModel(graph));
+    await writeFile(
+      join(model, 'config.pbtxt'),
+      `max_batch_size: 8 model_warmup { name: "w" batch_size: 8 inputs {
+         key: "x" value { data_type: TYPE_${type} dims: 4 random_data: true } } }`,
+    );
+    await using client = await way.connect();
+    await client.prefetch(model);
+  });
+});
+
+describe('models in process', () => {
   it('that do not load are refused at once afterwards, until they are asked for anew', async () => {
     await using client = await connect();
     const path = join(folder, 'odd.onnx');
@@ -77,25 +106,5 @@ describe('models on the CPU plugin', () => {
     });
     const anew = await client.prefetch(path).catch((error: unknown) => error as Error);
     expect((anew as Error).message).toBe((first as Error).message);
-  });
-
-  it.each(['FP16', 'FP32', 'FP64', 'BOOL'])('are warmed up with random %s', async (type) => {
-    const elementType = { FP16: 10, FP32: 1, FP64: 11, BOOL: 9 }[type] ?? 1;
-    const value = { shape: ['n', 4], elementType };
-    const model = join(folder, `warm-${type}`);
-    await mkdir(join(model, '1'), { recursive: true });
-    const graph = {
-      inputs: [{ name: 'x', ...value }],
-      outputs: [{ name: 'y', ...value }],
-      nodes: [['Identity', ['x'], ['y']] as const],
-    };
-    await writeFile(join(model, '1/model.onnx'), onnxModel(graph));
-    await writeFile(
-      join(model, 'config.pbtxt'),
-      `max_batch_size: 8 model_warmup { name: "w" batch_size: 8 inputs {
-         key: "x" value { data_type: TYPE_${type} dims: 4 random_data: true } } }`,
-    );
-    await using client = await connect();
-    await client.prefetch(model);
   });
 });

@@ -1,5 +1,6 @@
 import { once } from 'node:events';
-import { connect, type Socket } from 'node:net';
+import { connect } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import {
   decodeFrame,
@@ -17,7 +18,8 @@ export class RawPeer {
   readonly frames: Frame[] = [];
   private heard: (() => void) | undefined;
 
-  private constructor(readonly socket: Socket) {
+  /** @param socket open to a server */
+  constructor(readonly socket: Duplex) {
     const splitter = new FrameSplitter('server');
     socket.on('data', (chunk: Buffer) => {
       // Data lies in the chunk, which the socket does not use again.
@@ -27,11 +29,17 @@ export class RawPeer {
     // That it is cut off is what some tests wait for.
     socket.on('error', () => undefined);
     socket.on('close', () => this.heard?.());
+    // What a socket does by itself.
+    socket.on('end', () => socket.end());
   }
 
-  /** Connects, and says the frames. */
-  static async at(path: string, ...frames: readonly Frame[]): Promise<RawPeer> {
-    const socket = connect(path);
+  /**
+   * Connects, and says the frames.
+   *
+   * @param place the path of a socket, or a port of this machine
+   */
+  static async at(place: string | number, ...frames: readonly Frame[]): Promise<RawPeer> {
+    const socket = typeof place === 'string' ? connect(place) : connect(place, '127.0.0.1');
     const peer = new RawPeer(socket);
     await once(socket, 'connect');
     peer.send(...frames);

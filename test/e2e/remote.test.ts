@@ -25,6 +25,10 @@ describe('a server on a unix socket', () => {
   it('shows its devices, and only them', async () => {
     const { devices } = await axle.devices();
     expect(devices.map(({ id }) => id)).toEqual(['remote/host:0', 'remote/cpu-fallback:0']);
+    expect(devices[1]).toMatchObject({
+      health: 'OK',
+      version: expect.stringMatching(/\d/) as string,
+    });
   });
 
   it('lets nobody else open the socket', () => {
@@ -60,6 +64,16 @@ describe('a server on a unix socket', () => {
     back.forEach(({ data }, i) => {
       expect(Buffer.compare(data, inputs[i] as Uint8Array)).toBe(0);
     });
+  });
+
+  it('tells calls apart that differ in nothing but their arguments', async () => {
+    const calls = (['zstd', 'gzip', 'lz4', 'gzip'] as const).map((codec) =>
+      axle.compress(bytesOf(100), { codec }),
+    );
+    const heads = (await Promise.all(calls)).map(({ data }) =>
+      Buffer.from(data).toString('hex', 0, 2),
+    );
+    expect(heads).toEqual(['28b5', '1f8b', '0422', '1f8b']);
   });
 
   it('keeps small calls quick while a large one uploads, and cancels the large one', async () => {

@@ -29,6 +29,8 @@ export interface RunningServer {
 export async function serve(...args: readonly string[]): Promise<RunningServer> {
   const server = spawn(process.execPath, [axlePath, 'serve', ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    // What a killed server leaves behind goes with the folder.
+    env: { ...process.env, TMPDIR: folder },
   });
   servers.push(server);
   const [line] = (await once(createInterface(server.stdout), 'line')) as [string];

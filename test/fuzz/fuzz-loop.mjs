@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import { Coverage } from './coverage.mjs';
 import { mutate } from './mutate.mjs';
 import { Random } from './random.mjs';
@@ -49,11 +51,15 @@ export class FuzzLoop {
   }
 
   /** Runs until `isOver` says so, which is asked between batches. @param {(progress: FuzzProgress) => boolean} isOver */
-  run(isOver) {
+  async run(isOver) {
     const seeds = this.corpus;
     this.corpus = [Buffer.alloc(0)];
     for (const input of seeds) this.tryAlone(input);
-    while (!isOver(this.report())) this.tryBatch();
+    while (!isOver(this.report())) {
+      this.tryBatch();
+      // What a target left for later is done before more of it is made.
+      await nextTurn();
+    }
     this.coverage.close();
     return this.report();
   }

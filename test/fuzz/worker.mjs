@@ -14,7 +14,7 @@ const deadline = performance.now() + seconds * 1000;
 try {
   if (replay === undefined) {
     const loop = new FuzzLoop(target, { seed, onInput: (bytes) => slot.write(bytes) });
-    parentPort?.postMessage({ done: loop.run(() => performance.now() >= deadline) });
+    parentPort?.postMessage({ done: await loop.run(() => performance.now() >= deadline) });
   } else {
     slot.write(Buffer.from(replay));
     target.run(Buffer.from(replay));

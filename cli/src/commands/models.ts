@@ -27,7 +27,7 @@ async function listModels(options: JsonOption & ModelsOption): Promise<void> {
   await print(options.json ? `${JSON.stringify(models, null, 2)}\n` : formatModels(models));
 }
 
-function formatModels(models: readonly ModelReport[]): string {
+export function formatModels(models: readonly ModelReport[]): string {
   if (models.length === 0) return 'No models; name a folder of them with --models.\n';
   const rows = models.map((model) => [
     model.name,

@@ -1,12 +1,17 @@
 import { once } from 'node:events';
-import { delimiter } from 'node:path';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
 
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
+import type { ResourceStore, TenantStoreLimits } from '@axle/remoting';
 
-import { UsageError } from '../failure.js';
+import { printError } from '../error-line.js';
+import { oneLine, UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
+  byteCount,
   wholeNumber,
   type ModelsOption,
   type PluginsOption,
@@ -15,13 +20,24 @@ import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 
+/** Tenants whose whole share of a device's queue finds room at a time. */
+const fullQueuesMax = 4;
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
+/** How often the files that settings come from are looked at. */
+const pollMs = 1000;
 
-interface ServeOptions extends ModelsOption, PluginsOption {
+interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
+  readonly config?: string;
   readonly insecure?: true;
-  readonly grace: number;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly tokens?: string;
+  readonly store?: string;
+  readonly storeBytes?: number;
+  readonly grace?: number;
   readonly alternate?: string;
 }
 
@@ -31,65 +47,129 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .description("let other processes use this machine's devices")
     .option(
       '--listen <where>',
-      'unix:PATH[,mode=0600][,tenant=NAME] or tcp:HOST:PORT; may be repeated',
+      'unix:PATH[,mode=0600][,tenant=NAME], tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
       (where: string, before: string[] | undefined) => [...(before ?? []), where],
     )
-    .option('--insecure', 'listen on TCP without TLS: whoever can connect may use the devices')
+    .option('--config <file>', 'settings in JSON (docs/serving.md); options here go before them')
+    .option('--tls-cert <file>', 'certificate of this server, PEM; tcp: then means TLS too')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--tls-client-ca <file>', 'CA that signs the certificates of tenants, PEM')
+    .addOption(
+      new Option('--tokens <file>', 'tokens of tenants, made by axle token').env('AXLE_TOKENS'),
+    )
+    .option('--insecure', 'tcp: without TLS: whoever can connect may listen in')
+    .option(
+      '--store <dir>',
+      'keep the models that clients send here; by default in a temporary folder, until the server stops',
+    )
+    .option('--store-bytes <bytes>', 'most that they may take together (default: 64G)', byteCount)
     .option(
       '--grace <seconds>',
-      'when stopped, time to answer what was accepted',
+      'when stopped, time to answer what was accepted (default: 30)',
       wholeNumber(0, graceSecondsMax),
-      30,
     )
     .option(
       '--alternate <endpoint>',
       'when stopped, send clients to this server, such as axle+unix:/run/other.sock, if they allow it',
     )
-    .action((options: ServeOptions) => serve(options, context));
+    .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
     `
 A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
+SIGHUP, or a change of the files, reads certificates, tokens and quotas again, and drops no connection for it.
 
 Examples:
   $ axle serve --listen unix:/run/axle.sock
-  $ AXLE_ENDPOINT=axle+unix:/run/axle.sock axle devices`,
+  $ AXLE_ENDPOINT=axle+unix:/run/axle.sock axle devices
+  $ axle serve --listen tls:0.0.0.0:7471 --tls-cert server.crt --tls-key server.key --tokens tokens.jsonl`,
   );
 }
 
-async function serve(options: ServeOptions, { interruption }: CommandContext): Promise<void> {
-  const { listen = [], insecure, grace, plugin: plugins = [] } = options;
-  if (listen.length === 0) {
+async function serve(
+  options: ServeCommandOptions,
+  { interruption }: CommandContext,
+): Promise<void> {
+  if ((options.listen ?? []).length === 0 && options.config === undefined) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { readListenSpec, Server } = await import('@axle/remoting');
-  const specs = listen.map((where) => readListenSpec(where));
-  if (specs.some(({ kind }) => kind === 'tcp') && insecure === undefined) {
-    throw new UsageError(
-      'over TCP without TLS anyone who can connect may use the devices and read what is sent; say --insecure to allow it',
-    );
-  }
+  const { Server, SettingsSource } = await import('@axle/remoting');
+  const source = await SettingsSource.open(
+    {
+      config: options.config,
+      listen: options.listen,
+      insecure: options.insecure,
+      certificate: options.tlsCert,
+      key: options.tlsKey,
+      clientCa: options.tlsClientCa,
+      tokens: options.tokens,
+      models: options.models,
+      graceSeconds: options.grace,
+    },
+    pollMs,
+    log,
+  );
+  const { settings } = source;
   const { cpuPlugin, shippedModels } = await import('axle');
   const { limitsWith, Runtime } = await import('@axle/core/internal');
-  const limits = limitsWith({});
-  const { models = process.env['AXLE_MODELS']?.split(delimiter) ?? [] } = options;
-  const folders = [...models.filter((folder) => folder !== ''), shippedModels];
+  const { tenantQueueDepth } = settings;
+  const limits = limitsWith({
+    tenantQueueDepthMax: tenantQueueDepth,
+    queueDepthMax: fullQueuesMax * tenantQueueDepth,
+  });
+  const folders = [...foldersOf(settings.models), shippedModels];
   const runtime = await Runtime.start({
-    plugins: [cpuPlugin, ...plugins],
+    plugins: [cpuPlugin, ...(options.plugin ?? [])],
     models: folders,
     limits,
     loadsAhead: true,
   });
+  let store: ResourceStore | undefined;
   try {
+    store = await openStore(options, (tenant) => {
+      const { named, others } = source.settings.trust.tenancy;
+      return (named.get(tenant) ?? others).quotas;
+    });
+    const { listen, trust, tls } = settings;
     const { alternate } = options;
-    const server = await Server.start({ runtime, listen: specs, limits, alternate });
-    interruption.drainWithin((grace + 1) * msPerSecond);
+    const serving = { runtime, listen, limits, trust, tls, log, store, alternate };
+    const server = await Server.start(serving);
+    interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
+    interruption.onHangup(() => void source.reload());
+    source.onChange((changed) => {
+      server.update(changed.trust, changed.tls);
+    });
     for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);
-    await server.close(grace * msPerSecond);
+    source.close();
+    await server.close(settings.graceSeconds * msPerSecond);
   } finally {
     await runtime.close();
+    await store?.close();
   }
+}
+
+function foldersOf(said: readonly string[]): readonly string[] {
+  const { AXLE_MODELS: folders = '' } = process.env;
+  const all = said.length > 0 ? said : folders.split(delimiter);
+  return all.filter((folder) => folder !== '');
+}
+
+function log(line: string): void {
+  printError(oneLine(new Error(line)));
+}
+
+async function openStore(
+  { store: folder, storeBytes }: ServeCommandOptions,
+  limitsOf: (tenant: string) => TenantStoreLimits,
+): Promise<ResourceStore> {
+  const { defaultStoreBytesMax, ResourceStore } = await import('@axle/remoting');
+  return ResourceStore.open({
+    folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
+    isTemporary: folder === undefined,
+    bytesMax: storeBytes ?? defaultStoreBytesMax,
+    limitsOf,
+  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -57,22 +57,24 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
 
   shape({ outputs, report }: CallOutcome): ClassifyResult {
     const { name = '', classify } = this.model ?? {};
-    return { model: name, results: readLabels(outputs, name, classify?.labels ?? []), ...report };
+    return { model: name, results: readResults(outputs, name, classify?.labels), ...report };
   }
 }
 
-function readLabels(
+/** @param labels undefined: the device gives those of the results. */
+function readResults(
   outputs: readonly NamedTensor[],
   model: string,
-  labels: readonly string[],
+  labels: readonly string[] | undefined,
 ): ClassifyResult['results'] {
-  const [indices, scores] = outputs;
+  const [indices, scores, given] = outputs;
   if (indices?.tensor.dtype !== 'INT32' || scores?.tensor.dtype !== 'FP32') {
     throw new AxleError('INTERNAL', `classify of '${model}' gave no indices and scores`);
   }
   const scoreOf = scores.tensor.data as Float32Array;
+  const labelOf = given?.tensor.dtype === 'BYTES' ? (given.tensor.data as string[]) : [];
   return Array.from(indices.tensor.data as Int32Array, (index, rank) => ({
-    label: labels[index] ?? String(index),
+    label: (labels === undefined ? labelOf[rank] : labels[index]) ?? String(index),
     index,
     score: scoreOf[rank] ?? 0,
   }));

@@ -1,4 +1,4 @@
-import type { Backend, Device } from '../backend.js';
+import type { Backend, Device, LoadedModel } from '../backend.js';
 import type { AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Clock, DeviceQueue } from '../scheduling/device-queue.js';
@@ -51,8 +51,11 @@ export class ModelStore {
     let models = this.devices.get(device.id);
     if (models === undefined) {
       const { limits, clock, queueOf } = this.options;
+      // Who makes the batches there also warms models up.
       models = new DeviceModels(backend, device, limits, (loaded, its) =>
-        warmUp(queueOf(device), clock, backend, loaded, its),
+        backend.batches === 'there'
+          ? Promise.resolve()
+          : warmUp(queueOf(device), clock, backend, loaded, its),
       );
       this.devices.set(device.id, models);
     }
@@ -65,10 +68,16 @@ export class ModelStore {
   }
 
   /** The same whatever became of it before, and not pinned. */
-  async prefetch(backend: Backend, device: Device, model: Model): Promise<void> {
+  async prefetch(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
     this.failures.forget(device, model);
     const placed = await this.load(backend, device, model);
-    placed.unpin();
+    const loaded = await placed.loading;
+    try {
+      await backend.prefetchModel?.(loaded);
+    } finally {
+      placed.unpin();
+    }
+    return loaded;
   }
 
   /** Unloads everything, waiting for loads that are under way. */

@@ -6,8 +6,10 @@ import type { Preprocess } from './preprocess.js';
 export interface Model {
   readonly name: string;
   readonly version: string;
-  /** Absolute, of its folder or of the bare .onnx file. */
+  /** Absolute, of its folder or of the bare .onnx file; '' for one that is elsewhere. */
   readonly path: string;
+  /** Its files and config are where it runs: here only what it takes and gives is known. */
+  readonly isElsewhere: boolean;
   readonly source: ModelSource;
   /** In the model's order, batch dimension included. */
   readonly inputs: readonly TensorSpec[];

@@ -58,12 +58,36 @@ export class ModelRepository {
    * outside its folder; RESOURCE_EXHAUSTED past a limit.
    */
   async read(reference: string | URL): Promise<Model> {
-    const location = await this.locate(reference);
-    const config = await this.readConfig(location.modelFolder);
+    return this.readAt(await this.locate(reference));
+  }
+
+  /**
+   * As `read`, of what was found under a name; never by a path.
+   *
+   * @returns undefined where no folder has the name.
+   */
+  async readNamed(name: string): Promise<Model | undefined> {
+    const location = await this.locateName(name);
+    return location && this.readAt(location);
+  }
+
+  /**
+   * As `read`, of a folder that holds all files of one model, its config and labels beside them.
+   *
+   * @param entry the model itself, relative to the folder.
+   */
+  async readFolder(name: string, folder: string, entry: string): Promise<Model> {
+    const { name: ownName = name } = await this.readConfig(folder);
+    const file = join(folder, entry);
+    return this.readAt({ name: ownName, version: '1', modelFolder: folder, file });
+  }
+
+  private async readAt(location: ModelLocation): Promise<Model> {
+    const configFile = await this.readConfigFile(location.modelFolder);
     const main = await this.readModelFile(location.file, basename(location.file));
     const metadata = readOnnxMetadata(main.data, location.file);
     const files = [main, ...(await this.readExternalFiles(location.file, metadata))];
-    return this.assemble(location, config, metadata, files);
+    return this.assemble(location, configFile, metadata, files);
   }
 
   /** Versions that the config's version_policy lets run, lowest first; without one, all. */
@@ -142,10 +166,14 @@ export class ModelRepository {
 
   /** @param modelFolder undefined for a bare .onnx file. */
   private async readConfig(modelFolder: string | undefined): Promise<ModelConfig> {
-    if (modelFolder === undefined) return emptyModelConfig;
+    return parsedConfig(await this.readConfigFile(modelFolder), modelFolder);
+  }
+
+  private async readConfigFile(modelFolder: string | undefined): Promise<ModelFile | undefined> {
+    if (modelFolder === undefined) return undefined;
     const path = join(modelFolder, configFileName);
-    const text = await readTextIfThere(path, this.limits.modelTextBytesMax);
-    return text === undefined ? emptyModelConfig : parseModelConfig(text, path);
+    const data = await readIfThere(path, this.limits.modelTextBytesMax);
+    return data && { name: configFileName, data };
   }
 
   private async readModelFile(path: string, name: string): Promise<ModelFile> {
@@ -187,11 +215,12 @@ export class ModelRepository {
 
   private async assemble(
     location: ModelLocation,
-    config: ModelConfig,
+    configFile: ModelFile | undefined,
     metadata: OnnxMetadata,
     files: readonly ModelFile[],
   ): Promise<Model> {
     const { name, version } = location;
+    const config = parsedConfig(configFile, location.modelFolder);
     if (config.name !== undefined && config.name !== name) {
       throw new AxleError(
         'INVALID_ARGUMENT',
@@ -213,12 +242,18 @@ export class ModelRepository {
     checkWarmUps(name, config.warmUps, metadata.inputs, maxBatchSize);
     checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
     checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
-    const { settings, problem } = await this.classifySettings(location, config, metadata);
+    const { settings, problem, labelsFile } = await this.classifySettings(
+      location,
+      config,
+      metadata,
+    );
+    const companions = [configFile, labelsFile].filter((file) => file !== undefined);
     return {
       name,
       version,
       path: resolve(location.modelFolder ?? location.file),
-      source: { name, format: 'onnx', contentId: await contentIdOf(files), files },
+      isElsewhere: false,
+      source: { name, format: 'onnx', contentId: await contentIdOf(files), files, companions },
       inputs: metadata.inputs,
       outputs: metadata.outputs,
       maxBatchSize,
@@ -235,18 +270,25 @@ export class ModelRepository {
     location: ModelLocation,
     config: ModelConfig,
     metadata: OnnxMetadata,
-  ): Promise<{ settings: ClassifySettings | undefined; problem: string }> {
+  ): Promise<{
+    settings: ClassifySettings | undefined;
+    problem: string;
+    labelsFile: ModelFile | undefined;
+  }> {
     const [input] = metadata.inputs;
     const output =
       metadata.outputs.find((spec) => spec.name === config.parameters['axle.classify.output']) ??
       metadata.outputs[0];
     if (input === undefined || output === undefined || metadata.inputs.length !== 1) {
-      return { settings: undefined, problem: `it has ${metadata.inputs.length} inputs, not one` };
+      const problem = `it has ${metadata.inputs.length} inputs, not one`;
+      return { settings: undefined, problem, labelsFile: undefined };
     }
+    let labelsFile: ModelFile | undefined;
     try {
       const preprocess = readPreprocess(config.parameters, input, location.name);
       const labelFile = config.outputs.find((spec) => spec.name === output.name)?.labelFile;
-      const labels = await this.readLabels(location, labelFile);
+      labelsFile = await this.readLabelFile(location, labelFile);
+      const labels = labelsOf(labelsFile);
       const { scores } = readClassifyParameters(config.parameters, metadata.outputs, location.name);
       const classes = output.shape.at(-1) ?? -1;
       if (labels.length > 0 && classes >= 0 && labels.length !== classes) {
@@ -258,20 +300,21 @@ export class ModelRepository {
       return {
         settings: { preprocess, input: input.name, output: output.name, scores, labels },
         problem: '',
+        labelsFile,
       };
     } catch (error) {
       if (error instanceof AxleError && error.code === 'FAILED_PRECONDITION') {
-        return { settings: undefined, problem: error.message };
+        return { settings: undefined, problem: error.message, labelsFile };
       }
       throw error;
     }
   }
 
-  private async readLabels(
+  private async readLabelFile(
     location: ModelLocation,
     labelFile: string | undefined,
-  ): Promise<string[]> {
-    if (location.modelFolder === undefined || labelFile === undefined) return [];
+  ): Promise<ModelFile | undefined> {
+    if (location.modelFolder === undefined || labelFile === undefined) return undefined;
     if (labelFile !== basename(labelFile)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
@@ -288,10 +331,21 @@ export class ModelRepository {
         `labels file ${path} is a link that leads out of the model's folder; put the file itself there`,
       );
     }
-    const text = (await readLimited(real, this.limits.modelTextBytesMax)).toString('utf8');
-    const lines = text.replace(/^\ufeff/, '').trimEnd();
-    return lines === '' ? [] : lines.split(/\r?\n/);
+    return { name: labelFile, data: await readLimited(real, this.limits.modelTextBytesMax) };
   }
+}
+
+function labelsOf(file: ModelFile | undefined): string[] {
+  const text = Buffer.from(file?.data ?? []).toString('utf8');
+  const lines = text.replace(/^\ufeff/, '').trimEnd();
+  return lines === '' ? [] : lines.split(/\r?\n/);
+}
+
+/** @param file undefined: there is none */
+function parsedConfig(file: ModelFile | undefined, modelFolder: string | undefined): ModelConfig {
+  if (file === undefined || modelFolder === undefined) return emptyModelConfig;
+  const text = Buffer.from(file.data).toString('utf8');
+  return parseModelConfig(text, join(modelFolder, configFileName));
 }
 
 /** @throws AxleError INVALID_ARGUMENT naming the parameter. */
@@ -463,9 +517,9 @@ async function readLimited(path: string, bytesMax: number): Promise<Buffer> {
   return readWholeFile(path, info.size).catch(unreadable);
 }
 
-async function readTextIfThere(path: string, bytesMax: number): Promise<string | undefined> {
+async function readIfThere(path: string, bytesMax: number): Promise<Buffer | undefined> {
   try {
-    return (await readLimited(path, bytesMax)).toString('utf8');
+    return await readLimited(path, bytesMax);
   } catch (error) {
     if (error instanceof AxleError && isMissing(error.cause)) return undefined;
     throw error;

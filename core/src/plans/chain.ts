@@ -52,5 +52,5 @@ export function usesModel(chain: Chain, first: number, last: number): boolean {
 /** Whether a segment that begins with this step takes one image, encoded or as [height, width, channels], and no batch. */
 export function takesImage(chain: Chain, first: number): boolean {
   const name = chain.steps[first]?.name;
-  return name === 'decode' || name === 'preprocess';
+  return name === 'decode' || name === 'preprocess' || name === 'classify';
 }

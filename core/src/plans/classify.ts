@@ -1,7 +1,8 @@
 import { AxleError } from '../errors.js';
 import type { ClassifySettings, Model } from '../models/model.js';
 import type { Preprocess } from '../models/preprocess.js';
-import type { OpArgs } from '../op.js';
+import { OPS } from '../generated/constants.js';
+import { fusedRange, type OpArgs } from '../op.js';
 import { step, type Chain } from './chain.js';
 
 /**
@@ -10,6 +11,7 @@ import { step, type Chain } from './chain.js';
  * @throws AxleError FAILED_PRECONDITION when the model takes no images.
  */
 export function classifyChain(model: Model, topK: number): Chain {
+  if (model.isElsewhere) return wholeClassifyChain(topK);
   const settings = model.classify;
   if (settings === undefined) throw new AxleError('FAILED_PRECONDITION', model.classifyProblem);
   const { preprocess, input, output } = settings;
@@ -34,6 +36,13 @@ export function classifyChain(model: Model, topK: number): Chain {
       }),
     ],
   };
+}
+
+/** In one task: who has the model's config knows what an image becomes on its way. */
+function wholeClassifyChain(topK: number): Chain {
+  const range = fusedRange('classify', 0, (OPS.classify.chain?.length ?? 1) - 1);
+  const whole = { name: 'classify', range, usesModel: true, args: { k: topK } };
+  return { op: 'classify', main: 0, steps: [whole] };
 }
 
 /** Larger images are scaled as they are decoded: moving their pixels would cost more than it saves. */

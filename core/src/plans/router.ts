@@ -98,10 +98,12 @@ export class Router {
     bytes: number | undefined,
   ): readonly Plan[] {
     const { device, strict } = preference;
-    if (device !== undefined || strict) this.checkPreference(preference);
     const { plans, reasons } = this.allPlans(chain, model);
+    // The common cases: nothing to choose, and a client that has chosen the one there is.
+    const [only] = plans;
+    if (plans.length === 1 && device === only?.main.device.id) return plans;
+    if (device !== undefined || strict) this.checkPreference(preference);
     if (plans.length === 0) throw unimplemented(chain, reasons);
-    // The common case: nothing to choose.
     if (plans.length === 1 && !strict) return plans;
     const preferred = (plan: Plan) => matches(plan.main.device, device);
     const allowed = strict ? plans.filter(preferred) : plans;
@@ -309,10 +311,14 @@ function freeDimensions(chain: Chain, first: number): number {
 function splits(parts: readonly Segment[], wholes: readonly Segment[]): boolean {
   return parts.every((part) =>
     wholes.some(
-      ({ device, first, last }) =>
-        device === part.device && first <= part.first && part.last <= last,
+      (whole) => sharesPlace(whole, part) && whole.first <= part.first && part.last <= whole.last,
     ),
   );
+}
+
+/** All devices of a far side are one place: what several of them do together it plans itself. */
+function sharesPlace(a: Segment, b: Segment): boolean {
+  return a.device === b.device || (a.backend === b.backend && a.backend.batches === 'there');
 }
 
 function mainOf(chain: Chain, segments: readonly Segment[]): Segment {

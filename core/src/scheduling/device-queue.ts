@@ -36,6 +36,9 @@ export type Clock = () => number;
 /** Batches that may wait inside a busy device, for each that it computes at once. */
 const aheadOfEach = 1;
 
+/** Of the last batch in that average. */
+const taskMsShare = 0.2;
+
 /** A batch on the device. */
 interface Flight {
   readonly batch: Batch<Ticket>;
@@ -58,6 +61,8 @@ export class DeviceQueue {
   private timerAt = Infinity;
   private pumping = false;
   private splits = 0;
+  /** What a task takes on the device, on the average of late. */
+  private taskMs = 0;
 
   constructor(
     private readonly backend: Backend,
@@ -70,6 +75,7 @@ export class DeviceQueue {
       parallel,
       ahead: parallel * aheadOfEach,
       queueDepthMax: limits.queueDepthMax,
+      tenantQueueDepthMax: limits.tenantQueueDepthMax,
       device: device.id,
     });
   }
@@ -77,6 +83,12 @@ export class DeviceQueue {
   /** Tasks that wait or run. */
   get load(): number {
     return this.scheduler.load;
+  }
+
+  /** How long a new task would wait, by what tasks took lately. */
+  get waitMs(): number {
+    const { load, device, taskMs } = this;
+    return load < device.parallel ? 0 : (load / device.parallel) * taskMs;
   }
 
   /**
@@ -196,6 +208,7 @@ export class DeviceQueue {
 
   private landed({ batch, sentAt, workMs, failed }: Flight, now: number): void {
     const latencyMs = now - sentAt;
+    this.taskMs += ((workMs ?? latencyMs) / batch.tasks.length - this.taskMs) * taskMsShare;
     this.scheduler.finished(batch, { workMs, latencyMs });
     if (failed.length > 0) this.retryHalves(failed);
     this.pumpSoon();

@@ -39,6 +39,8 @@ export interface SchedulerOptions {
   readonly ahead: number;
   /** Tasks that wait; one more is refused. */
   readonly queueDepthMax: number;
+  /** The same of one tenant; default as many. */
+  readonly tenantQueueDepthMax?: number;
   /** For messages. */
   readonly device: string;
 }
@@ -113,12 +115,18 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   /**
-   * @throws AxleError RESOURCE_EXHAUSTED when the queue, or the model's share of it, is full; DEADLINE_EXCEEDED when
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue, or the model's or tenant's share of it, is full; DEADLINE_EXCEEDED when
    * what waits already is sure to make it miss its deadline.
    */
   offer(task: T, now: number): void {
-    const { queueDepthMax, device } = this.options;
+    const { queueDepthMax, tenantQueueDepthMax = queueDepthMax, device } = this.options;
     if (this.size >= queueDepthMax) throw queueFull(queueDepthMax, device);
+    if (
+      this.size >= tenantQueueDepthMax &&
+      this.tenants.waitingOf(task.tenant) >= tenantQueueDepthMax
+    ) {
+      throw queueFull(tenantQueueDepthMax, `${device} from tenant ${task.tenant}`);
+    }
     const { queueMax } = task.policy;
     if (queueMax > 0 && (this.waitingOfModel.get(task.modelKey) ?? 0) >= queueMax) {
       throw queueFull(queueMax, `this model on ${device}`);

@@ -39,6 +39,11 @@ export class Tenants {
     return tenant;
   }
 
+  /** Tasks of a tenant that wait. */
+  waitingOf(name: string): number {
+    return this.byName.get(name)?.waiting ?? 0;
+  }
+
   /** To be called for the tenant whose turn it is, before it is charged. */
   serve(tenant: Tenant): void {
     this.servedMs = Math.max(this.servedMs, tenant.virtualMs);

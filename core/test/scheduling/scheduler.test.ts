@@ -126,6 +126,19 @@ describe('bounds', () => {
     expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0/);
   });
 
+  it("refuses one more than a tenant's share, and takes what others have", () => {
+    const scheduler = schedulerWith({ queueDepthMax: 4, tenantQueueDepthMax: 2 });
+    const first = task('a');
+    scheduler.offer(first, 0);
+    scheduler.offer(task('b'), 0);
+    expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0 from tenant t/);
+    scheduler.offer(task('x', { tenant: 'u' }), 0);
+    scheduler.remove(first);
+    scheduler.offer(task('d'), 0);
+    expect(() => scheduler.offer(task('e'), 0)).toThrow(/from tenant t/);
+    expect(scheduler.waiting).toBe(3);
+  });
+
   it("refuses one more than a model's queue takes, and others still come in", () => {
     const scheduler = schedulerWith();
     const small = { policy: policy({ queueMax: 1 }) };
@@ -150,6 +163,22 @@ describe('bounds', () => {
     expect(decision).toMatchObject({ kind: 'dropped', why: 'timeout' });
     expect(namesOf(decision)).toEqual(['a']);
     expect(scheduler.waiting).toBe(1);
+  });
+
+  it('do not hold for a task that was put back what held for it in the batch that failed', () => {
+    const scheduler = schedulerWith();
+    const impatient = { policy: policy({ itemsMax: 1, queueTimeoutMs: 10 }) };
+    const failing = task('failing', impatient);
+    scheduler.offer(failing, 0);
+    for (const name of ['b', 'c']) scheduler.offer(task(name, impatient), 8);
+    const batch = batchOf(scheduler.poll(8));
+    expect(batch.tasks).toEqual([failing]);
+    scheduler.finished(batch, { workMs: undefined, latencyMs: 1 });
+    const again = Object.assign(failing, { batchKey: 'part', policy: policy({ itemsMax: 1 }) });
+    scheduler.readmit(again);
+    expect(namesOf(scheduler.poll(9))).toEqual(['b']);
+    expect(scheduler.poll(12)).toEqual({ kind: 'wait', untilAt: 18 });
+    expect(scheduler.waiting).toBe(2);
   });
 
   it('puts what waits longer behind all others where the policy says delay', () => {

@@ -1,5 +1,3 @@
-import { connect as connectSocket, type Socket } from 'node:net';
-
 import {
   argumentError,
   AxleError,
@@ -7,7 +5,6 @@ import {
   Runtime,
   Session,
   limitsWith,
-  messageOf,
   type Client,
   type ConnectOptions,
   type ReconnectOptions,
@@ -15,25 +12,31 @@ import {
 
 import { readEndpoint } from '../endpoint.js';
 import { readAlternates } from './alternate.js';
+import { readCredentials } from './credentials.js';
+import { dial } from './dial.js';
 import { RemoteBackend } from './remote-backend.js';
+import type { Dialled } from './remote-session.js';
 
 /** What core calls the devices of the server: 'remote/cpu-fallback:0'. */
 const backendName = 'remote';
 
 /**
- * A client of the server at `axle+unix:/PATH` or `axle://HOST:PORT`. Its calls run there, and nowhere else.
+ * A client of the server at `axle+unix:/PATH`, `axle+tls://HOST:PORT` or `axle://HOST:PORT`. Its calls run there, and
+ * nowhere else.
  *
- * @throws AxleError INVALID_ARGUMENT for a URL that names no server; UNAVAILABLE when none answers there.
+ * @throws AxleError INVALID_ARGUMENT for a URL that names no server; UNAVAILABLE when none answers there;
+ * UNAUTHENTICATED when either side does not trust the other's credentials.
  */
 export async function connectRemote(url: URL, options: ConnectOptions): Promise<Client> {
   const limits = limitsWith(options.limits ?? {});
-  const { models = [], reconnect = {} } = options;
-  const backend = await connectBackend(url, reconnect);
+  const { models = [] } = options;
+  const backend = await connectBackend(url, options);
   const runtime = await Runtime.start({
     plugins: [],
     decodesImages: false,
     backends: [backend],
     models: typeof models === 'string' ? [models] : models,
+    catalogue: backend.catalogue,
     limits,
   });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
@@ -44,11 +47,38 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
  *
  * @throws as `connectRemote`.
  */
-export function connectBackend(url: URL, reconnect: ReconnectOptions): Promise<RemoteBackend> {
+export async function connectBackend(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+  const { reconnect = {} } = options;
   checkReconnect(reconnect);
   const { timeoutMs, alternates = [] } = reconnect;
-  const options = { url, dial, timeoutMs, alternates: readAlternates(alternates) };
-  return RemoteBackend.connect(options, backendName);
+  const session = {
+    url,
+    dial: (to: URL, signal: AbortSignal) => open(to, options, signal),
+    timeoutMs,
+    alternates: readAlternates(alternates),
+  };
+  try {
+    return await RemoteBackend.connect(session, backendName);
+  } catch (error) {
+    throw readEndpoint(url).kind === 'tcp' ? withTlsHint(error, url.href) : error;
+  }
+}
+
+async function open(url: URL, options: ConnectOptions, signal: AbortSignal): Promise<Dialled> {
+  const endpoint = readEndpoint(url);
+  const { hello, tls } = await readCredentials(options, endpoint);
+  return { stream: await dial(endpoint, tls, url.href, signal), credentials: hello };
+}
+
+/** A server with TLS hangs up on who greets it without. */
+function withTlsHint(error: unknown, name: string): unknown {
+  if (!(error instanceof AxleError) || error.code !== 'UNAVAILABLE') return error;
+  if (error.message.startsWith('no server answers')) return error;
+  return new AxleError(
+    'UNAVAILABLE',
+    `${name} did not answer the greeting (${error.message}); if it is a server with TLS, connect with axle+tls:`,
+    { cause: error },
+  );
 }
 
 /** Callers in plain JavaScript have no types to tell them. */
@@ -59,34 +89,4 @@ function checkReconnect({ timeoutMs, alternates }: ReconnectOptions): void {
   if (alternates !== undefined && !Array.isArray(alternates)) {
     throw argumentError("'alternates' of 'reconnect'", alternates, 'an array of URLs');
   }
-}
-
-/** @throws AxleError UNAVAILABLE when no server answers there, or `signal` is aborted before. */
-function dial(url: URL, signal: AbortSignal): Promise<Socket> {
-  const endpoint = readEndpoint(url);
-  const name = url.href;
-  if (endpoint.kind === 'tls') {
-    throw new AxleError('UNIMPLEMENTED', `${name}: this version does not speak TLS yet`);
-  }
-  const socket = connectSocket(endpoint.kind === 'unix' ? { path: endpoint.path } : endpoint);
-  if (endpoint.kind === 'tcp') socket.setNoDelay(true);
-  return new Promise((resolve, reject) => {
-    const refused = (error: Error) => {
-      reject(
-        new AxleError(
-          'UNAVAILABLE',
-          `no server answers at ${name} (${messageOf(error)}); start one with axle serve`,
-          { cause: error },
-        ),
-      );
-    };
-    const late = () => socket.destroy(signal.reason as Error);
-    signal.addEventListener('abort', late);
-    socket.once('error', refused);
-    socket.once('connect', () => {
-      signal.removeEventListener('abort', late);
-      socket.off('error', refused);
-      resolve(socket);
-    });
-  });
 }

@@ -3,6 +3,7 @@ import {
   type AxleError,
   type CustomOpSpec,
   type Device,
+  type Health,
   type OfferedOp,
   type OpRange,
 } from '@axle/core/internal';
@@ -19,21 +20,30 @@ interface DescribedOp {
   readonly parts: OpPart[];
 }
 
-/** What a server says of its devices, from the answer to DESCRIBE. */
+const unknown: Health = { state: 'OK', message: '' };
+
+/** What a server says of its devices, from the answer to DESCRIBE with WATCH. */
 export class Description implements PendingAnswer {
   private readonly devices: DeviceFrame[] = [];
   private readonly ops: DescribedOp[] = [];
+  private readonly states = new Map<number, Health>();
+
+  /** It is watched: what changes is told under the same handle. */
+  readonly stays = true;
 
   /** @param done is called once: with nothing when all is there. */
   constructor(private readonly done: (error: AxleError | undefined) => void) {}
 
   onFrame(raw: RawFrame): boolean {
     const frame: Frame = decodeFrame(raw);
-    if (frame.type === 'DEVICE') this.devices.push(frame);
-    else if (frame.type === 'OP') this.ops.push({ frame, parts: [] });
+    if (frame.type === 'DEVICE') {
+      this.devices.push(frame);
+      this.states.set(frame.index, { state: frame.health, message: frame.message });
+    }
+    if (frame.type === 'OP') this.ops.push({ frame, parts: [] });
     else if (frame.type === 'ARG_SPEC' || frame.type === 'TENSOR_SPEC') {
       this.ops.at(-1)?.parts.push(frame);
-    }
+    } else if (frame.type === 'HEALTH') this.states.set(frame.device, frame);
     if (frame.type !== 'DONE') return false;
     this.done(undefined);
     return true;
@@ -50,6 +60,7 @@ export class Description implements PendingAnswer {
       backend,
       index,
       name: frame.name,
+      version: frame.backendVersion,
       kind: frame.kind,
       emulated: (frame.deviceFlags & DeviceFlag.EMULATED) !== 0,
       memoryBytes: frame.memoryBytes,
@@ -70,13 +81,17 @@ export class Description implements PendingAnswer {
     }));
   }
 
+  /** Of a device that the server calls so, as it said last. */
+  healthOf(device: string): Health {
+    const index = this.devices.findIndex((frame) => frame.device === device);
+    if (index < 0) return { state: 'LOST', message: 'the server does not have it any more' };
+    const { state, message } = this.states.get(index) ?? unknown;
+    return { state, message };
+  }
+
   /** What the server calls a device. */
   deviceName({ index }: Device): string {
     return this.devices[index]?.device ?? '';
-  }
-
-  get deviceNames(): ReadonlySet<string> {
-    return new Set(this.devices.map(({ device }) => device));
   }
 
   offers({ index }: Device, range: OpRange): boolean {

@@ -6,7 +6,7 @@ import type { WireClient } from './wire-client.js';
 export interface Journalled {
   readonly id: number;
   /** What it names, which must be there again though it may have been released by now. */
-  readonly needs?: Journalled;
+  readonly needs?: Journalled | undefined;
   /** It cannot be made again. */
   onFailed(error: AxleError): void;
   /** Says on a connection what makes the handle; answers may come a second time. */

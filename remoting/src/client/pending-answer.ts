@@ -4,8 +4,12 @@ import type { RawFrame } from '../wire/frame-splitter.js';
 
 /** What waits for the answer of a handle. */
 export interface PendingAnswer {
+  /** What it sends may wait for as long as the other side likes: it takes no more than its window. */
+  readonly mayWait?: true;
   /** Any frame of the handle but ERROR. @returns whether it was the last */
   onFrame(raw: RawFrame): boolean;
+  /** It hears more frames of the handle after the last of its answer. */
+  readonly stays?: boolean;
   /** Nothing more comes. */
   onFailed(error: AxleError): void;
   /** The server keeps its answer until it is acknowledged: that of a call whose op is neither PURE nor IDEMPOTENT. */

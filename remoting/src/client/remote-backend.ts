@@ -8,26 +8,37 @@ import {
   hasFlag,
   type Health,
   type LoadedModel,
+  type ModelSource,
   type OfferedOp,
   type OpArgs,
   type OpRange,
   sameRange,
+  type StreamOptions,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
 import { Description } from './description.js';
+import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteBinding } from './remote-binding.js';
-import { RemoteCall } from './remote-call.js';
+import { RemoteCall, type DeviceIds } from './remote-call.js';
+import { RemoteModels, type RemoteModel } from './remote-models.js';
 import { RemoteSession, type SessionOptions } from './remote-session.js';
+import { RemoteStream } from './remote-stream.js';
+import { toWireUs } from '../wire/time.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
 
+/** Of a task, what its binding says. */
+type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model'>;
+
 /** What a binding is for. */
 interface KnownBinding {
   readonly binding: RemoteBinding;
+  /** Handle; 0 = none. */
+  readonly model: number;
   readonly device: Device;
   readonly range: OpRange;
   readonly args: OpArgs;
@@ -37,17 +48,20 @@ interface KnownBinding {
 }
 
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
-export class RemoteBackend implements Backend {
+export class RemoteBackend implements Backend, DeviceIds {
   readonly batches = 'there';
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
+  /** The names of models that the server answers to. */
+  readonly catalogue: NamedModels;
+  private readonly models: RemoteModels;
   private readonly bindings = new Map<string, KnownBinding>();
   /** Of the last call: the next one is likely to have the same, and finds it without a key. */
   private lastBinding: KnownBinding | undefined = undefined;
 
-  /** What the server says that it has now; it may be another one by now. */
-  private present: ReadonlySet<string>;
+  /** What the server says of itself now; it may be another one by now. */
+  private latest: Description;
 
   private constructor(
     readonly name: string,
@@ -56,9 +70,13 @@ export class RemoteBackend implements Backend {
   ) {
     this.devices = description.readDevices(name);
     this.ops = description.readOps();
-    this.present = description.deviceNames;
+    this.latest = description;
     session.whenReopened(() => {
       this.describeAgain();
+    });
+    this.catalogue = new NamedModels(session);
+    this.models = new RemoteModels(session, (handle) => {
+      this.releaseBindingsOf(handle);
     });
   }
 
@@ -74,7 +92,7 @@ export class RemoteBackend implements Backend {
         if (error === undefined) resolve(answer);
         else reject(error);
       });
-      session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: false }, answer);
+      session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
     });
     return new RemoteBackend(name, session, description);
   }
@@ -84,14 +102,33 @@ export class RemoteBackend implements Backend {
     return { score: 0, reason: 'the server does not offer it there' };
   }
 
-  loadModel(): Promise<LoadedModel> {
-    return Promise.reject(
-      new AxleError('UNIMPLEMENTED', 'models go to servers in a later version'),
-    );
+  loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    return this.models.load(device, source, this.catalogue.named(source));
   }
 
-  unloadModel(): Promise<void> {
+  prefetchModel(loaded: LoadedModel): Promise<void> {
+    return this.models.prefetch(loaded, this.description.deviceName(loaded.device));
+  }
+
+  unloadModel(loaded: LoadedModel): Promise<void> {
+    this.models.unload(loaded);
     return Promise.resolve();
+  }
+
+  /**
+   * Gives a model of this machine a name on the server.
+   *
+   * @throws AxleError as sending it fails, and as the server says of the name.
+   */
+  async publish(source: ModelSource, as: PublishAs): Promise<void> {
+    const [device] = this.devices;
+    if (device === undefined) throw new AxleError('UNAVAILABLE', 'the server has no device');
+    const loaded = await this.models.load(device, source, undefined);
+    try {
+      await this.catalogue.publish(this.models.handleOf(loaded.handle as RemoteModel), as);
+    } finally {
+      this.models.unload(loaded);
+    }
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {
@@ -103,8 +140,28 @@ export class RemoteBackend implements Backend {
     if (backendData instanceof RemoteCall) backendData.cancel();
   }
 
-  openStream(): BackendStream {
-    throw new AxleError('UNIMPLEMENTED', 'streams go to servers in a later version');
+  openStream(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    { deadlineAt, priority }: StreamOptions,
+  ): BackendStream {
+    const { session } = this;
+    const binding = this.bindingOf(device, {
+      range,
+      args,
+      inputs: [],
+      outputBytesMax: 0,
+      model: undefined,
+    });
+    const client = session.connected();
+    const id = session.newHandle();
+    const stream = new RemoteStream(client, id);
+    const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
+    const frame = { type: 'STREAM', id, binding: binding.id, deadlineUs, priority } as const;
+    client.ask({ ...frame, trace: undefined }, stream);
+    client.expectData(id);
+    return stream;
   }
 
   health(device: Device): Promise<Health> {
@@ -112,10 +169,7 @@ export class RemoteBackend implements Backend {
     if (lostReason !== undefined) {
       return Promise.resolve({ state: 'LOST', message: lostReason.message });
     }
-    if (this.present.has(this.description.deviceName(device))) {
-      return Promise.resolve({ state: 'OK', message: '' });
-    }
-    return Promise.resolve({ state: 'LOST', message: 'the server does not have it any more' });
+    return Promise.resolve(this.latest.healthOf(this.description.deviceName(device)));
   }
 
   close(): Promise<void> {
@@ -123,33 +177,42 @@ export class RemoteBackend implements Backend {
     return Promise.resolve();
   }
 
+  /** What core calls a device of the server's, by its index there; '' = none. */
+  deviceIdAt(index: number): string {
+    return this.devices[index]?.id ?? '';
+  }
+
   private describeAgain(): void {
     const { session } = this;
     // If it fails, what was known before stands until the next connection.
     const answer: Description = new Description((error) => {
-      if (error === undefined) this.present = answer.deviceNames;
+      if (error === undefined) this.latest = answer;
     });
-    session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: false }, answer);
+    session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
   }
 
   private sendCall(device: Device, task: BackendTask): void {
     const { session } = this;
     const binding = this.bindingOf(device, task);
-    const call = new RemoteCall(session, session.newHandle(), task, binding);
+    const call = new RemoteCall(session, session.newHandle(), task, binding, this);
     session.call(call);
     task.backendData = call;
   }
 
-  private bindingOf(device: Device, task: BackendTask): RemoteBinding {
+  private bindingOf(device: Device, task: Bound): RemoteBinding {
+    const loaded = task.model?.handle as RemoteModel | undefined;
+    const model = loaded === undefined ? 0 : this.models.handleOf(loaded);
     const { lastBinding } = this;
-    if (lastBinding !== undefined && isFor(lastBinding, device, task)) return lastBinding.binding;
+    if (lastBinding?.model === model && isFor(lastBinding, device, task)) {
+      return lastBinding.binding;
+    }
     const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
     const names = task.inputs.map((input) => input.name);
-    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
+    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    const binding = known?.binding ?? this.bind(key, device, task, names);
-    const used = { binding, device, range, args, outputBytesMax, names };
+    const binding = known?.binding ?? this.bind(key, device, task, names, model);
+    const used = { binding, device, range, args, outputBytesMax, names, model };
     this.bindings.set(key, used);
     this.lastBinding = used;
     if (this.bindings.size > bindingsMax) this.releaseOldest();
@@ -159,10 +222,13 @@ export class RemoteBackend implements Backend {
   private bind(
     key: string,
     device: Device,
-    { range, args, outputBytesMax }: BackendTask,
+    { range, args, outputBytesMax, model: loaded }: Bound,
     names: readonly string[],
+    model: number,
   ): RemoteBinding {
     const { name, op, version, first, last } = range;
+    const isChain = last > first;
+    const remote = loaded?.handle as RemoteModel | undefined;
     const binding = new RemoteBinding(
       {
         type: 'BIND',
@@ -170,20 +236,22 @@ export class RemoteBackend implements Backend {
         // Core has chosen, and knows what else there is.
         strict: true,
         names: true,
-        labels: false,
-        steps: false,
+        // Of a model that is there only.
+        labels: isChain && remote?.bytes === undefined,
+        steps: isChain,
         op: name === '' ? op : 0,
         opVersion: version,
         first,
         last,
         opName: name,
         device: this.description.deviceName(device),
-        model: 0,
+        model,
         outputBytesMax,
         args: writeArgs(args),
         inputNames: names.every((input) => input === '') ? [] : names,
       },
       this.isRepeatable(range),
+      remote === undefined ? undefined : this.models.journalled(remote),
       // The next call tries a new one.
       (failed) => {
         this.session.forget(failed.id);
@@ -207,6 +275,14 @@ export class RemoteBackend implements Backend {
     }
   }
 
+  private releaseBindingsOf(modelHandle: number): void {
+    for (const [key, { binding, model }] of this.bindings) {
+      if (model !== modelHandle) continue;
+      this.forget(key);
+      this.session.release(binding.id);
+    }
+  }
+
   /** By what the server says of the op: whether it may run a second time. */
   private isRepeatable(range: OpRange): boolean {
     const offered = this.ops.find((op) => sameRange(op, range));
@@ -216,7 +292,7 @@ export class RemoteBackend implements Backend {
 }
 
 /** Whether it is sure, at a glance, that the binding is the task's. */
-function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolean {
+function isFor(binding: KnownBinding, device: Device, task: Bound): boolean {
   const { inputs } = task;
   if (binding.range !== task.range || binding.args !== task.args) return false;
   if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
@@ -225,4 +301,10 @@ function isFor(binding: KnownBinding, device: Device, task: BackendTask): boolea
     if (inputs[i]?.name !== binding.names[i]) return false;
   }
   return true;
+}
+
+/** @param now on the same clock */
+function deadlineUsOf(deadlineAt: number | undefined, now: number): number {
+  // 0 would be none.
+  return deadlineAt === undefined ? 0 : Math.max(1, toWireUs(deadlineAt - now));
 }

@@ -14,6 +14,8 @@ export class RemoteBinding implements Journalled, PendingAnswer {
   constructor(
     private readonly frame: BindFrame,
     readonly isRepeatable: boolean,
+    /** Its model. */
+    readonly needs: Journalled | undefined,
     private readonly failed: (binding: RemoteBinding) => void,
   ) {}
 

@@ -1,6 +1,12 @@
-import { AxleError, type BackendTask, type NamedTensor } from '@axle/core/internal';
+import {
+  AxleError,
+  type BackendTask,
+  type NamedTensor,
+  type TaskMaking,
+} from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
+import { opStepsOf } from '../op-names.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
@@ -36,6 +42,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
     private handle: number,
     readonly task: BackendTask,
     readonly needs: RemoteBinding,
+    private readonly devices: DeviceIds,
   ) {}
 
   get id(): number {
@@ -72,7 +79,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
         // 0 would be none.
         deadlineUs:
           task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
-        priority: 0,
+        priority: task.priority,
         place: undefined,
         trace: undefined,
         inputs: records,
@@ -132,10 +139,12 @@ export class RemoteCall implements PendingAnswer, Journalled {
 
   private begin(result: ResultFrame): boolean {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
-    const incoming = new IncomingTensors();
+    const incoming = new IncomingTensors(true);
     for (const output of result.outputs) {
       // Nothing was asked for that comes in another way.
-      if (output.source === 'SHARED') throw new WireError('WRONG_STATE', 'RESULT');
+      if (output.source === 'SHARED' || output.source === 'OMITTED') {
+        throw new WireError('WRONG_STATE', 'RESULT');
+      }
       incoming.add(output, output.name);
     }
     this.result = result;
@@ -145,14 +154,17 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   private take(raw: RawFrame, incoming: IncomingTensors): boolean {
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     this.client?.usedData(this.handle, raw.end - raw.start);
     return this.endIfComplete(incoming);
   }
 
   private endIfComplete(incoming: IncomingTensors): boolean {
     if (!incoming.isComplete) return false;
-    const { queueUs, transferUs, computeUs, totalUs, batchSize } = this.result as ResultFrame;
+    const result = this.result as ResultFrame;
+    const { queueUs, transferUs, computeUs, totalUs, batchSize } = result;
     const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
     const outputs = incoming.read();
     if (this.isKept) this.acknowledge(outputs);
@@ -165,6 +177,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
         computeMs: fromWireUs(computeUs),
         batchSize,
       },
+      ...(result.steps.length > 0 ? { making: this.makingOf(result, wireMs) } : {}),
     });
     return true;
   }
@@ -172,6 +185,27 @@ export class RemoteCall implements PendingAnswer, Journalled {
   private acknowledge(outputs: readonly NamedTensor[]): void {
     const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
     this.client?.acknowledge(this.handle, bytes);
+  }
+
+  private makingOf({ steps, fallbacks }: ResultFrame, wireMs: number): TaskMaking {
+    const names = opStepsOf(this.task.range.op);
+    return {
+      steps: steps.map(({ first, last, device, batchSize, ...us }, i) => ({
+        step: first === last ? (names[first] ?? '') : `${names[first]}..${names[last]}`,
+        device: this.devices.deviceIdAt(device),
+        batchSize,
+        timingMs: {
+          queue: fromWireUs(us.queueUs),
+          transfer: fromWireUs(us.transferUs) + (i === 0 ? wireMs : 0),
+          compute: fromWireUs(us.computeUs),
+        },
+      })),
+      fallbacks: fallbacks.map(({ code, device, message }) => ({
+        devices: [this.devices.deviceIdAt(device)],
+        code,
+        message,
+      })),
+    };
   }
 }
 
@@ -183,4 +217,8 @@ function deviceGone(error: AxleError): AxleError {
 
 function anotherServer(): AxleError {
   return new AxleError('UNAVAILABLE', 'another server, or another run of it, has taken its place');
+}
+
+export interface DeviceIds {
+  deviceIdAt(index: number): string;
 }

@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream';
 import { AxleError, messageOf } from '@axle/core/internal';
 
 import type { Frame, GoawayFrame } from '../wire/frames.js';
+import type { ConnectionTimes } from '../connection/times.js';
+import type { HelloCredentials } from './credentials.js';
 import { alternateOf, type Alternates } from './alternate.js';
 import { Backoff } from './backoff.js';
 import { Journal, type Journalled } from './journal.js';
@@ -21,15 +23,22 @@ const dialMsMax = 10_000;
 const goodMs = 5000;
 const goodAnswers = 64;
 
+/** A stream that is open to a server, and what to greet it with. */
+export interface Dialled {
+  readonly stream: Duplex;
+  readonly credentials: HelloCredentials;
+}
+
 export interface SessionOptions {
   readonly url: URL;
   /** Opens a stream to an endpoint. @throws AxleError UNAVAILABLE when nothing answers there, or `signal` says so first. */
-  readonly dial: (url: URL, signal: AbortSignal) => Promise<Duplex>;
+  readonly dial: (url: URL, signal: AbortSignal) => Promise<Dialled>;
   /** How long calls wait for a lost connection, milliseconds; 0: not at all. */
   readonly timeoutMs?: number | undefined;
   /** Where a server that leaves may send this client. */
   readonly alternates: Alternates;
   readonly timers?: Timers;
+  readonly times?: ConnectionTimes | undefined;
 }
 
 /**
@@ -114,6 +123,21 @@ export class RemoteSession implements WireClientListener {
   hold(thing: Journalled): void {
     if (this.current !== undefined) thing.sendOn(this.current);
     this.journal.add(thing);
+  }
+
+  /** The same of what was made on this connection already. */
+  adopt(thing: Journalled): void {
+    this.journal.add(thing);
+  }
+
+  /**
+   * The connection that is open now, for what ends with it.
+   *
+   * @throws AxleError UNAVAILABLE without one.
+   */
+  connected(): WireClient {
+    if (this.current === undefined) throw this.notNow();
+    return this.current;
   }
 
   release(id: number): void {
@@ -202,8 +226,10 @@ export class RemoteSession implements WireClientListener {
     else this.reconnectSoon();
   }
 
-  private greet(stream: Duplex): WireClient {
-    return new WireClient(stream, { nonce: this.nonce, timers: this.timers }, this);
+  private greet({ stream, credentials }: Dialled): WireClient {
+    const { nonce, timers } = this;
+    const { times } = this.options;
+    return new WireClient(stream, { nonce, timers, credentials, times }, this);
   }
 
   private makeAgain(client: WireClient): void {
@@ -268,7 +294,8 @@ export class RemoteSession implements WireClientListener {
 
   /** @throws AxleError why there is no connection. */
   private async try(url: URL, msMax: number): Promise<void> {
-    const stream = await this.dial(url, msMax);
+    const dialled = await this.dial(url, msMax);
+    const { stream } = dialled;
     if (this.closedBy !== undefined) {
       stream.destroy();
       return;
@@ -280,14 +307,14 @@ export class RemoteSession implements WireClientListener {
       await new Promise<void>((resolve, reject) => {
         this.stopTrying = resolve;
         this.greetingFailed = reject;
-        this.greeting = this.greet(stream);
+        this.greeting = this.greet(dialled);
       });
     } finally {
       late();
     }
   }
 
-  private async dial(url: URL, msMax: number): Promise<Duplex> {
+  private async dial(url: URL, msMax: number): Promise<Dialled> {
     const abort = new AbortController();
     const giveUp = () => {
       abort.abort(new AxleError('UNAVAILABLE', `${url.href} did not answer in time`));

@@ -8,6 +8,7 @@ import {
   type ConnectionHandler,
   type Windows,
 } from '../connection/connection.js';
+import type { ConnectionTimes } from '../connection/times.js';
 import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
@@ -15,7 +16,7 @@ import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frame
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { Acks } from './acks.js';
-import { Liveness, type Watched } from './liveness.js';
+import type { HelloCredentials } from './credentials.js';
 import { connectionLost } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { Timers } from '../timers.js';
@@ -53,14 +54,15 @@ export interface WireClientOptions {
   /** Random, 16 bytes, one for the life of the client. */
   readonly nonce: Uint8Array;
   readonly timers: Timers;
+  readonly credentials: HelloCredentials;
+  readonly times?: ConnectionTimes | undefined;
 }
 
 /** The client's side of one connection: it hands answers to whoever waits for them. */
-export class WireClient implements ConnectionHandler, Watched {
+export class WireClient implements ConnectionHandler {
   private readonly connection: Connection;
   private readonly pending = new HandleTable<PendingAnswer>();
   private readonly acks: Acks;
-  private readonly liveness: Liveness;
   private readonly stopGreetingTimer: () => void;
   /** Of the server's run, in hex. */
   private serverInstance: string | undefined;
@@ -68,15 +70,16 @@ export class WireClient implements ConnectionHandler, Watched {
   private leaving: AxleError | undefined;
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
-  private pings = 0;
   private results = 0;
+  /** Those that hear more after their answer. */
+  private readonly staying = new Map<number, PendingAnswer>();
 
   constructor(
     stream: Duplex,
     private readonly options: WireClientOptions,
     private readonly listener: WireClientListener,
   ) {
-    const { timers } = options;
+    const { timers, times } = options;
     this.connection = new Connection(
       stream,
       'client',
@@ -87,15 +90,15 @@ export class WireClient implements ConnectionHandler, Watched {
         stream: wireLimits.serverStreamWindowMin,
       },
       this,
+      times,
     );
     this.acks = new Acks(this.pending, (id) => {
       this.connection.send({ type: 'ACK', id });
     });
-    this.liveness = new Liveness(this, timers);
     this.stopGreetingTimer = timers.after(greetingMsMax, () => {
       this.connection.destroy(new AxleError('UNAVAILABLE', `no greeting in ${greetingMsMax} ms`));
     });
-    this.hello();
+    this.hello(options.credentials);
   }
 
   /** Which run of which server this is; undefined before it has said so. */
@@ -110,14 +113,6 @@ export class WireClient implements ConnectionHandler, Watched {
   /** Handles that were answered, and not with ERROR. */
   get answered(): number {
     return this.results;
-  }
-
-  get heard(): number {
-    return this.connection.heard;
-  }
-
-  get waitsForAnswer(): boolean {
-    return this.pending.size > 0;
   }
 
   /**
@@ -151,6 +146,16 @@ export class WireClient implements ConnectionHandler, Watched {
     }
   }
 
+  /** Bytes of a stream, which must not change until they are sent; `onWritten` is told when they have found credit. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten: () => void): void {
+    this.connection.sendData(id, data, end, onWritten);
+  }
+
+  /** Bytes that follow a frame; they must not change until they are sent. */
+  sendBytes(id: number, bytes: Uint8Array): void {
+    this.connection.sendData(id, bytes, false);
+  }
+
   /** DATA of the handle comes from now on. */
   expectData(id: number): void {
     this.connection.expectData(id);
@@ -164,18 +169,6 @@ export class WireClient implements ConnectionHandler, Watched {
   /** The whole answer of a handle came that the server keeps until it is told so. */
   acknowledge(id: number, bytes: number): void {
     this.acks.answered(id, bytes);
-  }
-
-  ping(): void {
-    this.pings += 1;
-    this.connection.send({ type: 'PING', id: this.pings });
-  }
-
-  onSilent(): void {
-    const { pongMs } = wireLimits;
-    this.connection.destroy(
-      new AxleError('UNAVAILABLE', `the server was silent for ${pongMs} ms after it was asked`),
-    );
   }
 
   /** Leaves: the server keeps nothing for this client any more. */
@@ -199,9 +192,21 @@ export class WireClient implements ConnectionHandler, Watched {
     }
   }
 
+  onStalled(id: number): void {
+    const answer = this.pending.get(id);
+    if (answer === undefined || answer.mayWait === true) return;
+    this.connection.cancel(id);
+    this.drop(id);
+    answer.onFailed(
+      AxleError.expected(
+        'RESOURCE_EXHAUSTED',
+        'the server took no data of this call for too long; try again later',
+      ),
+    );
+  }
+
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
-    this.liveness.stop();
     this.stopGreetingTimer();
     const { unsent } = this.connection;
     const unanswered = this.pending
@@ -210,21 +215,21 @@ export class WireClient implements ConnectionHandler, Watched {
     this.listener.onClosed(this, reason, unanswered);
   }
 
-  private hello(): void {
+  private hello({ token, tenant }: HelloCredentials): void {
     this.connection.send({
       type: 'HELLO',
       id: 0,
       version: WIRE_VERSION,
       versionMin: WIRE_VERSION,
       versionMax: WIRE_VERSION,
-      credential: 'NONE',
+      credential: token.byteLength === 0 ? 'NONE' : 'TOKEN',
       features: 0,
       nonce: this.options.nonce,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
-      tenant: '',
-      token: new Uint8Array(0),
+      tenant,
+      token,
       agent: 'axle',
     });
   }
@@ -268,13 +273,14 @@ export class WireClient implements ConnectionHandler, Watched {
 
   private answer(raw: RawFrame): void {
     const { id } = raw;
-    const answer = this.pending.get(id);
+    const answer = this.pending.get(id) ?? this.staying.get(id);
     // What comes for a handle that nobody waits for was on its way when that ended.
     if (answer === undefined) {
       if (raw.type === 'DATA') decodeData(raw);
       else decodeFrame(raw);
     } else if (answer.onFrame(raw)) {
       this.results += 1;
+      if (answer.stays === true) this.staying.set(id, answer);
       this.drop(id);
     }
   }

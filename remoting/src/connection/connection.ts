@@ -9,6 +9,9 @@ import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.
 import { headerBytes } from '../wire/numbers.js';
 import { WireError } from '../wire/wire-error.js';
 import { Outbox, type PeerLimits } from './outbox.js';
+import { Liveness } from './liveness.js';
+import { StallWatch } from './stall-watch.js';
+import { defaultTimes, type ConnectionTimes } from './times.js';
 import { ReceiveWindow } from './window.js';
 
 /** What this side takes before it gives credit, bytes. */
@@ -22,9 +25,17 @@ export interface ConnectionHandler {
    * Gets every frame but CREDIT, PING and PONG. What it throws ends the connection; a WireError is told to the other side.
    */
   onFrame(raw: RawFrame): void;
+  /** Bytes of the handle have waited for its credit for too long. */
+  onStalled(id: number): void;
   /** Told once that nothing more comes and nothing more can be sent. */
   onClosed(reason: AxleError): void;
 }
+
+/** What was said last may take this long to go out, milliseconds. */
+const lingerMs = 5000;
+
+/** Handed to the operating system and not taken, bytes: who lets more lie does not read what it asks for. */
+const unreadBytesMax = 1024 * 1024;
 
 /** What the other side may send over its greeting. */
 const pongsPendingMax = wireLimits.pongsPendingMax;
@@ -39,8 +50,9 @@ export class Connection {
   private readonly received: ReceiveWindow;
   /** By handle that expects data. */
   private readonly receiving = new Map<number, ReceiveWindow>();
+  private readonly stalls: StallWatch;
+  private liveness: Liveness | undefined = undefined;
   private pongs = 0;
-  private chunks = 0;
   private closedBy: AxleError | undefined;
 
   /**
@@ -53,13 +65,29 @@ export class Connection {
     private readonly own: Windows,
     peer: PeerLimits,
     private readonly handler: ConnectionHandler,
+    private readonly times: ConnectionTimes = defaultTimes,
   ) {
     this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
     this.received = new ReceiveWindow(own.connection);
     const sink = new StreamSink(stream);
-    this.outbox = new Outbox(sink, peer, (error) => {
-      this.fail(error);
-    });
+    this.outbox = new Outbox(
+      sink,
+      peer,
+      (error) => {
+        this.fail(error);
+      },
+      () => {
+        this.stalls.start();
+      },
+    );
+    this.stalls = new StallWatch(
+      times.stallMs,
+      () => this.outbox.waitingForCredit(),
+      (id) => {
+        if (id === 0) this.fail(new WireError('CREDIT_STALL', 'the connection'));
+        else this.handler.onStalled(id);
+      },
+    );
     stream.on('data', (chunk: Buffer) => {
       this.receive(chunk);
     });
@@ -75,14 +103,19 @@ export class Connection {
     return this.closedBy !== undefined;
   }
 
-  /** Grows whenever something comes. */
-  get heard(): number {
-    return this.chunks;
-  }
-
   /** Handles whose frames were not written: the other side never heard of them. */
   get unsent(): ReadonlySet<number> {
     return this.outbox.unsent;
+  }
+
+  /** Small frames that the other side does not take. */
+  get waitingFrames(): number {
+    return this.outbox.waitingFrames;
+  }
+
+  /** Data that the other side does not take. */
+  get waitingBytes(): number {
+    return this.outbox.waitingBytes;
   }
 
   send(frame: Frame): void {
@@ -94,9 +127,9 @@ export class Connection {
     return this.closedBy === undefined && this.outbox.cancel(id);
   }
 
-  /** Bytes of a handle; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
-    if (this.closedBy === undefined) this.outbox.sendData(id, data, end);
+  /** As `sendData` of Outbox. */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
+    if (this.closedBy === undefined) this.outbox.sendData(id, data, end, onWritten);
   }
 
   /** The handle sends and expects no more data. */
@@ -119,6 +152,15 @@ export class Connection {
   /** The other side has said what it takes. @throws WireError */
   peerTakes(peer: PeerLimits): void {
     this.outbox.peerTakes(peer);
+    this.liveness ??= new Liveness(
+      this.times,
+      () => {
+        this.send({ type: 'PING', id: 1 });
+      },
+      () => {
+        this.destroy(new AxleError('UNAVAILABLE', 'the other side gave no sign of life'));
+      },
+    );
   }
 
   /** Says why, sends what may be sent, and closes. */
@@ -127,6 +169,7 @@ export class Connection {
     this.outbox.send(goaway);
     this.outbox.flush();
     this.stream.end();
+    this.linger();
     this.closed(reason);
   }
 
@@ -144,7 +187,18 @@ export class Connection {
   finish(reason: AxleError): void {
     this.outbox.whenEmpty(() => {
       this.stream.end();
+      this.linger();
       this.closed(reason);
+    });
+  }
+
+  /** A side that does not read, or never closes, may not keep the stream. */
+  private linger(): void {
+    const late = setTimeout(() => {
+      this.stream.destroy();
+    }, lingerMs).unref();
+    this.stream.once('close', () => {
+      clearTimeout(late);
     });
   }
 
@@ -157,12 +211,14 @@ export class Connection {
   private closed(reason: AxleError): void {
     if (this.closedBy !== undefined) return;
     this.closedBy = reason;
+    this.stalls.stop();
+    this.liveness?.stop();
     this.handler.onClosed(reason);
   }
 
   private receive(chunk: Buffer): void {
     if (this.closedBy !== undefined) return;
-    this.chunks += 1;
+    this.liveness?.heard();
     try {
       this.splitter.push(chunk, this.onRaw);
     } catch (error) {
@@ -174,6 +230,7 @@ export class Connection {
     if (this.closedBy !== undefined) return;
     const { type, id } = raw;
     if (type === 'CREDIT') {
+      this.stalls.credited(id);
       this.outbox.credit(id, (decodeFrame(raw) as CreditFrame).bytes);
       return;
     }
@@ -196,7 +253,8 @@ export class Connection {
 
   private pong(raw: RawFrame): void {
     decodeFrame(raw);
-    if (this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
+    const unread = this.stream.writableLength > unreadBytesMax;
+    if (unread || this.pongs >= pongsPendingMax) throw new WireError('PING_FLOOD', 'PING');
     this.pongs += 1;
     this.send({ type: 'PONG', id: raw.id });
     setImmediate(() => {

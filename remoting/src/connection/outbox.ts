@@ -21,6 +21,7 @@ interface BulkChunk {
   readonly end: boolean;
   /** Small frames that must have gone before it: the one that makes or announces it is among them. */
   readonly after: number;
+  readonly onWritten: (() => void) | undefined;
 }
 
 /** What a side takes. */
@@ -61,6 +62,8 @@ export class Outbox {
   private readonly bulkById = new Map<number, BulkQueue>();
   /** Of small frames, since the last one of bulk. */
   private smallBytes = 0;
+  /** Of all handles, that were not written. */
+  private bulkBytes = 0;
   private flushing = false;
   private waitsForSink = false;
   private failed = false;
@@ -69,11 +72,13 @@ export class Outbox {
   /**
    * @param peer what the other side is known to take before it has said so.
    * @param onError told when a frame that had to wait cannot be written: then nothing more goes.
+   * @param onWaiting told when not all could be written, for credit or for the sink.
    */
   constructor(
     private readonly sink: ByteSink,
     private peer: PeerLimits,
     private readonly onError: (error: unknown) => void,
+    private readonly onWaiting: () => void = () => undefined,
   ) {
     this.writer = new FrameWriter(peer.payloadBytesMax);
     this.window = new SendWindow(peer.connection);
@@ -98,6 +103,16 @@ export class Outbox {
       this.frameBytesMax = peer.payloadBytesMax + headerBytes;
     }
     this.flushSoon();
+  }
+
+  /** Small frames that wait for credit or for the sink. */
+  get waitingFrames(): number {
+    return this.small.length - this.smallFront;
+  }
+
+  /** The same of bulk, bytes. */
+  get waitingBytes(): number {
+    return this.bulkBytes;
   }
 
   /** @throws WireError for a frame that the other side would refuse. */
@@ -139,8 +154,12 @@ export class Outbox {
     return unsent;
   }
 
-  /** Bytes of a handle, in pieces of any size; they must not change until they are sent. */
-  sendData(id: number, data: Uint8Array, end: boolean): void {
+  /**
+   * Bytes of a handle, in pieces of any size; they must not change until they are sent.
+   *
+   * @param onWritten is called once the piece has found credit; never if the handle is dropped before.
+   */
+  sendData(id: number, data: Uint8Array, end: boolean, onWritten?: () => void): void {
     if (data.byteLength === 0 && !end) return;
     let queue = this.bulkById.get(id);
     if (queue === undefined) {
@@ -148,7 +167,8 @@ export class Outbox {
       this.bulkById.set(id, queue);
     }
     if (queue.chunks.length === 0) this.bulk.push(queue);
-    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken });
+    queue.chunks.push({ data, sent: 0, end, after: this.smallTaken, onWritten });
+    this.bulkBytes += data.byteLength;
     this.flushSoon();
   }
 
@@ -157,6 +177,7 @@ export class Outbox {
     const queue = this.bulkById.get(id);
     if (queue === undefined) return;
     this.bulkById.delete(id);
+    for (const { data, sent } of queue.chunks) this.bulkBytes -= data.byteLength - sent;
     const place = this.bulk.indexOf(queue);
     if (place >= 0) this.bulk.splice(place, 1);
   }
@@ -166,6 +187,17 @@ export class Outbox {
     if (id === 0) this.window.add(bytes);
     else this.bulkById.get(id)?.window.add(bytes);
     this.flushSoon();
+  }
+
+  /** Handles whose bytes wait for credit of their own; 0 is among them where something waits for the connection's. */
+  waitingForCredit(): number[] {
+    const { window, bulkReserve, frameBytesMax } = this;
+    const payloadMax = frameBytesMax - headerBytes;
+    const own = this.bulk.filter((queue) => queue.window.left < payloadMax);
+    const bulkWaits = own.length < this.bulk.length && window.left - bulkReserve < frameBytesMax;
+    const smallWaits = this.smallWaits && window.left < frameBytesMax;
+    const ids = own.map(({ id }) => id);
+    return bulkWaits || smallWaits ? [0, ...ids] : ids;
   }
 
   /** Calls `done` once all that was to be sent has been handed over. */
@@ -187,6 +219,7 @@ export class Outbox {
     }
     const parts = this.writer.take();
     const more = this.smallWaits || this.bulk.length > 0;
+    if (more) this.onWaiting();
     if (parts.length === 0 && more) this.fillLater();
     if (parts.length > 0) this.handOver(parts, more);
     if (!more) this.emptied?.();
@@ -281,6 +314,7 @@ export class Outbox {
     if (queue === undefined || chunk === undefined) return false;
     const data = chunk.data.subarray(chunk.sent, chunk.sent + payloadMax);
     chunk.sent += data.byteLength;
+    this.bulkBytes -= data.byteLength;
     const isLast = chunk.sent === chunk.data.byteLength;
     const before = this.writer.pendingBytes;
     this.writer.writeData({ type: 'DATA', id: queue.id, end: isLast && chunk.end, data });
@@ -292,6 +326,7 @@ export class Outbox {
     // To the end of the line.
     this.bulk.splice(place, 1);
     if (queue.chunks.length > 0) this.bulk.push(queue);
+    if (isLast) chunk.onWritten?.();
     return true;
   }
 }

@@ -13,29 +13,41 @@ import { readArgs } from '../arguments.js';
 import { DEVICE_NONE } from '../generated/wire.js';
 import { opNameOf } from '../op-names.js';
 import type { BindFrame } from '../wire/frames.js';
+import { classifyWith } from './classify-chain.js';
 import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
+import { HeldModel } from './models/held-model.js';
+import { Turns } from './turns.js';
 
 /** What a BIND said once for many calls. They may name it before its model is there. */
 export class Binding extends Held {
-  readonly chain: Chain;
+  readonly range: OpRange;
+  /** Undefined: it takes the model to say what the steps are. */
+  private chain: Chain | undefined;
   /** Positional where there is none. */
   readonly inputNames: readonly string[];
   /** Results carry the names of outputs. */
   readonly names: boolean;
+  /** Results carry the labels of what they found. */
+  readonly labels: boolean;
+  /** Results tell of their making. */
+  readonly steps: boolean;
   /** 0: the session's limit. */
   readonly outputBytesMax: number;
   /** Its op is PURE or IDEMPOTENT: a call may run a second time. */
   readonly isRepeatable: boolean;
+  /** Undefined: its calls run together. */
+  readonly turns: Turns | undefined;
   private readonly device: string | undefined;
   private readonly strict: boolean;
 
   /** @param model undefined for an op that has none */
   constructor(
-    frame: BindFrame,
-    opName: string,
+    private readonly frame: BindFrame,
+    readonly opName: string,
     readonly model: Future<Model> | undefined,
+    registry: Registry,
     opFlags: number,
   ) {
     super();
@@ -53,12 +65,30 @@ export class Binding extends Held {
       usesModel: model !== undefined,
       args: readArgs(frame.args),
     };
-    this.chain = { op: opName, main: 0, steps: [step] };
+    const offers = registry.candidates(range);
+    const isStateful = offers.some(({ offered }) => hasFlag(offered.flags, 'STATEFUL'));
+    this.turns = isStateful ? new Turns() : undefined;
+    const isWhole = frame.op === OPS.classify.id && frame.first === 0 && frame.last === lastStep;
+    this.chain = isWhole ? undefined : { op: opName, main: 0, steps: [step] };
     this.inputNames = frame.inputNames;
     this.names = frame.names;
+    this.labels = frame.labels;
+    this.steps = frame.steps;
+    this.range = range;
     this.outputBytesMax = frame.outputBytesMax;
     this.device = frame.device === '' ? undefined : frame.device;
     this.strict = frame.strict && this.device !== undefined;
+  }
+
+  /**
+   * What calls run, once their model is there.
+   *
+   * @throws AxleError FAILED_PRECONDITION for a model that takes no images; INVALID_ARGUMENT for arguments that the op
+   * does not have.
+   */
+  chainWith(model: Model | undefined, topKMax: number): Chain {
+    this.chain ??= classifyWith(model, readArgs(this.frame.args), topKMax);
+    return this.chain;
   }
 
   /** What a call of this binding asks for. */
@@ -73,6 +103,9 @@ export class Binding extends Held {
   }
 }
 
+/** Of classify: whoever asks for all of its steps leaves it to this side which devices run which of them. */
+const lastStep = (OPS.classify.chain?.length ?? 1) - 1;
+
 /** Answers BIND. */
 export function bind(front: Front, frame: BindFrame): void {
   const { id } = frame;
@@ -80,12 +113,11 @@ export function bind(front: Front, frame: BindFrame): void {
   if (opName === undefined) {
     throw new AxleError('UNIMPLEMENTED', `there is no op ${frame.op} here`);
   }
-  if (frame.model !== 0) {
-    throw new AxleError('UNIMPLEMENTED', 'this server takes no models yet');
-  }
-  checkDevice(front.runtime.registry, frame);
-  const opFlags = opFlagsOf(front.runtime.registry, frame);
-  front.hold(id, new Binding(frame, opName, undefined, opFlags));
+  const { registry } = front.runtime;
+  checkDevice(registry, frame);
+  const opFlags = opFlagsOf(registry, frame);
+  const model = modelOf(front, frame.model);
+  front.hold(id, new Binding(frame, opName, model, registry, opFlags));
   front.answer({ type: 'BOUND', id, score: 1, opFlags, device: DEVICE_NONE }, [], true);
 }
 
@@ -104,14 +136,15 @@ function checkDevice({ devices }: Registry, { strict, device }: BindFrame): void
 function opFlagsOf(registry: Registry, frame: BindFrame): number {
   const known = opNameOf(frame.op);
   if (known !== undefined) return OPS[known].flags;
-  const { opName: name, op, opVersion: version } = frame;
-  const candidates = registry.candidates({
-    name,
-    op,
-    version,
-    first: frame.first,
-    last: frame.last,
-  });
-  const [first = 0, ...others] = candidates.map(({ offered }) => offered.flags);
-  return others.reduce((flags, other) => flags & other, first);
+  const { opName: name, op, opVersion: version, first, last } = frame;
+  const candidates = registry.candidates({ name, op, version, first, last });
+  const [flags = 0, ...others] = candidates.map(({ offered }) => offered.flags);
+  return others.reduce((all, other) => all & other, flags);
+}
+
+function modelOf(front: Front, id: number): Future<Model> | undefined {
+  if (id === 0) return undefined;
+  const named = front.named(id);
+  if (named instanceof HeldModel) return named.model;
+  throw front.notThere(id, 'model');
 }

@@ -1,22 +1,89 @@
-import { DeviceFlag, type Device, type OfferedOp } from '@axle/core/internal';
+import {
+  DeviceFlag,
+  OPS,
+  OpFlag,
+  singleOp,
+  type AxleError,
+  type Device,
+  type OfferedOp,
+} from '@axle/core/internal';
 
-import type { Frame } from '../wire/frames.js';
+import type { DescribeFrame, Frame } from '../wire/frames.js';
+import type { DeviceState } from './device-watch.js';
 import type { Front } from './front.js';
+import { Held } from './held.js';
 
 /** Room for every device that a server may have. */
 const deviceBitBytes = 32;
 
-/** Answers DESCRIBE: the devices, and what they offer. */
-export function describe(front: Front, id: number): void {
-  const { registry } = front.runtime;
-  registry.devices.forEach((device, index) => {
-    front.send(deviceFrame(id, device, index));
-  });
-  for (const { ops, devices } of registry.all) {
-    const bits = deviceBits(front, devices);
-    for (const op of ops) sendOp(front, id, op, bits);
+/** A DESCRIBE: the devices, what they offer, and with WATCH how they are whenever that changes. */
+export class Describing extends Held {
+  private isClosed = false;
+  private stopListening: (() => void) | undefined = undefined;
+
+  private constructor(
+    private readonly front: Front,
+    readonly id: number,
+    private readonly watches: boolean,
+  ) {
+    super();
   }
-  front.answer({ type: 'DONE', id }, [], false);
+
+  /** Answers DESCRIBE. */
+  static begin(front: Front, { id, watch }: DescribeFrame): void {
+    const describing = new Describing(front, id, watch);
+    front.hold(id, describing);
+    void front.watch.refresh().then(() => {
+      if (!describing.isAnswered) describing.answer();
+    });
+  }
+
+  override cancel(reason: AxleError): void {
+    this.front.fail(this.id, reason);
+  }
+
+  override close(): void {
+    this.isClosed = true;
+    this.stopListening?.();
+  }
+
+  private answer(): void {
+    const { front, id, watches } = this;
+    const { registry } = front.runtime;
+    registry.devices.forEach((device, index) => {
+      const { version } = registry.backendOf(device);
+      front.send(deviceFrame(id, device, index, version, front.watch.of(device)));
+    });
+    for (const { ops, devices } of registry.all) {
+      const bits = deviceBits(front, devices);
+      for (const op of ops) sendOp(front, id, op, bits);
+    }
+    describeClassify(front, id);
+    if (watches && !this.isReleased && !this.isClosed) {
+      this.stopListening = front.watch.listen((device, state) => {
+        front.send({ type: 'HEALTH', id, device, ...state });
+      });
+    }
+    front.answer({ type: 'DONE', id }, [], watches);
+  }
+}
+
+/**
+ * All of classify in one call, on devices that run the model: this side plans the rest, by a device that fuses it or by
+ * several.
+ */
+function describeClassify(front: Front, id: number): void {
+  const { registry } = front.runtime;
+  const { id: op, version, chain = [], flags } = OPS.classify;
+  const last = chain.length - 1;
+  const devices = registry.candidates(singleOp('infer')).map(({ device }) => device);
+  const isThere = registry.all.some(({ ops }) =>
+    ops.some((each) => each.op === op && each.first === 0 && each.last === last),
+  );
+  if (isThere || devices.length === 0) return;
+  const whole = { name: '', op, version, first: 0, last, flags, batchMax: 0 };
+  // Others' images are no part of it: batches are made here.
+  sendOp(front, id, { ...whole, flags: flags & ~OpFlag.BATCHABLE }, deviceBits(front, devices));
 }
 
 function deviceBits(front: Front, devices: readonly Device[]): Uint8Array {
@@ -57,21 +124,27 @@ function sendOp(front: Front, id: number, op: OfferedOp, devices: Uint8Array): v
   }
 }
 
-function deviceFrame(id: number, device: Device, index: number): Frame {
+function deviceFrame(
+  id: number,
+  device: Device,
+  index: number,
+  backendVersion: string,
+  { state, waitUs, message }: DeviceState,
+): Frame {
   return {
     type: 'DEVICE',
     id,
     index,
     kind: device.kind,
-    health: 'OK',
+    health: state,
     deviceFlags: device.emulated ? DeviceFlag.EMULATED : 0,
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
-    waitUs: 0,
+    waitUs,
     device: device.id,
     name: device.name,
     backend: device.backend,
-    backendVersion: '',
-    message: '',
+    backendVersion,
+    message,
   };
 }

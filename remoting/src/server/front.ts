@@ -1,7 +1,9 @@
 import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
+import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
 import type { ClientRecord } from './client-record.js';
+import type { DeviceWatch } from './device-watch.js';
 import type { Held } from './held.js';
 
 /** What requests of a connection see of it. */
@@ -10,12 +12,20 @@ export interface Front {
   readonly session: Session;
   /** The client over its connections; undefined: it does not resume. */
   readonly client: ClientRecord | undefined;
+  readonly watch: DeviceWatch;
+  /** What is kept for the client beyond its request is charged to `tenant.usage`. */
+  readonly tenant: Tenant;
   /** Longest payload that the client takes. */
   readonly payloadMax: number;
   /** All inputs of one call, and of those that are being sent, bytes. */
   readonly requestBytesMax: number;
   /** Announced by calls whose data is not all there, bytes. */
   bytesDue: number;
+  /** Of tensors that stay here, all together, bytes. */
+  readonly keptBytesMax: number;
+  keptBytes: number;
+  /** That are not answered. */
+  streams: number;
   /** Handles that are not answered. */
   readonly unanswered: number;
 
@@ -30,7 +40,14 @@ export interface Front {
   /** Why nothing is there under a handle that is closed: what it failed with, or NOT_FOUND. */
   notThere(id: number, what: string): AxleError;
 
-  /** The handle stands for it from now on, and is to be answered. */
+  /** Whether a handle is that of a CALL without KEEP, answered not long ago. */
+  wasNotKept(id: number): boolean;
+
+  /**
+   * The handle stands for it from now on, and is to be answered.
+   *
+   * @throws AxleError RESOURCE_EXHAUSTED past the tenant's quota of handles.
+   */
   hold(id: number, held: Held): void;
   /** Sends the final answer of a handle; it goes on standing for what it holds if `keeps`. */
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void;
@@ -39,6 +56,8 @@ export interface Front {
 
   /** Sends what is no final answer. */
   send(frame: Frame): void;
+  /** Bytes of a stream; `onWritten` is told when they have found credit, unless the handle is answered before. */
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void;
   /** DATA of the handle comes from now on. */
   expectData(id: number): void;
   /** Data of the handle was used, so that more may come. */

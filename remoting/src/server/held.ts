@@ -1,6 +1,7 @@
 import type { AxleError } from '@axle/core/internal';
 
 import type { RawFrame } from '../wire/frame-splitter.js';
+import type { FailedBefore } from './failed-before.js';
 
 /** What a connection holds under a handle. The front alone sets the two marks. */
 export abstract class Held {
@@ -17,6 +18,11 @@ export abstract class Held {
   /** Never called once it was answered. By itself it is answered so soon that there is nothing to cancel. */
   cancel(_reason: AxleError): void {
     // The answer that is due comes.
+  }
+
+  /** It was answered with ERROR, and so is what waits for it. */
+  onFailed(_error: FailedBefore): void {
+    // Nothing waits.
   }
 
   /** It stands for nothing any more: it was answered and released, or the connection ended. Called once. */

@@ -1,53 +1,76 @@
 import { AxleError } from '@axle/core/internal';
 
 import { defaultPort } from '../endpoint.js';
+import { anonymousTenant, isTenantName } from '../trust/tenant-name.js';
 
 /** Where a server listens, and for whom. */
-export type ListenSpec =
-  | {
-      readonly kind: 'unix';
-      readonly path: string;
-      /** Permissions of the socket. */
-      readonly mode: number;
-      /** Who whoever may open the socket is taken for. */
-      readonly tenant: string;
-    }
-  | { readonly kind: 'tcp'; readonly host: string; readonly port: number };
+export type ListenSpec = UnixSpec | TcpSpec;
 
-const defaultMode = 0o600;
-const defaultTenant = 'local';
-
-/**
- * Reads `unix:PATH[,mode=0600][,tenant=NAME]` or `tcp:HOST:PORT`.
- *
- * @throws AxleError INVALID_ARGUMENT saying what it should look like.
- */
-export function readListenSpec(text: string): ListenSpec {
-  const [, kind = '', rest = ''] = /^(unix|tcp):(.*)$/s.exec(text) ?? [];
-  if (kind === 'unix') return readUnix(rest, text);
-  if (kind === 'tcp') return readTcp(rest, text);
-  throw wrong(text, 'give unix:PATH or tcp:HOST:PORT');
+export interface UnixSpec {
+  readonly kind: 'unix';
+  readonly path: string;
+  /** Permissions of the socket. */
+  readonly mode: number;
+  /** Who whoever may open the socket is taken for. */
+  readonly tenant: string;
 }
 
-function readUnix(rest: string, text: string): ListenSpec {
-  const [path = '', ...options] = rest.split(',');
+export interface TcpSpec {
+  readonly kind: 'tcp';
+  readonly host: string;
+  readonly port: number;
+  readonly tls: boolean;
+  /** Who whoever can connect is taken for; undefined: clients show who they are. */
+  readonly tenant: string | undefined;
+}
+
+const defaultMode = 0o600;
+
+/**
+ * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
+ *
+ * @param insecure `tcp:` goes without TLS.
+ * @throws AxleError INVALID_ARGUMENT saying what it should look like.
+ */
+export function readListenSpec(text: string, insecure: boolean): ListenSpec {
+  const [, kind = '', rest = ''] = /^(unix|tcp|tls):(.*)$/s.exec(text) ?? [];
+  const [place = '', ...options] = rest.split(',');
+  if (kind === 'unix') return readUnix(place, options, text);
+  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, text);
+  throw wrong(text, 'give unix:PATH, tls:HOST:PORT or tcp:HOST:PORT');
+}
+
+function readUnix(path: string, options: readonly string[], text: string): UnixSpec {
   if (path === '') throw wrong(text, 'a path follows unix:');
   let mode = defaultMode;
-  let tenant = defaultTenant;
+  let tenant = anonymousTenant;
   for (const option of options) {
     const [, key = '', value = ''] = /^(mode|tenant)=(.+)$/.exec(option) ?? [];
     if (key === 'mode' && /^0?[0-7]{3}$/.test(value)) mode = parseInt(value, 8);
-    else if (key === 'tenant' && /^[\w.-]{1,127}$/.test(value)) tenant = value;
+    else if (key === 'tenant' && isTenantName(value)) tenant = value;
     else throw wrong(text, `'${option}' is neither mode=0600 nor tenant=NAME`);
   }
   return { kind: 'unix', path, mode, tenant };
 }
 
-function readTcp(rest: string, text: string): ListenSpec {
+function readTcp(place: string, options: readonly string[], tls: boolean, text: string): TcpSpec {
   const [, host = '', port = String(defaultPort)] =
-    /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(rest) ?? [];
+    /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(place) ?? [];
   if (host === '' || Number(port) > 65535) throw wrong(text, 'give tcp:HOST:PORT');
-  return { kind: 'tcp', host: host.replace(/^\[(.*)\]$/, '$1'), port: Number(port) };
+  let tenant: string | undefined;
+  for (const option of options) {
+    const [, value] = /^tenant=(.+)$/.exec(option) ?? [];
+    if (value === undefined || !isTenantName(value))
+      throw wrong(text, `'${option}' is not tenant=NAME`);
+    tenant = value;
+  }
+  return {
+    kind: 'tcp',
+    host: host.replace(/^\[(.*)\]$/, '$1'),
+    port: Number(port),
+    tls,
+    tenant,
+  };
 }
 
 function wrong(text: string, advice: string): AxleError {

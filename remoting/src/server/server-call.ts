@@ -4,65 +4,96 @@ import {
   type CallRequest,
   type CallWork,
   type Cancellation,
+  type NamedTensor,
 } from '@axle/core/internal';
 
-import { followingBytes, IncomingTensors } from '../tensors/incoming.js';
-import { OutgoingTensors } from '../tensors/outgoing.js';
+import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
+import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
-import type { CallFrame, ResultFrame } from '../wire/frames.js';
+import type { CallFrame, HandleTensor, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
+import { WireError } from '../wire/wire-error.js';
 import { Binding } from './binding.js';
 import { mayHaveRun } from './client-record.js';
+import type { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
-import type { Future } from './future.js';
-import { Held } from './held.js';
+import { Future } from './future.js';
 import type { KeptCall } from './kept-call.js';
+import { withLabels } from './labels.js';
+import { batchSizeMax, reportRecords } from './report-records.js';
+import { checkRoom } from './room.js';
+import { bytesOf, outputAt, TensorHolder } from './tensor-holder.js';
+import type { Turns } from './turns.js';
 
-const batchSizeMax = 65_535;
+const noReport = { steps: [], fallbacks: [] };
+
+/** An input that another handle keeps. */
+interface NamedInput {
+  /** In the list of inputs. */
+  readonly at: number;
+  readonly name: string;
+  readonly kept: Future<readonly NamedTensor[]>;
+  readonly output: number;
+  readonly handle: number;
+}
 
 /** A CALL that is under way: its inputs come, what it names gets ready, then core has it. */
-export class ServerCall extends Held implements CallWork<undefined> {
-  private readonly incoming = new IncomingTensors();
+export class ServerCall extends TensorHolder implements CallWork<undefined> {
+  readonly id: number;
+  private readonly priority: number;
+  private readonly omits: boolean;
+  private readonly incoming = new IncomingTensors(false);
+  /** Inputs that are kept here, rising. */
+  private named: NamedInput[] | undefined = undefined;
   /** On the runtime's clock. */
   private readonly deadlineAt: number | undefined;
   /** Of inputs that come behind the frame, until they are there. */
   private bytesDue = 0;
+  /** Charged to the tenant until it is answered. */
+  private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
   private awaited = 0;
+  private lateTimer: NodeJS.Timeout | undefined = undefined;
+  /** Of its binding, where calls of that go one after another. */
+  private readonly turns: Turns | undefined;
   /** Once core has it. */
   private cancellation: Cancellation | undefined = undefined;
 
   private constructor(
-    private readonly front: Front,
-    readonly id: number,
+    front: Front,
+    { id, deadlineUs, priority, keep, omit }: CallFrame,
     private readonly binding: Binding,
-    deadlineUs: number,
-    private readonly priority: number,
     /** Of an op that must not run twice, for a client that may come back. */
-    private readonly kept: KeptCall | undefined,
+    private readonly remembered: KeptCall | undefined,
   ) {
-    super();
-    const { runtime } = front;
-    this.deadlineAt = deadlineUs === 0 ? undefined : runtime.clock() + fromWireUs(deadlineUs);
+    super(front, keep ? new Future<readonly NamedTensor[]>() : undefined);
+    this.id = id;
+    this.priority = priority;
+    this.omits = omit;
+    this.deadlineAt = deadlineUs === 0 ? undefined : front.runtime.clock() + fromWireUs(deadlineUs);
+    this.turns = binding.turns;
   }
 
   /** Answers CALL. @throws AxleError as the call is to fail; WireError HANDLE_UNKNOWN */
   static begin(front: Front, frame: CallFrame): void {
-    const { id, binding, deadlineUs, priority } = frame;
+    const { id, binding } = frame;
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
-    const kept = named.isRepeatable ? undefined : keep(front, frame);
-    if (kept === 'replayed') return;
+    const remembered = named.isRepeatable ? undefined : remember(front, frame);
+    if (remembered === 'replayed') return;
     checkRoom(front, followingBytes(frame.inputs));
-    const call = new ServerCall(front, id, named, deadlineUs, priority, kept);
+    const call = new ServerCall(front, frame, named, remembered);
     front.hold(id, call);
+    call.turns?.enter(call);
     call.receive(frame);
   }
 
   override onData(raw: RawFrame): void {
     const { front, id, incoming } = this;
-    incoming.take(decodeData(raw).data);
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    incoming.take(data);
     front.usedData(id, raw.end - raw.start);
     if (!incoming.isComplete) return;
     front.forgetData(id);
@@ -74,41 +105,63 @@ export class ServerCall extends Held implements CallWork<undefined> {
     else this.cancellation.cancel(reason);
   }
 
+  override onFailed(error: FailedBefore): void {
+    super.onFailed(error);
+    this.over();
+  }
+
   override close(): void {
-    this.nothingDue();
+    super.close();
+    // What has begun and must not run twice runs to its end, connection or not.
+    if (this.remembered?.hasBegun === true) this.nothingDue();
+    else this.over();
+    this.front.tenant.usage.give('requestBytes', this.bytesCharged);
+    this.bytesCharged = 0;
   }
 
   prepare(cancellation: Cancellation): CallRequest {
-    const { binding, front } = this;
-    const { chain, model, outputBytesMax } = binding;
-    this.kept?.begin(cancellation);
+    const { binding, front, incoming, named } = this;
+    this.remembered?.begin(cancellation);
+    const model = binding.model?.value;
+    const { limits } = front.session;
+    const { outputBytesMax } = binding;
+    const bytesMax = limits.outputBytesMax;
     return {
-      chain,
-      model: model?.value,
-      inputs: this.incoming.read(),
-      outputBytesMax: outputBytesMax === 0 ? front.session.limits.outputBytesMax : outputBytesMax,
+      chain: binding.chainWith(model, limits.topKMax),
+      model,
+      inputs: named === undefined ? incoming.read() : withNamed(incoming.read(), named),
+      outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
   }
 
   shape(outcome: CallOutcome): undefined {
-    const { front, id, kept } = this;
-    const { names } = this.binding;
-    if (kept === undefined) sendResult(front, id, names, outcome);
-    else {
-      kept.settle((current) => {
-        sendResult(current, id, names, outcome);
-      }, outputBytes(outcome));
+    const { front, id, binding, omits, kept, remembered } = this;
+    const { outputs } = outcome;
+    if (kept !== undefined) this.keep(bytesOf(outputs));
+    if (remembered === undefined) {
+      sendResult(front, id, binding, outcome, omits, kept !== undefined);
+      kept?.settle(outputs);
+    } else {
+      remembered.settle((current) => {
+        sendResult(current, id, binding, outcome, omits, false);
+      }, bytesOf(outputs));
     }
+    this.over();
     return undefined;
   }
 
   private receive({ inputs }: CallFrame): void {
     const { front, id, binding } = this;
+    const bytes = inputBytes(inputs);
+    front.tenant.usage.take('requestBytes', bytes);
+    this.bytesCharged = bytes;
     for (const input of inputs) {
-      if (input.source === 'HANDLE' || input.source === 'SHARED') {
-        throw new AxleError('UNIMPLEMENTED', `this server takes no ${input.source} inputs yet`);
+      const name = binding.inputNames[input.slot] ?? '';
+      if (input.source === 'SHARED') {
+        throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED inputs yet');
       }
-      this.incoming.add(input, binding.inputNames[input.slot] ?? '');
+      if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
+      else this.incoming.add(input, name);
     }
     if (!this.incoming.isComplete) {
       this.bytesDue = followingBytes(inputs);
@@ -117,6 +170,38 @@ export class ServerCall extends Held implements CallWork<undefined> {
     }
     if (binding.model !== undefined) this.await(binding.model);
     this.startIfReady();
+    if (this.cancellation === undefined && !this.isAnswered) this.limitWait();
+  }
+
+  private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
+    const { front } = this;
+    const held = handle === this.id ? undefined : front.named(handle);
+    if (front.wasNotKept(handle) || (held instanceof ServerCall && held.kept === undefined)) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `call ${handle} does not keep its outputs; make it with KEEP`,
+      );
+    }
+    const kept = held instanceof TensorHolder ? held.kept : undefined;
+    if (kept === undefined) throw front.notThere(handle, 'tensor');
+    (this.named ??= []).push({ at, name, kept, output, handle });
+    this.await(kept);
+  }
+
+  /** Until core has it, its deadline is nobody else's business. */
+  private limitWait(): void {
+    const { deadlineAt, front, id } = this;
+    if (deadlineAt === undefined) return;
+    const late = () => {
+      front.fail(
+        id,
+        AxleError.expected(
+          'DEADLINE_EXCEEDED',
+          'the deadline passed before all that the call works on was there',
+        ),
+      );
+    };
+    this.lateTimer = setTimeout(late, Math.max(0, deadlineAt - front.runtime.clock()));
   }
 
   /** What it names must be there before it starts; if that fails, so does this. */
@@ -134,8 +219,9 @@ export class ServerCall extends Held implements CallWork<undefined> {
     );
   }
 
-  private startIfReady(): void {
+  startIfReady(): void {
     if (this.awaited > 0 || this.isAnswered || !this.incoming.isComplete) return;
+    if (this.cancellation !== undefined || this.turns?.isNext(this) === false) return;
     this.nothingDue();
     const { front, binding, deadlineAt, priority } = this;
     const leftMs = deadlineAt === undefined ? undefined : deadlineAt - front.runtime.clock();
@@ -151,39 +237,56 @@ export class ServerCall extends Held implements CallWork<undefined> {
   }
 
   private failed(reason: unknown): void {
-    const { front, id, kept } = this;
-    if (kept?.hasBegun !== true) front.fail(id, reason);
+    const { front, id, remembered } = this;
+    if (remembered?.hasBegun !== true) front.fail(id, reason);
     else {
-      kept.settle((current) => {
+      remembered.settle((current) => {
         current.fail(id, reason);
       }, 0);
+      this.over();
     }
   }
 
+  /** Nothing is done for it any more. */
+  private over(): void {
+    this.nothingDue();
+    this.turns?.leave(this);
+  }
+
   private nothingDue(): void {
+    clearTimeout(this.lateTimer);
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
   }
 }
 
-/** What is to be remembered of a call that must not run twice. @throws AxleError ABORTED, outcome unknown */
-function keep(front: Front, frame: CallFrame): KeptCall | 'replayed' | undefined {
+/**
+ * What is to be remembered of a call that must not run twice. Outputs that stay here are not: they end with the connection.
+ *
+ * @throws AxleError ABORTED, outcome unknown
+ */
+function remember(front: Front, frame: CallFrame): KeptCall | 'replayed' | undefined {
   const { client } = front;
   if (frame.replay) {
-    if (client === undefined) throw mayHaveRun();
+    if (client === undefined || frame.keep) throw mayHaveRun();
     if (client.replay(front, frame)) return 'replayed';
   }
-  return client?.accept(frame.id, front);
+  return frame.keep ? undefined : client?.accept(frame.id, front);
 }
 
 function sendResult(
   front: Front,
   id: number,
-  names: boolean,
+  binding: Binding,
   { outputs, report }: CallOutcome,
+  omits: boolean,
+  keeps: boolean,
 ): void {
   const { queue, transfer, compute, total } = report.timingMs;
-  const { records, following } = new OutgoingTensors(outputs, names, front.payloadMax);
+  const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
+  const { records, following, room } = omits
+    ? omittedTensors(told, binding.names, front.payloadMax)
+    : new OutgoingTensors(told, binding.names, front.payloadMax);
   const result: ResultFrame = {
     type: 'RESULT',
     id,
@@ -194,39 +297,18 @@ function sendResult(
     batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
     device: front.deviceIndexOf(report.device),
     outputs: records,
-    steps: [],
-    fallbacks: [],
+    ...(binding.steps ? reportRecords(front, report, binding.range, room) : noReport),
   };
-  front.answer(result, following, false);
+  front.answer(result, following, keeps);
 }
 
-function outputBytes({ outputs }: CallOutcome): number {
-  return outputs.reduce((bytes, { tensor }) => bytes + tensor.byteLength, 0);
-}
-
-/** @throws AxleError RESOURCE_EXHAUSTED */
-function checkRoom({ unanswered, session, requestBytesMax, bytesDue }: Front, bytes: number): void {
-  const { callsInFlightMax } = session.limits;
-  // This one is among them.
-  if (unanswered > callsInFlightMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `${callsInFlightMax} calls of this connection are not answered; await some of them first`,
-    );
+/** The inputs that came and those that are kept here, in order. */
+function withNamed(came: readonly NamedTensor[], named: readonly NamedInput[]): NamedTensor[] {
+  const inputs = [...came];
+  for (const { at, name, kept, output, handle } of named) {
+    inputs.splice(at, 0, { name, tensor: outputAt(kept.value ?? [], output, handle) });
   }
-  if (bytes > requestBytesMax) {
-    throw new AxleError(
-      'RESOURCE_EXHAUSTED',
-      `the inputs have ${bytes} bytes; this server takes ${requestBytesMax}`,
-      { retryable: false },
-    );
-  }
-  if (bytesDue + bytes > requestBytesMax) {
-    throw AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `calls that are being sent have ${bytesDue} bytes already; await them first`,
-    );
-  }
+  return inputs;
 }
 
 const ignore = () => undefined;

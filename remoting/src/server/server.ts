@@ -1,35 +1,63 @@
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { chmod, lstat, unlink } from 'node:fs/promises';
+import type { Socket } from 'node:net';
+
+import { Session, type Limits, type Runtime } from '@axle/core/internal';
+
+import { wireLimits } from '../generated/wire.js';
+import { DeviceWatch } from './device-watch.js';
 import {
-  connect as connectSocket,
-  createServer,
-  type AddressInfo,
-  type Server as NetServer,
-  type Socket,
-} from 'node:net';
-
-import { AxleError, Session, messageOf, type Limits, type Runtime } from '@axle/core/internal';
-
+  Authenticator,
+  type Identity,
+  type Peer,
+  type TrustSettings,
+} from '../trust/authenticator.js';
+import type { ResourceStore } from '../store/resource-store.js';
+import type { HelloFrame } from '../wire/frames.js';
+import { LimitedLog } from './limited-log.js';
+import { Listener } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
+import { ServerModels } from './models/server-models.js';
+import { Newcomers } from './newcomers.js';
 import { Resumption } from './resumption.js';
+import type { TlsMaterial } from './tls.js';
 import { WireFront } from './wire-front.js';
 
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
-/** Connections open at once. */
-const connectionsMax = 4096;
+const keptBytesMax = 1024 * MiB;
+/** Connections open at once at one listener, whoever's they are. */
+const connectionsMax = 8192;
+const defaultNewcomersMax = 1024;
+/** How often identities are asked whether they still hold. */
+const lapseMs = 1000;
 
 export interface ServerOptions {
   readonly runtime: Runtime;
   readonly listen: readonly ListenSpec[];
   /** Of each tenant's session. */
   readonly limits: Limits;
+  readonly trust: TrustSettings;
+  /** Closed by whoever opened it. */
+  readonly store: ResourceStore;
+  /** For listeners that ask for it. */
+  readonly tls: TlsMaterial | undefined;
+  /** A line for the operator, without secrets. */
+  readonly log: (line: string) => void;
+  /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
+  readonly handshakeMs?: number;
+  /** Connections that have not greeted yet; for one more, the oldest goes. */
+  readonly newcomersMax?: number;
   /** Endpoint that clients are sent to when this server leaves. */
   readonly alternate?: string | undefined;
   /** How long a client that lost its connection may come back and find its answers, milliseconds; default 60,000. */
   readonly resumeMs?: number | undefined;
+}
+
+/** A client that has been let in. */
+interface Client {
+  readonly identity: Identity;
+  readonly session: Session;
 }
 
 export interface ServerUsage {
@@ -44,13 +72,31 @@ export interface ServerUsage {
 
 /** Serves a runtime to clients that speak the wire protocol. */
 export class Server {
-  private readonly listeners: NetServer[] = [];
-  private readonly fronts = new Set<WireFront>();
+  private readonly listeners: Listener[] = [];
+  /** With who the client is, once that is known. */
+  private readonly fronts = new Map<WireFront, Client | undefined>();
+  private readonly newcomers: Newcomers;
   private readonly instance = randomBytes(16);
+  private readonly authenticator: Authenticator;
+  private readonly log: LimitedLog;
+  private readonly lapseTimer: NodeJS.Timeout;
   private readonly resumption: Resumption;
+  private readonly watch: DeviceWatch;
+  private readonly models: ServerModels;
 
   private constructor(private readonly options: ServerOptions) {
+    const { runtime, store, limits } = options;
     this.resumption = new Resumption(options.resumeMs);
+    this.models = new ServerModels(runtime.repository, store, limits);
+    this.watch = new DeviceWatch(options.runtime);
+    this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
+    this.log = new LimitedLog(options.log, () => performance.now());
+    this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
+      this.log.add(`refused a client (${address}): ${reason}`);
+    });
+    this.lapseTimer = setInterval(() => {
+      this.expelLapsed();
+    }, lapseMs).unref();
   }
 
   /**
@@ -71,7 +117,7 @@ export class Server {
 
   /** As URLs that clients take, in the order of `listen`. */
   get endpoints(): string[] {
-    return this.listeners.map((listener) => endpointOf(listener));
+    return this.listeners.map(({ endpoint }) => endpoint);
   }
 
   /** Connections that are open. */
@@ -82,101 +128,104 @@ export class Server {
   /** What it holds now. */
   get usage(): ServerUsage {
     let handles = 0;
-    for (const front of this.fronts) handles += front.openHandles;
+    for (const front of this.fronts.keys()) handles += front.openHandles;
     const { clients, answers } = this.resumption;
     return { connections: this.fronts.size, handles, clients, answers };
+  }
+
+  /**
+   * From now on. Clients that are in stay, unless what they came in by does not hold any more; a certificate of the server
+   * or a CA of clients counts for connections from now on.
+   */
+  update(trust: TrustSettings, tls: TlsMaterial | undefined): void {
+    if (tls !== undefined) for (const listener of this.listeners) listener.useTls(tls);
+    this.authenticator.update(trust);
+    for (const client of this.fronts.values()) {
+      if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
+    }
+    this.expelLapsed();
   }
 
   /**
    * Takes nothing new, answers what was accepted, and closes; after `graceMs` it closes whatever is not answered.
    */
   async close(graceMs: number): Promise<void> {
+    clearInterval(this.lapseTimer);
     const { alternate = '' } = this.options;
-    const closed = this.listeners.map(async (listener) => {
-      listener.close();
-      if (listener.listening) await once(listener, 'close');
-    });
-    await Promise.all([...this.fronts].map((front) => front.drain(graceMs, alternate)));
+    const closed = this.listeners.map((listener) => listener.close());
+    await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs, alternate)));
+    this.newcomers.close();
     await Promise.all(closed);
     this.resumption.close();
   }
 
+  private get handshakeMs(): number {
+    return this.options.handshakeMs ?? wireLimits.handshakeMs;
+  }
+
   private async listen(spec: ListenSpec): Promise<void> {
-    const listener = createServer((socket) => {
-      this.accept(socket, spec);
+    const { tls } = this.options;
+    const bounds = { connectionsMax, handshakeMs: this.handshakeMs };
+    const listener = await Listener.open(spec, tls, bounds, {
+      onArrival: (socket) => {
+        this.newcomers.add(socket);
+      },
+      onStream: (stream, arrived, peer) => {
+        this.serve(stream, arrived, peer);
+      },
+      onTrouble: (what) => {
+        this.log.add(what);
+      },
     });
-    listener.maxConnections = connectionsMax;
-    if (spec.kind === 'unix') await removeStale(spec.path);
-    try {
-      listener.listen(
-        spec.kind === 'unix' ? { path: spec.path } : { host: spec.host, port: spec.port },
-      );
-      await once(listener, 'listening');
-      if (spec.kind === 'unix') await chmod(spec.path, spec.mode);
-    } catch (error) {
-      throw cannotListen(error, spec);
-    }
     this.listeners.push(listener);
   }
 
-  private accept(socket: Socket, spec: ListenSpec): void {
-    const { runtime, limits } = this.options;
-    if (spec.kind === 'tcp') socket.setNoDelay(true);
-    const tenant = spec.kind === 'unix' ? spec.tenant : 'local';
-    const front: WireFront = new WireFront(socket, {
-      runtime,
+  private serve(stream: Socket, arrived: Socket, peer: Peer): void {
+    const front: WireFront = new WireFront(stream, {
+      runtime: this.options.runtime,
+      watch: this.watch,
       windows,
       instance: this.instance,
       requestBytesMax,
       resumption: this.resumption,
-      authenticate: () => new Session(runtime, tenant, 1, limits),
+      keptBytesMax,
+      models: this.models,
+      handshakeMs: this.handshakeMs,
+      authenticate: (hello) => {
+        const client = this.admit(hello, peer);
+        this.newcomers.remove(arrived);
+        this.fronts.set(front, client);
+        return { session: client.session, tenant: client.identity.tenant };
+      },
       onClosed: () => {
+        this.fronts.get(front)?.identity.tenant.usage.give('connections');
         this.fronts.delete(front);
       },
     });
-    this.fronts.add(front);
+    this.fronts.set(front, undefined);
   }
-}
 
-function endpointOf(listener: NetServer): string {
-  const address = listener.address() as AddressInfo | string;
-  if (typeof address === 'string') return `axle+unix:${encodeURI(address)}`;
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  return `axle://${host}:${address.port}`;
-}
-
-/** A socket that nobody listens on is left from a server that was killed. */
-async function removeStale(path: string): Promise<void> {
-  const found = await lstat(path).catch(() => undefined);
-  if (found === undefined) return;
-  if (!found.isSocket()) {
-    throw new AxleError('ALREADY_EXISTS', `${path} is there and is no socket; give another path`);
+  private admit(hello: HelloFrame, peer: Peer): Client {
+    const { runtime, limits } = this.options;
+    const identity = this.authenticator.identify(hello, peer);
+    const { name, settings, usage } = identity.tenant;
+    try {
+      usage.take('connections');
+    } catch (error) {
+      this.log.add(`refused a client (${peer.address}) of ${name}: too many connections`);
+      throw error;
+    }
+    const callsInFlightMax = Math.min(limits.callsInFlightMax, Math.max(1, settings.quotas.calls));
+    const session = new Session(runtime, name, settings.weight, { ...limits, callsInFlightMax });
+    return { identity, session };
   }
-  if (await answers(path)) {
-    throw new AxleError('ALREADY_EXISTS', `a server listens on ${path} already; give another path`);
+
+  private expelLapsed(): void {
+    for (const [front, client] of this.fronts) {
+      const reason = client && this.authenticator.lapsed(client.identity);
+      if (reason === undefined || client === undefined) continue;
+      this.log.add(`ended a connection of ${client.identity.tenant.name}: ${reason.message}`);
+      front.expel(reason);
+    }
   }
-  await unlink(path);
-}
-
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connectSocket({ path });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => {
-      resolve(false);
-    });
-  });
-}
-
-function cannotListen(error: unknown, spec: ListenSpec): AxleError {
-  const where = spec.kind === 'unix' ? spec.path : `${spec.host}:${spec.port}`;
-  const code = (error as NodeJS.ErrnoException).code;
-  return new AxleError(
-    code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
-    `cannot listen on ${where}: ${messageOf(error)}`,
-    { cause: error },
-  );
 }

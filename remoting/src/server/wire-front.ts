@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError, messageOf, type Runtime, type Session, type Tensor } from '@axle/core/internal';
 
+import type { ConnectionTimes } from '../connection/times.js';
 import {
   Connection,
   goawayOf,
@@ -9,27 +10,55 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
-import type { BindFrame, Frame, HelloFrame } from '../wire/frames.js';
+import type {
+  BindFrame,
+  DescribeFrame,
+  Frame,
+  HelloFrame,
+  LoadFrame,
+  ModelFrame,
+  PublishFrame,
+  PutFrame,
+  ReadFrame,
+  RemoveFrame,
+  StreamFrame,
+} from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
 import type { ClientConnection, ClientRecord } from './client-record.js';
-import { describe } from './describe.js';
+import { Describing } from './describe.js';
+import type { DeviceWatch } from './device-watch.js';
 import { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Handles } from './handles.js';
 import type { Held } from './held.js';
+import { beginLoad } from './models/load-request.js';
+import { beginModel } from './models/model-request.js';
+import { list, publish, read, remove } from './models/name-requests.js';
+import type { ServerModels } from './models/server-models.js';
+import { RecentHandles } from './recent-handles.js';
 import type { Resumption } from './resumption.js';
 import { ServerCall } from './server-call.js';
+import { ServerPut } from './server-put.js';
+import { ServerStream } from './server-stream.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
 const handlesMax = 65_536;
+/** Answers that the client gives no credit for: then the connection ends. */
+const unreadFramesMax = 16_384;
+/** Their data, bytes: then it gets no more of them. */
+const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
 /** How long a connection whose client has another one may take over its end, milliseconds. */
 const supersedeMsMax = 1000;
+
+/** Calls without KEEP that are remembered, for what names their outputs all the same. */
+const notKeptMax = 1024;
 
 interface Failure {
   readonly error: AxleError;
@@ -37,16 +66,30 @@ interface Failure {
   readonly first: number;
 }
 
+/** A client that has been let in. */
+export interface Admitted {
+  readonly session: Session;
+  readonly tenant: Tenant;
+}
+
 export interface WireFrontOptions {
   readonly runtime: Runtime;
-  /** @throws AxleError UNAUTHENTICATED or PERMISSION_DENIED. */
-  readonly authenticate: (hello: HelloFrame) => Session;
+  /** Of that runtime. */
+  readonly watch: DeviceWatch;
+  /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
+  readonly authenticate: (hello: HelloFrame) => Admitted;
   readonly windows: Windows;
   /** Random, 16 bytes, of this run of the server. */
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
   readonly resumption: Resumption;
+  /** Of tensors that one connection keeps here, bytes. */
+  readonly keptBytesMax: number;
+  /** Time for the greeting, milliseconds. */
+  readonly handshakeMs: number;
+  readonly models: ServerModels;
+  readonly times?: ConnectionTimes;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -54,16 +97,21 @@ export interface WireFrontOptions {
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
 export class WireFront implements ConnectionHandler, Front, ClientConnection {
   readonly runtime: Runtime;
+  readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
   bytesDue = 0;
+  readonly keptBytesMax: number;
+  keptBytes = 0;
+  streams = 0;
   unanswered = 0;
   client: ClientRecord | undefined = undefined;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
   private readonly failures = new Map<number, Failure>();
+  private readonly notKept = new RecentHandles(notKeptMax);
   private readonly deviceIndexes: ReadonlyMap<string, number>;
-  private greeted: Session | undefined;
+  private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
@@ -79,17 +127,24 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       stream: wireLimits.payloadBytesMin,
     };
     this.runtime = options.runtime;
+    this.watch = options.watch;
     this.requestBytesMax = options.requestBytesMax;
+    this.keptBytesMax = options.keptBytesMax;
     const { devices } = options.runtime.registry;
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
-    this.connection = new Connection(stream, 'server', options.windows, least, this);
+    const { windows, times } = options;
+    this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
-    }, wireLimits.handshakeMs);
+    }, options.handshakeMs);
   }
 
   get session(): Session {
-    return this.greeted as Session;
+    return (this.greeted as Admitted).session;
+  }
+
+  get tenant(): Tenant {
+    return (this.greeted as Admitted).tenant;
   }
 
   get openHandles(): number {
@@ -124,12 +179,24 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     }
   }
 
+  onStalled(id: number): void {
+    const held = this.heldAt(id);
+    // It takes no more than its window, however long its user leaves it unread.
+    if (held instanceof ServerStream) return;
+    const reason = AxleError.expected(
+      'RESOURCE_EXHAUSTED',
+      'the client gave no credit for the data of this call; read what was asked for',
+    );
+    if (held === undefined) {
+      // In place of the rest of what its RESULT announced.
+      this.connection.forget(id);
+      this.connection.send(errorFrame(id, reason, 0));
+    } else this.fail(id, reason);
+  }
+
   onClosed(): void {
     clearTimeout(this.greetingTimer);
-    for (const held of this.handles.takeAll()) held.close();
-    const { client } = this;
-    this.greeted?.close(client?.detach(this.handles.last));
-    if (client !== undefined) this.options.resumption.lost(client);
+    this.end();
     this.options.onClosed();
     this.drained?.();
   }
@@ -169,6 +236,11 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     });
   }
 
+  /** Ends the connection at once, saying why. */
+  expel(reason: AxleError): void {
+    this.connection.end(goawayOf(reason, 0), reason);
+  }
+
   deviceIndexOf(deviceId: string): number {
     return this.deviceIndexes.get(deviceId) ?? DEVICE_NONE;
   }
@@ -184,16 +256,20 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     return new AxleError('NOT_FOUND', `handle ${id} is no ${what} that is open`);
   }
 
+  wasNotKept(id: number): boolean {
+    return this.notKept.has(id);
+  }
+
   hold(id: number, held: Held): void {
+    this.tenant.usage.take('handles');
     this.handles.set(id, held);
   }
 
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
     const { id } = frame;
     this.connection.send(frame);
-    for (const { segments } of following) {
-      for (const segment of segments) this.connection.sendData(id, segment, false);
-    }
+    if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
+    if (following.length > 0) this.sendFollowing(id, following);
     this.answered(id, keeps);
   }
 
@@ -204,11 +280,16 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     this.connection.send(errorFrame(id, error, first === id ? 0 : first));
     this.failures.set(id, { error, first });
     if (this.failures.size > failuresMax) this.forgetOldestFailure();
+    this.handles.get(id)?.onFailed(new FailedBefore(error, first));
     this.answered(id, false);
   }
 
   send(frame: Frame): void {
     this.connection.send(frame);
+  }
+
+  sendData(id: number, data: Uint8Array, onWritten: () => void): void {
+    this.connection.sendData(id, data, false, onWritten);
   }
 
   expectData(id: number): void {
@@ -221,6 +302,17 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
 
   forgetData(id: number): void {
     this.connection.forget(id);
+  }
+
+  private sendFollowing(id: number, tensors: readonly Tensor[]): void {
+    const all = tensors.flatMap((tensor) => tensor.segments);
+    const segments = all.filter(({ byteLength }) => byteLength > 0);
+    const last = segments.pop();
+    for (const segment of segments) this.connection.sendData(id, segment, false);
+    if (last === undefined) return;
+    this.connection.sendData(id, last, false, () => {
+      this.connection.forget(id);
+    });
   }
 
   private greet(frame: Frame): void {
@@ -250,11 +342,11 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       connection: connectionWindow,
       stream: streamWindow,
     });
-    this.welcome(this.greeted);
+    this.welcome(this.greeted.session);
   }
 
   private welcome({ limits, tenant }: Session): void {
-    const { windows, instance, resumption } = this.options;
+    const { windows, instance, models, resumption } = this.options;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -270,7 +362,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       handlesMax,
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
-      modelBytesMax: limits.modelFileBytesMax,
+      modelBytesMax: models.store.modelBytesMax(tenant),
       lastHandle: this.client?.lastHandle ?? 0,
       resumeMs: this.client === undefined ? 0 : resumption.resumeMs,
       tenant,
@@ -285,7 +377,10 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     if (id > this.lastTaken) return;
     this.handles.make(id);
     this.unanswered += 1;
+    this.tenant.usage.add('calls');
     try {
+      this.tenant.usage.check('calls');
+      this.checkUnread();
       if (this.handles.size >= handlesMax) {
         throw tooMany(`${handlesMax} handles of this connection are open; release some of them`);
       }
@@ -297,17 +392,50 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     }
   }
 
+  /** Answers wait in memory until the client takes them. */
+  private checkUnread(): void {
+    const { waitingFrames, waitingBytes } = this.connection;
+    if (waitingFrames >= unreadFramesMax) throw new WireError('CREDIT_STALL', 'the connection');
+    if (waitingBytes < unreadBytesMax) return;
+    throw tooMany(`${waitingBytes} bytes of answers wait to be read; read them first`);
+  }
+
   private begin(raw: RawFrame): void {
+    const { models } = this.options;
     switch (raw.type) {
       case 'CALL':
         ServerCall.begin(this, decodeCall(raw));
+        return;
+      case 'STREAM':
+        ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
+        return;
+      case 'PUT':
+        ServerPut.begin(this, decodeFrame(raw) as PutFrame);
         return;
       case 'BIND':
         bind(this, decodeFrame(raw) as BindFrame);
         return;
       case 'DESCRIBE':
+        Describing.begin(this, decodeFrame(raw) as DescribeFrame);
+        return;
+      case 'MODEL':
+        beginModel(this, models, decodeFrame(raw) as ModelFrame);
+        return;
+      case 'LOAD':
+        beginLoad(this, decodeFrame(raw) as LoadFrame);
+        return;
+      case 'PUBLISH':
+        publish(this, models, decodeFrame(raw) as PublishFrame);
+        return;
+      case 'REMOVE':
+        remove(this, models, decodeFrame(raw) as RemoveFrame);
+        return;
+      case 'LIST':
         decodeFrame(raw);
-        describe(this, raw.id);
+        list(this, models, raw.id);
+        return;
+      case 'READ':
+        read(this, decodeFrame(raw) as ReadFrame);
         return;
       default:
         decodeFrame(raw);
@@ -337,7 +465,10 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   }
 
   private answered(id: number, keeps: boolean): void {
+    // What was open has been given back.
+    if (this.connection.isClosed) return;
     this.unanswered -= 1;
+    this.tenant.usage.give('calls');
     const held = this.handles.get(id);
     if (held !== undefined) {
       held.isAnswered = true;
@@ -348,7 +479,21 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
 
   private drop(id: number, held: Held): void {
     this.handles.close(id);
+    this.tenant.usage.give('handles');
     held.close();
+  }
+
+  /** Gives back all that the client held. */
+  private end(): void {
+    if (this.greeted === undefined) return;
+    const { session, tenant } = this.greeted;
+    const { client } = this;
+    const held = this.handles.takeAll();
+    for (const each of held) each.close();
+    session.close(client?.detach(this.handles.last));
+    if (client !== undefined) this.options.resumption.lost(client);
+    tenant.usage.give('handles', held.length);
+    tenant.usage.give('calls', this.unanswered);
   }
 
   private forgetOldestFailure(): void {

@@ -17,20 +17,28 @@ interface Awaited {
 
 /** The tensors of one CALL or RESULT, gathered from the frame itself and from the DATA that follows it. */
 export class IncomingTensors {
-  private readonly tensors: NamedTensor[] = [];
+  private tensors: NamedTensor[] = [];
   private readonly awaited: Awaited[] = [];
   /** The first of those whose bytes are not all there. */
   private next = 0;
   private unchecked = false;
 
+  /** @param sparse outputs, of which one before may have been left out */
+  constructor(private readonly sparse: boolean) {}
+
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
   add(record: Announced, name: string): void {
-    const { dtype, shape, source } = record;
+    const { dtype, shape, source, slot } = record;
     const segments = source === 'INLINE' ? [record.data] : [];
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    this.tensors.push({ name, tensor: Tensor.adopt(dtype, segments, shape) });
+    const tensor = Tensor.adopt(dtype, segments, shape);
+    const inPlace = !this.sparse || slot === this.tensors.length;
+    const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
+    // Pushing onto an empty array makes room for 17.
+    if (this.tensors.length === 0) this.tensors = [named];
+    else this.tensors.push(named);
   }
 
   get isComplete(): boolean {
@@ -58,9 +66,10 @@ export class IncomingTensors {
   }
 }
 
-function checked({ name, tensor }: NamedTensor): NamedTensor {
-  const { dtype, segments, shape } = tensor;
-  return { name, tensor: dtype === 'BYTES' ? Tensor.fromSegments(dtype, segments, shape) : tensor };
+function checked(named: NamedTensor): NamedTensor {
+  const { dtype, segments, shape } = named.tensor;
+  if (dtype !== 'BYTES') return named;
+  return { ...named, tensor: Tensor.fromSegments(dtype, segments, shape) };
 }
 
 /** Bytes that come after the frame. */
@@ -68,6 +77,16 @@ export function followingBytes(records: readonly (InputTensor | OutputTensor)[])
   let bytes = 0;
   for (const record of records) {
     if (record.source === 'FOLLOWS') bytes += record.bytes;
+  }
+  return bytes;
+}
+
+/** Bytes that come in the frame and after it. */
+export function inputBytes(records: readonly InputTensor[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    if (record.source === 'FOLLOWS') bytes += record.bytes;
+    else if (record.source === 'INLINE') bytes += record.data.byteLength;
   }
   return bytes;
 }

@@ -13,23 +13,46 @@ const inlineBytesMax = 16 * 1024;
 
 /** Tensors as a CALL or RESULT carries them: small ones in the frame, the bytes of the others behind it. */
 export class OutgoingTensors {
-  readonly records: (InlineTensor | AbsentTensor)[] = [];
+  readonly records: readonly (InlineTensor | AbsentTensor)[];
   readonly following: Tensor[] = [];
+  /** Bytes left in the frame for what follows the records. */
+  readonly room: number;
 
   /** @param payloadMax what the other side takes in one frame */
   constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
     let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
-    for (let slot = 0; slot < tensors.length; slot++) {
-      const { name: itsName, tensor } = tensors[slot] as NamedTensor;
+    // Not pushed one by one: an array that grows makes room for 17.
+    this.records = tensors.map(({ name: itsName, tensor, position }, index) => {
       const { dtype, shape, byteLength } = tensor;
       const name = names ? itsName : '';
+      const slot = position ?? index;
       if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
         room -= padded(byteLength);
-        this.records.push({ source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes });
-      } else {
-        this.records.push({ source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength });
-        this.following.push(tensor);
+        return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
       }
-    }
+      this.following.push(tensor);
+      return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
+    });
+    this.room = room;
   }
+}
+
+/** Tensors whose bytes are not sent. */
+export function omittedTensors(
+  tensors: readonly NamedTensor[],
+  names: boolean,
+  payloadMax: number,
+): OutgoingTensors {
+  const records = tensors.map(
+    ({ name, tensor: { dtype, shape, byteLength }, position }, index): AbsentTensor => ({
+      source: 'OMITTED',
+      slot: position ?? index,
+      dtype,
+      shape,
+      name: names ? name : '',
+      bytes: byteLength,
+    }),
+  );
+  const room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+  return { records, following: [], room };
 }

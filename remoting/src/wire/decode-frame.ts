@@ -137,17 +137,20 @@ function decodePut(raw: RawFrame): PutFrame {
 
 function readTensors(reader: PayloadReader, count: number, areOutputs: boolean): WireTensor[] {
   if (count > wireLimits.tensorsMax) reader.fail('TOO_MANY', 'tensors');
-  const tensors: WireTensor[] = [];
-  let slotMin = 0;
-  for (let i = 0; i < count; i++) {
-    const tensor = readTensor(reader, areOutputs);
-    if (!allowsSource(tensor.source, areOutputs)) reader.fail('BAD_VALUE', 'source');
-    if (tensor.slot >= wireLimits.tensorsMax) reader.fail('BAD_VALUE', 'slot');
-    if (tensor.slot < slotMin) reader.fail('BAD_ORDER', 'slot');
-    slotMin = tensor.slot + 1;
-    tensors.push(tensor);
+  if (count === 0) return [];
+  const tensors = [readTensorAfter(reader, areOutputs, 0)];
+  for (let i = 1; i < count; i++) {
+    tensors.push(readTensorAfter(reader, areOutputs, (tensors[i - 1] as WireTensor).slot + 1));
   }
   return tensors;
+}
+
+function readTensorAfter(reader: PayloadReader, isOutput: boolean, slotMin: number): WireTensor {
+  const tensor = readTensor(reader, isOutput);
+  if (!allowsSource(tensor.source, isOutput)) reader.fail('BAD_VALUE', 'source');
+  if (tensor.slot >= wireLimits.tensorsMax) reader.fail('BAD_VALUE', 'slot');
+  if (tensor.slot < slotMin) reader.fail('BAD_ORDER', 'slot');
+  return tensor;
 }
 
 function decodeByLayout(raw: RawFrame, layout: Layout): Frame {

@@ -76,6 +76,9 @@ function readHandle(reader: PayloadReader): number {
 function readShape(reader: PayloadReader, rank: number): readonly number[] {
   if (rank === 0) return noShape;
   if (rank > rankMax) reader.fail('TOO_MANY', 'dims');
+  // Pushing onto an empty array makes room for 17.
+  if (rank === 1) return [reader.u64('dims')];
+  if (rank === 2) return [reader.u64('dims'), reader.u64('dims')];
   const shape: number[] = [];
   for (let i = 0; i < rank; i++) shape.push(reader.u64('dims'));
   return shape;

@@ -1,0 +1,202 @@
+import { once } from 'node:events';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import {
+  connect as connectSocket,
+  createServer,
+  type AddressInfo,
+  type Server as NetServer,
+  type Socket,
+} from 'node:net';
+import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from 'node:tls';
+import { isMainThread } from 'node:worker_threads';
+
+import { AxleError, messageOf } from '@axle/core/internal';
+
+import type { Peer } from '../trust/authenticator.js';
+import type { ListenSpec, UnixSpec } from './listen-spec.js';
+import { peerCertificateOf, tlsServerOptions, type TlsMaterial } from './tls.js';
+
+/** Who hears of connections. */
+export interface ListenerOwner {
+  /** Before a TLS handshake, if there is one. */
+  onArrival(socket: Socket): void;
+  /** A stream on which a client may greet. */
+  onStream(stream: Socket, arrived: Socket, peer: Peer): void;
+  /** What went wrong with one connection, or with taking more of them. */
+  onTrouble(what: string): void;
+}
+
+export interface ListenerBounds {
+  /** More are dropped as they come. */
+  readonly connectionsMax: number;
+  /** For a TLS handshake. */
+  readonly handshakeMs: number;
+}
+
+/** Connections that wait to be taken, in the operating system. */
+const backlog = 1024;
+
+/** One place at which a server listens. */
+export class Listener {
+  private constructor(
+    private readonly server: NetServer,
+    private readonly spec: ListenSpec,
+  ) {}
+
+  /**
+   * @throws AxleError ALREADY_EXISTS where another server listens; UNAVAILABLE or PERMISSION_DENIED as the system says.
+   */
+  static async open(
+    spec: ListenSpec,
+    tls: TlsMaterial | undefined,
+    { connectionsMax, handshakeMs }: ListenerBounds,
+    owner: ListenerOwner,
+  ): Promise<Listener> {
+    const server = serverOf(spec, tls, handshakeMs, owner);
+    server.maxConnections = connectionsMax;
+    if (spec.kind === 'unix') await removeStale(spec.path);
+    try {
+      const listening = once(server, 'listening');
+      if (spec.kind === 'unix') bindPrivately(server, spec);
+      else server.listen({ host: spec.host, port: spec.port, backlog });
+      await listening;
+      if (spec.kind === 'unix') await chmod(spec.path, spec.mode);
+    } catch (error) {
+      server.close();
+      throw cannotListen(error, spec);
+    }
+    // Such as no file descriptors left: those that are connected go on.
+    server.on('error', (error) => {
+      owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
+    });
+    return new Listener(server, spec);
+  }
+
+  /** As a URL that clients take. */
+  get endpoint(): string {
+    const address = this.server.address() as AddressInfo | string;
+    if (typeof address === 'string') return `axle+unix:${encodeURI(address)}`;
+    const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+    return `${this.server instanceof TlsServer ? 'axle+tls' : 'axle'}://${host}:${address.port}`;
+  }
+
+  /** For connections from now on. */
+  useTls(material: TlsMaterial): void {
+    if (this.server instanceof TlsServer) this.server.setSecureContext(tlsServerOptions(material));
+  }
+
+  /** Takes nothing new; resolves when all that it took is closed. */
+  async close(): Promise<void> {
+    const closed = once(this.server, 'close');
+    this.server.close();
+    await closed;
+  }
+
+  get name(): string {
+    return whereOf(this.spec);
+  }
+}
+
+function serverOf(
+  spec: ListenSpec,
+  tls: TlsMaterial | undefined,
+  handshakeMs: number,
+  owner: ListenerOwner,
+): NetServer {
+  if (spec.kind === 'unix' || !spec.tls) {
+    return createServer((socket) => {
+      if (spec.kind === 'tcp') socket.setNoDelay(true);
+      owner.onArrival(socket);
+      owner.onStream(socket, socket, peerOf(spec, socket));
+    });
+  }
+  if (tls === undefined) throw new AxleError('INTERNAL', 'a TLS listener without a certificate');
+  /** By where it comes from: a TLS socket does not say over which connection it runs. */
+  const handshaking = new Map<string, Socket>();
+  const server = createTlsServer(
+    { ...tlsServerOptions(tls), handshakeTimeout: handshakeMs },
+    (socket) => {
+      const arrived = handshaking.get(sourceOf(socket));
+      if (arrived === undefined) socket.destroy();
+      else owner.onStream(socket, arrived, peerOf(spec, socket));
+    },
+  );
+  server.on('connection', (socket: Socket) => {
+    const source = sourceOf(socket);
+    socket.setNoDelay(true);
+    handshaking.set(source, socket);
+    socket.once('close', () => handshaking.delete(source));
+    owner.onArrival(socket);
+  });
+  server.on('tlsClientError', (error, socket) => {
+    owner.onTrouble(`no TLS with ${sourceOf(socket)}: ${messageOf(error)}`);
+    socket.destroy();
+  });
+  return server;
+}
+
+function peerOf(spec: ListenSpec, socket: Socket | TLSSocket): Peer {
+  return {
+    address: spec.kind === 'unix' ? spec.path : sourceOf(socket),
+    listenerTenant: spec.tenant,
+    insecure: spec.kind === 'tcp' && !spec.tls,
+    certificate: 'getPeerX509Certificate' in socket ? peerCertificateOf(socket) : undefined,
+  };
+}
+
+function sourceOf({ remoteAddress = 'somewhere', remotePort = 0 }: Socket): string {
+  return `${remoteAddress} port ${remotePort}`;
+}
+
+function whereOf(spec: ListenSpec): string {
+  return spec.kind === 'unix' ? spec.path : `${spec.host}:${spec.port}`;
+}
+
+/** Nobody else may connect in the moment before the socket has its mode. */
+function bindPrivately(server: NetServer, { path, mode }: UnixSpec): void {
+  if (!isMainThread) {
+    server.listen({ path, backlog });
+    return;
+  }
+  const before = process.umask(0o777 & ~mode);
+  try {
+    server.listen({ path, backlog });
+  } finally {
+    process.umask(before);
+  }
+}
+
+/** A socket that nobody listens on is left from a server that was killed. */
+async function removeStale(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined) return;
+  if (!found.isSocket()) {
+    throw new AxleError('ALREADY_EXISTS', `${path} is there and is no socket; give another path`);
+  }
+  if (await answers(path)) {
+    throw new AxleError('ALREADY_EXISTS', `a server listens on ${path} already; give another path`);
+  }
+  await unlink(path);
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connectSocket({ path });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
+function cannotListen(error: unknown, spec: ListenSpec): AxleError {
+  const code = (error as NodeJS.ErrnoException).code;
+  return new AxleError(
+    code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
+    `cannot listen on ${whereOf(spec)}: ${messageOf(error)}`,
+    { cause: error },
+  );
+}

@@ -1,0 +1,234 @@
+import { createHash } from 'node:crypto';
+import { dirname, join, posix } from 'node:path';
+
+import {
+  AxleError,
+  OpenedModels,
+  contentIdOf,
+  sha256Of,
+  type Limits,
+  type Model,
+  type ModelRepository,
+} from '@axle/core/internal';
+
+import type { ResourceStore } from '../../store/resource-store.js';
+import type { StoredModel } from '../../store/stored-model.js';
+import type { NamedVersion } from '../../store/tenant-names.js';
+import { isDescribable } from './send-entry.js';
+
+/** A model that a client may run, and what it is called. */
+export interface ServedModel {
+  readonly name: string;
+  readonly version: string;
+  /** Hex, as clients know it. */
+  readonly contentId: string;
+  /** Of all files. */
+  readonly bytes: number;
+  /** The file that is the model. */
+  readonly entry: string;
+  readonly model: Model;
+}
+
+/** One of the names that a tenant sees. */
+export interface ListedModel {
+  readonly name: string;
+  readonly version: string;
+  readonly found: ServedModel | AxleError;
+}
+
+interface Opening {
+  readonly tenant: string;
+  readonly stored: StoredModel;
+  readonly name: string;
+  readonly entry: string;
+}
+
+/**
+ * The models of a server: the operator's, which everyone sees, and those that each tenant sent. A tenant's own names go
+ * before the operator's.
+ */
+export class ServerModels {
+  private readonly opened: OpenedModels;
+  private readonly openings = new Map<string, Opening>();
+  private readonly published: OpenedModels;
+
+  constructor(
+    /** Of the operator. */
+    private readonly repository: ModelRepository,
+    readonly store: ResourceStore,
+    { openedModelsMax, openedModelBytesMax }: Limits,
+  ) {
+    this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (key) =>
+      this.readStored(this.openings.get(key as string) as Opening),
+    );
+    this.published = new OpenedModels(openedModelsMax, openedModelBytesMax, (name) =>
+      this.readPublic(name as string),
+    );
+  }
+
+  /**
+   * A model of the store, read and checked.
+   *
+   * @param stored pinned
+   * @throws AxleError as core's repository does for a model that is damaged; DATA_LOSS when its files are not what came.
+   */
+  async open(tenant: string, stored: StoredModel, name: string, entry: string): Promise<Model> {
+    const key = JSON.stringify([tenant, stored.manifest.contentId, name, entry]);
+    const known = this.opened.known(key);
+    if (known !== undefined) return known;
+    this.openings.set(key, { tenant, stored, name, entry });
+    try {
+      return await this.opened.open(key);
+    } finally {
+      this.openings.delete(key);
+    }
+  }
+
+  /**
+   * A model of the store under a tenant's name, or else one of the operator's.
+   *
+   * @param reference NAME or NAME:VERSION
+   * @returns with what of the store must be unpinned when it is not used any more.
+   * @throws AxleError NOT_FOUND; as `open`.
+   */
+  async named(
+    tenant: string,
+    reference: string,
+  ): Promise<{ readonly served: ServedModel; readonly stored: StoredModel | undefined }> {
+    const shelf = await this.store.shelf(tenant);
+    const [, name = reference, version] = /^(.*):([^:]*)$/.exec(reference) ?? [];
+    const own = shelf.names.find(name, version);
+    if (own !== undefined) return this.namedByTenant(tenant, own);
+    if (!reference.includes('/') && !reference.includes('\\')) {
+      const model = await this.published.open(reference).catch(unlessMissing);
+      if (model !== undefined) return { served: await publicModel(model), stored: undefined };
+    }
+    const known = (await this.names(tenant)).map((each) => each.name);
+    throw new AxleError(
+      'NOT_FOUND',
+      `the server has no model '${reference}'; there are: ${[...new Set(known)].join(', ') || 'none'}`,
+    );
+  }
+
+  /** What the tenant sees, by name and version. */
+  async list(tenant: string): Promise<ListedModel[]> {
+    const listed: ListedModel[] = [];
+    // One at a time: each is read whole, and they may be large.
+    for (const { name, version } of await this.names(tenant)) {
+      listed.push({ name, version, found: await this.lookAt(tenant, `${name}:${version}`) });
+    }
+    return listed;
+  }
+
+  private async lookAt(tenant: string, reference: string): Promise<ServedModel | AxleError> {
+    try {
+      const { served, stored } = await this.named(tenant, reference);
+      if (stored !== undefined) this.store.unpin(stored);
+      return served;
+    } catch (error) {
+      if (error instanceof AxleError) return error;
+      throw error;
+    }
+  }
+
+  private async names(tenant: string): Promise<{ name: string; version: string }[]> {
+    const { names } = await this.store.shelf(tenant);
+    const own = new Set(names.all.map(({ name }) => name));
+    const operators = (await this.repository.list()).filter(({ name }) => !own.has(name));
+    return [...names.all, ...operators].sort((a, b) =>
+      a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1,
+    );
+  }
+
+  private async namedByTenant(
+    tenant: string,
+    { name, version, contentId, entry }: NamedVersion,
+  ): Promise<{ served: ServedModel; stored: StoredModel }> {
+    const found = (await this.store.shelf(tenant)).models.get(contentId);
+    if (found === undefined) {
+      throw new AxleError(
+        'DATA_LOSS',
+        `the files of model '${name}:${version}' are gone from the server; push it again with --replace`,
+      );
+    }
+    const stored = this.store.pin(found);
+    try {
+      const model = await this.open(tenant, stored, name, entry);
+      const { bytes } = stored.manifest;
+      return { served: { name, version, contentId, bytes, entry, model }, stored };
+    } catch (error) {
+      this.store.unpin(stored);
+      throw error;
+    }
+  }
+
+  private async readPublic(name: string): Promise<Model> {
+    const model = await this.repository.readNamed(name);
+    if (model !== undefined) return model;
+    throw new AxleError('NOT_FOUND', `there is no model '${name}'`);
+  }
+
+  private async readStored({ tenant, stored, name, entry }: Opening): Promise<Model> {
+    const { manifest, folder } = stored;
+    if (!manifest.files.some((file) => file.name === entry)) {
+      throw new AxleError('INVALID_ARGUMENT', `'${entry}' is none of the files of model '${name}'`);
+    }
+    const content = join(folder, 'content');
+    const model = await this.repository.readFolder(name, content, entry).catch((error: unknown) => {
+      throw withoutPath(error, content, name);
+    });
+    if (!isDescribable(model)) {
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `model '${name}' has tensors that the protocol cannot carry: too many, too many dimensions, or names that are too long or hold control characters`,
+      );
+    }
+    const { source } = model;
+    const digests = new Map(manifest.files.map((file) => [file.name, file.sha256]));
+    const ofEntry = (file: string) => posix.join(dirname(entry), file);
+    for (const file of source.files) {
+      await this.check(tenant, stored, digests.get(ofEntry(file.name)), file.data);
+    }
+    for (const file of source.companions ?? []) {
+      await this.check(tenant, stored, digests.get(file.name), file.data);
+    }
+    // Nobody may tell by a device whether somebody else has the same model, nor be computed together with them.
+    const scoped = createHash('sha256').update(`${tenant}\0${source.contentId}`).digest('hex');
+    return { ...model, source: { ...source, contentId: scoped } };
+  }
+
+  private async check(
+    tenant: string,
+    stored: StoredModel,
+    sha256: string | undefined,
+    data: Uint8Array,
+  ): Promise<void> {
+    if ((await sha256Of(data)) === sha256) return;
+    await this.store.drop(tenant, stored);
+    throw new AxleError(
+      'DATA_LOSS',
+      "the files of the model were damaged on the server's disk and are removed; send it again",
+    );
+  }
+}
+
+/** What the operator's model is as clients see it: the same content as if they had sent it themselves. */
+async function publicModel(model: Model): Promise<ServedModel> {
+  const { name, version, source } = model;
+  const files = [...source.files, ...(source.companions ?? [])];
+  const bytes = files.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const contentId = await contentIdOf(files);
+  return { name, version, contentId, bytes, entry: source.files[0]?.name ?? '', model };
+}
+
+/** Where the server keeps its files is no business of clients. */
+function withoutPath(error: unknown, folder: string, name: string): unknown {
+  if (!(error instanceof AxleError) || !error.message.includes(folder)) return error;
+  const { code, message, retryable } = error;
+  return new AxleError(code, message.replaceAll(folder, name), { retryable, cause: error });
+}
+
+function unlessMissing(error: unknown): undefined {
+  if (error instanceof AxleError && error.code === 'NOT_FOUND') return undefined;
+  throw error;
+}

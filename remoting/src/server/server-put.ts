@@ -1,0 +1,64 @@
+import { AxleError, type NamedTensor } from '@axle/core/internal';
+
+import { IncomingTensors } from '../tensors/incoming.js';
+import { decodeData } from '../wire/decode-frame.js';
+import type { PutFrame } from '../wire/frames.js';
+import type { RawFrame } from '../wire/frame-splitter.js';
+import { WireError } from '../wire/wire-error.js';
+import type { Front } from './front.js';
+import { Future } from './future.js';
+import { TensorHolder } from './tensor-holder.js';
+
+/** A PUT: a tensor that is kept for calls to name. */
+export class ServerPut extends TensorHolder {
+  private readonly incoming = new IncomingTensors(false);
+
+  private constructor(
+    front: Front,
+    readonly id: number,
+  ) {
+    super(front, new Future<readonly NamedTensor[]>());
+  }
+
+  /** Answers PUT. @throws AxleError as it is to fail */
+  static begin(front: Front, { id, tensor }: PutFrame): void {
+    const { source } = tensor;
+    if (source === 'SHARED') {
+      throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED tensors yet');
+    }
+    const put = new ServerPut(front, id);
+    front.hold(id, put);
+    put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
+    // What it came in holds other frames too, which would stay with it.
+    const record = source === 'INLINE' ? { ...tensor, data: new Uint8Array(tensor.data) } : tensor;
+    put.incoming.add(record, '');
+    if (put.incoming.isComplete) put.finish();
+    else front.expectData(id);
+  }
+
+  override onData(raw: RawFrame): void {
+    const { data, end } = decodeData(raw);
+    if (end) throw new WireError('WRONG_STATE', 'DATA with END');
+    this.incoming.take(data);
+    this.front.usedData(this.id, raw.end - raw.start);
+    if (this.incoming.isComplete) this.finish();
+  }
+
+  override cancel(reason: AxleError): void {
+    this.front.fail(this.id, reason);
+  }
+
+  private finish(): void {
+    const { front, id } = this;
+    front.forgetData(id);
+    let tensors: readonly NamedTensor[];
+    try {
+      tensors = this.incoming.read();
+    } catch (error) {
+      front.fail(id, error);
+      return;
+    }
+    front.answer({ type: 'DONE', id }, [], true);
+    this.kept?.settle(tensors);
+  }
+}

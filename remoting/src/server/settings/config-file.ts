@@ -1,0 +1,115 @@
+import { resolve } from 'node:path';
+
+import { StrictObject } from '../../trust/strict-object.js';
+import { isTenantName } from '../../trust/tenant-name.js';
+import { quotaNames, type Quotas } from '../../trust/quotas.js';
+
+/** `axle serve --config FILE`: what it says, and nothing for what it does not say. Paths are absolute. */
+export interface ConfigFile {
+  readonly listen?: readonly string[];
+  readonly insecure?: boolean;
+  readonly certificate?: string;
+  readonly key?: string;
+  readonly clientCa?: string;
+  readonly tokens?: string;
+  readonly models?: readonly string[];
+  readonly graceSeconds?: number;
+  /** Tasks of one tenant that wait for one device. */
+  readonly tenantQueueDepth?: number;
+  /** Of the server as a whole. */
+  readonly limits: Partial<Quotas>;
+  /** Of each tenant. */
+  readonly quotas: Partial<Quotas>;
+  readonly tenants: ReadonlyMap<string, ConfiguredTenant>;
+}
+
+export interface ConfiguredTenant {
+  readonly weight: number;
+  readonly disabled: boolean;
+  readonly quotas: Partial<Quotas>;
+}
+
+export const configBytesMax = 1024 * 1024;
+const listenersMax = 64;
+const foldersMax = 256;
+const graceSecondsMax = 3600;
+const weightMin = 0.001;
+const weightMax = 1000;
+const queueDepthMax = 1_000_000;
+
+/**
+ * @param path of the file, to whose folder its paths are relative
+ * @throws AxleError INVALID_ARGUMENT naming the key that is wrong, missing or unknown.
+ */
+export function readConfigFile(text: string, path: string): ConfigFile {
+  const fields = StrictObject.parse(text, path);
+  const file = (value: string) => resolve(path, '..', value);
+  const pathOf = (from: StrictObject, key: string) =>
+    from.has(key) ? { [key]: file(from.text(key, isNotEmpty, 'a path')) } : {};
+  const config: ConfigFile = {
+    ...(fields.has('listen') && {
+      listen: fields.texts('listen', listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...'),
+    }),
+    ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
+    ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
+    ...pathOf(fields, 'tokens'),
+    ...(fields.has('models') && {
+      models: fields.texts('models', foldersMax, isNotEmpty, 'folders').map(file),
+    }),
+    ...(fields.has('graceSeconds') && {
+      graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
+    }),
+    ...(fields.has('tenantQueueDepth') && {
+      tenantQueueDepth: fields.wholeNumber('tenantQueueDepth', 1, queueDepthMax),
+    }),
+    limits: readQuotas(fields, 'limits'),
+    quotas: readQuotas(fields, 'quotas'),
+    tenants: fields.has('tenants') ? readTenants(fields.object('tenants')) : new Map(),
+  };
+  fields.end();
+  return config;
+}
+
+function readTls(
+  tls: StrictObject,
+  pathOf: (from: StrictObject, key: string) => Partial<ConfigFile>,
+): Partial<ConfigFile> {
+  const paths = {
+    ...pathOf(tls, 'certificate'),
+    ...pathOf(tls, 'key'),
+    ...pathOf(tls, 'clientCa'),
+  };
+  tls.end();
+  return paths;
+}
+
+function readQuotas(fields: StrictObject, key: string): Partial<Quotas> {
+  if (!fields.has(key)) return {};
+  const quotas = fields.object(key);
+  const values = quotaNames
+    .filter((name) => quotas.has(name))
+    .map((name) => [name, quotas.wholeNumber(name, 0, Number.MAX_SAFE_INTEGER)] as const);
+  quotas.end();
+  return Object.fromEntries(values);
+}
+
+function readTenants(fields: StrictObject): Map<string, ConfiguredTenant> {
+  const tenants = new Map<string, ConfiguredTenant>();
+  for (const name of fields.keys) {
+    const tenant = fields.object(name);
+    if (!isTenantName(name)) {
+      throw fields.refusal(name, 'is no name of a tenant', 'letters, digits, . _ and -');
+    }
+    tenants.set(name, {
+      weight: tenant.has('weight') ? tenant.number('weight', weightMin, weightMax) : 1,
+      disabled: tenant.has('disabled') ? tenant.boolean('disabled') : false,
+      quotas: readQuotas(tenant, 'quotas'),
+    });
+    tenant.end();
+  }
+  return tenants;
+}
+
+function isNotEmpty(value: string): boolean {
+  return value !== '' && !value.includes('\0');
+}

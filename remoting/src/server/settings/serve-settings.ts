@@ -1,0 +1,153 @@
+import { AxleError } from '@axle/core/internal';
+
+import { defaultQuotas, defaultServerLimits } from '../../trust/quotas.js';
+import type { TrustSettings } from '../../trust/authenticator.js';
+import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
+import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
+import { TokenTable } from '../../trust/tokens.js';
+import { readListenSpec, type ListenSpec } from '../listen-spec.js';
+import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
+import { configBytesMax, readConfigFile, type ConfigFile } from './config-file.js';
+import type { FileStates } from './file-watch.js';
+import { SettingsFiles } from './settings-files.js';
+
+/** What a command line says; it goes before what the file says. */
+export interface ServeOptions {
+  /** Path of a config file. */
+  readonly config?: string | undefined;
+  readonly listen?: readonly string[] | undefined;
+  readonly insecure?: boolean | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+  readonly clientCa?: string | undefined;
+  readonly tokens?: string | undefined;
+  readonly models?: readonly string[] | undefined;
+  readonly graceSeconds?: number | undefined;
+}
+
+/** Everything that a server is to be, read and checked. */
+export interface ServeSettings {
+  readonly listen: readonly ListenSpec[];
+  readonly models: readonly string[];
+  readonly graceSeconds: number;
+  readonly tenantQueueDepth: number;
+  readonly trust: TrustSettings;
+  readonly tls: TlsMaterial | undefined;
+  /** That it was read from. */
+  readonly files: FileStates;
+}
+
+const pemBytesMax = 1024 * 1024;
+const defaultGraceSeconds = 30;
+/** A quarter of a device's queue: one tenant leaves room for others. */
+/** As many as a tenant may have calls, by default. */
+const defaultTenantQueueDepth = 4096;
+const writableByOthers = 0o022;
+
+/**
+ * Reads all files that settings come from, or fails as a whole.
+ *
+ * @throws AxleError saying which file or option is wrong, and how; never with what a secret file holds.
+ */
+export async function loadServeSettings(options: ServeOptions): Promise<ServeSettings> {
+  const files = new SettingsFiles();
+  const config = await configOf(options, files);
+  const said = <K extends keyof ServeOptions & keyof ConfigFile>(key: K) =>
+    options[key] ?? config[key];
+  const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
+  const tokens = said('tokens');
+  const settings: ServeSettings = {
+    listen: (said('listen') ?? []).map((where) => readListenSpec(where, said('insecure') ?? false)),
+    models: said('models') ?? [],
+    graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
+    tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
+    trust: {
+      tenancy: tenancyOf(config),
+      tokens: tokens === undefined ? undefined : await tokensOf(tokens, files),
+    },
+    tls: await tlsOf(paths, files),
+    files: files.states,
+  };
+  checkThatClientsCanEnter(settings);
+  return settings;
+}
+
+async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {
+  if (config === undefined) return { limits: {}, quotas: {}, tenants: new Map() };
+  const text = await files.bytes(config, configBytesMax, 'the config file');
+  return readConfigFile(text.toString('utf8'), config);
+}
+
+function tenancyOf({ limits, quotas, tenants }: ConfigFile): TenancySettings {
+  const others: TenantSettings = {
+    weight: 1,
+    disabled: false,
+    quotas: { ...defaultQuotas, ...quotas },
+  };
+  const named = new Map<string, TenantSettings>();
+  for (const [name, tenant] of tenants) {
+    named.set(name, { ...tenant, quotas: { ...others.quotas, ...tenant.quotas } });
+  }
+  return { limits: { ...defaultServerLimits(), ...limits }, others, named };
+}
+
+async function tokensOf(path: string, files: SettingsFiles): Promise<TokenTable> {
+  const what = 'the file of tokens (axle token create makes one)';
+  const text = await files.bytes(path, tokenFileBytesMax, what, writableByOthers);
+  return new TokenTable(readTokenLines(text.toString('utf8'), path));
+}
+
+interface TlsPaths {
+  readonly certificate: string | undefined;
+  readonly key: string | undefined;
+  readonly clientCa: string | undefined;
+}
+
+async function tlsOf(
+  { certificate, key, clientCa }: TlsPaths,
+  files: SettingsFiles,
+): Promise<TlsMaterial | undefined> {
+  if (certificate === undefined && key === undefined && clientCa === undefined) return undefined;
+  if (certificate === undefined || key === undefined) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      'TLS needs a certificate and its key; give both (--tls-cert and --tls-key, or tls in the config file)',
+    );
+  }
+  const [certificatePem, keyPem, clientCaPem] = await Promise.all([
+    files.bytes(certificate, pemBytesMax, 'the certificate'),
+    files.bytes(key, pemBytesMax, 'the key of the certificate'),
+    clientCa === undefined ? undefined : files.bytes(clientCa, pemBytesMax, 'the CA of clients'),
+  ]);
+  const material = { certificate: certificatePem, key: keyPem, clientCa: clientCaPem };
+  checkTlsMaterial(material, Date.now());
+  return material;
+}
+
+/** A server that nobody can enter, or anyone by mistake, does not start. */
+function checkThatClientsCanEnter({ listen, tls, trust }: ServeSettings): void {
+  if (listen.length === 0) {
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
+    );
+  }
+  for (const spec of listen) {
+    if (spec.kind === 'unix' || !spec.tls) continue;
+    const where = `${spec.host}:${spec.port}`;
+    if (tls === undefined) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `over TCP without TLS (${where}) anyone who can connect may use the devices and read what is sent; give ` +
+          '--tls-cert and --tls-key, or say --insecure to allow it',
+      );
+    }
+    if (spec.tenant === undefined && trust.tokens === undefined && tls.clientCa === undefined) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `nobody could prove who they are at ${where}; give --tokens or --tls-client-ca, or name the tenant that everyone ` +
+          'is taken for: ,tenant=NAME',
+      );
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { AxleError, messageOf } from '@axle/core/internal';
+
+import { FileWatch } from './file-watch.js';
+import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
+
+/**
+ * The settings of a server, read again when a file of theirs has changed or when asked to. What cannot be used is logged,
+ * and what was there before stays in force.
+ */
+export class SettingsSource {
+  private listener: (settings: ServeSettings) => void = () => undefined;
+  private reading = Promise.resolve();
+  /** The one after it, for those who ask while it reads. */
+  private next: Promise<void> | undefined;
+  private readonly watch: FileWatch;
+
+  private constructor(
+    private readonly options: ServeOptions,
+    private current: ServeSettings,
+    pollMs: number,
+    private readonly log: (line: string) => void,
+  ) {
+    this.watch = new FileWatch(current.files, pollMs, () => void this.reload());
+  }
+
+  /** @throws AxleError as `loadServeSettings`. */
+  static async open(
+    options: ServeOptions,
+    pollMs: number,
+    log: (line: string) => void,
+  ): Promise<SettingsSource> {
+    return new SettingsSource(options, await loadServeSettings(options), pollMs, log);
+  }
+
+  /** Those in force. */
+  get settings(): ServeSettings {
+    return this.current;
+  }
+
+  onChange(listener: (settings: ServeSettings) => void): void {
+    this.listener = listener;
+  }
+
+  /** Reads everything anew, as it is from now on. Resolves when that is in force or refused. */
+  reload(): Promise<void> {
+    this.next ??= this.reading.then(() => {
+      this.next = undefined;
+      this.reading = this.read();
+      return this.reading;
+    });
+    return this.next;
+  }
+
+  close(): void {
+    this.watch.close();
+    this.listener = () => undefined;
+  }
+
+  private async read(): Promise<void> {
+    try {
+      const settings = await loadServeSettings(this.options);
+      this.checkTls(settings);
+      this.warnOfRestart(settings);
+      this.current = settings;
+      this.watch.read(settings.files);
+      this.listener(settings);
+      this.log('settings were read again and are in force');
+    } catch (error) {
+      this.log(`settings stay as they were: ${messageOf(error)}`);
+    }
+  }
+
+  private warnOfRestart(next: ServeSettings): void {
+    for (const key of ['listen', 'models', 'tenantQueueDepth', 'graceSeconds'] as const) {
+      if (JSON.stringify(next[key]) === JSON.stringify(this.current[key])) continue;
+      this.log(`a change of ${key} counts from the next start on`);
+    }
+  }
+
+  /** What a listener asks its clients for is settled when it opens. */
+  private checkTls({ tls }: ServeSettings): void {
+    const { tls: before } = this.current;
+    const same =
+      (tls === undefined) === (before === undefined) &&
+      (tls?.clientCa === undefined) === (before?.clientCa === undefined);
+    if (same) return;
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'TLS and the CA of clients are turned on and off by a restart only',
+    );
+  }
+}

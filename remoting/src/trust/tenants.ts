@@ -1,0 +1,74 @@
+import { Ledger } from './ledger.js';
+import type { Quotas } from './quotas.js';
+
+/** What an operator says of one tenant. */
+export interface TenantSettings {
+  /** Share of device time where tenants compete; 1 as a rule. */
+  readonly weight: number;
+  /** Nobody gets in as it. */
+  readonly disabled: boolean;
+  readonly quotas: Quotas;
+}
+
+/** What an operator says of all of them. */
+export interface TenancySettings {
+  /** Of the server as a whole. */
+  readonly limits: Quotas;
+  /** Of tenants that are not named. */
+  readonly others: TenantSettings;
+  readonly named: ReadonlyMap<string, TenantSettings>;
+}
+
+/** For whom a client works. */
+export class Tenant {
+  /** Everything that is kept for the tenant is charged here. */
+  readonly usage: Ledger;
+
+  constructor(
+    readonly name: string,
+    public settings: TenantSettings,
+    whole: Ledger,
+  ) {
+    this.usage = new Ledger(`tenant ${name}`, settings.quotas, whole);
+  }
+}
+
+/** Tenants that use nothing are forgotten in one go past this many. */
+const tenantsMax = 4096;
+
+/** The tenants of a server. */
+export class Tenants {
+  private readonly byName = new Map<string, Tenant>();
+  private readonly whole: Ledger;
+
+  constructor(private settings: TenancySettings) {
+    this.whole = new Ledger('this server', settings.limits);
+  }
+
+  get(name: string): Tenant {
+    const known = this.byName.get(name);
+    if (known !== undefined) return known;
+    if (this.byName.size >= tenantsMax) this.forgetIdle();
+    const tenant = new Tenant(name, this.settingsOf(name), this.whole);
+    this.byName.set(name, tenant);
+    return tenant;
+  }
+
+  /** From now on. What tenants use stays counted. */
+  update(settings: TenancySettings): void {
+    this.settings = settings;
+    this.whole.quotas = settings.limits;
+    for (const tenant of this.byName.values()) {
+      tenant.settings = this.settingsOf(tenant.name);
+      tenant.usage.quotas = tenant.settings.quotas;
+    }
+  }
+
+  private settingsOf(name: string): TenantSettings {
+    return this.settings.named.get(name) ?? this.settings.others;
+  }
+
+  private forgetIdle(): void {
+    for (const [name, { usage }] of this.byName) if (usage.isIdle) this.byName.delete(name);
+  }
+}
