@@ -3,9 +3,9 @@
 import { appendFileSync } from 'node:fs';
 
 import { limitsWith, Runtime } from '@axle/core/internal';
-import { readListenSpec, Server } from '@axle/remoting';
 
 import { EffectBackend } from './effect-backend.mjs';
+import { startServer } from './start-server.mjs';
 
 const [listen = '', file = ''] = process.argv.slice(2);
 
@@ -30,5 +30,5 @@ process.on('message', () => {
   backend.isHeld = true;
   process.send?.('held');
 });
-await Server.start({ runtime, listen: [readListenSpec(listen)], limits });
+await startServer(runtime, listen);
 process.send?.('listening');

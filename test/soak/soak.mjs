@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { limitsWith, LocalClient, Runtime, Session } from '@axle/core/internal';
-import { connectBackend, readListenSpec, Server } from '@axle/remoting';
+import { connectBackend } from '@axle/remoting';
 
 import { EffectBackend } from '../e2e/effect-backend.mjs';
+import { startServer } from '../e2e/start-server.mjs';
 
 const inFlight = 64;
 /** One call in so many has an effect. */
@@ -45,8 +46,7 @@ export async function soak({ calls, cutEvery, lookEvery, look }) {
     limits,
   });
   const socket = join(folder, 'server.sock');
-  const listen = [readListenSpec(`unix:${socket}`)];
-  const server = await Server.start({ runtime: served, listen, limits });
+  const { server, close } = await startServer(served, `unix:${socket}`);
   const relay = await startRelay(join(folder, 'relay.sock'), socket);
   const backend = await connectBackend(new URL(`axle+unix:${folder}/relay.sock`), {});
   const runtime = await Runtime.start({
@@ -85,7 +85,7 @@ export async function soak({ calls, cutEvery, lookEvery, look }) {
   }
   await client.close();
   await relay.close();
-  await server.close(0);
+  await close();
   await served.close();
   rmSync(folder, { recursive: true });
   return { effects, connections: relay.connections() };
