@@ -219,8 +219,12 @@ export class RemoteSession implements WireClientListener {
     if (client === this.current) this.current = undefined;
     this.lostBy = reason;
     this.noteEnd(client);
-    // At the start whoever connects hears why.
-    if (!this.isWelcome) this.closedBy ??= reason;
+    if (!this.isWelcome) {
+      // Whoever connects hears why the greeting was refused.
+      this.closedBy ??= reason;
+      for (const { answer } of unanswered) answer.onFailed(reason);
+      return;
+    }
     for (const { answer, neverSent } of unanswered) failOrWait(answer, reason, neverSent);
     if (this.closedBy !== undefined || !mayPass(reason)) this.failWaiting(reason);
     else this.reconnectSoon();
