@@ -96,8 +96,12 @@ export class RemoteBackend implements Backend {
     return new RemoteBackend(name, client, description);
   }
 
+  offers(device: Device, op: OpRange): boolean {
+    return this.description.offers(device, op);
+  }
+
   supports(device: Device, { range }: SupportQuery): Support {
-    if (this.description.offers(device, range)) return { score: 1, reason: '' };
+    if (this.offers(device, range)) return { score: 1, reason: '' };
     return { score: 0, reason: 'the server does not offer it there' };
   }
 
