@@ -46,6 +46,9 @@ export interface Backend {
   /** Best effort; the task still settles. */
   cancel(task: BackendTask): void;
 
+  /** Whether this one of its devices offers one of `ops`; absent: all of them do. */
+  offers?(device: Device, op: OpRange): boolean;
+
   /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
   openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream;
 

@@ -30,7 +30,7 @@ async function describeDevice(
     version: device.version ?? backend.version,
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
-    ops: backend.ops.map(opLabel),
+    ops: backend.ops.filter((op) => backend.offers?.(device, op) ?? true).map(opLabel),
     tasks: loadOf(device),
     health: health.state,
     healthMessage: health.message,

@@ -12,7 +12,7 @@ import type {
   SupportQuery,
 } from './backend.js';
 import type * as Decoder from './decode-image.js';
-import { AxleError, messageOf } from './errors.js';
+import { asAxleError, AxleError, messageOf } from './errors.js';
 import type { Limits } from './limits.js';
 import { singleOp } from './op.js';
 
@@ -120,9 +120,4 @@ function sharpVersion(): string {
   } catch {
     return '';
   }
-}
-
-function asAxleError(error: unknown): AxleError {
-  if (error instanceof AxleError) return error;
-  return new AxleError('INTERNAL', messageOf(error), { cause: error });
 }

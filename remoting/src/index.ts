@@ -8,11 +8,7 @@ export { ModelManager, type PushOptions } from './client/model-manager.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
-export {
-  defaultStoreBytesMax,
-  defaultTenantStoreLimits,
-  type TenantStoreLimits,
-} from './store/store-limits.js';
+export { defaultStoreBytesMax, type TenantStoreLimits } from './store/store-limits.js';
 export { Server, type ServerOptions, type ServerUsage } from './server/server.js';
 export {
   loadServeSettings,

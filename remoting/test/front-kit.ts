@@ -15,7 +15,7 @@ import {
   type Support,
 } from '@axle/core/internal';
 
-import { RawPeer } from '../../test/e2e/raw-peer.js';
+import { bindCompress, RawPeer } from '../../test/e2e/raw-peer.js';
 import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
 import { ServerModels } from '../src/server/models/server-models.js';
@@ -151,23 +151,5 @@ export async function peerOf(
 }
 
 export function bindCustom(id: number, changes: Partial<BindFrame> = {}): BindFrame {
-  return {
-    type: 'BIND',
-    id,
-    strict: false,
-    names: false,
-    labels: false,
-    steps: false,
-    op: 0,
-    opVersion: 1,
-    first: 0,
-    last: 0,
-    opName: customOp,
-    device: '',
-    model: 0,
-    outputBytesMax: 0,
-    args: [],
-    inputNames: [],
-    ...changes,
-  };
+  return bindCompress(id, { op: 0, opName: customOp, args: [], ...changes });
 }

@@ -29,6 +29,8 @@ describe('a server on a unix socket', () => {
       health: 'OK',
       version: expect.stringMatching(/\d/) as string,
     });
+    // Each with what it offers itself.
+    expect(devices[0]?.ops).toEqual(['decode']);
   });
 
   it('lets nobody else open the socket', () => {

@@ -8,10 +8,27 @@ import {
 } from '@axle/core/internal';
 
 import { decodeFrame } from '../wire/decode-frame.js';
-import type { ModelEntryFrame, TensorSpecFrame } from '../wire/frames.js';
+import type { ModelEntryFrame, ModelFrame, TensorSpecFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { RemoteSession } from './remote-session.js';
+
+/** Asks for a model by the name that the server has it under: `name` or `name:version`. */
+export function namedModelFrame(id: number, name: string): ModelFrame {
+  return {
+    type: 'MODEL',
+    id,
+    manifest: false,
+    content: false,
+    named: true,
+    contentId: new Uint8Array(32),
+    bytes: 0,
+    manifestBytes: 0,
+    name,
+    format: '',
+    entry: '',
+  };
+}
 
 /** A model that the server has under a name. */
 export class NamedOnServer {
@@ -77,19 +94,7 @@ export class NamedModels implements ModelCatalogue {
 
   async read(name: string): Promise<Model> {
     const id = this.session.newHandle();
-    const [entry] = await this.entriesOf(() => ({
-      type: 'MODEL',
-      id,
-      manifest: false,
-      content: false,
-      named: true,
-      contentId: new Uint8Array(32),
-      bytes: 0,
-      manifestBytes: 0,
-      name,
-      format: '',
-      entry: '',
-    }));
+    const [entry] = await this.entriesOf(() => namedModelFrame(id, name));
     if (entry === undefined) {
       throw new AxleError('INTERNAL', `the server did not describe model '${name}'`);
     }

@@ -97,8 +97,12 @@ export class RemoteBackend implements Backend, DeviceIds {
     return new RemoteBackend(name, session, description);
   }
 
+  offers(device: Device, op: OpRange): boolean {
+    return this.description.offers(device, op);
+  }
+
   supports(device: Device, { range }: SupportQuery): Support {
-    if (this.description.offers(device, range)) return { score: 1, reason: '' };
+    if (this.offers(device, range)) return { score: 1, reason: '' };
     return { score: 0, reason: 'the server does not offer it there' };
   }
 

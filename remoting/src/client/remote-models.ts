@@ -5,7 +5,7 @@ import type { Frame, LoadedFrame, NeedFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { contentOf, modelBytesOf, type ModelBytes } from './model-upload.js';
-import type { NamedOnServer } from './named-models.js';
+import { namedModelFrame, type NamedOnServer } from './named-models.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { Journalled } from './journal.js';
 import type { RemoteSession } from './remote-session.js';
@@ -29,19 +29,7 @@ export class RemoteModel {
 
   frame(id: number): Frame {
     if (this.bytes !== undefined) return { ...this.bytes.frame, id };
-    return {
-      type: 'MODEL',
-      id,
-      manifest: false,
-      content: false,
-      named: true,
-      contentId: new Uint8Array(32),
-      bytes: 0,
-      manifestBytes: 0,
-      name: this.reference,
-      format: '',
-      entry: '',
-    };
+    return namedModelFrame(id, this.reference);
   }
 }
 

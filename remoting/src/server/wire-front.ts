@@ -1,6 +1,12 @@
 import type { Duplex } from 'node:stream';
 
-import { AxleError, messageOf, type Runtime, type Session, type Tensor } from '@axle/core/internal';
+import {
+  asAxleError,
+  AxleError,
+  type Runtime,
+  type Session,
+  type Tensor,
+} from '@axle/core/internal';
 
 import type { ConnectionTimes } from '../connection/times.js';
 import {
@@ -515,11 +521,6 @@ function shuttingDown(): AxleError {
 
 function tooMany(message: string): AxleError {
   return AxleError.expected('RESOURCE_EXHAUSTED', message);
-}
-
-function asAxleError(error: unknown): AxleError {
-  if (error instanceof AxleError) return error;
-  return new AxleError('INTERNAL', messageOf(error), { cause: error });
 }
 
 function errorFrame(id: number, error: AxleError, cause: number): Frame {

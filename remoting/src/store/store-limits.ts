@@ -10,7 +10,5 @@ export interface TenantStoreLimits {
   readonly modelBytes: number;
 }
 
-export const defaultTenantStoreLimits: TenantStoreLimits = { models: 256, modelBytes: 16 * GiB };
-
 /** Names that a tenant has given to models, versions counted. */
 export const tenantNamesMax = 1024;
