@@ -16,8 +16,8 @@ import type { ClientTls } from './credentials.js';
  * A stream to whoever listens at an endpoint; over TLS, to whoever proves to be meant.
  *
  * @param name of the endpoint, for messages
- * @throws AxleError UNAVAILABLE when nobody answers, or not before `signal` is aborted; UNAUTHENTICATED when the server's certificate is not to be trusted;
- * INVALID_ARGUMENT for certificates and keys that are none.
+ * @throws AxleError UNAVAILABLE when nobody answers, or not before `signal` is aborted; UNAUTHENTICATED when the server's
+ * certificate is not to be trusted; INVALID_ARGUMENT for certificates and keys that are none.
  */
 export function dial(
   endpoint: Endpoint,

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
-import { AxleError, messageOf } from '@axle/core/internal';
+import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { Frame, GoawayFrame } from '../wire/frames.js';
 import type { ConnectionTimes } from '../connection/times.js';
@@ -371,8 +371,4 @@ export class RemoteSession implements WireClientListener {
 function failOrWait(answer: PendingAnswer, reason: AxleError, neverRan: boolean): void {
   if (answer.onLost !== undefined) answer.onLost(reason, neverRan);
   else answer.onFailed(connectionLost(reason));
-}
-
-function asAxleError(error: unknown): AxleError {
-  return error instanceof AxleError ? error : new AxleError('INTERNAL', messageOf(error));
 }
