@@ -31,9 +31,10 @@ export interface Backend {
   /**
    * Where `loadModel` does not wait for the device: settles when the model is there.
    *
+   * @param tenant who asks
    * @throws AxleError as the device says.
    */
-  prefetchModel?(model: LoadedModel): Promise<void>;
+  prefetchModel?(model: LoadedModel, tenant: string): Promise<void>;
   /** Called when no task uses the model. */
   unloadModel(model: LoadedModel): Promise<void>;
 
@@ -170,6 +171,8 @@ export interface BackendTask {
   readonly deadlineAt: number | undefined;
   /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */
   readonly priority: number;
+  /** Whose it is, for backends that share a device out themselves. */
+  readonly tenant: string;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;
@@ -215,6 +218,7 @@ export interface StreamOptions {
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
   readonly priority: number;
+  readonly tenant: string;
 }
 
 /** One ordered stream on a device. Writes do not overlap. */

@@ -72,7 +72,8 @@ export class Dispatch {
     model,
     preference,
     cancellation,
-  }: Pick<Call, 'chain' | 'model' | 'preference' | 'cancellation'>): Promise<
+    tenant,
+  }: Pick<Call, 'chain' | 'model' | 'preference' | 'cancellation' | 'tenant'>): Promise<
     LoadedModel | undefined
   > {
     const { router, models } = this.parts;
@@ -81,7 +82,7 @@ export class Dispatch {
     let loaded: LoadedModel | undefined;
     for (const { usesModel, backend, device } of plan?.segments ?? []) {
       if (!usesModel) continue;
-      loaded = await cancellation.race(models.prefetch(backend, device, model));
+      loaded = await cancellation.race(models.prefetch(backend, device, model, tenant));
     }
     return loaded;
   }

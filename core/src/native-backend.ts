@@ -52,6 +52,8 @@ export interface PluginSpec {
   readonly path: string;
   /** Handed to the plugin's `open` as they are; one that it does not know makes it unavailable. Default none. */
   readonly options?: Readonly<Record<string, string>> | undefined;
+  /** Only this one of its devices, counted from 0; default all. */
+  readonly device?: number | undefined;
 }
 
 /** Distinct argument sets kept encoded in the addon. */
@@ -147,7 +149,7 @@ export class NativeHost {
    */
   async open(spec: PluginSpec): Promise<Backend> {
     const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options ?? {}));
-    return new NativeBackend(this.binding, this.pending, info);
+    return new NativeBackend(this.binding, this.pending, info, spec.device);
   }
 
   private complete(
@@ -192,10 +194,13 @@ class NativeBackend implements Backend {
     private readonly binding: NativeBinding,
     private readonly pending: PendingTasks,
     private readonly plugin: NativePluginInfo,
+    onlyDevice: number | undefined,
   ) {
     this.name = plugin.name;
     this.version = plugin.version;
-    this.devices = plugin.devices.map((info, index) => readDevice(plugin.name, info, index));
+    this.devices = plugin.devices
+      .map((info, index) => readDevice(plugin.name, info, index))
+      .filter(({ index }) => onlyDevice === undefined || index === onlyDevice);
     this.ops = plugin.ops.map((op) => ({
       op: op.op,
       version: op.version,

@@ -37,7 +37,7 @@ export function openStream(
   }
   const { backend, device, range, args, label } = segment;
   const { priority = 0 } = options;
-  const opened = backend.openStream(device, range, args, { deadlineAt, priority });
+  const opened = backend.openStream(device, range, args, { deadlineAt, priority, tenant });
   const name = { op, step: label, device: device.id, model: undefined, tenant };
   return { stream: publishingStream(opened, name), device: device.id };
 }

@@ -128,7 +128,13 @@ export class Session {
     cancellation: Cancellation,
   ): Promise<LoadedModel | undefined> {
     const preference = preferenceOf(options);
-    return this.runtime.dispatch.prefetch({ chain, model, preference, cancellation });
+    return this.runtime.dispatch.prefetch({
+      chain,
+      model,
+      preference,
+      cancellation,
+      tenant: this.tenant,
+    });
   }
 
   /** The model under this reference if it was read before: the common case costs no promise. */

@@ -267,7 +267,8 @@ describe('outputs of custom ops', () => {
     const outcome = await new Promise<TaskOutcome>((settle) => {
       const args = { fault: 'gap' };
       const task = { range, args, model: undefined, inputs: [], outputBytesMax: 1000 };
-      backend.submit(device, [{ ...task, deadlineAt: undefined, priority: 0, settle }]);
+      const traits = { deadlineAt: undefined, priority: 0, tenant: 'a' };
+      backend.submit(device, [{ ...task, ...traits, settle }]);
     });
     expect(outcome).toMatchObject({ ok: true, outputs: [{ name: '', position: 1 }] });
     await backend.close();

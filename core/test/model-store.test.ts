@@ -36,7 +36,7 @@ function storeOver(backend: TestBackend, changes: Partial<Limits> = {}) {
     time,
     load,
     refusal: (model: Model) => store.refusal(device, model),
-    prefetch: (model: Model) => store.prefetch(backend, device, model),
+    prefetch: (model: Model) => store.prefetch(backend, device, model, 'a'),
     /** Loads models that nobody uses afterwards. */
     place: async (...models: Model[]) => {
       for (const model of models) (await load(model)).unpin();

@@ -7,6 +7,9 @@ export type Endpoint =
 
 export const defaultPort = 7471;
 
+/** Of URLs that name one. */
+export const endpointSchemes: ReadonlySet<string> = new Set(['axle+unix:', 'axle:', 'axle+tls:']);
+
 /**
  * Reads `axle+unix:/run/axle.sock`, `axle://host:port` or `axle+tls://host:port`.
  *

@@ -9,7 +9,7 @@ import { RemoteBinding } from '../src/client/remote-binding.js';
 import { RemoteCall } from '../src/client/remote-call.js';
 import { RemoteSession } from '../src/client/remote-session.js';
 import { decodeFrame } from '../src/wire/decode-frame.js';
-import type { BindFrame, Frame } from '../src/wire/frames.js';
+import type { BindFrame, CallFrame, Frame } from '../src/wire/frames.js';
 import { FrameSplitter } from '../src/wire/frame-splitter.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { VirtualTimers } from './virtual-timers.js';
@@ -29,6 +29,10 @@ class Peer {
       splitter.push(chunk, (raw) => this.frames.push(decodeFrame(raw)));
       this.heard();
     });
+  }
+
+  get calls(): CallFrame[] {
+    return this.frames.filter((frame) => frame.type === 'CALL');
   }
 
   say(...frames: readonly Frame[]): void {
@@ -166,16 +170,7 @@ describe('a session', () => {
     async ({ instance }) => {
       const { session, peers, first } = await openSession();
       const outcomes: TaskOutcome[] = [];
-      const task: BackendTask = {
-        range: { name: 'test.axle/append', op: 0, version: 1, first: 0, last: 0 },
-        args: {},
-        model: undefined,
-        inputs: [],
-        outputBytesMax: 0,
-        deadlineAt: undefined,
-        priority: 0,
-        settle: (outcome) => outcomes.push(outcome),
-      };
+      const task = taskOf((outcome) => outcomes.push(outcome));
       const binding = new RemoteBinding(
         bindFrame(session.newHandle()),
         false,
@@ -204,4 +199,77 @@ describe('a session', () => {
       session.close(new AxleError('CANCELLED', 'over'));
     },
   );
+
+  it('finds the call that ends servers without giving up any other', async () => {
+    const { session, timers, peers, first } = await openSession();
+    const binding = new RemoteBinding(
+      bindFrame(session.newHandle()),
+      true,
+      undefined,
+      () => undefined,
+    );
+    session.hold(binding);
+    const outcomes: TaskOutcome[] = [];
+    const deadly = 100;
+    for (let i = 0; i < 5; i++) {
+      const task = taskOf((outcome) => (outcomes[i] = outcome), i === 2 ? deadly : 0);
+      session.call(new RemoteCall(session, session.newHandle(), task, binding, noDevices));
+    }
+    const answered = new Map<Peer, number>();
+    /** Each server ends with that call in hand, and answers none that it has at the same time. */
+    const serve = (peer: Peer) => {
+      const from = answered.get(peer);
+      if (from === undefined && peer.frames.length > 0) {
+        peer.say({ ...welcome, instance: new Uint8Array(16).fill(peers.length) });
+        answered.set(peer, 0);
+      }
+      const calls = peer.calls.slice(from);
+      answered.set(peer, peer.calls.length);
+      if (calls.some(({ priority }) => priority === deadly)) peer.far.destroy();
+      else for (const { id } of calls) peer.say(resultOf(id));
+    };
+    answered.set(first, 0);
+    while (Object.keys(outcomes).length < 5) {
+      serve(peers.at(-1) as Peer);
+      await turn();
+      timers.advance(1000);
+    }
+    expect(peers).toHaveLength(4);
+    expect(outcomes[2]).toMatchObject({ error: { code: 'INTERNAL', retryable: false } });
+    expect(outcomes.map(({ ok }) => ok)).toEqual([true, true, false, true, true]);
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
 });
+
+const noDevices = { deviceIdAt: () => '' };
+
+/** A task of the op that `bindFrame` binds. */
+function taskOf(settle: (outcome: TaskOutcome) => void, priority = 0): BackendTask {
+  return {
+    range: { name: 'test.axle/append', op: 0, version: 1, first: 0, last: 0 },
+    args: {},
+    model: undefined,
+    inputs: [],
+    outputBytesMax: 0,
+    deadlineAt: undefined,
+    priority,
+    tenant: 'a',
+    settle,
+  };
+}
+
+function resultOf(id: number): Frame {
+  return {
+    type: 'RESULT',
+    id,
+    steps: [],
+    fallbacks: [],
+    outputs: [],
+    queueUs: 0,
+    transferUs: 0,
+    computeUs: 0,
+    totalUs: 0,
+    batchSize: 1,
+    device: 0,
+  };
+}

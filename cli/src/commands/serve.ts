@@ -17,6 +17,7 @@ import {
   type PluginsOption,
 } from '../options.js';
 import { printable } from '../printable.js';
+import { ServedDevices } from '../served-devices.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 
@@ -39,6 +40,8 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly storeBytes?: number;
   readonly grace?: number;
   readonly alternate?: string;
+  readonly backend?: string[];
+  readonly inProcess?: true;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -63,6 +66,16 @@ export function addServeCommand(program: Command, context: CommandContext): void
       'keep the models that clients send here; by default in a temporary folder, until the server stops',
     )
     .option('--store-bytes <bytes>', 'most that they may take together (default: 64G)', byteCount)
+    .option(
+      '--backend <url>',
+      'offer the devices of this server instead of those of this machine, for each tenant over a connection of its own; may ' +
+        'be repeated',
+      (url: string, before: string[] | undefined) => [...(before ?? []), url],
+    )
+    .option(
+      '--in-process',
+      'open devices in this process: calls are quicker, and a plugin that crashes ends the server',
+    )
     .option(
       '--grace <seconds>',
       'when stopped, time to answer what was accepted (default: 30)',
@@ -93,7 +106,7 @@ async function serve(
   if ((options.listen ?? []).length === 0 && options.config === undefined) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { Server, SettingsSource } = await import('@axle/remoting');
+  const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
   const source = await SettingsSource.open(
     {
       config: options.config,
@@ -104,6 +117,8 @@ async function serve(
       clientCa: options.tlsClientCa,
       tokens: options.tokens,
       models: options.models,
+      backends: options.backend,
+      inProcess: options.inProcess,
       graceSeconds: options.grace,
     },
     pollMs,
@@ -111,22 +126,26 @@ async function serve(
   );
   const { settings } = source;
   const { cpuPlugin, shippedModels } = await import('axle');
-  const { limitsWith, Runtime } = await import('@axle/core/internal');
+  const { limitsWith } = await import('@axle/core/internal');
   const { tenantQueueDepth } = settings;
   const limits = limitsWith({
     tenantQueueDepthMax: tenantQueueDepth,
     queueDepthMax: fullQueuesMax * tenantQueueDepth,
   });
-  const folders = [...foldersOf(settings.models), shippedModels];
-  const runtime = await Runtime.start({
-    plugins: [cpuPlugin, ...(options.plugin ?? [])],
-    models: folders,
+  const own = settings.backends.length === 0 ? [cpuPlugin] : [];
+  const { storeBytes = defaultStoreBytesMax } = options;
+  const devices = await ServedDevices.open({
+    settings,
+    plugins: [...own, ...(options.plugin ?? [])],
+    models: [...foldersOf(settings.models), shippedModels],
+    storeBytes,
     limits,
-    loadsAhead: true,
+    log,
   });
+  const { runtime } = devices;
   let store: ResourceStore | undefined;
   try {
-    store = await openStore(options, (tenant) => {
+    store = await openStore(options.store, storeBytes, (tenant) => {
       const { named, others } = source.settings.trust.tenancy;
       return (named.get(tenant) ?? others).quotas;
     });
@@ -138,13 +157,14 @@ async function serve(
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {
       server.update(changed.trust, changed.tls);
+      devices.update(changed);
     });
     for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);
     source.close();
     await server.close(settings.graceSeconds * msPerSecond);
   } finally {
-    await runtime.close();
+    await devices.close();
     await store?.close();
   }
 }
@@ -160,14 +180,15 @@ function log(line: string): void {
 }
 
 async function openStore(
-  { store: folder, storeBytes }: ServeCommandOptions,
+  folder: string | undefined,
+  bytesMax: number,
   limitsOf: (tenant: string) => TenantStoreLimits,
 ): Promise<ResourceStore> {
-  const { defaultStoreBytesMax, ResourceStore } = await import('@axle/remoting');
+  const { ResourceStore } = await import('@axle/remoting');
   return ResourceStore.open({
     folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
     isTemporary: folder === undefined,
-    bytesMax: storeBytes ?? defaultStoreBytesMax,
+    bytesMax,
     limitsOf,
   });
 }

@@ -68,12 +68,17 @@ export class ModelStore {
   }
 
   /** The same whatever became of it before, and not pinned. */
-  async prefetch(backend: Backend, device: Device, model: Model): Promise<LoadedModel> {
+  async prefetch(
+    backend: Backend,
+    device: Device,
+    model: Model,
+    tenant: string,
+  ): Promise<LoadedModel> {
     this.failures.forget(device, model);
     const placed = await this.load(backend, device, model);
     const loaded = await placed.loading;
     try {
-      await backend.prefetchModel?.(loaded);
+      await backend.prefetchModel?.(loaded, tenant);
     } finally {
       placed.unpin();
     }

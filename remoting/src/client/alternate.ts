@@ -1,18 +1,16 @@
 import { AxleError } from '@axle/core/internal';
 
-import { readEndpoint, type Endpoint } from '../endpoint.js';
+import { endpointSchemes, readEndpoint, type Endpoint } from '../endpoint.js';
 
 /** Endpoints that a client's user allows, by URL. */
 export type Alternates = ReadonlyMap<string, Endpoint>;
-
-const schemes: ReadonlySet<string> = new Set(['axle+unix:', 'axle:', 'axle+tls:']);
 
 /** @throws AxleError INVALID_ARGUMENT for what is no endpoint. */
 export function readAlternates(urls: readonly string[]): Alternates {
   return new Map(
     urls.map((text) => {
       const url = URL.canParse(text) ? new URL(text) : undefined;
-      if (url === undefined || !schemes.has(url.protocol)) {
+      if (url === undefined || !endpointSchemes.has(url.protocol)) {
         throw new AxleError(
           'INVALID_ARGUMENT',
           `'${text}' in 'alternates' is no endpoint; give axle+unix:/PATH, axle+tls://HOST:PORT or axle://HOST:PORT`,

@@ -13,6 +13,7 @@ import {
 import { readEndpoint } from '../endpoint.js';
 import { readAlternates } from './alternate.js';
 import { readCredentials } from './credentials.js';
+import type { DeviceNaming } from './description.js';
 import { dial } from './dial.js';
 import { RemoteBackend } from './remote-backend.js';
 import type { Dialled } from './remote-session.js';
@@ -42,23 +43,38 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
+/** How a server is known to the runtime that it is a backend of. */
+export interface BackendOptions {
+  readonly name?: string;
+  readonly naming?: DeviceNaming;
+  /** Awaited before each try to reach it. @throws as it cannot be reached. */
+  readonly whenUp?: (signal: AbortSignal) => Promise<void>;
+}
+
 /**
  * A server as a backend for a runtime.
  *
  * @throws as `connectRemote`.
  */
-export async function connectBackend(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+export async function connectBackend(
+  url: URL,
+  options: ConnectOptions,
+  { name = backendName, naming, whenUp }: BackendOptions = {},
+): Promise<RemoteBackend> {
   const { reconnect = {} } = options;
   checkReconnect(reconnect);
   const { timeoutMs, alternates = [] } = reconnect;
   const session = {
     url,
-    dial: (to: URL, signal: AbortSignal) => open(to, options, signal),
+    dial: async (to: URL, signal: AbortSignal) => {
+      await whenUp?.(signal);
+      return open(to, options, signal);
+    },
     timeoutMs,
     alternates: readAlternates(alternates),
   };
   try {
-    return await RemoteBackend.connect(session, backendName);
+    return await RemoteBackend.connect(session, name, naming);
   } catch (error) {
     throw readEndpoint(url).kind === 'tcp' ? withTlsHint(error, url.href) : error;
   }

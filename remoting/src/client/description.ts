@@ -20,6 +20,14 @@ interface DescribedOp {
   readonly parts: OpPart[];
 }
 
+/** What core calls the devices of a server. */
+export interface DeviceNaming {
+  /** In front of what the server calls them. */
+  readonly prefix: string;
+  /** That all are devices of; undefined: those that the server says, with the prefix. */
+  readonly backend?: string;
+}
+
 const unknown: Health = { state: 'OK', message: '' };
 
 /** What a server says of its devices, from the answer to DESCRIBE with WATCH. */
@@ -53,11 +61,10 @@ export class Description implements PendingAnswer {
     this.done(error);
   }
 
-  /** @param backend the name that core knows the server by */
-  readDevices(backend: string): Device[] {
+  readDevices({ prefix, backend }: DeviceNaming): Device[] {
     return this.devices.map((frame, index) => ({
-      id: `${backend}/${frame.device}`,
-      backend,
+      id: `${prefix}${frame.device}`,
+      backend: backend ?? `${prefix}${frame.backend}`,
       index,
       name: frame.name,
       version: frame.backendVersion,

@@ -19,7 +19,7 @@ import {
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
-import { Description } from './description.js';
+import { Description, type DeviceNaming } from './description.js';
 import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteBinding } from './remote-binding.js';
 import { RemoteCall, type DeviceIds } from './remote-call.js';
@@ -67,8 +67,9 @@ export class RemoteBackend implements Backend, DeviceIds {
     readonly name: string,
     readonly session: RemoteSession,
     private readonly description: Description,
+    naming: DeviceNaming,
   ) {
-    this.devices = description.readDevices(name);
+    this.devices = description.readDevices(naming);
     this.ops = description.readOps();
     this.latest = description;
     session.whenReopened(() => {
@@ -83,9 +84,14 @@ export class RemoteBackend implements Backend, DeviceIds {
   /**
    * Greets a server and asks what there is, in one round trip.
    *
+   * @param name that core knows the server by
    * @throws AxleError UNAVAILABLE when no server answers or the connection ends before, or as the server refuses.
    */
-  static async connect(options: SessionOptions, name: string): Promise<RemoteBackend> {
+  static async connect(
+    options: SessionOptions,
+    name: string,
+    naming: DeviceNaming = { prefix: `${name}/`, backend: name },
+  ): Promise<RemoteBackend> {
     const session = await RemoteSession.open(options);
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
@@ -94,7 +100,7 @@ export class RemoteBackend implements Backend, DeviceIds {
       });
       session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
     });
-    return new RemoteBackend(name, session, description);
+    return new RemoteBackend(name, session, description, naming);
   }
 
   offers(device: Device, op: OpRange): boolean {

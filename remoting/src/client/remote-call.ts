@@ -3,6 +3,7 @@ import {
   type BackendTask,
   type NamedTensor,
   type TaskMaking,
+  type TaskOutcome,
 } from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
@@ -23,6 +24,10 @@ import type { WireClient } from './wire-client.js';
 
 /** A call that loses its connection more often may be what ends it, and is given up. */
 const lossesMax = 8;
+/** The same of one whose server ended and was started anew. */
+const endsMax = 3;
+/** From so many on it runs alone among those like it, so that the one that ends servers takes no others along. */
+const endsOfSuspect = 2;
 
 /** A task that is a CALL on a server, over as many connections as it takes. */
 export class RemoteCall implements PendingAnswer, Journalled {
@@ -36,6 +41,10 @@ export class RemoteCall implements PendingAnswer, Journalled {
   private sentBefore: string | undefined = undefined;
   private sentAt = 0;
   private losses = 0;
+  /** Servers that ended while they had it. */
+  private ends = 0;
+  /** The last of them. */
+  private endedBy: string | undefined = undefined;
 
   constructor(
     private readonly session: RemoteSession,
@@ -53,6 +62,20 @@ export class RemoteCall implements PendingAnswer, Journalled {
     return !this.needs.isRepeatable;
   }
 
+  /**
+   * Whether it may be what ended the server twice.
+   *
+   * @param instance of the server that it would go to
+   */
+  isSuspect(instance: string | undefined): boolean {
+    const { sentTo } = this;
+    if (sentTo !== undefined && sentTo !== instance && sentTo !== this.endedBy) {
+      this.endedBy = sentTo;
+      this.ends += 1;
+    }
+    return this.ends >= endsOfSuspect;
+  }
+
   /** @throws WireError for what does not go into a frame. */
   sendOn(client: WireClient): void {
     const { handle: id, task, sentTo } = this;
@@ -60,6 +83,10 @@ export class RemoteCall implements PendingAnswer, Journalled {
     if (replay && this.isKept && sentTo !== client.instance) {
       // Another server, or another run of it, cannot know what became of the call.
       this.onFailed(outcomeUnknown(anotherServer()));
+      return;
+    }
+    if (this.ends >= endsMax) {
+      this.onFailed(endsServers());
       return;
     }
     const now = performance.now();
@@ -105,8 +132,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   onFailed(error: AxleError): void {
-    if (!this.needs.isGone) this.task.settle({ ok: false, error });
-    else this.task.settle({ ok: false, error: deviceGone(error), neverBegan: true });
+    if (!this.needs.isGone) this.settle({ ok: false, error });
+    else this.settle({ ok: false, error: deviceGone(error), neverBegan: true });
   }
 
   onLost(reason: AxleError, neverRan: boolean): void {
@@ -123,7 +150,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   giveUp(reason: AxleError): void {
     const neverBegan = this.sentTo === undefined;
     const error = neverBegan || !this.isKept ? connectionLost(reason) : outcomeUnknown(reason);
-    this.task.settle({ ok: false, error, neverBegan });
+    this.settle({ ok: false, error, neverBegan });
   }
 
   /**
@@ -168,7 +195,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
     const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
     const outputs = incoming.read();
     if (this.isKept) this.acknowledge(outputs);
-    this.task.settle({
+    this.settle({
       ok: true,
       outputs,
       timing: {
@@ -180,6 +207,11 @@ export class RemoteCall implements PendingAnswer, Journalled {
       ...(result.steps.length > 0 ? { making: this.makingOf(result, wireMs) } : {}),
     });
     return true;
+  }
+
+  private settle(outcome: TaskOutcome): void {
+    this.task.settle(outcome);
+    if (this.ends >= endsOfSuspect) this.session.suspectSettled();
   }
 
   private acknowledge(outputs: readonly NamedTensor[]): void {
@@ -213,6 +245,13 @@ export class RemoteCall implements PendingAnswer, Journalled {
 function deviceGone(error: AxleError): AxleError {
   const message = `the server that came back cannot run it where it ran before: ${error.message}`;
   return new AxleError('UNAVAILABLE', message, { cause: error });
+}
+
+function endsServers(): AxleError {
+  return new AxleError(
+    'INTERNAL',
+    `${endsMax} processes of the server ended, one after another, while they ran this call; it is not tried again`,
+  );
 }
 
 function anotherServer(): AxleError {

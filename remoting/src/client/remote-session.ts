@@ -236,10 +236,31 @@ export class RemoteSession implements WireClientListener {
     return new WireClient(stream, { nonce, timers, credentials, times }, this);
   }
 
+  /** One that may end servers is answered, or given up: it is the turn of the next. */
+  suspectSettled(): void {
+    if (this.current !== undefined) this.sendSuspect(this.current);
+  }
+
   private makeAgain(client: WireClient): void {
-    const calls = [...this.waiting.values()];
-    this.waiting.clear();
-    const things = this.journal.with(calls);
+    const calls: RemoteCall[] = [];
+    for (const call of this.waiting.values()) {
+      if (!call.isSuspect(client.instance)) calls.push(call);
+    }
+    for (const call of calls) this.waiting.delete(call.id);
+    this.send(client, this.journal.with(calls));
+    this.sendSuspect(client);
+  }
+
+  /** Those that may end servers go one at a time, under new numbers; the others wait as for a connection. */
+  private sendSuspect(client: WireClient): void {
+    const [call] = this.waiting.values();
+    if (call === undefined) return;
+    this.waiting.delete(call.id);
+    if (this.journal.has(call.needs.id) && call.renumber()) this.send(client, [call]);
+    else call.giveUp(new AxleError('UNAVAILABLE', 'the server ended'));
+  }
+
+  private send(client: WireClient, things: readonly Journalled[]): void {
     for (const thing of things) {
       try {
         thing.sendOn(client);

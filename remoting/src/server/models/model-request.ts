@@ -71,7 +71,13 @@ export class ModelRequest extends HeldModel {
     front.expectData(frame.id);
     this.manifestBytesLeft = frame.manifestBytes;
     if (frame.content) this.due = [{ offset: 0, bytes: frame.bytes }];
-    if (!frame.manifest) front.send({ type: 'NEED', id: frame.id, manifest: true, ranges: [] });
+    this.then(() => this.usePublic());
+    if (frame.manifest) return;
+    this.then(() => {
+      if (!this.dropsData) {
+        front.send({ type: 'NEED', id: frame.id, manifest: true, ranges: [] });
+      }
+    });
   }
 
   override onData(raw: RawFrame): void {
@@ -162,7 +168,18 @@ export class ModelRequest extends HeldModel {
     this.isThere(served);
   }
 
+  private async usePublic(): Promise<void> {
+    const { models, contentId } = this;
+    const { name, bytes, entry } = this.frame;
+    const served = await models.samePublic({ name, contentId, bytes, entry });
+    if (served === undefined || this.hasEnded) return;
+    this.dropsData = true;
+    this.isThere(served);
+  }
+
   private async takeManifest(): Promise<void> {
+    // What was sent unasked may be there already.
+    if (this.dropsData) return;
     const { frame, models, tenant } = this;
     const manifest = readManifest(Buffer.concat(this.manifestPieces), this.contentId);
     this.manifestPieces.length = 0;

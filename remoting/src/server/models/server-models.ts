@@ -8,6 +8,7 @@ import {
   sha256Of,
   type Limits,
   type Model,
+  type ModelFile,
   type ModelRepository,
 } from '@axle/core/internal';
 
@@ -99,7 +100,7 @@ export class ServerModels {
     const [, name = reference, version] = /^(.*):([^:]*)$/.exec(reference) ?? [];
     const own = shelf.names.find(name, version);
     if (own !== undefined) return this.namedByTenant(tenant, own);
-    if (!reference.includes('/') && !reference.includes('\\')) {
+    if (isPlainName(reference)) {
       const model = await this.published.open(reference).catch(unlessMissing);
       if (model !== undefined) return { served: await publicModel(model), stored: undefined };
     }
@@ -108,6 +109,23 @@ export class ServerModels {
       'NOT_FOUND',
       `the server has no model '${reference}'; there are: ${[...new Set(known)].join(', ') || 'none'}`,
     );
+  }
+
+  /**
+   * The operator's model of this name, where a client has the same: neither sent nor kept a second time, and computed
+   * together with that of others.
+   */
+  async samePublic({
+    name,
+    contentId,
+    bytes,
+    entry,
+  }: Omit<ServedModel, 'version' | 'model'>): Promise<ServedModel | undefined> {
+    if (!isPlainName(name)) return undefined;
+    const model = await this.published.open(name).catch(() => undefined);
+    if (model === undefined || bytesOf(model) !== bytes) return undefined;
+    const served = await publicModel(model);
+    return served.contentId === contentId && served.entry === entry ? served : undefined;
   }
 
   /** What the tenant sees, by name and version. */
@@ -212,13 +230,29 @@ export class ServerModels {
   }
 }
 
+/** Not a path. */
+function isPlainName(reference: string): boolean {
+  return reference !== '' && !reference.includes('/') && !reference.includes('\\');
+}
+
+function filesOf({ source }: Model): readonly ModelFile[] {
+  return [...source.files, ...(source.companions ?? [])];
+}
+
+function bytesOf(model: Model): number {
+  return filesOf(model).reduce((sum, { data }) => sum + data.byteLength, 0);
+}
+
+const publicIds = new WeakMap<Model, Promise<string>>();
+
 /** What the operator's model is as clients see it: the same content as if they had sent it themselves. */
 async function publicModel(model: Model): Promise<ServedModel> {
   const { name, version, source } = model;
-  const files = [...source.files, ...(source.companions ?? [])];
-  const bytes = files.reduce((sum, { data }) => sum + data.byteLength, 0);
-  const contentId = await contentIdOf(files);
-  return { name, version, contentId, bytes, entry: source.files[0]?.name ?? '', model };
+  const known = publicIds.get(model) ?? contentIdOf(filesOf(model));
+  publicIds.set(model, known);
+  const contentId = await known;
+  const entry = source.files[0]?.name ?? '';
+  return { name, version, contentId, bytes: bytesOf(model), entry, model };
 }
 
 /** Where the server keeps its files is no business of clients. */

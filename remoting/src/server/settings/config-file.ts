@@ -13,6 +13,10 @@ export interface ConfigFile {
   readonly clientCa?: string;
   readonly tokens?: string;
   readonly models?: readonly string[];
+  /** Other servers, as URLs, whose devices are offered here. */
+  readonly backends?: readonly string[];
+  /** Devices are opened in the server's own process. */
+  readonly inProcess?: boolean;
   readonly graceSeconds?: number;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
@@ -32,6 +36,7 @@ export interface ConfiguredTenant {
 export const configBytesMax = 1024 * 1024;
 const listenersMax = 64;
 const foldersMax = 256;
+const backendsMax = 256;
 const graceSecondsMax = 3600;
 const weightMin = 0.001;
 const weightMax = 1000;
@@ -56,6 +61,10 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('models') && {
       models: fields.texts('models', foldersMax, isNotEmpty, 'folders').map(file),
     }),
+    ...(fields.has('backends') && {
+      backends: fields.texts('backends', backendsMax, isNotEmpty, 'axle+tls://HOST:PORT ...'),
+    }),
+    ...(fields.has('inProcess') && { inProcess: fields.boolean('inProcess') }),
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
     }),

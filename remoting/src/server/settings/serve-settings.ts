@@ -5,6 +5,7 @@ import type { TrustSettings } from '../../trust/authenticator.js';
 import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { TokenTable } from '../../trust/tokens.js';
+import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
 import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
 import { configBytesMax, readConfigFile, type ConfigFile } from './config-file.js';
@@ -22,6 +23,8 @@ export interface ServeOptions {
   readonly clientCa?: string | undefined;
   readonly tokens?: string | undefined;
   readonly models?: readonly string[] | undefined;
+  readonly backends?: readonly string[] | undefined;
+  readonly inProcess?: boolean | undefined;
   readonly graceSeconds?: number | undefined;
 }
 
@@ -29,6 +32,9 @@ export interface ServeOptions {
 export interface ServeSettings {
   readonly listen: readonly ListenSpec[];
   readonly models: readonly string[];
+  /** Servers whose devices are offered here. */
+  readonly backends: readonly URL[];
+  readonly inProcess: boolean;
   readonly graceSeconds: number;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
@@ -59,6 +65,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   const settings: ServeSettings = {
     listen: (said('listen') ?? []).map((where) => readListenSpec(where, said('insecure') ?? false)),
     models: said('models') ?? [],
+    backends: (said('backends') ?? []).map(readBackend),
+    inProcess: said('inProcess') ?? false,
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
@@ -70,6 +78,18 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   };
   checkThatClientsCanEnter(settings);
   return settings;
+}
+
+function readBackend(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !endpointSchemes.has(url.protocol)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `'${text}' is no server to relay to; give axle+tls://HOST:PORT, axle://HOST:PORT or axle+unix:/PATH`,
+    );
+  }
+  readEndpoint(url);
+  return url;
 }
 
 async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {

@@ -1,0 +1,80 @@
+import type { Backend, Limits, PluginSpec, Runtime, UnavailableBackend } from '@axle/core/internal';
+import type { DeviceHosts, ServeSettings, TenantWeights } from '@axle/remoting';
+
+export interface ServedDevicesOptions {
+  readonly settings: ServeSettings;
+  /** Of this machine. */
+  readonly plugins: readonly PluginSpec[];
+  /** Folders of the operator's models. */
+  readonly models: readonly string[];
+  readonly storeBytes: number;
+  readonly limits: Limits;
+  readonly log: (line: string) => void;
+}
+
+/** What `axle serve` serves: devices in processes of their own, in this one, or of other servers. */
+export class ServedDevices {
+  private constructor(
+    readonly runtime: Runtime,
+    private readonly hosts: DeviceHosts | undefined,
+  ) {}
+
+  /** @throws AxleError as a server that is relayed to cannot be reached. */
+  static async open(options: ServedDevicesOptions): Promise<ServedDevices> {
+    const { settings, plugins, models, storeBytes, limits, log } = options;
+    const { Runtime } = await import('@axle/core/internal');
+    if (settings.inProcess) {
+      const runtime = await Runtime.start({
+        plugins,
+        decodesImages: plugins.length > 0,
+        models,
+        limits,
+        loadsAhead: true,
+        backends: await relays(settings.backends),
+      });
+      return new ServedDevices(runtime, undefined);
+    }
+    const { DeviceHosts } = await import('@axle/remoting');
+    const backends = await relays(settings.backends);
+    const weights = weightsOf(settings);
+    const hosts = await DeviceHosts.start({ plugins, models, storeBytes, limits, weights, log });
+    const runtime = await Runtime.start({
+      plugins: [],
+      decodesImages: false,
+      backends: [...backends, ...hosts.backends],
+      models,
+      limits,
+    });
+    noteUnavailable(runtime, hosts.unavailable);
+    return new ServedDevices(runtime, hosts);
+  }
+
+  /** Takes over what may change while the server runs. */
+  update(settings: ServeSettings): void {
+    this.hosts?.setWeights(weightsOf(settings));
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.runtime.close();
+    } finally {
+      await this.hosts?.close();
+    }
+  }
+}
+
+async function relays(urls: readonly URL[]): Promise<readonly Backend[]> {
+  if (urls.length === 0) return [];
+  const { connectRelays } = await import('@axle/remoting');
+  return connectRelays(urls, {});
+}
+
+function weightsOf({ trust }: ServeSettings): TenantWeights {
+  const { others, named } = trust.tenancy;
+  const weights = [...named].map(([name, { weight }]) => [name, weight] as const);
+  return { others: others.weight, named: Object.fromEntries(weights) };
+}
+
+function noteUnavailable(runtime: Runtime, missing: readonly UnavailableBackend[]): void {
+  for (const { backend, reason } of missing) runtime.registry.addUnavailable(backend, reason);
+}

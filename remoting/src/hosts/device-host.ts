@@ -1,0 +1,181 @@
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+
+import { AxleError, messageOf } from '@axle/core/internal';
+
+import { Backoff } from '../client/backoff.js';
+import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
+
+/** Time for a host to open its devices, milliseconds. */
+const startMsMax = 120_000;
+/** Time for a host to end when it is told so, milliseconds. */
+const endMsMax = 3000;
+/** A host that lived so long, milliseconds, is started again at once. */
+const goodMs = 5000;
+
+const hostMain = fileURLToPath(new URL('host-main.js', import.meta.url));
+
+/** What a host said when it was up. */
+export type HostUp = Extract<FromHost, { kind: 'up' }>;
+
+/** A process that has devices, kept running: when it ends, whatever ended it, it is started again. */
+export class DeviceHost {
+  private child: ChildProcess | undefined = undefined;
+  private readonly backoff = new Backoff();
+  private up: Promise<HostUp>;
+  private isClosed = false;
+  private restarts = 0;
+  private wake: () => void = () => undefined;
+
+  private constructor(
+    private settings: HostSettings,
+    /** For messages: 'device host cpu-fallback'. */
+    private readonly name: string,
+    private readonly log: (line: string) => void,
+  ) {
+    this.backoff.nextMs();
+    this.up = this.start();
+  }
+
+  /** @throws AxleError UNAVAILABLE when its process ends before it is up; as it says itself. */
+  static async start(
+    settings: HostSettings,
+    name: string,
+    log: (line: string) => void,
+  ): Promise<{ readonly host: DeviceHost; readonly said: HostUp }> {
+    const host = new DeviceHost(settings, name, log);
+    try {
+      const said = await host.up;
+      void host.keepUp();
+      return { host, said };
+    } catch (error) {
+      await host.close();
+      throw error;
+    }
+  }
+
+  get processId(): number | undefined {
+    return this.child?.pid;
+  }
+
+  /** How often it ended and was started again. */
+  get restartCount(): number {
+    return this.restarts;
+  }
+
+  /** Resolves when it can be connected to. @throws AxleError UNAVAILABLE when it does not come up, or `signal` says so first. */
+  async whenUp(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    await Promise.race([this.up, aborted]);
+  }
+
+  setWeights(weights: TenantWeights): void {
+    this.settings = { ...this.settings, weights };
+    this.tell({ kind: 'weights', weights });
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    this.wake();
+    const { child } = this;
+    if (child === undefined || hasEnded(child)) return;
+    const ended = once(child, 'exit');
+    if (child.connected) child.disconnect();
+    const late = setTimeout(() => child.kill('SIGKILL'), endMsMax);
+    await ended;
+    clearTimeout(late);
+  }
+
+  /** Waits for the end of one process, then starts the next, until it is closed. */
+  private async keepUp(): Promise<void> {
+    while (!this.isClosed) {
+      const startedAt = performance.now();
+      const { child } = this;
+      if (child !== undefined && !hasEnded(child)) await once(child, 'exit');
+      if (performance.now() - startedAt > goodMs) this.backoff.reset();
+      if (this.closed) return;
+      this.log(
+        `${this.name} ended (${child === undefined ? '' : endOf(child)}) and is started again`,
+      );
+      this.restarts += 1;
+      // Those who connect meanwhile wait for the next.
+      this.up = this.startLater(this.backoff.nextMs());
+      await this.up.catch((error: unknown) => {
+        this.log(`${this.name} did not start: ${messageOf(error)}`);
+      });
+    }
+  }
+
+  /** Read through this, after something was awaited. */
+  private get closed(): boolean {
+    return this.isClosed;
+  }
+
+  private async startLater(ms: number): Promise<HostUp> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    if (this.isClosed) throw new AxleError('CANCELLED', `${this.name} was closed`);
+    return this.start();
+  }
+
+  private async start(): Promise<HostUp> {
+    const child = fork(hostMain, [], {
+      env: environment(),
+      execArgv: [],
+      // What plugins write goes where the server's own goes.
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    this.child = child;
+    this.tell({ kind: 'start', settings: this.settings });
+    const late = setTimeout(() => child.kill('SIGKILL'), startMsMax);
+    try {
+      return await firstWord(child, this.name);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  private tell(message: ToHost): void {
+    // One that has ended hears it when it is started again.
+    if (this.child?.connected === true) this.child.send(message, () => undefined);
+  }
+}
+
+function firstWord(child: ChildProcess, name: string): Promise<HostUp> {
+  return new Promise((resolve, reject) => {
+    child.once('message', (message: FromHost) => {
+      if (message.kind === 'up') resolve(message);
+      else {
+        child.kill('SIGKILL');
+        reject(new AxleError('UNAVAILABLE', message.message));
+      }
+    });
+    child.once('error', reject);
+    child.once('exit', () => {
+      reject(new AxleError('UNAVAILABLE', `${name} ended (${endOf(child)}) while it started`));
+    });
+  });
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+function endOf({ exitCode, signalCode }: ChildProcess): string {
+  return signalCode ?? `exit code ${exitCode}`;
+}
+
+/** Devices need no secrets of the server. */
+function environment(): NodeJS.ProcessEnv {
+  const { AXLE_TOKEN, AXLE_TOKEN_FILE, AXLE_TOKENS, AXLE_TLS_KEY, ...rest } = process.env;
+  return rest;
+}

@@ -1,0 +1,141 @@
+import { mkdtemp, mkdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import {
+  messageOf,
+  type Backend,
+  type Limits,
+  type PluginSpec,
+  type UnavailableBackend,
+} from '@axle/core/internal';
+
+import { connectRelay } from '../relay/connect-relay.js';
+import { RelayBackend } from '../relay/relay-backend.js';
+import type { Upstreams } from '../relay/upstreams.js';
+import { createToken } from '../trust/tokens.js';
+import { DeviceHost, type HostUp } from './device-host.js';
+import type { HostSettings, TenantWeights } from './host-message.js';
+
+export interface DeviceHostsOptions {
+  /** The first one's host decodes images too. */
+  readonly plugins: readonly PluginSpec[];
+  /** Folders of the operator's models. */
+  readonly models: readonly string[];
+  /** Most that models of tenants may take in each host, bytes. */
+  readonly storeBytes: number;
+  readonly limits: Limits;
+  readonly weights: TenantWeights;
+  readonly log: (line: string) => void;
+}
+
+/** Whom a server acts as towards its hosts, where it acts for no tenant. */
+const ownTenant = 'device-hosts';
+
+/** The devices of this machine, each in a process of its own. */
+export class DeviceHosts {
+  private readonly hosts: DeviceHost[] = [];
+  private readonly found: Backend[] = [];
+  private readonly missing: UnavailableBackend[] = [];
+  private opened = 0;
+
+  private constructor(
+    private readonly options: DeviceHostsOptions,
+    private readonly folder: string,
+  ) {}
+
+  /** Starts all. A plugin that does not open, or ends its host while it opens, is listed as unavailable. */
+  static async start(options: DeviceHostsOptions): Promise<DeviceHosts> {
+    // Sockets in it are for this user only, whatever their own mode.
+    const hosts = new DeviceHosts(options, await mkdtemp(join(tmpdir(), 'axle-hosts-')));
+    try {
+      const opened = await Promise.all(
+        options.plugins.map((plugin, index) => hosts.openPlugin(plugin, index === 0)),
+      );
+      // In the order of the options, whichever was up first: it decides between equals.
+      hosts.found.push(...RelayBackend.allOf(opened.flat()));
+      return hosts;
+    } catch (error) {
+      await hosts.close();
+      throw error;
+    }
+  }
+
+  /** For a runtime, which closes them. */
+  get backends(): readonly Backend[] {
+    return this.found;
+  }
+
+  get unavailable(): readonly UnavailableBackend[] {
+    return this.missing;
+  }
+
+  get all(): readonly DeviceHost[] {
+    return this.hosts;
+  }
+
+  setWeights(weights: TenantWeights): void {
+    for (const host of this.hosts) host.setWeights(weights);
+  }
+
+  /** To be called when nothing uses the backends any more. */
+  async close(): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host.close()));
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  private async openPlugin(plugin: PluginSpec, decodesImages: boolean): Promise<Upstreams[]> {
+    const first = await this.open(plugin, decodesImages, undefined);
+    if (first === undefined) return [];
+    const { host, said, server } = first;
+    if (said.devices <= 1) return [server];
+    // Each device is to fail alone.
+    await server.close();
+    await host.close();
+    this.hosts.splice(this.hosts.indexOf(host), 1);
+    const each = await Promise.all(
+      Array.from({ length: said.devices }, (_, device) =>
+        this.open(plugin, decodesImages && device === 0, device),
+      ),
+    );
+    return each.flatMap((opened) => (opened === undefined ? [] : [opened.server]));
+  }
+
+  private async open(
+    plugin: PluginSpec,
+    decodesImages: boolean,
+    device: number | undefined,
+  ): Promise<{ host: DeviceHost; said: HostUp; server: Upstreams } | undefined> {
+    const { models, storeBytes, limits, weights, log } = this.options;
+    const label = device === undefined ? plugin.name : `${plugin.name}-${device}`;
+    const place = join(this.folder, String(this.opened++));
+    const store = `${place}.store`;
+    await mkdir(store, { recursive: true, mode: 0o700 });
+    const socket = `${place}.sock`;
+    const { token, record } = createToken(
+      { tenant: ownTenant, expires: null, mayActFor: ['*'], note: '' },
+      new Date(),
+    );
+    const settings: HostSettings = {
+      ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, weights },
+      token: record,
+    };
+    const name = `the device host of ${label}`;
+    try {
+      const { host, said } = await DeviceHost.start(settings, name, log);
+      this.hosts.push(host);
+      if (said.unavailable !== undefined) {
+        this.missing.push({ backend: plugin.name, reason: said.unavailable });
+      }
+      const server = await connectRelay(
+        new URL(`axle+unix:${encodeURI(socket)}`),
+        { token },
+        { name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
+      );
+      return { host, said, server };
+    } catch (error) {
+      this.missing.push({ backend: plugin.name, reason: messageOf(error) });
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,101 @@
+// A device host: a server with the devices of one plugin, for the server that started it and for nobody else. What tenants
+// send is decoded, parsed and run here, so that what it breaks is this process.
+import { rmdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { messageOf, Runtime } from '@axle/core/internal';
+
+import { readListenSpec } from '../server/listen-spec.js';
+import { Server } from '../server/server.js';
+import { ResourceStore } from '../store/resource-store.js';
+import type { TrustSettings } from '../trust/authenticator.js';
+import { quotaNames, type Quotas } from '../trust/quotas.js';
+import { TokenTable, type TokenRecord } from '../trust/tokens.js';
+import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
+
+/** Whoever started it holds tenants to their quotas. */
+const unlimited = Object.fromEntries(
+  quotaNames.map((name) => [name, Number.MAX_SAFE_INTEGER]),
+) as unknown as Quotas;
+
+let server: Server | undefined;
+let token: TokenRecord | undefined;
+let places: Pick<HostSettings, 'store' | 'socket'> | undefined;
+
+// A terminal or a service manager signals the whole group; the end of a host is when the server has no more use for it.
+for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
+process.on('disconnect', () => {
+  leaveNothing();
+  process.exit();
+});
+process.on('message', (message: ToHost) => {
+  if (message.kind === 'weights') {
+    if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
+    return;
+  }
+  start(message.settings).then(tell, (error: unknown) => {
+    tell({ kind: 'failed', message: messageOf(error) });
+  });
+});
+
+async function start(settings: HostSettings): Promise<FromHost> {
+  const { plugin, decodesImages, socket, models, store: folder, storeBytes, limits } = settings;
+  const { device, weights } = settings;
+  ({ token } = settings);
+  places = settings;
+  const runtime = await Runtime.start({
+    plugins: [device === undefined ? plugin : { ...plugin, device }],
+    decodesImages,
+    loadsAhead: true,
+    models,
+    limits,
+  });
+  const store = await ResourceStore.open({
+    folder,
+    // What a host has, its server has too.
+    isTemporary: true,
+    bytesMax: storeBytes,
+    limitsOf: () => unlimited,
+  });
+  server = await Server.start({
+    runtime,
+    listen: [readListenSpec(`unix:${socket}`, false)],
+    limits,
+    trust: trustOf(token, weights),
+    tls: undefined,
+    store,
+    log: (line) => process.stderr.write(`${line}\n`),
+  });
+  const [unavailable] = runtime.registry.unavailable;
+  const { devices } = runtime.registry;
+  const own = devices.filter(({ backend }) => backend !== 'host').length;
+  return { kind: 'up', devices: own, unavailable: unavailable?.reason };
+}
+
+function trustOf(record: TokenRecord, { others, named }: TenantWeights): TrustSettings {
+  const tenantOf = (weight: number) => ({ weight, disabled: false, quotas: unlimited });
+  return {
+    tenancy: {
+      limits: unlimited,
+      others: tenantOf(others),
+      named: new Map(Object.entries(named).map(([name, weight]) => [name, tenantOf(weight)])),
+    },
+    tokens: new TokenTable([record]),
+  };
+}
+
+/** Where the server was killed, nobody else takes these away. */
+function leaveNothing(): void {
+  if (places === undefined) return;
+  rmSync(places.store, { recursive: true, force: true });
+  rmSync(places.socket, { force: true });
+  try {
+    rmdirSync(dirname(places.socket));
+  } catch {
+    // Another host has something in it still.
+  }
+}
+
+function tell(message: FromHost): void {
+  process.send?.(message);
+}

@@ -1,0 +1,38 @@
+import type { Limits, PluginSpec } from '@axle/core/internal';
+
+import type { TokenRecord } from '../trust/tokens.js';
+
+/** What a server tells a device host as it starts it. Goes over Node's channel between the two, which only they have. */
+export interface HostSettings {
+  readonly plugin: PluginSpec;
+  /** Only this one of the plugin's devices; undefined: all. */
+  readonly device: number | undefined;
+  readonly decodesImages: boolean;
+  /** Path of the socket to listen on. */
+  readonly socket: string;
+  /** Of the only one who may connect. */
+  readonly token: TokenRecord;
+  /** Folders of the operator's models. */
+  readonly models: readonly string[];
+  /** Folder for models of tenants, and the most that they may take, bytes. */
+  readonly store: string;
+  readonly storeBytes: number;
+  readonly limits: Limits;
+  readonly weights: TenantWeights;
+}
+
+/** Shares of device time, by tenant. */
+export interface TenantWeights {
+  readonly others: number;
+  readonly named: Readonly<Record<string, number>>;
+}
+
+/** To a device host. */
+export type ToHost =
+  | { readonly kind: 'start'; readonly settings: HostSettings }
+  | { readonly kind: 'weights'; readonly weights: TenantWeights };
+
+/** From a device host. */
+export type FromHost =
+  | { readonly kind: 'up'; readonly devices: number; readonly unavailable: string | undefined }
+  | { readonly kind: 'failed'; readonly message: string };

@@ -1,0 +1,133 @@
+import { asAxleError, AxleError } from '@axle/core/internal';
+
+import { Backoff } from '../client/backoff.js';
+import { mayPass } from '../client/lost-call.js';
+import type { RemoteBackend } from '../client/remote-backend.js';
+import { Upstream } from './upstream.js';
+
+/** Tenants that have a connection to one server at a time. */
+const upstreamsMax = 1024;
+/** A connection that its tenant did not use for so long is closed, milliseconds. */
+const idleMs = 60_000;
+/** How long a tenant's first calls wait for a server that cannot be reached, milliseconds. */
+const openMsMax = 30_000;
+
+interface Entry {
+  readonly upstream: Upstream;
+  usedAt: number;
+}
+
+/** The connections of a relay to one server: its own, and one for each tenant that has work there. */
+export class Upstreams {
+  private readonly byTenant = new Map<string, Entry>();
+  private readonly timer: NodeJS.Timeout;
+  private isClosed = false;
+  private last: { readonly tenant: string; readonly entry: Entry } | undefined = undefined;
+
+  private constructor(
+    /** Describes the server and watches its devices. */
+    readonly own: RemoteBackend,
+    private readonly open: (tenant: string) => Promise<RemoteBackend>,
+  ) {
+    this.timer = setInterval(() => {
+      this.closeIdle(performance.now() - idleMs);
+    }, idleMs / 2).unref();
+  }
+
+  /**
+   * @param open connects for a tenant; for the relay itself when that is ''
+   * @throws AxleError as the connection of the relay itself fails.
+   */
+  static async connect(open: (tenant: string) => Promise<RemoteBackend>): Promise<Upstreams> {
+    return new Upstreams(await open(''), open);
+  }
+
+  /** How many tenants have one. */
+  get size(): number {
+    return this.byTenant.size;
+  }
+
+  get all(): Iterable<Upstream> {
+    return [...this.byTenant.values()].map(({ upstream }) => upstream);
+  }
+
+  known(tenant: string): Upstream | undefined {
+    return this.byTenant.get(tenant)?.upstream;
+  }
+
+  /** @throws AxleError RESOURCE_EXHAUSTED when too many tenants work there at once. */
+  of(tenant: string): Upstream {
+    const entry = this.last?.tenant === tenant ? this.last.entry : this.entryOf(tenant);
+    entry.usedAt = performance.now();
+    return entry.upstream;
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearInterval(this.timer);
+    const upstreams = [...this.all];
+    this.byTenant.clear();
+    this.last = undefined;
+    await Promise.all([this.own.close(), ...upstreams.map((upstream) => upstream.close())]);
+  }
+
+  private entryOf(tenant: string): Entry {
+    let entry = this.byTenant.get(tenant);
+    if (entry === undefined) {
+      this.makeRoom();
+      entry = { upstream: this.connected(tenant), usedAt: 0 };
+      this.byTenant.set(tenant, entry);
+    }
+    this.last = { tenant, entry };
+    return entry;
+  }
+
+  private connected(tenant: string): Upstream {
+    const opening = this.openInTime(tenant);
+    const upstream = new Upstream(opening);
+    // The next call of the tenant tries again.
+    opening.catch(() => {
+      if (this.known(tenant) === upstream) this.forget(tenant);
+    });
+    return upstream;
+  }
+
+  /** A server that is away for a moment is waited for, as those wait for it who were connected. */
+  private async openInTime(tenant: string): Promise<RemoteBackend> {
+    const backoff = new Backoff();
+    const endAt = performance.now() + openMsMax;
+    for (;;) {
+      const waitMs = backoff.nextMs();
+      await new Promise((resolve) => setTimeout(resolve, waitMs));
+      try {
+        return await this.open(tenant);
+      } catch (error) {
+        if (this.isClosed || performance.now() > endAt || !mayPass(asAxleError(error))) throw error;
+      }
+    }
+  }
+
+  private makeRoom(): void {
+    if (this.byTenant.size < upstreamsMax) return;
+    this.closeIdle(Infinity);
+    if (this.byTenant.size < upstreamsMax) return;
+    throw new AxleError(
+      'RESOURCE_EXHAUSTED',
+      `${upstreamsMax} tenants have work on one server, and no more may have; try again later`,
+    );
+  }
+
+  /** @param before they were used last, on the clock of `performance` */
+  private closeIdle(before: number): void {
+    for (const [tenant, { upstream, usedAt }] of this.byTenant) {
+      if (usedAt > before || !upstream.isIdle) continue;
+      this.forget(tenant);
+      void upstream.close();
+    }
+  }
+
+  private forget(tenant: string): void {
+    this.byTenant.delete(tenant);
+    this.last = undefined;
+  }
+}

@@ -1,0 +1,116 @@
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+
+import { limitsWith, type PluginSpec } from '@axle/core/internal';
+import { DeviceHosts } from '@axle/remoting';
+import { cpuPlugin, shippedModels, type Client } from 'axle';
+import { describe, expect, it, vi } from 'vitest';
+
+import { wrappedCpuPlugin } from './plugins.js';
+import { bytesOf, folder, serveUnix } from './serve.js';
+import { afterTest, serveTenants } from './tenants-server.js';
+
+interface Hosted {
+  readonly hosts: DeviceHosts;
+  /** Of the hosts. */
+  readonly log: string[];
+  readonly connect: (tenant?: string) => Promise<Client>;
+}
+
+/** A server in this process whose devices are in others, for tenants a and b. */
+async function hosted(plugins: readonly PluginSpec[]): Promise<Hosted> {
+  const log: string[] = [];
+  const models = [shippedModels];
+  const hosts = await DeviceHosts.start({
+    plugins,
+    models,
+    storeBytes: 1024 ** 3,
+    limits: limitsWith({}),
+    weights: { others: 1, named: {} },
+    log: (line) => log.push(line),
+  });
+  afterTest(() => hosts.close());
+  const server = await serveTenants(['a', 'b'], hosts.backends, models);
+  return { hosts, log, connect: (tenant = 'a') => server.connect(tenant) };
+}
+
+/** The CPU plugin, and beside it an op that crashes. */
+const crashing = { name: 'fault', ...wrappedCpuPlugin('crash') };
+const copy = (client: Client) => client.run('fault.axle/copy', { bytes: bytesOf(100) });
+const image = readFileSync(
+  join(fileURLToPath(new URL('.', import.meta.url)), '../../axle/models/samples/A.png'),
+);
+
+describe('a device host', () => {
+  it('has the devices of the machine, under their names', async () => {
+    const { connect: client } = await hosted([cpuPlugin]);
+    const axle = await client();
+    const { devices } = await axle.devices();
+    expect(devices.map(({ id }) => id)).toEqual(['remote/host:0', 'remote/cpu-fallback:0']);
+    const { results, steps } = await axle.classify(image, { model: 'glyphs' });
+    expect(results[0]).toMatchObject({ label: 'A' });
+    expect(steps.map(({ device }) => device)).toContain('remote/cpu-fallback:0');
+  });
+
+  it('that is killed is started again, and every call is answered once and right', async () => {
+    const { hosts, log, connect: client } = await hosted([cpuPlugin]);
+    const axle = await client();
+    const inputs = Array.from({ length: 200 }, (_, i) => bytesOf(20_000 + i));
+    const calls = inputs.map((input) => axle.compress(input, { codec: 'gzip' }));
+    await calls[0];
+    const [host] = hosts.all;
+    process.kill(host?.processId as number, 'SIGKILL');
+    const outputs = await Promise.all(calls);
+    outputs.forEach(({ data }, i) => {
+      expect(gunzipSync(data).equals(inputs[i] as Uint8Array)).toBe(true);
+    });
+    expect(host?.restartCount).toBe(1);
+    expect(log).toContain('the device host of cpu-fallback ended (SIGKILL) and is started again');
+    // A tenant that comes while it is away waits too.
+    process.kill(host?.processId as number, 'SIGKILL');
+    const other = await client('b');
+    expect((await other.compress(bytesOf(9))).data.byteLength).toBeGreaterThan(0);
+  });
+
+  it('ends with the call that crashes its plugin, which is given up; all others run', async () => {
+    const { hosts, connect: client } = await hosted([cpuPlugin, crashing]);
+    const axle = await client();
+    const input = bytesOf(5000);
+    const [crash, ...others] = await Promise.allSettled([
+      copy(axle),
+      ...Array.from({ length: 40 }, () =>
+        axle.compress(input, { device: 'remote/fault:0', strict: true }),
+      ),
+      ...Array.from({ length: 40 }, () =>
+        axle.compress(input, { device: 'remote/cpu-fallback:0' }),
+      ),
+    ]);
+    expect(crash).toMatchObject({ reason: { code: 'INTERNAL', retryable: false } });
+    for (const other of others) expect(other).toMatchObject({ status: 'fulfilled' });
+    expect(hosts.all.map(({ restartCount }) => restartCount).sort()).toEqual([0, 3]);
+  });
+
+  it('that cannot have its plugin is listed with the reason', async () => {
+    const gone = { name: 'gone', path: '/nowhere/gone.so' };
+    const { hosts, connect: client } = await hosted([cpuPlugin, gone]);
+    expect(hosts.unavailable).toEqual([
+      { backend: 'gone', reason: expect.stringContaining('/nowhere/gone.so') as unknown },
+    ]);
+    expect((await (await client()).devices()).devices).toHaveLength(2);
+  });
+
+  it('ends with its server, and nothing of it is left', async () => {
+    const before = readdirSync(folder);
+    const server = await serveUnix('killed.sock');
+    const [mine] = readdirSync(folder).filter(
+      (name) => !before.includes(name) && name.startsWith('axle-hosts-'),
+    );
+    expect(mine).toBeDefined();
+    server.process.kill('SIGKILL');
+    await once(server.process, 'exit');
+    await vi.waitUntil(() => !existsSync(join(folder, mine as string)));
+  });
+});
