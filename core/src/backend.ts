@@ -229,6 +229,11 @@ export interface BackendStream {
     end: boolean,
     outputBytesMax: number,
   ): Promise<StreamWriteResult>;
+  /**
+   * Settles when output waits that no write has asked for, or the stream has failed, which the next write says. Absent:
+   * output comes with writes only.
+   */
+  whenReady?(): Promise<void>;
   /** Ends it, finished or not; an outstanding write is cancelled. */
   close(): Promise<void>;
 }

@@ -46,7 +46,9 @@ export function taskPublisher(): TaskPublisher | undefined {
 
 /** The stream, each of whose writes is published. */
 export function publishingStream(stream: BackendStream, name: TaskName): BackendStream {
+  const whenReady = stream.whenReady?.bind(stream);
   return {
+    ...(whenReady && { whenReady }),
     async write(data, end, outputBytesMax) {
       try {
         const result = await stream.write(data, end, outputBytesMax);

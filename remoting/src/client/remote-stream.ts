@@ -39,6 +39,7 @@ export class RemoteStream implements BackendStream, PendingAnswer {
   private timing: TaskTiming | undefined = undefined;
   private failure: AxleError | undefined = undefined;
   private pendingWrite: Write | undefined = undefined;
+  private wake: () => void = () => undefined;
 
   constructor(
     private readonly client: WireClient,
@@ -51,12 +52,20 @@ export class RemoteStream implements BackendStream, PendingAnswer {
     outputBytesMax: number,
   ): Promise<StreamWriteResult> {
     if (this.failure !== undefined) return Promise.reject(this.failure);
-    this.send(data ?? nothing, end && !this.hasEnded);
-    this.hasEnded ||= end;
     const consumedBytes = data?.byteLength ?? 0;
+    const ends = end && !this.hasEnded;
+    if (consumedBytes > 0 || ends) this.send(data ?? nothing, ends);
+    this.hasEnded ||= end;
     return new Promise((resolve, reject) => {
       this.pendingWrite = { consumedBytes, outputBytesMax, resolve, reject };
       this.settleIfReady();
+    });
+  }
+
+  whenReady(): Promise<void> {
+    if (this.output.length > 0 || this.failure !== undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.wake = resolve;
     });
   }
 
@@ -81,6 +90,7 @@ export class RemoteStream implements BackendStream, PendingAnswer {
     }
     this.output.push({ data, creditBytes });
     this.settleIfReady();
+    if (this.output.length > 0) this.wake();
     return false;
   }
 
@@ -91,6 +101,7 @@ export class RemoteStream implements BackendStream, PendingAnswer {
     const write = this.pendingWrite;
     this.pendingWrite = undefined;
     write?.reject(error);
+    this.wake();
   }
 
   private finish(raw: RawFrame): boolean {

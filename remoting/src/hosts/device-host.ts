@@ -14,6 +14,13 @@ const endMsMax = 3000;
 /** A host that lived so long, milliseconds, is started again at once. */
 const goodMs = 5000;
 
+const secrets: ReadonlySet<string> = new Set([
+  'AXLE_TOKEN',
+  'AXLE_TOKEN_FILE',
+  'AXLE_TOKENS',
+  'AXLE_TLS_KEY',
+]);
+
 const hostMain = fileURLToPath(new URL('host-main.js', import.meta.url));
 
 /** What a host said when it was up. */
@@ -176,6 +183,5 @@ function endOf({ exitCode, signalCode }: ChildProcess): string {
 
 /** Devices need no secrets of the server. */
 function environment(): NodeJS.ProcessEnv {
-  const { AXLE_TOKEN, AXLE_TOKEN_FILE, AXLE_TOKENS, AXLE_TLS_KEY, ...rest } = process.env;
-  return rest;
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !secrets.has(name)));
 }

@@ -63,6 +63,7 @@ async function start(settings: HostSettings): Promise<FromHost> {
     limits,
     trust: trustOf(token, weights),
     tls: undefined,
+    sharesPublic: true,
     store,
     log: (line) => process.stderr.write(`${line}\n`),
   });

@@ -15,6 +15,10 @@ export class LateStream implements BackendStream {
     return (await this.opening).write(data, end, outputBytesMax);
   }
 
+  async whenReady(): Promise<void> {
+    await (await this.opening).whenReady?.();
+  }
+
   async close(): Promise<void> {
     const stream = await this.opening.catch(() => undefined);
     await stream?.close();

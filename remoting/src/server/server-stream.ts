@@ -37,6 +37,8 @@ export class ServerStream extends Held {
   private isWriting = false;
   /** The device has output for which it needs no more input. */
   private hasMore = false;
+  /** Output may come without a write. */
+  private isAwaiting = false;
   private isDone = false;
   private unsentBytes = 0;
   private sentBytes = 0;
@@ -127,11 +129,29 @@ export class ServerStream extends Held {
       if (this.unsentBytes === 0) this.settle.resolve();
       return;
     }
-    if (this.input.bytes === 0 && !this.hasMore && !this.hasEnded) return;
+    if (this.input.bytes === 0 && !this.hasMore && !this.hasEnded) {
+      this.awaitOutput();
+      return;
+    }
     this.isWriting = true;
     this.write().then(
       () => {
         this.isWriting = false;
+        this.advance();
+      },
+      (error: unknown) => this.settle?.reject(error),
+    );
+  }
+
+  /** Of a device elsewhere, which gives it when it has it. */
+  private awaitOutput(): void {
+    const { stream } = this.opened ?? {};
+    if (this.isAwaiting || stream?.whenReady === undefined) return;
+    this.isAwaiting = true;
+    stream.whenReady().then(
+      () => {
+        this.isAwaiting = false;
+        this.hasMore = true;
         this.advance();
       },
       (error: unknown) => this.settle?.reject(error),

@@ -48,6 +48,11 @@ export interface ServerOptions {
   readonly handshakeMs?: number;
   /** Connections that have not greeted yet; for one more, the oldest goes. */
   readonly newcomersMax?: number;
+  /**
+   * Takes a model that a client sends for the operator's where it has the same name and content. For a server whose
+   * clients have it from there: nobody else could publish it under a name of their own then.
+   */
+  readonly sharesPublic?: boolean | undefined;
   /** Endpoint that clients are sent to when this server leaves. */
   readonly alternate?: string | undefined;
   /** How long a client that lost its connection may come back and find its answers, milliseconds; default 60,000. */
@@ -87,7 +92,12 @@ export class Server {
   private constructor(private readonly options: ServerOptions) {
     const { runtime, store, limits } = options;
     this.resumption = new Resumption(options.resumeMs);
-    this.models = new ServerModels(runtime.repository, store, limits);
+    this.models = new ServerModels(
+      runtime.repository,
+      store,
+      limits,
+      options.sharesPublic ?? false,
+    );
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());

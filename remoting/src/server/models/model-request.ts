@@ -71,7 +71,7 @@ export class ModelRequest extends HeldModel {
     front.expectData(frame.id);
     this.manifestBytesLeft = frame.manifestBytes;
     if (frame.content) this.due = [{ offset: 0, bytes: frame.bytes }];
-    this.then(() => this.usePublic());
+    if (models.sharesPublic) this.then(() => this.usePublic());
     if (frame.manifest) return;
     this.then(() => {
       if (!this.dropsData) {

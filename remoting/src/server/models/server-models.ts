@@ -58,6 +58,8 @@ export class ServerModels {
     private readonly repository: ModelRepository,
     readonly store: ResourceStore,
     { openedModelsMax, openedModelBytesMax }: Limits,
+    /** A model that a client sends is taken for the operator's where it is the same. */
+    readonly sharesPublic: boolean,
   ) {
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (key) =>
       this.readStored(this.openings.get(key as string) as Opening),
