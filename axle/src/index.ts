@@ -14,6 +14,8 @@ import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
+export { traceWhereSdkIsRegistered };
+
 export * from '@axle/core';
 
 /** The models that the package ships: `glyphs`, a classifier of printed characters, and `mlp`. */

@@ -2,9 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 
-import { AxleError, type CallEvent, type CallSummary, type TaskEvent } from '@axle/core';
+import {
+  AxleError,
+  setTracePropagator,
+  type CallEvent,
+  type CallSummary,
+  type TaskEvent,
+  type TracePropagator,
+} from '@axle/core';
 import {
   context,
+  isSpanContextValid,
+  ROOT_CONTEXT,
   SpanStatusCode,
   trace,
   type Attributes,
@@ -36,7 +45,7 @@ let stopCurrent: (() => void) | undefined;
 
 /**
  * Makes OpenTelemetry spans of the calls of all clients of this process: `axle OP` for a call, a child of the span that
- * is active where it is made, and `axle step STEP` for each of its tasks. Their attributes are `axle.op`, `axle.tenant`,
+ * is active where it is made, and `axle step STEP` for each of its tasks. A server continues the traces of its clients. Their attributes are `axle.op`, `axle.tenant`,
  * `axle.model`, `axle.device`, `axle.step`, `axle.batch_size`, `axle.fallbacks`, the milliseconds `axle.queue_ms`,
  * `axle.transfer_ms` and `axle.compute_ms`, and `error.type`, which is the code. Nothing of what a call works on is in
  * them. The status of a call that failed has the message of its AxleError, which may show a path, a name or the value of
@@ -75,13 +84,40 @@ function subscribe(tracer: Tracer): () => void {
     const call = current.getStore();
     if (call !== undefined) recordTask(tracer, call, event as TaskEvent);
   };
+  setTracePropagator(propagatorOf(current));
   calls.start.bindStore(current, onStart);
   calls.asyncEnd.subscribe(onEnd as (event: unknown) => void);
   tasks.subscribe(onTask);
   return () => {
+    setTracePropagator(undefined);
     calls.start.unbindStore(current);
     calls.asyncEnd.unsubscribe(onEnd as (event: unknown) => void);
     tasks.unsubscribe(onTask);
+  };
+}
+
+/** Joins the spans of a client, of its server and of what that hands on to. */
+function propagatorOf(current: AsyncLocalStorage<CallSpan>): TracePropagator {
+  return {
+    active() {
+      const span = current.getStore()?.span ?? trace.getActiveSpan();
+      const active = span?.spanContext();
+      if (active === undefined || !isSpanContextValid(active)) return undefined;
+      return {
+        traceId: Buffer.from(active.traceId, 'hex'),
+        parentId: Buffer.from(active.spanId, 'hex'),
+        traceFlags: active.traceFlags,
+      };
+    },
+    continued({ traceId, parentId, traceFlags }, work) {
+      const from = {
+        traceId: Buffer.from(traceId).toString('hex'),
+        spanId: Buffer.from(parentId).toString('hex'),
+        traceFlags,
+        isRemote: true,
+      };
+      return context.with(trace.setSpanContext(ROOT_CONTEXT, from), work);
+    },
   };
 }
 

@@ -8,6 +8,7 @@ import type {
 import type { OpArgs, OpRange } from './op.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { Tensor } from './tensor.js';
+import type { TraceContext } from './trace-context.js';
 
 /**
  * Everything that can run an op is a Backend: a native plugin in this process, image decoding in the host, a server
@@ -173,6 +174,8 @@ export interface BackendTask {
   readonly priority: number;
   /** Whose it is, for backends that share a device out themselves. */
   readonly tenant: string;
+  /** The span that it is part of, for backends in other processes. */
+  readonly trace?: TraceContext | undefined;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;
@@ -219,6 +222,7 @@ export interface StreamOptions {
   readonly deadlineAt: number | undefined;
   readonly priority: number;
   readonly tenant: string;
+  readonly trace?: TraceContext | undefined;
 }
 
 /** One ordered stream on a device. Writes do not overlap. */

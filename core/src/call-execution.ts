@@ -8,6 +8,7 @@ import type { Plan, Segment } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
 import type { QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
 import { taskPublisher, type TaskName } from './task-channel.js';
+import { activeTrace } from './trace-context.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
 const fallbackCodes: ReadonlySet<string> = new Set([
@@ -155,6 +156,7 @@ export class CallExecution implements TaskListener, CancelListener {
         priority: call.priority,
         tenant: call.tenant,
         weight: call.weight,
+        trace: activeTrace(),
         repeatable: segment.repeatable,
       };
       this.ticket = parts.queueOf(segment).add(task, this, now);

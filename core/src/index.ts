@@ -17,6 +17,8 @@ export type { CodecStream } from './codec-stream.js';
 export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { ClientTlsOptions, ConnectOptions, Connector, ReconnectOptions } from './connect.js';
+export { setTracePropagator } from './trace-context.js';
+export type { TraceContext, TracePropagator } from './trace-context.js';
 export { AxleError, errorCodeOf } from './errors.js';
 export type { AxleErrorOptions } from './errors.js';
 export { dataTypeNameOf } from './data-types.js';

@@ -259,6 +259,8 @@ export class LocalClient implements Client {
       this.session.checkOpen();
       return openStream(this.session, codecChain(op, args), options, deadlineAt);
     };
+    // Part of the call, whoever makes the first write.
+    let openInCall = open;
     const check = (bytes: number) => {
       if (bytes <= outputBytesMax) return;
       throw new AxleError(
@@ -271,10 +273,18 @@ export class LocalClient implements Client {
     // is the caller, whoever writes to it.
     const begin = AsyncResource.bind(() => {
       void this.session
-        .call(`${op}Stream`, {}, (cancellation) => untilClosed(stream, op, cancellation))
+        .call(`${op}Stream`, {}, (cancellation) => {
+          openInCall = AsyncResource.bind(open);
+          return untilClosed(stream, op, cancellation);
+        })
         .catch((error: unknown) => stream.destroy(error as Error));
     });
-    const stream: CodecStream = new CodecStream(begin, open, this.session.limits, check);
+    const stream: CodecStream = new CodecStream(
+      begin,
+      () => openInCall(),
+      this.session.limits,
+      check,
+    );
     const end = new Cancellation(options.signal, options.deadlineMs);
     end.subscribe({ cancelled: (reason) => stream.destroy(reason as Error) });
     stream.once('close', () => {

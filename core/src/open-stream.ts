@@ -5,6 +5,7 @@ import { hasFlag } from './op.js';
 import type { Chain } from './plans/chain.js';
 import { preferenceOf, type Session } from './session.js';
 import { publishingStream } from './task-channel.js';
+import { activeTrace } from './trace-context.js';
 
 /** A stream on a device, and which one that is. */
 export interface OpenedStream {
@@ -37,7 +38,12 @@ export function openStream(
   }
   const { backend, device, range, args, label } = segment;
   const { priority = 0 } = options;
-  const opened = backend.openStream(device, range, args, { deadlineAt, priority, tenant });
+  const opened = backend.openStream(device, range, args, {
+    deadlineAt,
+    priority,
+    tenant,
+    trace: activeTrace(),
+  });
   const name = { op, step: label, device: device.id, model: undefined, tenant };
   return { stream: publishingStream(opened, name), device: device.id };
 }

@@ -12,6 +12,7 @@ import { OpenedModels } from './models/opened-models.js';
 import type { Preference } from './plans/router.js';
 import type { Runtime } from './runtime.js';
 import { SessionCall, type CallWork } from './session-call.js';
+import { continueTrace, type TraceContext } from './trace-context.js';
 
 const priorityMax = 100;
 
@@ -97,6 +98,35 @@ export class Session {
     this.calls.add(call);
     call.start();
     return call;
+  }
+
+  /**
+   * As `start`, and published where somebody listens: as part of the span that it was asked for in.
+   *
+   * @param op for subscribers
+   * @param from the span of another process
+   * @returns what ends the call early; undefined when it did not begin, which `reject` is told of.
+   */
+  startPublished<R>(
+    op: string,
+    from: TraceContext | undefined,
+    options: CallOptions,
+    work: CallWork<R>,
+    resolve: (result: R) => void,
+    reject: (reason: unknown) => void,
+  ): Cancellation | undefined {
+    if (!callChannel.hasSubscribers) return this.start(options, work, resolve, reject);
+    let cancellation: Cancellation | undefined;
+    const begun = () =>
+      this.published(
+        op,
+        () =>
+          new Promise<R>((settle, fail) => {
+            cancellation = this.start(options, work, settle, fail);
+          }),
+      );
+    continueTrace(from, begun).then(resolve, reject);
+    return cancellation;
   }
 
   private published<T>(op: string, work: () => Promise<T>): Promise<T> {

@@ -121,7 +121,7 @@ export async function streamTo(
   });
   const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
   const tenant = new Tenants(tenancy).get('test');
-  const models = new ServerModels(runtime.repository, await temporaryStore(), limits);
+  const models = new ServerModels(runtime.repository, await temporaryStore(), limits, false);
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());

@@ -278,16 +278,24 @@ describe('where a server listens', () => {
     ['tls:h', false, { port: 7471 }],
     ['unix:/a', false, { kind: 'unix', mode: 0o600, tenant: 'local' }],
     ['unix:/a,mode=0660,tenant=b', false, { mode: 0o660, tenant: 'b' }],
+    ['vsock-unix:/vm/v:7471,tenant=vm', false, { kind: 'unix', path: '/vm/v_7471', tenant: 'vm' }],
   ] as const)('%s, insecure: %s', (text, insecure, spec) => {
     expect(readListenSpec(text, insecure)).toMatchObject(spec);
   });
 
-  it.each(['', 'unix:', 'tcp:', 'tcp:h:99999', 'tls:h:1,tenant=../x', 'unix:/a,mode=9', 'http:x'])(
-    "'%s' is refused",
-    (text) => {
-      expect(() => readListenSpec(text, false)).toThrow(/cannot listen on/);
-    },
-  );
+  it.each([
+    '',
+    'unix:',
+    'tcp:',
+    'tcp:h:99999',
+    'tls:h:1,tenant=../x',
+    'unix:/a,mode=9',
+    'vsock-unix:/v',
+    'vsock-unix:/v:4294967295',
+    'http:x',
+  ])("'%s' is refused", (text) => {
+    expect(() => readListenSpec(text, false)).toThrow(/cannot listen on/);
+  });
 });
 
 describe('a log that peers fill', () => {

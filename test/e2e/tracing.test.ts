@@ -6,14 +6,19 @@ import {
   type ReadableSpan,
 } from '@opentelemetry/sdk-trace-node';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 
+import { limitsWith, Runtime } from '@axle/core/internal';
 import { connect, shippedModels, type Client } from 'axle';
 import { enableTracing } from 'axle/tracing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { callEnded } from './call-ended.js';
+import { cpuPlugin } from './plugins.js';
+import { folder } from './serve.js';
+import { startServer } from './start-server.mjs';
 
 const image = `${shippedModels}/samples/A.png`;
 const exporter = new InMemorySpanExporter();
@@ -42,6 +47,29 @@ function only(name: string): ReadableSpan {
 const ms = ([seconds, nanos]: readonly [number, number]) => seconds * 1000 + nanos / 1e6;
 
 describe('with an OpenTelemetry SDK registered before connect', () => {
+  it('continues the trace of a client on its server, in calls and in streams', async () => {
+    const plugins = [{ name: 'cpu-fallback', ...cpuPlugin }];
+    const runtime = await Runtime.start({ plugins, models: [], limits: limitsWith({}) });
+    const server = await startServer(runtime, `unix:${join(folder, 'traced.sock')},tenant=far`);
+    const remote = await connect(server.server.endpoints[0] as string);
+    exporter.reset();
+    await remote.compress(randomBytes(1000));
+    await buffer(Readable.from([randomBytes(1000)]).pipe(remote.compressStream()));
+    await remote.close();
+    await server.close();
+    await runtime.close();
+    const calls = spans().filter(({ name }) => /^axle compress(Stream)?$/.test(name));
+    for (const op of ['compress', 'compressStream']) {
+      const [far, near] = ['far', 'local'].map((tenant) =>
+        calls.find(({ attributes: { 'axle.op': its, 'axle.tenant': whose } }) => {
+          return its === op && whose === tenant;
+        }),
+      ) as [ReadableSpan, ReadableSpan];
+      expect(far.spanContext().traceId).toBe(near.spanContext().traceId);
+      expect(parentId(far)).toBe(near.spanContext().spanId);
+    }
+  });
+
   it('makes a span of a call under the active one, and one of each of its steps', async () => {
     const outer = tracer.startSpan('outer');
     const result = await context.with(trace.setSpan(context.active(), outer), () =>

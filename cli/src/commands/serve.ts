@@ -50,7 +50,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .description("let other processes use this machine's devices")
     .option(
       '--listen <where>',
-      'unix:PATH[,mode=0600][,tenant=NAME], tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
+      'unix:PATH[,mode=0600][,tenant=NAME], vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
       (where: string, before: string[] | undefined) => [...(before ?? []), where],
     )
     .option('--config <file>', 'settings in JSON (docs/serving.md); options here go before them')
@@ -125,7 +125,8 @@ async function serve(
     log,
   );
   const { settings } = source;
-  const { cpuPlugin, shippedModels } = await import('axle');
+  const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
+  await traceWhereSdkIsRegistered();
   const { limitsWith } = await import('@axle/core/internal');
   const { tenantQueueDepth } = settings;
   const limits = limitsWith({

@@ -10,6 +10,7 @@ import { asAxleError, AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
 import { timerMsMax } from '../timer-limit.js';
+import type { TraceContext } from '../trace-context.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
 import { ResultOrder } from './result-order.js';
 import { Scheduler, type Batch, type DropReason } from './scheduler.js';
@@ -339,6 +340,10 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
 
   get weight(): number {
     return this.task.weight;
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.task.trace;
   }
 
   settle(outcome: TaskOutcome): void {

@@ -154,7 +154,7 @@ export class RemoteBackend implements Backend, DeviceIds {
     device: Device,
     range: OpRange,
     args: OpArgs,
-    { deadlineAt, priority }: StreamOptions,
+    { deadlineAt, priority, trace }: StreamOptions,
   ): BackendStream {
     const { session } = this;
     const binding = this.bindingOf(device, {
@@ -169,7 +169,7 @@ export class RemoteBackend implements Backend, DeviceIds {
     const stream = new RemoteStream(client, id);
     const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
     const frame = { type: 'STREAM', id, binding: binding.id, deadlineUs, priority } as const;
-    client.ask({ ...frame, trace: undefined }, stream);
+    client.ask({ ...frame, trace }, stream);
     client.expectData(id);
     return stream;
   }

@@ -108,7 +108,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
           task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
         priority: task.priority,
         place: undefined,
-        trace: undefined,
+        trace: task.trace,
         inputs: records,
       },
       this,

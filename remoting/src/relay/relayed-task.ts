@@ -5,6 +5,7 @@ import type {
   OpArgs,
   OpRange,
   TaskOutcome,
+  TraceContext,
 } from '@axle/core/internal';
 
 import { RemoteCall } from '../client/remote-call.js';
@@ -44,6 +45,10 @@ export class RelayedTask implements BackendTask {
 
   get tenant(): string {
     return this.task.tenant;
+  }
+
+  get trace(): TraceContext | undefined {
+    return this.task.trace;
   }
 
   settle(outcome: TaskOutcome): void {

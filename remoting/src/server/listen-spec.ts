@@ -25,19 +25,34 @@ export interface TcpSpec {
 }
 
 const defaultMode = 0o600;
+/** The last is the wildcard. */
+const vsockPortMax = 0xffff_fffe;
 
 /**
- * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
+ * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `vsock-unix:PREFIX:PORT` with the same options, `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
  *
  * @param insecure `tcp:` goes without TLS.
  * @throws AxleError INVALID_ARGUMENT saying what it should look like.
  */
 export function readListenSpec(text: string, insecure: boolean): ListenSpec {
-  const [, kind = '', rest = ''] = /^(unix|tcp|tls):(.*)$/s.exec(text) ?? [];
+  const [, kind = '', rest = ''] = /^(unix|vsock-unix|tcp|tls):(.*)$/s.exec(text) ?? [];
   const [place = '', ...options] = rest.split(',');
   if (kind === 'unix') return readUnix(place, options, text);
+  if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text);
   if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, text);
-  throw wrong(text, 'give unix:PATH, tls:HOST:PORT or tcp:HOST:PORT');
+  throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
+}
+
+/**
+ * Of the socket at which a virtual machine monitor such as Firecracker hands over what its guest connects to port PORT of
+ * the host: PREFIX_PORT, where PREFIX is the socket of its vsock device.
+ */
+function vsockPath(place: string, text: string): string {
+  const [, prefix = '', port = ''] = /^(.+):(\d{1,10})$/s.exec(place) ?? [];
+  if (prefix === '' || Number(port) > vsockPortMax) {
+    throw wrong(text, 'give vsock-unix:PREFIX:PORT, such as vsock-unix:/run/vm1/vsock:7471');
+  }
+  return `${prefix}_${Number(port)}`;
 }
 
 function readUnix(path: string, options: readonly string[], text: string): UnixSpec {

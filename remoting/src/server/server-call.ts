@@ -5,6 +5,7 @@ import {
   type CallWork,
   type Cancellation,
   type NamedTensor,
+  type TraceContext,
 } from '@axle/core/internal';
 
 import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
@@ -43,6 +44,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   readonly id: number;
   private readonly priority: number;
   private readonly omits: boolean;
+  private readonly trace: TraceContext | undefined;
   private readonly incoming = new IncomingTensors(false);
   /** Inputs that are kept here, rising. */
   private named: NamedInput[] | undefined = undefined;
@@ -62,7 +64,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   private constructor(
     front: Front,
-    { id, deadlineUs, priority, keep, omit }: CallFrame,
+    { id, deadlineUs, priority, keep, omit, trace }: CallFrame,
     private readonly binding: Binding,
     /** Of an op that must not run twice, for a client that may come back. */
     private readonly remembered: KeptCall | undefined,
@@ -71,6 +73,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.id = id;
     this.priority = priority;
     this.omits = omit;
+    this.trace = trace;
     this.deadlineAt = deadlineUs === 0 ? undefined : front.runtime.clock() + fromWireUs(deadlineUs);
     this.turns = binding.turns;
   }
@@ -230,7 +233,9 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     };
     try {
       const options = binding.options(leftMs, priority);
-      this.cancellation = front.session.start(options, this, ignore, failed);
+      const { session } = front;
+      const { opName } = binding;
+      this.cancellation = session.startPublished(opName, this.trace, options, this, ignore, failed);
     } catch (error) {
       failed(error);
     }

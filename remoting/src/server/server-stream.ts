@@ -1,5 +1,6 @@
 import {
   AxleError,
+  continueTrace,
   openStream,
   type CallReport,
   type Cancellation,
@@ -57,7 +58,7 @@ export class ServerStream extends Held {
   }
 
   /** Answers STREAM. @throws AxleError as the stream is to fail; WireError HANDLE_UNKNOWN */
-  static begin(front: Front, { id, binding, deadlineUs, priority }: StreamFrame): void {
+  static begin(front: Front, { id, binding, deadlineUs, priority, trace }: StreamFrame): void {
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
     checkRoom(front, 0);
@@ -75,16 +76,15 @@ export class ServerStream extends Held {
     front.hold(id, stream);
     front.expectData(id);
     const options = { deadlineMs: leftMs, priority };
-    session
-      .call(`${named.opName}Stream`, options, (cancellation) => stream.run(cancellation, startedAt))
-      .then(
-        (report) => {
-          stream.answer(report);
-        },
-        (error: unknown) => {
-          if (!stream.isAnswered) front.fail(id, error);
-        },
-      );
+    const run = (cancellation: Cancellation) => stream.run(cancellation, startedAt);
+    continueTrace(trace, () => session.call(`${named.opName}Stream`, options, run)).then(
+      (report) => {
+        stream.answer(report);
+      },
+      (error: unknown) => {
+        if (!stream.isAnswered) front.fail(id, error);
+      },
+    );
   }
 
   override onData(raw: RawFrame): void {
