@@ -68,9 +68,10 @@ export class EchoPair {
   }
 }
 
-/** `axle serve` with the echo plugin. @param {string} socket */
+/** `axle serve` with the echo plugin, without the hop to a device host. @param {string} socket */
 export async function axleServer(socket) {
-  const args = ['serve', '--listen', `unix:${socket}`, '--plugin', `echo=${echoPlugin}`];
+  const where = ['--in-process', '--listen', `unix:${socket}`];
+  const args = ['serve', ...where, '--plugin', `echo=${echoPlugin}`];
   return started(process.execPath, [axleCommand, ...args]);
 }
 
