@@ -19,6 +19,7 @@ import { bindCompress, RawPeer } from '../../test/e2e/raw-peer.js';
 import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
 import { ServerModels } from '../src/server/models/server-models.js';
+import { Resumption } from '../src/server/resumption.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
 import { Tenants } from '../src/trust/tenants.js';
 import type { BindFrame } from '../src/wire/frames.js';
@@ -133,6 +134,7 @@ export async function streamTo(
     requestBytesMax: MiB,
     keptBytesMax: MiB,
     models,
+    resumption: new Resumption(0),
     handshakeMs: 10_000,
     onClosed: () => undefined,
     ...changes,

@@ -38,6 +38,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly store?: string;
   readonly storeBytes?: number;
   readonly grace?: number;
+  readonly alternate?: string;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -66,6 +67,10 @@ export function addServeCommand(program: Command, context: CommandContext): void
       '--grace <seconds>',
       'when stopped, time to answer what was accepted (default: 30)',
       wholeNumber(0, graceSecondsMax),
+    )
+    .option(
+      '--alternate <endpoint>',
+      'when stopped, send clients to this server, such as axle+unix:/run/other.sock, if they allow it',
     )
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
@@ -126,7 +131,9 @@ async function serve(
       return (named.get(tenant) ?? others).quotas;
     });
     const { listen, trust, tls } = settings;
-    const server = await Server.start({ runtime, listen, limits, trust, tls, log, store });
+    const { alternate } = options;
+    const serving = { runtime, listen, limits, trust, tls, log, store, alternate };
+    const server = await Server.start(serving);
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {

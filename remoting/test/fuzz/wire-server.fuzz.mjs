@@ -14,6 +14,7 @@ import { FrameWriter } from '../../dist/wire/frame-writer.js';
 import { DeviceWatch } from '../../dist/server/device-watch.js';
 import { ServerModels } from '../../dist/server/models/server-models.js';
 import { loadServeSettings } from '../../dist/server/settings/serve-settings.js';
+import { Resumption } from '../../dist/server/resumption.js';
 import { WireFront } from '../../dist/server/wire-front.js';
 import { ResourceStore } from '../../dist/store/resource-store.js';
 import { Tenants } from '../../dist/trust/tenants.js';
@@ -83,6 +84,7 @@ export const target = {
       requestBytesMax: MEMORY_BYTES_MAX,
       keptBytesMax: MEMORY_BYTES_MAX,
       models,
+      resumption: new Resumption(0),
       handshakeMs: 10_000,
       onClosed: () => (closed += 1),
     });
