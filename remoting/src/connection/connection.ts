@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
-import { FRAME_RULES, WireErrorId, wireLimits } from '../generated/wire.js';
+import { WireErrorId, wireLimits } from '../generated/wire.js';
 import { decodeFrame } from '../wire/decode-frame.js';
 import type { CreditFrame, Frame, GoawayFrame } from '../wire/frames.js';
 import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.js';
@@ -239,7 +239,7 @@ export class Connection {
       return;
     }
     if (type === 'PONG') return;
-    if (FRAME_RULES[type].class !== 'control') this.account(raw);
+    if (raw.rules.class !== 'control') this.account(raw);
     this.handler.onFrame(raw);
   };
 

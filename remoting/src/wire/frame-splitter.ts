@@ -1,5 +1,5 @@
 import { FRAME_RULES, FrameType, IGNORABLE_TYPE_FIRST, wireLimits } from '../generated/wire.js';
-import type { FrameTypeName, WireErrorIdName } from '../generated/wire.js';
+import type { FrameRules, FrameTypeName, WireErrorIdName } from '../generated/wire.js';
 import { alignment, headerBytes, readUint64 } from './numbers.js';
 import { WireError } from './wire-error.js';
 
@@ -12,6 +12,8 @@ export type Side = 'client' | 'server';
  */
 export class RawFrame {
   type: FrameTypeName = 'PING';
+  /** Of its type: a look-up by name costs as much as the rest of the header. */
+  rules: FrameRules = FRAME_RULES.PING;
   flags = 0;
   /** Bytes of padding that end the payload of a DATA. */
   padding = 0;
@@ -25,6 +27,7 @@ export class RawFrame {
 
 interface TypeRules {
   readonly name: FrameTypeName;
+  readonly rules: FrameRules;
   readonly flags: number;
   readonly zeroId: boolean;
   readonly needsId: boolean;
@@ -34,10 +37,12 @@ interface TypeRules {
 const rulesOf = (side: Side): readonly (TypeRules | undefined)[] => {
   const rules: (TypeRules | undefined)[] = new Array<undefined>(256).fill(undefined);
   for (const name of Object.keys(FrameType) as FrameTypeName[]) {
-    const { from, names, flags } = FRAME_RULES[name];
+    const frameRules = FRAME_RULES[name];
+    const { from, names, flags } = frameRules;
     if (from !== side && from !== 'both') continue;
     rules[FrameType[name]] = {
       name,
+      rules: frameRules,
       flags,
       zeroId: names === 'zero',
       needsId: names === 'new' || names === 'handle',
@@ -159,6 +164,7 @@ export class FrameSplitter {
     if (rules === undefined) return;
     const { frame } = this;
     frame.type = rules.name;
+    frame.rules = rules.rules;
     frame.flags = view.getUint8(at + 5);
     frame.padding = view.getUint16(at + 6, true);
     frame.id = readUint64(view, at + 8) as number;
