@@ -243,8 +243,8 @@ export class Connection {
     this.handler.onFrame(raw);
   };
 
-  private account({ type, id, start, end }: RawFrame): void {
-    const bytes = end - start + headerBytes;
+  private account({ type, id, start, end, isRest }: RawFrame): void {
+    const bytes = end - start + (isRest ? 0 : headerBytes);
     this.received.take(bytes, type);
     const credit = this.received.used(bytes);
     if (credit > 0) this.send({ type: 'CREDIT', id: 0, bytes: credit });
