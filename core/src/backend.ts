@@ -192,7 +192,7 @@ export type TaskOutcome =
       readonly timing: TaskTiming;
       readonly settledAt?: number;
       /** How a backend ran it that planned the task itself. */
-      readonly making?: TaskMaking;
+      readonly making?: TaskMaking | undefined;
     }
   | {
       readonly ok: false;

@@ -80,7 +80,10 @@ export class CallExecution implements TaskListener, CancelListener {
     this.values = outcome.outputs;
     const { making } = outcome;
     if (making === undefined) {
-      (this.steps ??= []).push(stepReport(segment, outcome.timing, waitedMs));
+      const step = stepReport(segment, outcome.timing, waitedMs);
+      // Pushing onto an empty array makes room for 17.
+      if (this.steps === undefined) this.steps = [step];
+      else this.steps.push(step);
     } else {
       (this.steps ??= []).push(...making.steps);
       if (making.fallbacks.length > 0) (this.failed ??= []).push(...making.fallbacks);

@@ -29,6 +29,7 @@ export { asAxleError, messageOf } from './errors.js';
 export { fileError } from './file-error.js';
 export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';
+export { internalized } from './internalized.js';
 export { limitsWith } from './limits.js';
 export { LocalClient } from './local-client.js';
 export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manifest.js';

@@ -39,6 +39,7 @@ import type {
   NativePluginInfo,
   NativeTensorSpec,
 } from './native-binding.js';
+import { internalized } from './internalized.js';
 import { loadNativeBinding } from './native-loader.js';
 import { completionField, numbersPerCompletion, taskSlots } from './native-binding.js';
 import { argsKey, argTypeOf, FloatArg, type OpArgs, type OpRange } from './op.js';
@@ -469,14 +470,6 @@ function readCustomOp({ doc, args, inputs, outputs }: NativeOpInfo): CustomOpSpe
 
 function readTensorSpec(spec: NativeTensorSpec): TensorSpec {
   return { name: internalized(spec.name), dtype: dataTypeName(spec.dtype), shape: spec.dims };
-}
-
-/**
- * The same text as the engine's own copy of it. A string that was made by the addon is looked up in the engine's table
- * each time it names a property, as the names of outputs do in every result.
- */
-function internalized(text: string): string {
-  return Object.keys({ [text]: undefined })[0] ?? text;
 }
 
 function dataTypeName(id: number): DataTypeName {

@@ -171,7 +171,8 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   /** Of the raw form. */
   get byteLength(): number {
     let bytes = 0;
-    for (const segment of this.segments) bytes += segment.byteLength;
+    // `length` is compiled in place, `byteLength` of a typed array is a call.
+    for (const segment of this.segments) bytes += segment.length;
     return bytes;
   }
 

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { FRAME_RULES, wireLimits } from '../src/generated/wire.js';
 import { decodeFrame } from '../src/wire/decode-frame.js';
 import { FrameSplitter, type Side } from '../src/wire/frame-splitter.js';
-import type { CallFrame, Frame } from '../src/wire/frames.js';
+import type { CallFrame, DataFrame, Frame } from '../src/wire/frames.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { headerBytes } from '../src/wire/numbers.js';
 import { WireError } from '../src/wire/wire-error.js';
@@ -105,6 +105,71 @@ describe('the splitter', () => {
     splitter.push(Buffer.alloc(1024), (raw) => (bytes = raw.end - raw.start));
     expect(bytes).toBe(wireLimits.payloadBytesMax);
     expect(splitter.pendingBytes).toBe(0);
+  });
+
+  it('hands long DATA on in the pieces that it comes in', () => {
+    const data = Buffer.from(Array.from({ length: 60_003 }, (_, i) => i & 0xff));
+    const sent: Frame[] = [
+      { type: 'DATA', id: 1, end: false, data },
+      echoCall,
+      { type: 'DATA', id: 3, end: true, data: data.subarray(1) },
+    ];
+    const bytes = write(sent);
+    const steps = fc.array(fc.oneof(fc.integer({ min: 1, max: 20 }), fc.nat(40_000)), {
+      minLength: 1,
+      maxLength: 12,
+    });
+    fc.assert(
+      fc.property(steps, (lengths) => {
+        const splitter = new FrameSplitter('client');
+        const received: DataFrame[] = [];
+        let frames = 0;
+        let payload = 0;
+        for (let at = 0, i = 0; at < bytes.length; i++) {
+          const length = Math.max(1, lengths[i % lengths.length] ?? 1);
+          const chunk = Buffer.from(bytes.subarray(at, at + length));
+          splitter.push(chunk, (raw) => {
+            const frame = decodeFrame(raw);
+            if (!raw.isRest) frames += 1;
+            payload += raw.end - raw.start;
+            if (frame.type !== 'DATA') return;
+            received.push({ ...frame, data: Buffer.from(frame.data) });
+          });
+          at += length;
+        }
+        expect(frames).toBe(3);
+        expect(payload).toBe(bytes.length - 3 * headerBytes);
+        const first = received.filter(({ id }) => id === 1);
+        const second = received.filter(({ id }) => id === 3);
+        expect(Buffer.concat(first.map((piece) => piece.data)).equals(data)).toBe(true);
+        expect(Buffer.concat(second.map((piece) => piece.data)).equals(data.subarray(1))).toBe(
+          true,
+        );
+        expect(first.some(({ end }) => end)).toBe(false);
+        expect(second.map(({ end }) => end).lastIndexOf(false)).toBe(second.length - 2);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('copies nothing of DATA that is cut between elements', () => {
+    const data = Buffer.alloc(60_000, 7);
+    const bytes = write([{ type: 'DATA', id: 1, end: false, data }]);
+    const splitter = new FrameSplitter('client');
+    const pieces: Buffer[] = [];
+    for (const [from, to] of [
+      [0, 20_000],
+      [20_000, 40_000],
+      [40_000, bytes.length],
+    ]) {
+      const chunk = Buffer.from(bytes.subarray(from, to));
+      splitter.push(chunk, (raw) => {
+        expect(raw.memory.buffer).toBe(chunk.buffer);
+        pieces.push(Buffer.from((decodeFrame(raw) as DataFrame).data));
+      });
+    }
+    expect(pieces.map(({ length }) => length)).toEqual([19_984, 20_000, 20_016]);
+    expect(Buffer.concat(pieces).equals(data)).toBe(true);
   });
 
   it('refuses a header as soon as it is there', () => {

@@ -53,6 +53,10 @@ napi_value make_copy(napi_env env, const OutputChunk &chunk) {
   return buffer;
 }
 
+uint64_t aligned(uint64_t bytes) {
+  return (bytes + kScratchAlignment - 1) / kScratchAlignment * kScratchAlignment;
+}
+
 template <typename T>
 void read_array(napi_env env, napi_value value, T **data, uint64_t *room) {
   size_t length = 0;
@@ -80,7 +84,7 @@ bool CompletionWriter::has_room(const Task &task) const {
   for (const Output *output = task.outputs; output != nullptr; output = output->next) {
     shapes += 5 + output->rank + 2 * output->chunk_count;
     for (const OutputChunk *chunk = output->first; chunk != nullptr; chunk = chunk->next) {
-      if (chunk->bytes <= kScratchChunkBytesMax) bytes += chunk->bytes;
+      if (chunk->bytes <= kScratchChunkBytesMax) bytes += aligned(chunk->bytes);
     }
   }
   // A task whose small chunks would not fit even alone has them as values: see write_chunk.
@@ -136,7 +140,7 @@ void CompletionWriter::write_chunk(Task *task, OutputChunk *chunk) {
   if (chunk->bytes <= kScratchChunkBytesMax && bytes_used_ + chunk->bytes <= bytes_room_) {
     if (chunk->bytes > 0) std::memcpy(bytes_ + bytes_used_, chunk->block.data, chunk->bytes);
     number(static_cast<double>(bytes_used_));
-    bytes_used_ += chunk->bytes;
+    bytes_used_ += aligned(chunk->bytes);
     return;
   }
   number(-1);

@@ -7,7 +7,7 @@
 //   shapes   Float64Array, for each OK completion: how many outputs, and for each of them
 //              index, dtype, 1 if named, chunks, rank, the dimensions, and for each chunk
 //              its bytes and its offset in `bytes`, or -1
-//   bytes    Uint8Array, small chunks
+//   bytes    Uint8Array, small chunks, each at a multiple of 8
 //   values   a new array: for each failed completion its message; for each named output its name; for
 //              each chunk that is not in `bytes` its Uint8Array; in the order in which they are met
 #ifndef AXLE_HOST_COMPLETIONS_H
@@ -22,6 +22,7 @@ namespace axle::host {
 
 constexpr uint64_t kNumbersPerCompletion = 8;
 constexpr uint64_t kScratchChunkBytesMax = kExternalBytesMin - 1;
+constexpr uint64_t kScratchAlignment = 8;
 
 class CompletionWriter {
  public:

@@ -101,7 +101,14 @@ export class DeviceQueue {
    */
   add(task: QueuedTask, listener: TaskListener, now: number): Ticket {
     const ticket = new Ticket(task, listener, now, this);
-    if (this.batchesThere) ticket.policy = alonePolicy;
+    if (this.batchesThere) {
+      ticket.policy = alonePolicy;
+      const batch = this.scheduler.sendAlone(ticket, now);
+      if (batch !== undefined) {
+        this.send(batch, now);
+        return ticket;
+      }
+    }
     this.scheduler.offer(ticket, now);
     if (ticket.policy.preserveOrdering) {
       ticket.deliverInTurn = this.order.enter(`${ticket.tenant} ${ticket.modelKey}`);
@@ -203,7 +210,10 @@ export class DeviceQueue {
     } catch (error) {
       const cause = asAxleError(error);
       flight.taken = false;
-      for (const ticket of tasks) ticket.settle({ ok: false, error: cause });
+      // Not before whoever has added it knows its ticket.
+      queueMicrotask(() => {
+        for (const ticket of tasks) ticket.settle({ ok: false, error: cause });
+      });
     }
   }
 
@@ -212,7 +222,7 @@ export class DeviceQueue {
     this.taskMs += ((workMs ?? latencyMs) / batch.tasks.length - this.taskMs) * taskMsShare;
     this.scheduler.finished(batch, { workMs, latencyMs });
     if (failed.length > 0) this.retryHalves(failed);
-    this.pumpSoon();
+    if (!this.batchesThere || this.scheduler.waiting > 0) this.pumpSoon();
   }
 
   private retryHalves(failed: readonly Ticket[]): void {

@@ -138,6 +138,21 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   /**
+   * Sends a task by itself without a turn in the queue, where it would get one at once: for devices that make the batches
+   * themselves.
+   *
+   * @returns undefined: it is to be offered, since others wait, no place is free, or its deadline has passed.
+   */
+  sendAlone(task: T, now: number): Batch<T> | undefined {
+    if (this.size > 0 || this.underWay >= this.options.parallel) return undefined;
+    if (dueAt(task) <= now) return undefined;
+    const tenant = this.tenants.arrive(task.tenant, task.weight);
+    tenant.waiting -= 1;
+    task.offeredAt = now;
+    return this.begin(this.groupOf(task), [task], [tenant]);
+  }
+
+  /**
    * Puts a task back that was admitted before and ran in a batch that failed, under a batch key of its own; no bound
    * counts it again, and it has waited since it was offered.
    */
@@ -500,27 +515,38 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   private send(group: TaskGroup<T>, filled: readonly Waiting<T>[]): Decision<T> {
+    const tenants = filled.map(({ lane }) => lane.tenant);
+    const batch = this.begin(group, filled, tenants);
+    for (const waiting of filled) this.left(waiting);
+    return { kind: 'batch', batch };
+  }
+
+  /** Accounts for a batch that goes to the device. */
+  private begin(
+    group: TaskGroup<T>,
+    tasks: readonly T[],
+    tenants: readonly Tenant[],
+  ): SentBatch<T> {
     const { model, work, key, policy } = group;
     let items = 0;
-    for (const waiting of filled) items += itemsOf(waiting);
+    for (const task of tasks) items += itemsOf(task);
     const batch: SentBatch<T> = {
-      tasks: filled,
+      tasks,
       items,
       batchKey: key,
       group,
       ahead: this.underWay >= this.options.parallel,
       chargedMs: expectedMs(work, items),
-      tenants: filled.map(({ lane }) => lane.tenant),
+      tenants,
     };
-    this.tenants.serve(leastServed(batch.tenants));
+    this.tenants.serve(leastServed(tenants));
     this.charge(batch, batch.chargedMs);
-    for (const waiting of filled) this.left(waiting);
     this.underWay += 1;
-    this.tasksSent += batch.tasks.length;
+    this.tasksSent += tasks.length;
     group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.lastModel = model;
-    return { kind: 'batch', batch };
+    return batch;
   }
 
   private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {

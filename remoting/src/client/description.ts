@@ -1,5 +1,6 @@
 import {
   DeviceFlag,
+  internalized,
   type AxleError,
   type CustomOpSpec,
   type Device,
@@ -118,7 +119,8 @@ function specOf({ doc }: OpFrame, parts: readonly OpPart[]): CustomOpSpec {
   const tensors = (role: TensorSpecFrame['role']) =>
     parts.flatMap((part) => {
       if (part.type !== 'TENSOR_SPEC' || part.role !== role) return [];
-      const { name, dtype, shape, anyRank } = part;
+      const { dtype, shape, anyRank } = part;
+      const name = internalized(part.name);
       return [anyRank ? { name, dtype, shape, anyRank } : { name, dtype, shape }];
     });
   const args = parts.flatMap((part) => {

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 import {
   AxleError,
   type BackendTask,
@@ -192,7 +194,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
     if (!incoming.isComplete) return false;
     const result = this.result as ResultFrame;
     const { queueUs, transferUs, computeUs, totalUs, batchSize } = result;
-    const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
+    const now = performance.now();
+    const wireMs = Math.max(0, now - this.sentAt - fromWireUs(totalUs));
     const outputs = incoming.read();
     if (this.isKept) this.acknowledge(outputs);
     this.settle({
@@ -204,7 +207,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
         computeMs: fromWireUs(computeUs),
         batchSize,
       },
-      ...(result.steps.length > 0 ? { making: this.makingOf(result, wireMs) } : {}),
+      settledAt: now,
+      making: result.steps.length > 0 ? this.makingOf(result, wireMs) : undefined,
     });
     return true;
   }

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
-import { FRAME_RULES, WireErrorId, wireLimits } from '../generated/wire.js';
+import { WireErrorId, wireLimits } from '../generated/wire.js';
 import { decodeFrame } from '../wire/decode-frame.js';
 import type { CreditFrame, Frame, GoawayFrame } from '../wire/frames.js';
 import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.js';
@@ -239,12 +239,12 @@ export class Connection {
       return;
     }
     if (type === 'PONG') return;
-    if (FRAME_RULES[type].class !== 'control') this.account(raw);
+    if (raw.rules.class !== 'control') this.account(raw);
     this.handler.onFrame(raw);
   };
 
-  private account({ type, id, start, end }: RawFrame): void {
-    const bytes = end - start + headerBytes;
+  private account({ type, id, start, end, isRest }: RawFrame): void {
+    const bytes = end - start + (isRest ? 0 : headerBytes);
     this.received.take(bytes, type);
     const credit = this.received.used(bytes);
     if (credit > 0) this.send({ type: 'CREDIT', id: 0, bytes: credit });

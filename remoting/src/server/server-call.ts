@@ -292,6 +292,9 @@ function sendResult(
   const { records, following, room } = omits
     ? omittedTensors(told, binding.names, front.payloadMax)
     : new OutgoingTensors(told, binding.names, front.payloadMax);
+  const { steps, fallbacks } = binding.steps
+    ? reportRecords(front, report, binding.range, room)
+    : noReport;
   const result: ResultFrame = {
     type: 'RESULT',
     id,
@@ -302,7 +305,8 @@ function sendResult(
     batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
     device: front.deviceIndexOf(report.device),
     outputs: records,
-    ...(binding.steps ? reportRecords(front, report, binding.range, room) : noReport),
+    steps,
+    fallbacks,
   };
   front.answer(result, following, keeps);
 }

@@ -15,7 +15,7 @@ import {
   type ConnectionHandler,
   type Windows,
 } from '../connection/connection.js';
-import { DEVICE_NONE, FRAME_RULES, WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import { DEVICE_NONE, WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
 import type {
@@ -180,7 +180,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
         if (this.client !== undefined) this.client.hasLeft = true;
         return;
       default:
-        if (FRAME_RULES[type].names === 'new') this.request(raw);
+        if (raw.rules.names === 'new') this.request(raw);
         else throw new WireError('WRONG_STATE', type);
     }
   }

@@ -86,7 +86,7 @@ export function inputBytes(records: readonly InputTensor[]): number {
   let bytes = 0;
   for (const record of records) {
     if (record.source === 'FOLLOWS') bytes += record.bytes;
-    else if (record.source === 'INLINE') bytes += record.data.byteLength;
+    else if (record.source === 'INLINE') bytes += record.data.length;
   }
   return bytes;
 }

@@ -2,34 +2,82 @@ import { AxleError } from '@axle/core/internal';
 
 import { quotaNames, quotaWords, type QuotaName, type Quotas } from './quotas.js';
 
-/** What is in use, held against quotas: of one tenant, or of a server as a whole. */
+/** One quota, and what is in use of it. */
+class Count {
+  used = 0;
+
+  constructor(
+    private readonly owner: string,
+    private readonly words: string,
+    public most: number,
+    /** Of the same for everyone. */
+    private readonly whole: Count | undefined,
+  ) {}
+
+  take(amount: number): void {
+    if (this.used + amount > this.most) throw this.exhausted(amount);
+    this.whole?.take(amount);
+    this.used += amount;
+  }
+
+  add(amount: number): void {
+    this.used += amount;
+    this.whole?.add(amount);
+  }
+
+  check(): void {
+    if (this.used > this.most) throw this.exhausted(1);
+    this.whole?.check();
+  }
+
+  private exhausted(amount: number): AxleError {
+    const { owner, most, words } = this;
+    if (amount > most) {
+      const message = `${owner} may have ${most} ${words}, and this alone needs ${amount}`;
+      return new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+    }
+    return AxleError.expected(
+      'RESOURCE_EXHAUSTED',
+      `${owner} may have ${most} ${words} at a time; end some of them, or try again later`,
+    );
+  }
+}
+
+/**
+ * What is in use, held against quotas: of one tenant, or of a server as a whole. An object for each quota: every call
+ * counts seven times, and each look-up by name costs as much as the counting.
+ */
 export class Ledger {
-  private readonly amounts: Record<QuotaName, number> = {
-    connections: 0,
-    handles: 0,
-    calls: 0,
-    requestBytes: 0,
-    models: 0,
-    modelBytes: 0,
-  };
+  private readonly counts: Readonly<Record<QuotaName, Count>>;
 
   /**
    * @param owner as messages to the tenant call it: 'tenant alice'
-   * @param quotas may be exchanged while things are in use: what is there stays, and nothing is added past them
    * @param whole counts the same things for everyone
    */
-  constructor(
-    private readonly owner: string,
-    public quotas: Quotas,
-    private readonly whole?: Ledger,
-  ) {}
+  constructor(owner: string, quotas: Quotas, whole?: Ledger) {
+    const count = (name: QuotaName) =>
+      new Count(owner, quotaWords[name], quotas[name], whole?.counts[name]);
+    this.counts = {
+      connections: count('connections'),
+      handles: count('handles'),
+      calls: count('calls'),
+      requestBytes: count('requestBytes'),
+      models: count('models'),
+      modelBytes: count('modelBytes'),
+    };
+  }
+
+  /** They may change while things are in use: what is there stays, and nothing is added past them. */
+  set quotas(quotas: Quotas) {
+    for (const name of quotaNames) this.counts[name].most = quotas[name];
+  }
 
   used(name: QuotaName): number {
-    return this.amounts[name];
+    return this.counts[name].used;
   }
 
   get isIdle(): boolean {
-    return quotaNames.every((name) => this.amounts[name] === 0);
+    return quotaNames.every((name) => this.counts[name].used === 0);
   }
 
   /**
@@ -38,16 +86,12 @@ export class Ledger {
    * @throws AxleError RESOURCE_EXHAUSTED past a quota, and then nothing is counted; retryable unless it alone is too much.
    */
   take(name: QuotaName, amount = 1): void {
-    const used = this.amounts[name];
-    if (used + amount > this.quotas[name]) throw this.exhausted(name, amount);
-    this.whole?.take(name, amount);
-    this.amounts[name] = used + amount;
+    this.counts[name].take(amount);
   }
 
   /** Counts what is there whatever the quota says; `check` then says it. */
   add(name: QuotaName, amount = 1): void {
-    this.amounts[name] += amount;
-    this.whole?.add(name, amount);
+    this.counts[name].add(amount);
   }
 
   give(name: QuotaName, amount = 1): void {
@@ -56,20 +100,6 @@ export class Ledger {
 
   /** @throws AxleError RESOURCE_EXHAUSTED when more is in use than may be. */
   check(name: QuotaName): void {
-    if (this.amounts[name] > this.quotas[name]) throw this.exhausted(name, 1);
-    this.whole?.check(name);
-  }
-
-  private exhausted(name: QuotaName, amount: number): AxleError {
-    const most = this.quotas[name];
-    const words = quotaWords[name];
-    if (amount > most) {
-      const message = `${this.owner} may have ${most} ${words}, and this alone needs ${amount}`;
-      return new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
-    }
-    return AxleError.expected(
-      'RESOURCE_EXHAUSTED',
-      `${this.owner} may have ${most} ${words} at a time; end some of them, or try again later`,
-    );
+    this.counts[name].check();
   }
 }

@@ -1,23 +1,30 @@
 import { FRAME_RULES, FrameType, IGNORABLE_TYPE_FIRST, wireLimits } from '../generated/wire.js';
-import type { FrameTypeName, WireErrorIdName } from '../generated/wire.js';
+import type { FrameRules, FrameTypeName, WireErrorIdName } from '../generated/wire.js';
 import { alignment, headerBytes, readUint64 } from './numbers.js';
 import { WireError } from './wire-error.js';
 
 /** Which side's frames are read. */
 export type Side = 'client' | 'server';
 
+/** A DATA that is cut by the end of a chunk is handed on in pieces of no fewer bytes, but for the last. */
+const pieceBytesMin = 4096;
+
 /**
- * A frame as it lies in memory, its header checked. The same object comes again with the next frame; what is decoded from
- * it stays valid, as views of the memory.
+ * A frame as it lies in memory, its header checked; of a DATA, it may be a piece, which reads like a DATA of its own. The
+ * same object comes again with the next frame; what is decoded from it stays valid, as views of the memory.
  */
 export class RawFrame {
   type: FrameTypeName = 'PING';
+  /** Of its type: a look-up by name costs as much as the rest of the header. */
+  rules: FrameRules = FRAME_RULES.PING;
   flags = 0;
   /** Bytes of padding that end the payload of a DATA. */
   padding = 0;
   id = 0;
   memory: Buffer = Buffer.alloc(0);
   view = new DataView(this.memory.buffer, 0, 0);
+  /** Its header came with a piece before. */
+  isRest = false;
   /** The payload, as positions in `memory`. */
   start = 0;
   end = 0;
@@ -25,6 +32,7 @@ export class RawFrame {
 
 interface TypeRules {
   readonly name: FrameTypeName;
+  readonly rules: FrameRules;
   readonly flags: number;
   readonly zeroId: boolean;
   readonly needsId: boolean;
@@ -34,10 +42,12 @@ interface TypeRules {
 const rulesOf = (side: Side): readonly (TypeRules | undefined)[] => {
   const rules: (TypeRules | undefined)[] = new Array<undefined>(256).fill(undefined);
   for (const name of Object.keys(FrameType) as FrameTypeName[]) {
-    const { from, names, flags } = FRAME_RULES[name];
+    const frameRules = FRAME_RULES[name];
+    const { from, names, flags } = frameRules;
     if (from !== side && from !== 'both') continue;
     rules[FrameType[name]] = {
       name,
+      rules: frameRules,
       flags,
       zeroId: names === 'zero',
       needsId: names === 'new' || names === 'handle',
@@ -51,8 +61,8 @@ const rulesBySide = { client: rulesOf('client'), server: rulesOf('server') };
 const isKnown = new Set<number>(Object.values(FrameType));
 
 /**
- * Cuts what comes over a connection into frames. Frames that lie within a chunk are not copied; one that is cut by the end
- * of a chunk is gathered in memory of its own, at most one at a time.
+ * Cuts what comes over a connection into frames. Frames that lie within a chunk are not copied, nor are long pieces of
+ * DATA; what else is cut by the end of a chunk is gathered in memory of its own, at most one frame at a time.
  */
 export class FrameSplitter {
   private readonly frame = new RawFrame();
@@ -61,9 +71,11 @@ export class FrameSplitter {
   private readonly head = Buffer.alloc(headerBytes);
   private readonly headView = new DataView(this.head.buffer, this.head.byteOffset, headerBytes);
   private headFilled = 0;
-  /** The frame that is gathered, and how much of it is there. */
+  /** The frame, or rest of a DATA, that is gathered, and how much of it is there. */
   private gathered: Buffer | undefined;
   private gatheredBytes = 0;
+  /** Payload that is to come of the DATA of which a piece was handed on; its header is in `head`. */
+  private restBytes = 0;
 
   /** @param from whose frames these are */
   constructor(from: Side, payloadBytesMax: number = wireLimits.payloadBytesMax) {
@@ -71,7 +83,7 @@ export class FrameSplitter {
     this.payloadBytesMax = payloadBytesMax;
   }
 
-  /** Bytes of a frame that is not complete. */
+  /** Bytes of a frame that is not complete, and which were not handed on. */
   get pendingBytes(): number {
     return this.gathered === undefined ? this.headFilled : this.gatheredBytes;
   }
@@ -79,18 +91,20 @@ export class FrameSplitter {
   /**
    * Takes what came next. The chunk is kept by what is decoded from it, so it must not be written to again.
    *
-   * @param onFrame is called for each frame that is complete. What it throws ends the splitter's use.
+   * @param onFrame is called for each frame that is complete, and for pieces of DATA. What it throws ends the splitter's use.
    * @throws WireError after which nothing more can be read from the connection.
    */
   push(chunk: Uint8Array, onFrame: (frame: RawFrame) => void): void {
     const memory = asBuffer(chunk);
-    let at = this.pendingBytes > 0 ? this.fill(memory, onFrame) : 0;
-    if (at === memory.length) return;
     const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
+    let at = 0;
+    if (this.pendingBytes > 0) at = this.fill(memory, onFrame);
+    else if (this.restBytes > 0) at = this.handOnRest(memory, view, onFrame);
+    if (at === memory.length) return;
     while (memory.length - at >= headerBytes) {
       const bytes = this.frameBytesAt(view, at);
       if (memory.length - at < bytes) {
-        this.gather(memory, at, bytes);
+        if (!this.handOnFirst(memory, view, at, bytes, onFrame)) this.gather(memory, at, bytes);
         return;
       }
       this.emit(memory, view, at, bytes, onFrame);
@@ -115,8 +129,44 @@ export class FrameSplitter {
     this.gathered = undefined;
     this.headFilled = 0;
     const view = new DataView(gathered.buffer, gathered.byteOffset, gathered.length);
-    this.emit(gathered, view, 0, gathered.length, onFrame);
+    if (this.restBytes === 0) this.emit(gathered, view, 0, gathered.length, onFrame);
+    else this.emitLast(gathered, view, onFrame);
     return at + copied;
+  }
+
+  /** Of a frame that is cut by the end of the chunk. @returns whether it is a DATA, and so much of it is there */
+  private handOnFirst(
+    memory: Buffer,
+    view: DataView,
+    at: number,
+    bytes: number,
+    onFrame: (frame: RawFrame) => void,
+  ): boolean {
+    const start = at + headerBytes;
+    const end = start + aligned(memory.length - start);
+    if (end - start < pieceBytesMin || this.rules[view.getUint8(at + 4)]?.padded !== true) {
+      return false;
+    }
+    memory.copy(this.head, 0, at, start);
+    this.restBytes = at + bytes - end;
+    this.emitPiece(memory, view, start, end, false, onFrame);
+    if (end < memory.length) this.gather(memory, end, this.restBytes);
+    return true;
+  }
+
+  /** @returns how much of the chunk is of the DATA whose rest it begins with */
+  private handOnRest(memory: Buffer, view: DataView, onFrame: (frame: RawFrame) => void): number {
+    const { restBytes } = this;
+    if (memory.length >= restBytes) {
+      this.emitLast(memory, view, onFrame);
+      return restBytes;
+    }
+    let end = aligned(memory.length);
+    if (end < pieceBytesMin) end = 0;
+    this.restBytes -= end;
+    if (end > 0) this.emitPiece(memory, view, 0, end, true, onFrame);
+    if (end < memory.length) this.gather(memory, end, this.restBytes);
+    return memory.length;
   }
 
   private gather(memory: Buffer, at: number, bytes: number): void {
@@ -159,6 +209,7 @@ export class FrameSplitter {
     if (rules === undefined) return;
     const { frame } = this;
     frame.type = rules.name;
+    frame.rules = rules.rules;
     frame.flags = view.getUint8(at + 5);
     frame.padding = view.getUint16(at + 6, true);
     frame.id = readUint64(view, at + 8) as number;
@@ -166,8 +217,44 @@ export class FrameSplitter {
     frame.view = view;
     frame.start = at + headerBytes;
     frame.end = at + bytes;
+    frame.isRest = false;
     onFrame(frame);
   }
+
+  private emitLast(memory: Buffer, view: DataView, onFrame: (frame: RawFrame) => void): void {
+    const { restBytes } = this;
+    this.restBytes = 0;
+    this.emitPiece(memory, view, 0, restBytes, true, onFrame);
+  }
+
+  /** A piece of the DATA whose header is in `head`; the last has the flags of the frame, and its padding. */
+  private emitPiece(
+    memory: Buffer,
+    view: DataView,
+    start: number,
+    end: number,
+    isRest: boolean,
+    onFrame: (frame: RawFrame) => void,
+  ): void {
+    const { frame, headView, restBytes } = this;
+    const isLast = restBytes === 0;
+    frame.type = 'DATA';
+    frame.rules = FRAME_RULES.DATA;
+    frame.flags = isLast ? headView.getUint8(5) : 0;
+    frame.padding = isLast ? headView.getUint16(6, true) : 0;
+    frame.id = readUint64(headView, 8) as number;
+    frame.memory = memory;
+    frame.view = view;
+    frame.start = start;
+    frame.end = end;
+    frame.isRest = isRest;
+    onFrame(frame);
+  }
+}
+
+/** Pieces end where an element of any type may, so that what is left is never only padding. */
+function aligned(bytes: number): number {
+  return bytes - (bytes % alignment);
 }
 
 function checkIgnorable(view: DataView, at: number, type: number, payloadBytes: number): void {

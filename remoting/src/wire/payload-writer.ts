@@ -78,12 +78,12 @@ export class PayloadWriter {
   }
 
   raw(bytes: Uint8Array): void {
-    this.memory.set(bytes, this.take(bytes.byteLength));
+    this.memory.set(bytes, this.take(bytes.length));
   }
 
   paddedRaw(bytes: Uint8Array): void {
     this.raw(bytes);
-    this.zero(padded(bytes.byteLength) - bytes.byteLength);
+    this.zero(padded(bytes.length) - bytes.length);
   }
 
   private checkWhole(value: number, max: number, field: string): void {

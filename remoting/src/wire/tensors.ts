@@ -121,7 +121,7 @@ export function writeTensor(writer: PayloadWriter, tensor: WireTensor): void {
     return;
   }
   const { slot, dtype, shape, source } = tensor;
-  const bytes = source === 'INLINE' ? tensor.data.byteLength : tensor.bytes;
+  const bytes = source === 'INLINE' ? tensor.data.length : tensor.bytes;
   const name = tensor.name === '' ? undefined : encodeName(writer, tensor.name, 'name');
   if (name !== undefined && name.length > nameBytesMax) writer.fail('TOO_LONG', 'name');
   if (shape.length > rankMax) writer.fail('TOO_MANY', 'dims');
