@@ -47,3 +47,4 @@ export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';
+export { attachMemory, SharedMemory } from './shared-memory.js';

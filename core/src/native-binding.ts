@@ -253,6 +253,29 @@ export interface NativeBinding {
   /** Cancels an outstanding write and closes the stream when that has completed. */
   streamClose(streamId: number): Promise<void>;
 
+  /**
+   * Memory that another process can be given: zeros, sealed so that it can neither shrink nor grow. The descriptor is the
+   * caller's to close; the memory stays until the garbage collector takes it. Throws UNIMPLEMENTED where the system has
+   * no such memory, RESOURCE_EXHAUSTED when it gives no more.
+   */
+  sharedMemoryCreate(bytes: number): { readonly memory: ArrayBuffer; readonly descriptor: number };
+  /**
+   * Sends `data` over a connected unix socket at once, with a copy of the descriptor on its first byte. Throws UNAVAILABLE when the
+   * socket does not take it all.
+   */
+  sharedMemorySend(socket: number, data: Uint8Array, descriptor: number): void;
+  /**
+   * Connects to a unix socket, sends the request, and takes what is answered (at most 4 KiB) until the other side closes,
+   * with the memory that came along, if any. Rejects with UNAVAILABLE when nobody answers, DEADLINE_EXCEEDED, and
+   * FAILED_PRECONDITION for memory that is not sealed as above or larger than `bytesMax`.
+   */
+  sharedMemoryAttach(
+    path: string,
+    request: Uint8Array,
+    bytesMax: number,
+    timeoutMs: number,
+  ): Promise<{ readonly answer: Uint8Array; readonly memory: ArrayBuffer | undefined }>;
+
   /** For tests and `axle devices`: tasks now outstanding in this environment, and bytes of output memory in use. */
   counters(): {
     readonly tasksOutstanding: number;

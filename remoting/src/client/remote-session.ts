@@ -7,6 +7,7 @@ import type { Frame, GoawayFrame } from '../wire/frames.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import type { HelloCredentials } from './credentials.js';
 import { alternateOf, type Alternates } from './alternate.js';
+import type { FetchArena } from './fetch-arena.js';
 import { Backoff } from './backoff.js';
 import { Journal, type Journalled } from './journal.js';
 import { connectionLost, mayPass } from './lost-call.js';
@@ -27,6 +28,8 @@ const goodAnswers = 64;
 export interface Dialled {
   readonly stream: Duplex;
   readonly credentials: HelloCredentials;
+  /** Gets memory that the server offers; undefined where none can be shared. */
+  readonly fetchArena?: FetchArena | undefined;
 }
 
 export interface SessionOptions {
@@ -230,10 +233,10 @@ export class RemoteSession implements WireClientListener {
     else this.reconnectSoon();
   }
 
-  private greet({ stream, credentials }: Dialled): WireClient {
+  private greet({ stream, credentials, fetchArena }: Dialled): WireClient {
     const { nonce, timers } = this;
     const { times } = this.options;
-    return new WireClient(stream, { nonce, timers, credentials, times }, this);
+    return new WireClient(stream, { nonce, timers, credentials, fetchArena, times }, this);
   }
 
   private makeAgain(client: WireClient): void {

@@ -7,10 +7,11 @@ import {
   type NamedTensor,
 } from '@axle/core/internal';
 
-import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
+import { arenaOf } from '../shared-memory/server-arena.js';
+import { followingBytes, IncomingTensors, inputBytes, sharedBytes } from '../tensors/incoming.js';
 import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
-import type { CallFrame, HandleTensor, ResultFrame } from '../wire/frames.js';
+import type { CallFrame, HandleTensor, Place, ResultFrame, SharedTensor } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
@@ -50,6 +51,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   private readonly deadlineAt: number | undefined;
   /** Of inputs that come behind the frame, until they are there. */
   private bytesDue = 0;
+  /** Of its inputs in shared memory, until it is answered. */
+  private bytesShared = 0;
+  /** Shared memory for its outputs. */
+  private readonly place: Place | undefined;
   /** Charged to the tenant until it is answered. */
   private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
@@ -62,7 +67,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   private constructor(
     front: Front,
-    { id, deadlineUs, priority, keep, omit }: CallFrame,
+    { id, deadlineUs, priority, keep, omit, place }: CallFrame,
     private readonly binding: Binding,
     /** Of an op that must not run twice, for a client that may come back. */
     private readonly remembered: KeptCall | undefined,
@@ -71,6 +76,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.id = id;
     this.priority = priority;
     this.omits = omit;
+    this.place = place;
     this.deadlineAt = deadlineUs === 0 ? undefined : front.runtime.clock() + fromWireUs(deadlineUs);
     this.turns = binding.turns;
   }
@@ -82,7 +88,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
     const remembered = named.isRepeatable ? undefined : remember(front, frame);
     if (remembered === 'replayed') return;
-    checkRoom(front, followingBytes(frame.inputs));
+    checkRoom(front, followingBytes(frame.inputs) + sharedBytes(frame.inputs));
     const call = new ServerCall(front, frame, named, remembered);
     front.hold(id, call);
     call.turns?.enter(call);
@@ -115,6 +121,8 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     // What has begun and must not run twice runs to its end, connection or not.
     if (this.remembered?.hasBegun === true) this.nothingDue();
     else this.over();
+    this.front.bytesDue -= this.bytesShared;
+    this.bytesShared = 0;
     this.front.tenant.usage.give('requestBytes', this.bytesCharged);
     this.bytesCharged = 0;
   }
@@ -139,11 +147,13 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const { outputs } = outcome;
     if (kept !== undefined) this.keep(bytesOf(outputs));
     if (remembered === undefined) {
-      sendResult(front, id, binding, outcome, omits, kept !== undefined);
+      sendResult(front, id, binding, outcome, omits, kept !== undefined, this.place);
       kept?.settle(outputs);
     } else {
       remembered.settle((current) => {
-        sendResult(current, id, binding, outcome, omits, false);
+        // The memory of a connection ends with it.
+        const place = current === front ? this.place : undefined;
+        sendResult(current, id, binding, outcome, omits, false, place);
       }, bytesOf(outputs));
     }
     this.over();
@@ -155,12 +165,14 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const bytes = inputBytes(inputs);
     front.tenant.usage.take('requestBytes', bytes);
     this.bytesCharged = bytes;
+    this.bytesShared = sharedBytes(inputs);
+    front.bytesDue += this.bytesShared;
+    // Told now rather than when there are results.
+    if (this.place !== undefined) arenaOf(front).check(this.place);
     for (const input of inputs) {
       const name = binding.inputNames[input.slot] ?? '';
-      if (input.source === 'SHARED') {
-        throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED inputs yet');
-      }
-      if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
+      if (input.source === 'SHARED') this.addShared(input, name);
+      else if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
       else this.incoming.add(input, name);
     }
     if (!this.incoming.isComplete) {
@@ -171,6 +183,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (binding.model !== undefined) this.await(binding.model);
     this.startIfReady();
     if (this.cancellation === undefined && !this.isAnswered) this.limitWait();
+  }
+
+  private addShared(input: SharedTensor, name: string): void {
+    this.incoming.addShared(input, name, arenaOf(this.front).read(input));
   }
 
   private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
@@ -281,12 +297,18 @@ function sendResult(
   { outputs, report }: CallOutcome,
   omits: boolean,
   keeps: boolean,
+  place: Place | undefined,
 ): void {
   const { queue, transfer, compute, total } = report.timingMs;
   const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
   const { records, following, room } = omits
     ? omittedTensors(told, binding.names, front.payloadMax)
-    : new OutgoingTensors(told, binding.names, front.payloadMax);
+    : new OutgoingTensors(
+        told,
+        binding.names,
+        front.payloadMax,
+        place && arenaOf(front).writer(place),
+      );
   const result: ResultFrame = {
     type: 'RESULT',
     id,

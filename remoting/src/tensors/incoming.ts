@@ -1,6 +1,6 @@
 import { Tensor, type NamedTensor } from '@axle/core/internal';
 
-import type { InputTensor, OutputTensor } from '../wire/frames.js';
+import type { InputTensor, OutputTensor, SharedTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
 
 type Announced = Exclude<
@@ -25,6 +25,11 @@ export class IncomingTensors {
 
   /** @param sparse outputs, of which one before may have been left out */
   constructor(private readonly sparse: boolean) {}
+
+  /** Of shared memory; its bytes are `data`. */
+  addShared({ slot, dtype, shape }: SharedTensor, name: string, data: Uint8Array): void {
+    this.add({ source: 'INLINE', slot, dtype, shape, name: '', data }, name);
+  }
 
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
   add(record: Announced, name: string): void {
@@ -81,12 +86,21 @@ export function followingBytes(records: readonly (InputTensor | OutputTensor)[])
   return bytes;
 }
 
-/** Bytes that come in the frame and after it. */
+/** Bytes that lie in shared memory. */
+export function sharedBytes(records: readonly (InputTensor | OutputTensor)[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    if (record.source === 'SHARED') bytes += record.bytes;
+  }
+  return bytes;
+}
+
+/** Bytes that come in the frame, after it, and in shared memory. */
 export function inputBytes(records: readonly InputTensor[]): number {
   let bytes = 0;
   for (const record of records) {
-    if (record.source === 'FOLLOWS') bytes += record.bytes;
-    else if (record.source === 'INLINE') bytes += record.data.byteLength;
+    if (record.source === 'INLINE') bytes += record.data.byteLength;
+    else if (record.source !== 'HANDLE') bytes += record.bytes;
   }
   return bytes;
 }
