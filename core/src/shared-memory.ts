@@ -1,7 +1,9 @@
 import { closeSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { markAsUntransferable } from 'node:worker_threads';
 
 import { AxleError, errorCodeOf, messageOf } from './errors.js';
+import type { NativeMapping } from './native-binding.js';
 import { loadNativeBinding } from './native-loader.js';
 
 /** How much one process gives another at most, and takes from it, bytes. */
@@ -44,10 +46,30 @@ export class SharedMemory {
   }
 }
 
-export interface AttachedMemory {
+/** Memory that another process made. It is mapped until the last range of it is collected. */
+export class AttachedMemory {
+  constructor(
+    private readonly mapping: NativeMapping,
+    readonly byteLength: number,
+  ) {}
+
+  /** A part of it, with an ArrayBuffer of its own that cannot be transferred. */
+  range(offset: number, byteLength: number): Uint8Array {
+    const buffer = loadNativeBinding().sharedMemoryRange(this.mapping, offset, byteLength);
+    markAsUntransferable(buffer);
+    return new Uint8Array(buffer);
+  }
+
+  /** Where ranges start to which nothing refers any more; each is told once. */
+  takeReturned(): number[] {
+    return loadNativeBinding().sharedMemoryReturned(this.mapping);
+  }
+}
+
+export interface AttachAnswer {
   readonly answer: Uint8Array;
   /** Absent: the answer says why. */
-  readonly bytes: Uint8Array | undefined;
+  readonly memory: AttachedMemory | undefined;
 }
 
 /**
@@ -59,15 +81,16 @@ export async function attachMemory(
   path: string,
   request: Uint8Array,
   timeoutMs: number,
-): Promise<AttachedMemory> {
+): Promise<AttachAnswer> {
   try {
-    const { answer, memory } = await loadNativeBinding().sharedMemoryAttach(
+    const { answer, mapping, bytes } = await loadNativeBinding().sharedMemoryAttach(
       path,
       request,
       sharedMemoryBytesMax,
       timeoutMs,
     );
-    return { answer, bytes: memory === undefined ? undefined : new Uint8Array(memory) };
+    if (mapping === undefined || bytes === undefined) return { answer, memory: undefined };
+    return { answer, memory: new AttachedMemory(mapping, bytes) };
   } catch (error) {
     throw asAxleError(error);
   }

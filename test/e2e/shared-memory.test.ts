@@ -41,7 +41,8 @@ async function sharing(): Promise<{ peer: RawPeer; memory: Uint8Array; arena: nu
 async function attach(ticket: Uint8Array) {
   const writer = new FrameWriter();
   writer.write({ type: 'ATTACH', id: 0, ticket });
-  const { answer, bytes } = await attachMemory(path, Buffer.concat(writer.take()), timeoutMs);
+  const { answer, memory } = await attachMemory(path, Buffer.concat(writer.take()), timeoutMs);
+  const bytes = memory?.range(0, memory.byteLength);
   const frames: Frame[] = [];
   new FrameSplitter('server').push(answer, (raw) => frames.push(decodeFrame(raw)));
   return { frames, bytes };

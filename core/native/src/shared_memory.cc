@@ -41,6 +41,18 @@ SharedMapping::SharedMapping(const Descriptor &descriptor, uint64_t bytes) : byt
 
 SharedMapping::~SharedMapping() { munmap(data_, bytes_); }
 
+void RangedMapping::give_back(uint64_t offset) noexcept try {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  returned_.push_back(offset);
+} catch (...) {
+  // Without memory to say so in, the range stays taken until the mapping ends.
+}
+
+std::vector<uint64_t> RangedMapping::take_returned() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return std::exchange(returned_, {});
+}
+
 Descriptor make_shared_memory(uint64_t bytes) {
   Descriptor memory(memfd_create("axle-arena", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory.is_open()) {

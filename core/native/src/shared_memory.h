@@ -5,6 +5,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
 
 namespace axle::host {
 
@@ -43,6 +47,25 @@ class SharedMapping {
  private:
   void *data_;
   uint64_t bytes_;
+};
+
+// A mapping that is handed out in ranges, and stays until all of them are back. Any thread.
+class RangedMapping {
+ public:
+  explicit RangedMapping(std::unique_ptr<SharedMapping> mapping) : mapping_(std::move(mapping)) {}
+
+  uint8_t *data() const { return static_cast<uint8_t *>(mapping_->data()); }
+  uint64_t bytes() const { return mapping_->bytes(); }
+
+  // The range from `offset` on is used no more.
+  void give_back(uint64_t offset) noexcept;
+  // Where those start that were given back since the last call.
+  std::vector<uint64_t> take_returned();
+
+ private:
+  std::unique_ptr<SharedMapping> mapping_;
+  std::mutex mutex_;
+  std::vector<uint64_t> returned_;
 };
 
 // Zeros, sealed against shrinking, growing and unsealing. Throws StatusError UNIMPLEMENTED where the system has none.

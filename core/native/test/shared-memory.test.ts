@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { ErrorCode } from '../../src/generated/constants.js';
+import type { NativeMapping } from '../../src/native-binding.js';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
 
 import { binding } from './harness.js';
@@ -55,6 +56,10 @@ function attach(bytesMax = mebibyte, within = timeoutMs) {
   return binding.sharedMemoryAttach(path, request, bytesMax, within);
 }
 
+function rangeOf(mapping: NativeMapping | undefined, offset: number, bytes: number): ArrayBuffer {
+  return binding.sharedMemoryRange(mapping as NativeMapping, offset, bytes);
+}
+
 function openDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
 }
@@ -69,13 +74,15 @@ describe('shared memory', () => {
       heard = data;
       handOver(socket, descriptor);
     });
-    const { answer, memory: attached } = await attach();
+    const { answer, mapping, bytes } = await attach();
     expect(heard).toEqual(Buffer.from(request));
     expect([...answer]).toEqual([7, 8]);
-    const theirs = new Uint8Array(attached as ArrayBuffer);
-    expect(theirs.byteLength).toBe(mebibyte);
-    theirs[mebibyte - 1] = 42;
+    expect(bytes).toBe(mebibyte);
+    const theirs = new Uint8Array(rangeOf(mapping, mebibyte - 64, 64));
+    theirs[63] = 42;
     expect(ours[mebibyte - 1]).toBe(42);
+    expect(() => rangeOf(mapping, mebibyte - 64, 65)).toThrow('bytes');
+    expect(() => rangeOf(mapping, mebibyte + 64, 0)).toThrow('offset');
   });
 
   it('comes to whoever asks again and again, and leaves no descriptor open', async () => {
@@ -113,9 +120,9 @@ describe('shared memory', () => {
 
   it('may not come, and the answer says why', async () => {
     await answering((socket) => socket.end('no'));
-    const { answer, memory } = await attach();
+    const { answer, mapping } = await attach();
     expect(Buffer.from(answer).toString()).toBe('no');
-    expect(memory).toBeUndefined();
+    expect(mapping).toBeUndefined();
   });
 
   it('is not waited for longer than was asked', async () => {

@@ -27,13 +27,13 @@ export function fetchArenaFrom(path: string): FetchArena {
       throw new AxleError(answer.code === 'OK' ? 'UNAVAILABLE' : answer.code, answer.message);
     const asOffered =
       answer?.type === 'ATTACHED' && answer.arena === arena && answer.bytes === bytes;
-    if (attached.bytes?.byteLength !== bytes || !asOffered) {
+    if (attached.memory?.byteLength !== bytes || !asOffered) {
       throw new AxleError(
         'FAILED_PRECONDITION',
         'the shared memory is not what the server offered',
       );
     }
-    return new ClientArena(arena, attached.bytes);
+    return new ClientArena(arena, attached.memory);
   };
 }
 

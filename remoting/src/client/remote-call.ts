@@ -74,7 +74,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
       wireLimits.payloadBytesMax,
       ranges,
     );
-    ranges?.takePlace(this.needs.outputBytes);
+    ranges?.takePlace(task.into, this.needs.outputBytes);
     client.ask(
       {
         type: 'CALL',

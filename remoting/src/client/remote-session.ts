@@ -7,6 +7,7 @@ import type { Frame, GoawayFrame } from '../wire/frames.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import type { HelloCredentials } from './credentials.js';
 import { alternateOf, type Alternates } from './alternate.js';
+import type { ClientArena } from '../shared-memory/client-arena.js';
 import type { FetchArena } from './fetch-arena.js';
 import { Backoff } from './backoff.js';
 import { Journal, type Journalled } from './journal.js';
@@ -141,6 +142,11 @@ export class RemoteSession implements WireClientListener {
   connected(): WireClient {
     if (this.current === undefined) throw this.notNow();
     return this.current;
+  }
+
+  /** Memory that the server shares; undefined: none, or no connection. */
+  async knownArena(): Promise<ClientArena | undefined> {
+    return this.current?.knownArena();
   }
 
   release(id: number): void {

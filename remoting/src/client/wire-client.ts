@@ -77,6 +77,8 @@ export class WireClient implements ConnectionHandler {
   private results = 0;
   /** Memory that the server shares, once it is there. */
   private sharedArena: ClientArena | undefined = undefined;
+  private isArenaKnown = false;
+  private readonly awaitArena: (() => void)[] = [];
   /** Those that hear more after their answer. */
   private readonly staying = new Map<number, PendingAnswer>();
 
@@ -113,6 +115,16 @@ export class WireClient implements ConnectionHandler {
   }
 
   get arena(): ClientArena | undefined {
+    return this.sharedArena;
+  }
+
+  /** The same, once it is known whether there is any. */
+  async knownArena(): Promise<ClientArena | undefined> {
+    if (!this.isArenaKnown) {
+      await new Promise<void>((resolve) => {
+        this.awaitArena.push(resolve);
+      });
+    }
     return this.sharedArena;
   }
 
@@ -221,6 +233,7 @@ export class WireClient implements ConnectionHandler {
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
     this.stopGreetingTimer();
+    this.arenaIsKnown();
     const { unsent } = this.connection;
     const unanswered = this.pending
       .takePast(0)
@@ -247,7 +260,8 @@ export class WireClient implements ConnectionHandler {
     });
   }
 
-  private welcome({ payloadMax, connectionWindow, streamWindow, instance }: WelcomeFrame): void {
+  private welcome(frame: WelcomeFrame): void {
+    const { payloadMax, connectionWindow, streamWindow, instance, features } = frame;
     if (this.serverInstance !== undefined) throw new WireError('WRONG_STATE', 'WELCOME');
     this.serverInstance = Buffer.from(instance).toString('hex');
     this.stopGreetingTimer();
@@ -256,6 +270,9 @@ export class WireClient implements ConnectionHandler {
       connection: connectionWindow,
       stream: streamWindow,
     });
+    // Its offer comes right behind.
+    const isGranted = (features & WireFeature.SHARED_MEMORY) !== 0;
+    if (!isGranted || this.options.fetchArena === undefined) this.arenaIsKnown();
     this.listener.onWelcome(this);
   }
 
@@ -269,7 +286,14 @@ export class WireClient implements ConnectionHandler {
       // All goes through the socket then: slower, and right.
       if (this.closedBy !== undefined) return;
       process.emitWarning(`no shared memory with the server: ${messageOf(error)}`, 'AxleWarning');
+    } finally {
+      this.arenaIsKnown();
     }
+  }
+
+  private arenaIsKnown(): void {
+    this.isArenaKnown = true;
+    for (const resolve of this.awaitArena.splice(0)) resolve();
   }
 
   private leave(goaway: GoawayFrame): void {

@@ -55,6 +55,12 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   private bytesShared = 0;
   /** Shared memory for its outputs. */
   private readonly place: Place | undefined;
+  /** That memory, where the device may write to it. */
+  private into: Uint8Array | undefined = undefined;
+  /** A device has shared memory, which is the client's again once the call is answered. */
+  private isUsed = false;
+  /** Why it failed meanwhile. */
+  private heldBack: { readonly reason: unknown } | undefined = undefined;
   /** Charged to the tenant until it is answered. */
   private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
@@ -138,6 +144,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
       chain: binding.chainWith(model, limits.topKMax),
       model,
       inputs: named === undefined ? incoming.read() : withNamed(incoming.read(), named),
+      into: this.into,
       outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
   }
@@ -168,7 +175,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.bytesShared = sharedBytes(inputs);
     front.bytesDue += this.bytesShared;
     // Told now rather than when there are results.
-    if (this.place !== undefined) arenaOf(front).check(this.place);
+    if (this.place !== undefined) this.into = this.memoryAt(this.place);
     for (const input of inputs) {
       const name = binding.inputNames[input.slot] ?? '';
       if (input.source === 'SHARED') this.addShared(input, name);
@@ -185,8 +192,18 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (this.cancellation === undefined && !this.isAnswered) this.limitWait();
   }
 
+  /** What the device writes may be kept for other calls and connections: then it goes to the place from there. */
+  private memoryAt(place: Place): Uint8Array | undefined {
+    const memory = arenaOf(this.front).view(place);
+    const stays = this.kept !== undefined || this.remembered !== undefined || this.omits;
+    return stays ? undefined : memory;
+  }
+
   private addShared(input: SharedTensor, name: string): void {
-    this.incoming.addShared(input, name, arenaOf(this.front).read(input));
+    const arena = arenaOf(this.front);
+    // What is parsed is copied before it is looked at.
+    if (input.dtype === 'BYTES') this.incoming.addShared(input, name, arena.copy(input));
+    else this.incoming.addShared(input, name, arena.view(input), true);
   }
 
   private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
@@ -252,7 +269,22 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     }
   }
 
+  used(): void {
+    this.isUsed = this.bytesShared > 0 || this.into !== undefined;
+  }
+
+  released(): void {
+    this.isUsed = false;
+    const { heldBack } = this;
+    this.heldBack = undefined;
+    if (heldBack !== undefined) this.failed(heldBack.reason);
+  }
+
   private failed(reason: unknown): void {
+    if (this.isUsed) {
+      this.heldBack = { reason };
+      return;
+    }
     const { front, id, remembered } = this;
     if (remembered?.hasBegun !== true) front.fail(id, reason);
     else {
@@ -307,7 +339,11 @@ function sendResult(
         told,
         binding.names,
         front.payloadMax,
-        place && arenaOf(front).writer(place),
+        place &&
+          arenaOf(front).writer(
+            place,
+            told.map(({ tensor }) => tensor),
+          ),
       );
   const result: ResultFrame = {
     type: 'RESULT',

@@ -28,7 +28,7 @@ export class ServerPut extends TensorHolder {
     front.hold(id, put);
     put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
     if (source === 'SHARED') {
-      put.incoming.addShared(tensor, '', arenaOf(front).read(tensor));
+      put.incoming.addShared(tensor, '', arenaOf(front).copy(tensor));
       put.finish();
       return;
     }

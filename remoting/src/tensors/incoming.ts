@@ -26,19 +26,28 @@ export class IncomingTensors {
   /** @param sparse outputs, of which one before may have been left out */
   constructor(private readonly sparse: boolean) {}
 
-  /** Of shared memory; its bytes are `data`. */
-  addShared({ slot, dtype, shape }: SharedTensor, name: string, data: Uint8Array): void {
-    this.add({ source: 'INLINE', slot, dtype, shape, name: '', data }, name);
+  /**
+   * Of shared memory; its bytes are `data`.
+   *
+   * @param mayChange the other side may write to them at any time
+   */
+  addShared(
+    { slot, dtype, shape }: SharedTensor,
+    name: string,
+    data: Uint8Array,
+    mayChange = false,
+  ): void {
+    this.add({ source: 'INLINE', slot, dtype, shape, name: '', data }, name, mayChange);
   }
 
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
-  add(record: Announced, name: string): void {
+  add(record: Announced, name: string, mayChange = false): void {
     const { dtype, shape, source, slot } = record;
     const segments = source === 'INLINE' ? [record.data] : [];
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    const tensor = Tensor.adopt(dtype, segments, shape);
+    const tensor = Tensor.adopt(dtype, segments, shape, mayChange);
     const inPlace = !this.sparse || slot === this.tensors.length;
     const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
     // Pushing onto an empty array makes room for 17.
