@@ -1,8 +1,11 @@
 import { randomFillSync } from 'node:crypto';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { gunzipSync } from 'node:zlib';
 
-import { attachMemory } from '@axle/core/internal';
+import { attachMemory, copiedBytes } from '@axle/core/internal';
 import {
   decodeFrame,
   FrameSplitter,
@@ -14,10 +17,11 @@ import {
   type ResultFrame,
 } from '@axle/remoting';
 import { connect } from 'axle';
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
 
+import { builtPlugin } from './plugins.js';
 import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
-import { folder, serveUnix } from './serve.js';
+import { folder, serve, serveUnix } from './serve.js';
 
 const path = join(folder, 'm.sock');
 const wanting = { ...hello, features: 1 };
@@ -28,6 +32,9 @@ const bindGzip = bindCompress(1, {
   ],
 });
 const timeoutMs = 10_000;
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 /** A peer that has attached the memory which it was offered. */
 async function sharing(): Promise<{ peer: RawPeer; memory: Uint8Array; arena: number }> {
@@ -175,5 +182,96 @@ describe('shared memory with a server', () => {
       });
     }
     await client.close();
+  });
+
+  it('is not what another client has', async () => {
+    const [one, other] = [await sharing(), await sharing()];
+    one.memory.fill(7, 0, 4096);
+    expect(other.memory.subarray(0, 4096).every((byte) => byte === 0)).toBe(true);
+    one.peer.close();
+    other.peer.close();
+  });
+
+  it('is offered on unix sockets only', async () => {
+    const { endpoint } = await serve('--listen', 'tcp:127.0.0.1:0', '--insecure');
+    const peer = await RawPeer.at(Number(new URL(endpoint).port), wanting, bindGzip);
+    await peer.answerOf(1);
+    expect(peer.frames.find(({ type }) => type === 'WELCOME')).toMatchObject({ features: 0 });
+    expect(peer.frames.map(({ type }) => type)).not.toContain('ARENA');
+    peer.close();
+  });
+});
+
+describe('memory from allocate', () => {
+  const echo = 'echo.axle/echo';
+  const plugin = ['--plugin', `echo=${builtPlugin('echo').path}`];
+
+  it('is where inputs are read and outputs written, and nothing is copied', async () => {
+    const { endpoint } = await serveUnix('a.sock', ...plugin);
+    await using client = await connect(endpoint);
+    const [input, into] = [await client.allocate(300_000), await client.allocate(300_000)];
+    randomFillSync(input);
+    const before = copiedBytes.total;
+    for (const given of [input, input.subarray(64, 200_000)]) {
+      const { outputs } = await client.run(echo, { bytes: given }, { into });
+      const data = outputs['bytes']?.bytes as Uint8Array;
+      expect(data.buffer).toBe(into.buffer);
+      expect(Buffer.compare(data, given)).toBe(0);
+    }
+    expect(copiedBytes.total).toBe(before);
+    // What starts at no multiple of 64 is copied to where it may.
+    const { outputs } = await client.run(echo, { bytes: input.subarray(1) }, { into });
+    expect(Buffer.compare(outputs['bytes']?.bytes as Uint8Array, input.subarray(1))).toBe(0);
+    expect(copiedBytes.total).toBe(before + 299_999);
+  });
+
+  it('is ordinary memory where a server has none to share, or no more, and in this process', async () => {
+    const { endpoint } = await serveUnix('n.sock', '--shared-memory', '64K', ...plugin);
+    const echoHere = { name: 'echo', path: builtPlugin('echo').path };
+    for (const client of [await connect(endpoint), await connect({ plugins: [echoHere] })]) {
+      const [input, into] = [await client.allocate(300_000), await client.allocate(300_000)];
+      randomFillSync(input);
+      const { outputs } = await client.run(echo, { bytes: input }, { into });
+      expect(Buffer.compare(outputs['bytes']?.bytes as Uint8Array, input)).toBe(0);
+      await expect(client.allocate(-1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(client.run(echo, [{ bytes: input }], { into })).rejects.toThrow("'into'");
+      await client.close();
+    }
+  });
+
+  it('goes on being good when the server is replaced, and the new one has memory of its own', async () => {
+    const first = await serveUnix('r.sock', ...plugin);
+    await using client = await connect(first.endpoint);
+    const [input, into] = [await client.allocate(300_000), await client.allocate(300_000)];
+    const echoed = async (given: Uint8Array, to: Uint8Array) =>
+      (await client.run(echo, { bytes: given }, { into: to })).outputs['bytes']?.bytes;
+    randomFillSync(input);
+    expect((await echoed(input, into))?.buffer).toBe(into.buffer);
+    first.process.kill('SIGKILL');
+    await once(first.process, 'exit');
+    const waiting = echoed(input, into);
+    await serveUnix('r.sock', ...plugin);
+    expect(Buffer.compare((await waiting) as Uint8Array, input)).toBe(0);
+    const fresh = await client.allocate(300_000);
+    expect((await echoed(input, fresh))?.buffer).toBe(fresh.buffer);
+    // A device of the first server may write there still.
+    expect((await echoed(input, into))?.buffer).not.toBe(into.buffer);
+  });
+
+  it('comes back when nothing refers to it', async () => {
+    const { endpoint } = await serveUnix('g.sock', '--shared-memory', '1M', ...plugin);
+    await using client = await connect(endpoint);
+    let live = await client.allocate(900_000);
+    const isShared = async (memory: Uint8Array) => {
+      const { outputs } = await client.run(echo, { bytes: memory }, { into: memory });
+      return outputs['bytes']?.bytes.buffer === memory.buffer;
+    };
+    expect(await isShared(live)).toBe(true);
+    await vi.waitFor(async () => {
+      live = new Uint8Array(0);
+      collectGarbage();
+      live = await client.allocate(900_000);
+      expect(await isShared(live)).toBe(true);
+    });
   });
 });

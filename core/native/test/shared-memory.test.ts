@@ -1,12 +1,22 @@
-import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  ftruncateSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { ErrorCode } from '../../src/generated/constants.js';
 import type { NativeMapping } from '../../src/native-binding.js';
-import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, describe, expect, it, vi } from 'vitest';
 
 import { binding } from './harness.js';
 
@@ -17,6 +27,9 @@ const mebibyte = 1024 * 1024;
 const timeoutMs = 10_000;
 let server: Server | undefined;
 const connections = new Set<Socket>();
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
 
 afterEach(async () => {
   for (const socket of connections) socket.destroy();
@@ -143,6 +156,35 @@ describe('shared memory', () => {
     await expect(
       binding.sharedMemoryAttach(long, request, mebibyte, timeoutMs),
     ).rejects.toMatchObject({ status: ErrorCode.INVALID_ARGUMENT });
+  });
+
+  it('cannot be cut short or made longer by whoever has it', () => {
+    const { descriptor } = binding.sharedMemoryCreate(mebibyte);
+    for (const bytes of [0, mebibyte - 1, mebibyte + 1]) {
+      expect(() => {
+        ftruncateSync(descriptor, bytes);
+      }).toThrow('EPERM');
+    }
+    closeSync(descriptor);
+  });
+
+  it('tells of a range once nothing refers to it, and stays until then', async () => {
+    const { memory, descriptor } = binding.sharedMemoryCreate(mebibyte);
+    await answering((socket) => {
+      handOver(socket, descriptor);
+    });
+    const { mapping } = await attach();
+    const kept = new Uint8Array(rangeOf(mapping, 128, 64)).subarray(1);
+    (() => new Uint8Array(rangeOf(mapping, 4096, 64)).fill(7))();
+    expect(new Uint8Array(memory)[4096]).toBe(7);
+    const returned: number[] = [];
+    await vi.waitFor(() => {
+      collectGarbage();
+      returned.push(...binding.sharedMemoryReturned(mapping as NativeMapping));
+      expect(returned).toEqual([4096]);
+    });
+    kept.fill(9);
+    expect(new Uint8Array(memory, 129, 63).every((byte) => byte === 9)).toBe(true);
   });
 
   it('is not made of nothing, nor without bound', () => {

@@ -56,12 +56,10 @@ async function echoLoad(echo, allocate, bytes, inFlight, seconds) {
   /** @type {number[]} */
   const latenciesMs = [];
   let calls = 0;
+  const memory = await memoryFor(allocate, bytes, inFlight);
   const startedAt = performance.now();
   const until = startedAt + seconds * 1000;
-  const caller = async () => {
-    const { buffer, byteOffset } = await allocate(bytes);
-    const payload = Buffer.from(buffer, byteOffset, bytes);
-    const into = await allocate(bytes);
+  const caller = async (/** @type {EchoMemory} */ { payload, into }) => {
     return /** @type {Promise<void>} */ (
       new Promise((resolve, reject) => {
         let turn = 0;
@@ -96,7 +94,7 @@ async function echoLoad(echo, allocate, bytes, inFlight, seconds) {
       })
     );
   };
-  await Promise.all(Array.from({ length: inFlight }, caller));
+  await Promise.all(memory.map(caller));
   const elapsed = (performance.now() - startedAt) / 1000;
   latenciesMs.sort((a, b) => a - b);
   const us = (/** @type {number} */ share) =>
@@ -110,4 +108,24 @@ const longBytes = 1024 * 1024;
 /** @type {Allocate} */
 function allocatePlain(bytes) {
   return Promise.resolve(Buffer.alloc(bytes));
+}
+
+/** @typedef {{ readonly payload: Buffer, readonly into: Uint8Array }} EchoMemory of one caller */
+
+/** By size: it is made once, as a client that cares would. @type {Map<number, EchoMemory[]>} */
+const memories = new Map();
+
+/**
+ * @param {Allocate} allocate
+ * @param {number} bytes
+ * @param {number} callers
+ */
+async function memoryFor(allocate, bytes, callers) {
+  const memory = memories.get(bytes) ?? [];
+  memories.set(bytes, memory);
+  while (memory.length < callers) {
+    const { buffer, byteOffset } = await allocate(bytes);
+    memory.push({ payload: Buffer.from(buffer, byteOffset, bytes), into: await allocate(bytes) });
+  }
+  return memory.slice(0, callers);
 }

@@ -14,8 +14,8 @@ const ROUNDS = 5;
 const WARM_UP_ROUNDS = 2;
 const KiB = 1024;
 const MiB = 1024 * KiB;
-/** Inputs and outputs of all calls in flight, at the largest size. */
-const ARENA_BYTES = 2 * IN_FLIGHT * 16 * MiB + 64 * MiB;
+/** Inputs and outputs of all calls in flight, at all sizes. */
+const ARENA_BYTES = 2 * IN_FLIGHT * 18 * MiB;
 
 /** With the ratios asked for. */
 const CASES = [
