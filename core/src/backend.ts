@@ -45,6 +45,16 @@ export interface Backend {
    * once, never before this returns.
    */
   submit(device: Device, batch: readonly BackendTask[]): void;
+  /**
+   * It copies inputs that `mayChange` itself, where that is needed. Absent: it is given copies.
+   */
+  readonly takesInputsThatChange?: true;
+  /**
+   * Memory that inputs and outputs of its tasks can lie in without being copied on the way to the device.
+   *
+   * @returns undefined: there is none to have.
+   */
+  allocate?(byteLength: number): Promise<Uint8Array | undefined>;
   /** Best effort; the task still settles. */
   cancel(task: BackendTask): void;
 
@@ -168,6 +178,8 @@ export interface BackendTask {
   readonly model: LoadedModel | undefined;
   readonly inputs: readonly NamedTensor[];
   readonly outputBytesMax: number;
+  /** Where outputs may be laid, as far as the backend can and they fit; others come in memory of its own. */
+  readonly into?: Uint8Array | undefined;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
   /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */

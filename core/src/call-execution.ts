@@ -36,6 +36,8 @@ export class CallExecution implements TaskListener, CancelListener {
   /** Held on its device for the task under way. */
   private placed: PlacedModel | undefined;
   private over = false;
+  /** A device may have its inputs. */
+  private underWay = false;
   private readonly publishTask = taskPublisher();
 
   constructor(
@@ -64,11 +66,14 @@ export class CallExecution implements TaskListener, CancelListener {
     const { breaker, costs } = this.parts;
     const { segment } = this;
     this.ticket = undefined;
+    this.underWay = false;
     this.releaseModel();
+    if (this.over) this.listener.released?.();
     this.publishTask?.(taskName(segment, this.call), outcome, waitedMs);
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
       if (sent) this.parts.deviceFailed(segment.device, outcome.error);
+      if (this.over) return;
       const begun = sent && outcome.neverBegan !== true;
       if (begun && !segment.repeatable) this.fail(mayHaveRun(outcome.error));
       else this.tryNextPlan(outcome.error, sent);
@@ -144,12 +149,14 @@ export class CallExecution implements TaskListener, CancelListener {
     try {
       const inputs = this.inputsOf(segment);
       parts.breaker.entering(segment.device);
+      const isLast = this.segmentIndex === this.plan.segments.length - 1;
       const task: QueuedTask = {
         range: segment.range,
         args: segment.args,
         model: placed?.loaded,
         inputs,
         outputBytesMax: call.outputBytesMax,
+        into: isLast ? call.into : undefined,
         deadlineAt: call.deadlineAt,
         batchKey: policy.itemsMax === 1 ? batchKeys.alone : batchKeys.of(inputs),
         modelKey: segment.modelKey,
@@ -163,6 +170,7 @@ export class CallExecution implements TaskListener, CancelListener {
         repeatable: segment.repeatable,
       };
       this.ticket = parts.queueOf(segment).add(task, this, now);
+      this.underWay = true;
     } catch (error) {
       this.releaseModel();
       this.tryNextPlan(error, false);
@@ -174,9 +182,10 @@ export class CallExecution implements TaskListener, CancelListener {
     this.placed = undefined;
   }
 
-  private inputsOf({ first }: Segment): readonly NamedTensor[] {
+  private inputsOf({ first, backend }: Segment): readonly NamedTensor[] {
     const { adapt } = this.call.chain.steps[first] as ChainStep;
-    return adapt === undefined || first === 0 ? this.values : adapt(this.values);
+    const inputs = adapt === undefined || first === 0 ? this.values : adapt(this.values);
+    return backend.takesInputsThatChange === true ? inputs : privateInputs(inputs);
   }
 
   private finish(now: number): void {
@@ -192,7 +201,7 @@ export class CallExecution implements TaskListener, CancelListener {
     try {
       this.listener.succeeded({ outputs: this.values, report });
     } catch (error) {
-      this.listener.failed(error);
+      this.listener.failed(error, false);
     }
   }
 
@@ -229,7 +238,7 @@ export class CallExecution implements TaskListener, CancelListener {
 
   private fail(reason: unknown): void {
     this.over = true;
-    this.listener.failed(reason);
+    this.listener.failed(reason, this.underWay);
   }
 }
 
@@ -244,6 +253,11 @@ function mayHaveRun(error: AxleError): AxleError {
 }
 
 const noFallbacks: readonly FailedAttempt[] = Object.freeze([]);
+
+function privateInputs(inputs: readonly NamedTensor[]): readonly NamedTensor[] {
+  if (!inputs.some(({ tensor }) => tensor.mayChange)) return inputs;
+  return inputs.map((input) => ({ ...input, tensor: input.tensor.asPrivate() }));
+}
 
 function bytesOf(inputs: readonly NamedTensor[]): number {
   let bytes = 0;

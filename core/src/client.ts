@@ -50,7 +50,13 @@ export interface ClassifyOptions extends CallOptions {
   readonly topK?: number | undefined;
 }
 
-export type InferOptions = CallOptions;
+export interface InferOptions extends CallOptions {
+  /**
+   * Memory that `allocate` gave, for the outputs of this one call. Those that the device can lay there are views of it:
+   * they are good until the memory is used again. Others come in memory of their own.
+   */
+  readonly into?: Uint8Array | undefined;
+}
 
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
 export type NamedInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
@@ -71,6 +77,8 @@ export type CustomOpArg = boolean | number | string | Uint8Array;
 export interface RunOptions extends CallOptions {
   /** By name; which there are, `ops()` says. */
   readonly args?: Readonly<Record<string, CustomOpArg | undefined>> | undefined;
+  /** As that of infer. */
+  readonly into?: Uint8Array | undefined;
 }
 
 export interface CompressOptions extends CallOptions {
@@ -152,6 +160,15 @@ export interface Client extends AsyncDisposable {
    */
   compressWebStream(options?: CompressOptions): CodecWebStream;
   decompressWebStream(options?: DecompressOptions): CodecWebStream;
+
+  /**
+   * Memory for inputs, and for outputs with the option `into`, that a server on this machine shares: what lies there is
+   * not copied on its way. Elsewhere, and when the server has no more of it, ordinary memory: all works the same, slower.
+   * It holds whatever was there before, cannot be transferred, and goes back by itself once nothing refers to it.
+   *
+   * @throws AxleError INVALID_ARGUMENT for a length that is none.
+   */
+  allocate(byteLength: number): Promise<Uint8Array>;
 
   /** Devices that run something, and backends that this machine cannot have with the reason. */
   devices(): Promise<DevicesReport>;

@@ -16,6 +16,8 @@ export interface Call {
   readonly model: Model | undefined;
   readonly inputs: readonly NamedTensor[];
   readonly outputBytesMax: number;
+  /** Where outputs may be laid. */
+  readonly into?: Uint8Array | undefined;
   readonly preference: Preference;
   readonly priority: number;
   readonly deadlineAt: number | undefined;
@@ -38,8 +40,13 @@ export interface CallOutcome {
 export interface CallListener {
   /** What it throws, the call fails with. */
   succeeded(outcome: CallOutcome): void;
-  /** @param reason the AxleError of the last plan tried, or the cancellation's reason. */
-  failed(reason: unknown): void;
+  /**
+   * @param reason the AxleError of the last plan tried, or the cancellation's reason.
+   * @param isUsed whether a device still reads its inputs and may write `into`; `released` is called then.
+   */
+  failed(reason: unknown, isUsed: boolean): void;
+  /** No device uses the memory of a failed call any more. */
+  released?(): void;
 }
 
 /** What executing calls takes. */

@@ -49,3 +49,5 @@ export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';
+export { copiedBytes } from './copied-bytes.js';
+export { attachMemory, AttachedMemory, SharedMemory } from './shared-memory.js';

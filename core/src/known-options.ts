@@ -4,6 +4,7 @@ import type {
   CompressOptions,
   DecompressOptions,
   ExplainOptions,
+  InferOptions,
   RunOptions,
 } from './client.js';
 import { AxleError } from './errors.js';
@@ -18,7 +19,8 @@ const ofCalls = ['signal', 'deadlineMs', 'priority', 'device', 'strict'] as cons
 export const knownOptions = {
   call: namesOf<CallOptions>(...ofCalls),
   classify: namesOf<ClassifyOptions>(...ofCalls, 'model', 'topK'),
-  run: namesOf<RunOptions>(...ofCalls, 'args'),
+  infer: namesOf<InferOptions>(...ofCalls, 'into'),
+  run: namesOf<RunOptions>(...ofCalls, 'args', 'into'),
   compress: namesOf<CompressOptions>(...ofCalls, 'codec', 'level'),
   decompress: namesOf<DecompressOptions>(...ofCalls, 'codec', 'outputBytesMax'),
   explain: namesOf<ExplainOptions>('model', 'device', 'strict'),

@@ -27,6 +27,7 @@ import type { Model } from './models/model.js';
 import { bytesOf } from './models/opened-models.js';
 import { mapConcurrently } from './map-concurrently.js';
 import type { OpArgs } from './op.js';
+import { allocateMemory, oneIntoForMany } from './output-memory.js';
 import { openStream } from './open-stream.js';
 import { prefetchChain } from './prefetch-chain.js';
 import type { Chain } from './plans/chain.js';
@@ -82,6 +83,7 @@ export class LocalClient implements Client {
     options: InferOptions = {},
   ): Promise<InferResult | InferResult[]> {
     if (!isArray(inputs)) return this.inferOne(model, inputs, options);
+    if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     return this.all(inputs, options, (one, its) => this.inferOne(model, one, its));
   }
 
@@ -93,6 +95,7 @@ export class LocalClient implements Client {
     options: RunOptions = {},
   ): Promise<RunResult | RunResult[]> {
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
+    if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     return this.all(inputs, options, (one, its) => this.runOne(op, one, its));
   }
 
@@ -138,6 +141,11 @@ export class LocalClient implements Client {
 
   decompressWebStream(options: DecompressOptions = {}): CodecWebStream {
     return toWebStream(this.decompressStream(options));
+  }
+
+  async allocate(byteLength: number): Promise<Uint8Array> {
+    this.session.checkOpen();
+    return allocateMemory(this.session.runtime.registry, byteLength);
   }
 
   async devices(): Promise<DevicesReport> {

@@ -42,7 +42,16 @@ import type {
 import { internalized } from './internalized.js';
 import { loadNativeBinding } from './native-loader.js';
 import { completionField, numbersPerCompletion, taskSlots } from './native-binding.js';
-import { argsKey, argTypeOf, FloatArg, type OpArgs, type OpRange } from './op.js';
+import { copiedBytes } from './copied-bytes.js';
+import {
+  argsKey,
+  argTypeOf,
+  FloatArg,
+  hasFlag,
+  sameRange,
+  type OpArgs,
+  type OpRange,
+} from './op.js';
 import { Tensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
@@ -184,6 +193,7 @@ export class NativeHost {
 
 class NativeBackend implements Backend {
   readonly batches = 'here';
+  readonly takesInputsThatChange = true;
   readonly name: string;
   readonly version: string;
   readonly devices: readonly Device[];
@@ -314,13 +324,17 @@ class NativeBackend implements Backend {
     const { range } = task;
     const inputs: unknown[] = new Array<unknown>(valuesPerInput * task.inputs.length);
     let at = 0;
+    let bytesThatChange = 0;
     for (const { name, tensor } of task.inputs) {
       const { dtype, shape, segments } = tensor;
+      if (tensor.mayChange) bytesThatChange += tensor.byteLength;
       inputs[at++] = name === '' ? null : name;
       inputs[at++] = DataType[dtype];
       inputs[at++] = shape;
       inputs[at++] = segments.length === 1 ? segments[0] : segments;
     }
+    const copiesInputs = bytesThatChange > 0 && !this.readsWhatChanges(range);
+    if (copiesInputs) copiedBytes.add(bytesThatChange);
     return this.binding.stage(
       range.op,
       range.version,
@@ -331,7 +345,14 @@ class NativeBackend implements Backend {
       inputs,
       task.outputBytesMax,
       task.deadlineAt === undefined ? 0 : Math.max(task.deadlineAt - now, 0.001),
+      copiesInputs,
+      task.into,
     );
+  }
+
+  private readsWhatChanges(range: OpRange): boolean {
+    const op = this.ops.find((offered) => sameRange(offered, range));
+    return op !== undefined && hasFlag(op.flags, 'INPUTS_MAY_CHANGE');
   }
 
   private queueOf(device: Device): number {

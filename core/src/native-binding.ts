@@ -156,6 +156,12 @@ export type OutputMaker<O> = (
 /** A task's id modulo this is a small number that no other outstanding task of the environment has (kTasksMax). */
 export const taskSlots = 2 ** 20;
 
+/** Memory of another process, as the addon has it. */
+export interface NativeMapping {
+  readonly [mapping]: true;
+}
+declare const mapping: unique symbol;
+
 export interface NativeBinding {
   /** ABI that the host speaks. */
   readonly abiMajor: number;
@@ -214,8 +220,10 @@ export interface NativeBinding {
    * Adds one task to the batch that the next `submit` sends, and returns its id. `inputs` is a flat list of
    * name (or null), dtype, dims, data, name, ...; data is one Uint8Array or a list of them (a scatter list), which the
    * host keeps alive and whose bytes must not change until completion. `modelId` and `argsId` may be 0.
-   * `deadlineMs` is the time left from now; 0 is none. Throws INVALID_ARGUMENT, staging nothing, when an input's bytes
-   * do not match its shape and type, or a limit is passed.
+   * `deadlineMs` is the time left from now; 0 is none. With `copiesInputs` they are copied, and may change from then on.
+   * Outputs that the plugin allocates as AXLE_MEMORY_SHARED are laid `into` as far as they fit; the memory stays the
+   * caller's. Throws INVALID_ARGUMENT, staging nothing, when an input's bytes do not match its shape and type, or a limit
+   * is passed.
    */
   stage(
     op: number,
@@ -227,6 +235,8 @@ export interface NativeBinding {
     inputs: readonly unknown[],
     outputBytesMax: number,
     deadlineMs: number,
+    copiesInputs?: boolean,
+    into?: Uint8Array,
   ): number;
   /** Drops all staged tasks. */
   unstage(): void;
@@ -252,6 +262,37 @@ export interface NativeBinding {
   ): number;
   /** Cancels an outstanding write and closes the stream when that has completed. */
   streamClose(streamId: number): Promise<void>;
+
+  /**
+   * Memory that another process can be given: zeros, sealed so that it can neither shrink nor grow. The descriptor is the
+   * caller's to close; the memory stays until the garbage collector takes it. Throws UNIMPLEMENTED where the system has
+   * no such memory, RESOURCE_EXHAUSTED when it gives no more.
+   */
+  sharedMemoryCreate(bytes: number): { readonly memory: ArrayBuffer; readonly descriptor: number };
+  /**
+   * Sends `data` over a connected unix socket at once, with a copy of the descriptor on its first byte. Throws UNAVAILABLE when the
+   * socket does not take it all.
+   */
+  sharedMemorySend(socket: number, data: Uint8Array, descriptor: number): void;
+  /**
+   * Connects to a unix socket, sends the request, and takes what is answered (at most 4 KiB) until the other side closes,
+   * with the memory that came along, if any: `bytes` of it, mapped for as long as `mapping` or a range of it lives. Rejects with UNAVAILABLE when nobody answers, DEADLINE_EXCEEDED, and
+   * FAILED_PRECONDITION for memory that is not sealed as above or larger than `bytesMax`.
+   */
+  sharedMemoryAttach(
+    path: string,
+    request: Uint8Array,
+    bytesMax: number,
+    timeoutMs: number,
+  ): Promise<{
+    readonly answer: Uint8Array;
+    readonly mapping?: NativeMapping;
+    readonly bytes?: number;
+  }>;
+  /** A part of it as an ArrayBuffer of its own. Throws INVALID_ARGUMENT for what does not lie in it. */
+  sharedMemoryRange(mapping: NativeMapping, offset: number, bytes: number): ArrayBuffer;
+  /** Where the ranges start whose ArrayBuffers the garbage collector took since the last call. */
+  sharedMemoryReturned(mapping: NativeMapping): number[];
 
   /** For tests and `axle devices`: tasks now outstanding in this environment, and bytes of output memory in use. */
   counters(): {

@@ -20,6 +20,8 @@ interface RawBinding extends Omit<NativeBinding, 'onCompletions' | 'stage'> {
   stage(inputs: readonly unknown[]): void;
   /** The same for one input. */
   stageOne(name: unknown, data: unknown): void;
+  /** Where outputs of the last task that was staged may go. */
+  stageInto(into: Uint8Array): void;
 }
 
 const addonPath = fileURLToPath(new URL('../native/build/Release/axle_host.node', import.meta.url));
@@ -74,7 +76,19 @@ function bind(raw: RawBinding): NativeBinding {
         handler(count, arrays.numbers, reader.read(count, values));
       });
     },
-    stage(op, opVersion, first, last, modelId, argsId, inputs, outputBytesMax, deadlineMs) {
+    stage(
+      op,
+      opVersion,
+      first,
+      last,
+      modelId,
+      argsId,
+      inputs,
+      outputBytesMax,
+      deadlineMs,
+      copiesInputs = false,
+      into,
+    ) {
       const count = writer.write(
         op,
         opVersion,
@@ -85,10 +99,13 @@ function bind(raw: RawBinding): NativeBinding {
         inputs,
         outputBytesMax,
         deadlineMs,
+        copiesInputs,
       );
       if (count === 1) raw.stageOne(inputs[0], inputs[3]);
       else raw.stage(inputs);
-      return writer.numbers[0] as number;
+      const id = writer.numbers[0] as number;
+      if (into !== undefined) raw.stageInto(into);
+      return id;
     },
   };
 }

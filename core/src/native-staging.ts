@@ -3,7 +3,7 @@ const inputsMax = 256;
 const rankMax = 16;
 
 const valuesPerInput = 4;
-const headerNumbers = 9;
+const headerNumbers = 10;
 
 /**
  * Writes the numbers of a task into an array that the addon reads, which costs a fraction of reading them from
@@ -23,6 +23,7 @@ export class TaskWriter {
     inputs: readonly unknown[],
     outputBytesMax: number,
     deadlineMs: number,
+    copiesInputs: boolean,
   ): number {
     const numbers = this.numbers;
     numbers[0] = checked(op);
@@ -34,7 +35,8 @@ export class TaskWriter {
     numbers[6] = checked(outputBytesMax);
     numbers[7] = checked(deadlineMs);
     const count = Array.isArray(inputs) ? inputs.length / valuesPerInput : NaN;
-    numbers[8] = count;
+    numbers[8] = copiesInputs ? 1 : 0;
+    numbers[9] = count;
     if (count > inputsMax) return count;
 
     let at = headerNumbers;

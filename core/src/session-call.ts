@@ -11,6 +11,8 @@ import { preferenceOf, type Session } from './session.js';
 export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
   /** Default: the session's limit. */
   readonly outputBytesMax?: number;
+  /** Where outputs may be laid; default: nowhere in particular. */
+  readonly into?: Uint8Array | undefined;
 };
 
 /** What one call of an op is, from what the caller gave to what the caller gets. */
@@ -19,6 +21,10 @@ export interface CallWork<R> {
   prepare(cancellation: Cancellation): CallRequest | Promise<CallRequest>;
   /** Makes the caller's result. */
   shape(outcome: CallOutcome): R;
+  /** The call is about to fail while a device uses its memory. */
+  used?(): void;
+  /** After `used`: no device does any more. */
+  released?(): void;
 }
 
 /** A call of a session: what dispatch runs, what hears how it ended, and what ends it early. */
@@ -69,6 +75,10 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
     return this.prepared.outputBytesMax ?? this.session.limits.outputBytesMax;
   }
 
+  get into(): Uint8Array | undefined {
+    return this.prepared.into;
+  }
+
   get tenant(): string {
     return this.session.tenant;
   }
@@ -93,9 +103,14 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
     this.session.end(this);
   }
 
-  failed(reason: unknown): void {
+  failed(reason: unknown, isUsed = false): void {
+    if (isUsed) this.work.used?.();
     this.session.end(this);
     this.reject(reason);
+  }
+
+  released(): void {
+    this.work.released?.();
   }
 
   private get prepared(): CallRequest {

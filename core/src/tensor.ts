@@ -1,4 +1,5 @@
 import { checkAttached } from './attached-memory.js';
+import { copiedBytes } from './copied-bytes.js';
 import { AxleError } from './errors.js';
 import { DATA_TYPE_BYTES, type DataTypeName } from './generated/constants.js';
 import { isResizable } from './resizable-memory.js';
@@ -60,6 +61,8 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     readonly shape: readonly number[],
     /** The raw form in the pieces that it lies in, one after another. */
     readonly segments: readonly Uint8Array[],
+    /** Another process may write to the memory at any time: only code that no value of a byte can harm may read it. */
+    readonly mayChange = false,
   ) {}
 
   /**
@@ -164,8 +167,27 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     dtype: DataTypeName,
     segments: readonly Uint8Array[],
     shape: readonly number[],
+    mayChange = false,
   ): Tensor {
-    return new Tensor(dtype, shape, segments);
+    return new Tensor(dtype, shape, segments, mayChange);
+  }
+
+  /**
+   * For core's own use: the same in memory that nobody else writes to; itself if it is there already.
+   *
+   * @internal
+   */
+  asPrivate(): Tensor<T> {
+    if (!this.mayChange) return this;
+    const { byteLength } = this;
+    const copy = Buffer.allocUnsafeSlow(byteLength);
+    let at = 0;
+    for (const segment of this.segments) {
+      copy.set(segment, at);
+      at += segment.byteLength;
+    }
+    copiedBytes.add(byteLength);
+    return new Tensor(this.dtype, this.shape, [copy]);
   }
 
   /** Of the raw form. */
@@ -209,7 +231,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   /** The same memory under another shape with as many elements. */
   reshape(shape: readonly number[]): Tensor<T> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
-    return new Tensor(this.dtype, [...shape], this.segments);
+    return new Tensor(this.dtype, [...shape], this.segments, this.mayChange);
   }
 }
 

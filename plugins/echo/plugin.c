@@ -43,7 +43,7 @@ static int32_t echo(const axle_host *host, axle_task *task, axle_completion *end
   }
   if (host->cancelled(task)) return AXLE_STATUS_CANCELLED;
   const axle_tensor *input = &task->inputs[0];
-  uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
+  uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_SHARED);
   if (output == NULL) {
     return fail(end, AXLE_STATUS_RESOURCE_EXHAUSTED, "the output is larger than the call allows");
   }
@@ -232,7 +232,8 @@ static void op_info(axle_instance *instance, uint32_t index, axle_op_info *info)
   info->version = 1;
   info->name = "echo.axle/echo";
   info->doc = "Gives its input back.";
-  info->flags = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT | AXLE_OP_FLAG_BATCHABLE;
+  info->flags = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT | AXLE_OP_FLAG_BATCHABLE |
+                AXLE_OP_FLAG_INPUTS_MAY_CHANGE;
   info->inputs = &bytes;
   info->input_count = 1;
   info->outputs = &bytes;

@@ -1,6 +1,7 @@
 // npm run bench -- remoting: what a call to a server costs, beside other ways to call one.
 import { benchCalls } from './remoting/calls.mjs';
 import { benchDistance } from './remoting/distance.mjs';
+import { benchSharedMemory } from './remoting/shared-memory.mjs';
 import { benchUpload } from './remoting/upload.mjs';
 
 /**
@@ -12,6 +13,7 @@ export async function benchRemoting(progress, only) {
   return [
     ...(await benchDistance(progress, only)),
     ...(await benchCalls(progress, only)),
+    ...(await benchSharedMemory(progress, only)),
     ...(await benchUpload(progress, only)),
   ];
 }

@@ -16,7 +16,7 @@ import {
 export class RawPeer {
   /** All that came, in order. */
   readonly frames: Frame[] = [];
-  private heard: (() => void) | undefined;
+  private waiting: (() => void)[] = [];
 
   /** @param socket open to a server */
   constructor(readonly socket: Duplex) {
@@ -24,11 +24,13 @@ export class RawPeer {
     socket.on('data', (chunk: Buffer) => {
       // Data lies in the chunk, which the socket does not use again.
       splitter.push(chunk, (raw) => this.frames.push(decodeFrame(raw)));
-      this.heard?.();
+      this.hear();
     });
     // That it is cut off is what some tests wait for.
     socket.on('error', () => undefined);
-    socket.on('close', () => this.heard?.());
+    socket.on('close', () => {
+      this.hear();
+    });
     // What a socket does by itself.
     socket.on('end', () => socket.end());
   }
@@ -66,7 +68,7 @@ export class RawPeer {
         throw new Error(`the server closed the connection; it had sent ${came}`);
       }
       await new Promise<void>((resolve) => {
-        this.heard = resolve;
+        this.waiting.push(resolve);
       });
     }
   }
@@ -80,6 +82,10 @@ export class RawPeer {
   async untilClosed(): Promise<readonly Frame[]> {
     if (!this.socket.closed) await once(this.socket, 'close');
     return this.frames;
+  }
+
+  private hear(): void {
+    for (const resolve of this.waiting.splice(0)) resolve();
   }
 
   close(): void {

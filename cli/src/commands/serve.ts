@@ -42,6 +42,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly alternate?: string;
   readonly backend?: string[];
   readonly inProcess?: true;
+  readonly sharedMemory?: number;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -85,6 +86,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
       '--alternate <endpoint>',
       'when stopped, send clients to this server, such as axle+unix:/run/other.sock, if they allow it',
     )
+    .option(
+      '--shared-memory <bytes>',
+      'memory that each client on a unix socket may share, such as 64M; 0 = none (default: 256M)',
+      sharedMemoryBytes,
+    )
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
@@ -97,6 +103,11 @@ Examples:
   $ AXLE_ENDPOINT=axle+unix:/run/axle.sock axle devices
   $ axle serve --listen tls:0.0.0.0:7471 --tls-cert server.crt --tls-key server.key --tokens tokens.jsonl`,
   );
+}
+
+/** As other sizes, but for none. */
+function sharedMemoryBytes(text: string): number {
+  return text === '0' ? 0 : byteCount(text);
 }
 
 async function serve(
@@ -151,8 +162,8 @@ async function serve(
       return (named.get(tenant) ?? others).quotas;
     });
     const { listen, trust, tls } = settings;
-    const { alternate } = options;
-    const serving = { runtime, listen, limits, trust, tls, log, store, alternate };
+    const { alternate, sharedMemory: arenaBytes } = options;
+    const serving = { runtime, listen, limits, trust, tls, log, store, alternate, arenaBytes };
     const server = await Server.start(serving);
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());

@@ -35,6 +35,7 @@
  * Changes
  *   0.1  first version.
  *   0.2  preprocess scales: its arguments width and height; images of one batch may differ in size.
+ *        AXLE_OP_FLAG_INPUTS_MAY_CHANGE; what AXLE_MEMORY_SHARED means.
  */
 #ifndef AXLE_PLUGIN_H
 #define AXLE_PLUGIN_H
@@ -93,11 +94,12 @@ extern "C" {
 #define AXLE_DTYPE_BF16   14u /* bfloat16: the upper half of an IEEE 754 binary32. */
 
 /* Op flags, combined with OR. */
-#define AXLE_OP_FLAG_PURE        1u /* Same input, same output, no effect: may run again anywhere. */
-#define AXLE_OP_FLAG_IDEMPOTENT  2u /* Running it twice leaves the same state as once. */
-#define AXLE_OP_FLAG_BATCHABLE   4u /* Tasks of one submit may be computed together. */
-#define AXLE_OP_FLAG_STATEFUL    8u /* The result depends on earlier calls of the session. */
-#define AXLE_OP_FLAG_STREAMABLE 16u /* Also offered as an ordered stream. */
+#define AXLE_OP_FLAG_PURE               1u /* Same input, same output, no effect: may run again anywhere. */
+#define AXLE_OP_FLAG_IDEMPOTENT         2u /* Running it twice leaves the same state as once. */
+#define AXLE_OP_FLAG_BATCHABLE          4u /* Tasks of one submit may be computed together. */
+#define AXLE_OP_FLAG_STATEFUL           8u /* The result depends on earlier calls of the session. */
+#define AXLE_OP_FLAG_STREAMABLE        16u /* Also offered as an ordered stream. */
+#define AXLE_OP_FLAG_INPUTS_MAY_CHANGE 32u /* Does no harm when another process writes to its inputs while it reads them. */
 
 /* Ops: id and version. */
 #define AXLE_OP_DECODE                 1u /* Encoded image -> UINT8 pixels [height, width, channels]. */
@@ -155,7 +157,7 @@ extern "C" {
 /* Kinds of output memory. */
 #define AXLE_MEMORY_HOST   1u /* Plain memory of the process. */
 #define AXLE_MEMORY_PINNED 2u /* Page-locked for device transfers; HOST where the host has none. */
-#define AXLE_MEMORY_SHARED 3u /* May be mapped by another process; HOST where the host has none. */
+#define AXLE_MEMORY_SHARED 3u /* Another process may read and write it at any time; HOST where the host has none. */
 
 /* clang-format on */
 /* END GENERATED */
@@ -199,7 +201,12 @@ typedef struct axle_segment {
 /* One input tensor, as a scatter list that the plugin gathers on its own thread. Elements are
  * little-endian, row-major, unpadded; `bytes` is the sum of the segments and, but for BYTES tensors,
  * equals the element count times the element size (the host has checked both). A segment may end in
- * the middle of an element. Data has no alignment. */
+ * the middle of an element. Data has no alignment.
+ *
+ * Data stays as it is until the task completes, but for ops with AXLE_OP_FLAG_INPUTS_MAY_CHANGE: theirs
+ * may lie in memory that another process, which may be hostile, writes to meanwhile. Only an op for which
+ * no value that a byte takes between one read of it and the next can do harm may set the flag: one that
+ * copies, or does arithmetic on numbers. An op that parses, or reads an index or a length, reads a copy. */
 typedef struct axle_tensor {
   const char *name; /* the model's or op's name of this input; NULL where it is positional */
   uint32_t dtype;   /* AXLE_DTYPE_* */
@@ -294,7 +301,9 @@ typedef struct axle_host {
 
   /* Output memory of `bytes` (0 too) for `task`, aligned to 64, uninitialised; kind is AXLE_MEMORY_* and
    * is a wish. NULL when the task's cap or the host's memory would be passed: complete the task with
-   * AXLE_STATUS_RESOURCE_EXHAUSTED. Memory that was not emitted when the task completes is freed. */
+   * AXLE_STATUS_RESOURCE_EXHAUSTED. Memory that was not emitted when the task completes is freed.
+   * AXLE_MEMORY_SHARED may lie where the caller wants its result, which saves a copy: another process may
+   * read and write it from now on, so it is for output that the plugin writes and does not read back. */
   void *(*alloc)(axle_task *task, uint64_t bytes, uint32_t kind);
   /* Changes the size of memory from alloc, keeping its content; NULL as for alloc, and then the old
    * memory stays valid. The memory may move. */

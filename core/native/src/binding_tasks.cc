@@ -87,6 +87,14 @@ napi_value stage_one(const Call &call) {
   return nullptr;
 }
 
+// (into)
+napi_value stage_into(const Call &call) {
+  Environment *environment = call.environment;
+  if (environment->staged.empty()) fail(AXLE_STATUS_INVALID_ARGUMENT, "no task is staged");
+  read_output_room(call.env, call[0], environment->staged.back());
+  return nullptr;
+}
+
 napi_value submit(const Call &call) {
   Environment *environment = call.environment;
   try {
@@ -127,6 +135,7 @@ void add_task_functions(Environment *environment, napi_value exports) {
   add_promise_function<queue_close>(environment, exports, "queueClose");
   add_function<stage>(environment, exports, "stage");
   add_function<stage_one>(environment, exports, "stageOne");
+  add_function<stage_into>(environment, exports, "stageInto");
   add_function<unstage>(environment, exports, "unstage");
   add_function<submit>(environment, exports, "submit");
   add_function<cancel>(environment, exports, "cancel");

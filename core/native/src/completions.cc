@@ -45,6 +45,19 @@ napi_value make_external(napi_env env, Task *task, OutputChunk *chunk) {
   return buffer;
 }
 
+// A view of the caller's own memory.
+napi_value make_view(napi_env env, const OutputRoom &room, const OutputChunk &chunk) {
+  napi_value whole = nullptr;
+  napi_value buffer = nullptr;
+  size_t start = 0;
+  check(env, napi_get_reference_value(env, room.array, &whole));
+  check(env, napi_get_typedarray_info(env, whole, nullptr, nullptr, nullptr, &buffer, &start));
+  start += static_cast<size_t>(chunk.block.data - room.data);
+  napi_value view = nullptr;
+  check(env, napi_create_typedarray(env, napi_uint8_array, chunk.bytes, buffer, start, &view));
+  return view;
+}
+
 napi_value make_copy(napi_env env, const OutputChunk &chunk) {
   napi_value buffer = nullptr;
   void *data = nullptr;
@@ -144,6 +157,10 @@ void CompletionWriter::write_chunk(Task *task, OutputChunk *chunk) {
     return;
   }
   number(-1);
+  if (chunk->in_room) {
+    push_value(make_view(env_, task->room, *chunk));
+    return;
+  }
   napi_value buffer = nullptr;
   if (chunk->bytes >= kExternalBytesMin) buffer = make_external(env_, task, chunk);
   if (buffer == nullptr) buffer = make_copy(env_, *chunk);

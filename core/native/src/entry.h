@@ -68,6 +68,7 @@ void add_plugin_functions(Environment *environment, napi_value exports);
 void add_model_functions(Environment *environment, napi_value exports);
 void add_task_functions(Environment *environment, napi_value exports);
 void add_stream_functions(Environment *environment, napi_value exports);
+void add_shared_memory_functions(Environment *environment, napi_value exports);
 
 }  // namespace axle::host
 

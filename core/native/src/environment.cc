@@ -234,6 +234,8 @@ void Environment::retire(Task *task, bool seen) {
   free_live_blocks(task);
   free_outputs(task);
   release_pins(&task->pins);
+  free_input_copies(task);
+  task->room = {};
   Queue *queue = task->queue;
   Stream *stream = task->stream;
   Model *model = task->model;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What stands around the memory that a plugin gets, so that one that writes beside it is noticed.
+// What stands around the memory that a plugin gets, so that one that writes beside it is noticed. Nothing stands in a
+// task's room: whoever shares that memory could make a plugin look guilty.
 #ifndef AXLE_HOST_FENCE_H
 #define AXLE_HOST_FENCE_H
 

@@ -31,11 +31,11 @@ bool check_open(Task *task, const char *slot) noexcept {
   return false;
 }
 
-void *host_alloc(axle_task *abi, uint64_t bytes, uint32_t) noexcept {
+void *host_alloc(axle_task *abi, uint64_t bytes, uint32_t kind) noexcept {
   Task *task = task_of(abi, "alloc");
   if (task == nullptr) return nullptr;
   TaskGuard guard(task);
-  return check_open(task, "alloc") ? task_alloc(task, bytes) : nullptr;
+  return check_open(task, "alloc") ? task_alloc(task, bytes, kind) : nullptr;
 }
 
 void *host_resize(axle_task *abi, void *data, uint64_t bytes) noexcept {

@@ -80,6 +80,24 @@ const double *read_shape(const double *numbers, uint32_t index, axle_tensor *ten
   return numbers + tensor->rank;
 }
 
+napi_ref pin(napi_env env, napi_value value, Task *task) {
+  task->pins.reserve(task->pins.size() + 1);
+  task->pins.push_back(make_reference(env, value));
+  return task->pins.back();
+}
+
+axle_segment copy_segment(const ByteSpan &span, Task *task) {
+  task->input_copies.reserve(task->input_copies.size() + 1);
+  Block block;
+  if (!MemoryPool::get().acquire(span.bytes, &block)) {
+    fail(AXLE_STATUS_RESOURCE_EXHAUSTED, "there is no memory to copy an input of %llu bytes to",
+         ull{span.bytes});
+  }
+  task->input_copies.push_back(block);
+  std::memcpy(block.data, span.data, span.bytes);
+  return {block.data, span.bytes};
+}
+
 // Sees to it that the memory is there until the task is done.
 axle_segment keep_segment(napi_env env, napi_value value, const ByteSpan &span, Task *task) {
   if (span.bytes <= kCopiedInputBytesMax) {
@@ -87,8 +105,8 @@ axle_segment keep_segment(napi_env env, napi_value value, const ByteSpan &span, 
     if (span.bytes > 0) std::memcpy(copy, span.data, span.bytes);
     return {copy, span.bytes};
   }
-  task->pins.reserve(task->pins.size() + 1);
-  task->pins.push_back(make_reference(env, value));
+  if (task->copies_inputs) return copy_segment(span, task);
+  pin(env, value, task);
   return {span.data, span.bytes};
 }
 
@@ -205,6 +223,15 @@ void read_one_input(napi_env env, const double *numbers, napi_value name, napi_v
   check_size(0, *tensor);
   task->abi.inputs = tensor;
   task->abi.input_count = 1;
+}
+
+void read_output_room(napi_env env, napi_value array, Task *task) {
+  const ByteSpan span = read_bytes(env, array, "into");
+  const auto start = reinterpret_cast<uintptr_t>(span.data);
+  const uint64_t before = (kRoomAlignment - start % kRoomAlignment) % kRoomAlignment;
+  if (span.bytes <= before) return;
+  auto *data = static_cast<uint8_t *>(const_cast<void *>(span.data));
+  task->room = {data, span.bytes, before, pin(env, array, task)};
 }
 
 void read_stream_input(napi_env env, napi_value data, Task *task) {

@@ -16,6 +16,12 @@ constexpr uint64_t kModelFilesMax = 4096;
 constexpr uint64_t kFileNameBytesMax = 1023;
 constexpr uint64_t kTasksMax = 1u << 20;  // allocated at once in one environment
 
+// What alloc promises.
+constexpr uint64_t kRoomAlignment = 64;
+
+constexpr uint64_t kSharedMemoryBytesMax = uint64_t{1} << 40;
+constexpr uint64_t kAttachAnswerBytesMax = 4096;
+
 // ---- what a plugin may describe or do ------------------------------------------------------------
 constexpr uint64_t kSpecsMax = 256;  // tensors or arguments of one op or model
 constexpr uint64_t kDocBytesMax = 1023;

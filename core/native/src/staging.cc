@@ -21,6 +21,8 @@ StagedTask::StagedTask(Environment *environment)
   task_->environment = environment;
   task_->library = nullptr;
   task_->cancelled.store(false, std::memory_order_relaxed);
+  task_->room = {};
+  task_->copies_inputs = false;
   task_->allocated_bytes = 0;
   task_->chunk_count = 0;
   task_->broken_rule.clear();
@@ -45,6 +47,7 @@ void StagedTask::use_numbers(const double *numbers) {
   use_model(checked_integer(numbers[staging::kModelId], kSafeIntegerMax, "modelId"));
   use_args(checked_integer(numbers[staging::kArgsId], kSafeIntegerMax, "argsId"));
   use_limits(numbers[staging::kOutputBytesMax], numbers[staging::kDeadlineMs]);
+  task_->copies_inputs = checked_integer(numbers[staging::kCopiesInputs], 1, "copiesInputs") == 1;
 }
 
 void StagedTask::use_model(uint64_t id) {

@@ -35,14 +35,24 @@ enum class TaskState : uint32_t {
 
 // Output memory that the plugin has and did not emit yet. `bytes` is what it asked for.
 struct LiveBlock {
-  Block block;
+  Block block;  // without a capacity of its own where it lies in the task's room
   uint64_t bytes;
+  bool in_room = false;
 };
 
 struct OutputChunk {
   OutputChunk *next;
   Block block;
   uint64_t bytes;
+  bool in_room;
+};
+
+// Memory of the caller's for outputs that are allocated as AXLE_MEMORY_SHARED; what does not fit goes elsewhere.
+struct OutputRoom {
+  uint8_t *data = nullptr;  // nullptr: none
+  uint64_t bytes = 0;
+  uint64_t used = 0;
+  napi_ref array = nullptr;  // the Uint8Array; one of the task's pins
 };
 
 // One output; its chunks in the order of emission.
@@ -86,6 +96,7 @@ struct Task {
   uint64_t allocated_bytes = 0;  // live and emitted
   uint64_t chunk_count = 0;
   Output *outputs = nullptr;
+  OutputRoom room;
   std::string broken_rule;  // the first one; empty for none
 
   // Set by complete().
@@ -95,6 +106,8 @@ struct Task {
 
   // Of the JS thread.
   std::vector<napi_ref> pins;
+  bool copies_inputs = false;
+  std::vector<Block> input_copies;
   Arena arena;
 };
 

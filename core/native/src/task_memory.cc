@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "task_memory.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "dtype.h"
@@ -23,6 +24,54 @@ LiveBlock *find_live(Task *task, const void *data) {
     if (fenced_data(task->live[i]) == data) return &task->live[i];
   }
   return nullptr;
+}
+
+// What counts as output memory of the environment: the room is its owner's.
+uint64_t counted_bytes(const LiveBlock &live) { return live.in_room ? 0 : live.bytes; }
+
+void give_back(const LiveBlock &live) {
+  if (!live.in_room) MemoryPool::get().release(live.block);
+}
+
+uint64_t aligned(uint64_t bytes) { return (bytes + kRoomAlignment - 1) & ~(kRoomAlignment - 1); }
+
+// Its part of the room, from its start on, is to have so many bytes.
+void use_room(OutputRoom *room, const LiveBlock &live, uint64_t bytes) {
+  const auto start = static_cast<uint64_t>(live.block.data - room->data);
+  room->used = std::min(room->bytes, start + aligned(bytes));
+}
+
+bool take_room(Task *task, uint64_t bytes, LiveBlock *live) {
+  OutputRoom &room = task->room;
+  if (bytes == 0 || bytes > room.bytes - room.used) return false;
+  *live = {{room.data + room.used, 0}, bytes, true};
+  use_room(&room, *live, bytes);
+  return true;
+}
+
+// Whether nothing of the room was taken after it.
+bool is_last_in_room(const Task &task, const LiveBlock &live) {
+  return live.in_room && live.block.data + aligned(live.bytes) >= task.room.data + task.room.used;
+}
+
+// Within the room if it may grow there, else out of it. False, and as it was, when there is no memory.
+bool resize_in_room(Task *task, LiveBlock *live, uint64_t bytes) {
+  const auto start = static_cast<uint64_t>(live->block.data - task->room.data);
+  if (is_last_in_room(*task, *live) && bytes <= task->room.bytes - start) {
+    use_room(&task->room, *live, bytes);
+    return true;
+  }
+  if (bytes <= live->bytes) return true;
+  LiveBlock moved{{}, bytes, false};
+  if (!MemoryPool::get().acquire(fenced_bytes(bytes), &moved.block)) return false;
+  std::memcpy(fenced_data(moved), live->block.data, live->bytes);
+  *live = moved;
+  return true;
+}
+
+bool resize_private(LiveBlock *live, uint64_t bytes) {
+  const uint64_t kept = std::min(bytes, live->bytes);
+  return MemoryPool::get().resize(&live->block, fence_bytes_before() + kept, fenced_bytes(bytes));
 }
 
 void remove_live(Task *task, LiveBlock *live) {
@@ -108,7 +157,7 @@ int32_t refuse(Task *task, const char *rule) {
 
 }  // namespace
 
-void *task_alloc(Task *task, uint64_t bytes) noexcept try {
+void *task_alloc(Task *task, uint64_t bytes, uint32_t kind) noexcept try {
   const uint64_t cap = task->abi.output_bytes_max;
   if (bytes > cap || task->allocated_bytes > cap - bytes) return nullptr;
   if (task->live.size() >= AXLE_ALLOCATIONS_MAX) {
@@ -117,11 +166,12 @@ void *task_alloc(Task *task, uint64_t bytes) noexcept try {
   }
   task->live.reserve(task->live.size() + 1);
   LiveBlock live{{}, bytes};
-  if (!MemoryPool::get().acquire(fenced_bytes(bytes), &live.block)) return nullptr;
+  const bool in_room = kind == AXLE_MEMORY_SHARED && take_room(task, bytes, &live);
+  if (!in_room && !MemoryPool::get().acquire(fenced_bytes(bytes), &live.block)) return nullptr;
   write_fences(live);
   task->live.push_back(live);
   task->allocated_bytes += bytes;
-  task->environment->add_output_bytes(bytes);
+  task->environment->add_output_bytes(counted_bytes(live));
   return fenced_data(live);
 } catch (...) {
   return nullptr;
@@ -137,13 +187,13 @@ void *task_resize(Task *task, void *data, uint64_t bytes) noexcept {
   const uint64_t others = task->allocated_bytes - live->bytes;
   const uint64_t cap = task->abi.output_bytes_max;
   if (bytes > cap || others > cap - bytes) return nullptr;
-  const uint64_t kept = bytes < live->bytes ? bytes : live->bytes;
-  if (!MemoryPool::get().resize(&live->block, fence_bytes_before() + kept, fenced_bytes(bytes))) {
+  const uint64_t counted = counted_bytes(*live);
+  if (!(live->in_room ? resize_in_room(task, live, bytes) : resize_private(live, bytes))) {
     return nullptr;
   }
-  task->environment->add_output_bytes(bytes - live->bytes);
-  task->allocated_bytes = others + bytes;
   live->bytes = bytes;
+  task->environment->add_output_bytes(counted_bytes(*live) - counted);
+  task->allocated_bytes = others + bytes;
   write_fences(*live);
   return fenced_data(*live);
 }
@@ -157,8 +207,9 @@ void task_release(Task *task, void *data) noexcept {
   }
   check_fences(task, *live);
   task->allocated_bytes -= live->bytes;
-  task->environment->sub_output_bytes(live->bytes);
-  MemoryPool::get().release(live->block);
+  task->environment->sub_output_bytes(counted_bytes(*live));
+  if (is_last_in_room(*task, *live)) use_room(&task->room, *live, 0);
+  give_back(*live);
   remove_live(task, live);
 }
 
@@ -205,13 +256,17 @@ int32_t task_emit(Task *task, const axle_chunk *given) noexcept try {
   Output *output = exists ? *at : make_output(task, chunk, name, name_bytes);
 
   // Nothing fails from here on.
-  *piece = {nullptr, {}, chunk.bytes};
+  *piece = {nullptr, {}, chunk.bytes, live != nullptr && live->in_room};
   if (live != nullptr) {
     drop_fences(*live, chunk.bytes);
     piece->block = live->block;
     // What was allocated in vain is nobody's any more; the cap counts it until the task ends.
-    task->environment->sub_output_bytes(live->bytes - chunk.bytes);
-    MemoryPool::get().trim(&piece->block, chunk.bytes);
+    if (!live->in_room) {
+      task->environment->sub_output_bytes(live->bytes - chunk.bytes);
+      MemoryPool::get().trim(&piece->block, chunk.bytes);
+    } else if (is_last_in_room(*task, *live)) {
+      use_room(&task->room, *live, chunk.bytes);
+    }
     remove_live(task, live);
   }
   if (!exists) {
@@ -235,8 +290,8 @@ void check_live_blocks(Task *task) noexcept {
 
 void free_live_blocks(Task *task) noexcept {
   for (const LiveBlock &live : task->live) {
-    task->environment->sub_output_bytes(live.bytes);
-    MemoryPool::get().release(live.block);
+    task->environment->sub_output_bytes(counted_bytes(live));
+    give_back(live);
   }
   task->live.clear();
 }
@@ -244,12 +299,17 @@ void free_live_blocks(Task *task) noexcept {
 void free_outputs(Task *task) noexcept {
   for (Output *output = task->outputs; output != nullptr; output = output->next) {
     for (OutputChunk *chunk = output->first; chunk != nullptr; chunk = chunk->next) {
-      if (chunk->block.data == nullptr) continue;
+      if (chunk->block.data == nullptr || chunk->in_room) continue;
       task->environment->sub_output_bytes(chunk->bytes);
       MemoryPool::get().release(chunk->block);
     }
   }
   task->outputs = nullptr;
+}
+
+void free_input_copies(Task *task) noexcept {
+  for (const Block &copy : task->input_copies) MemoryPool::get().release(copy);
+  task->input_copies.clear();
 }
 
 }  // namespace axle::host

@@ -8,7 +8,7 @@
 namespace axle::host {
 
 // The caller holds the task's guard, and the task is the plugin's.
-void *task_alloc(Task *task, uint64_t bytes) noexcept;
+void *task_alloc(Task *task, uint64_t bytes, uint32_t kind) noexcept;
 void *task_resize(Task *task, void *data, uint64_t bytes) noexcept;
 void task_release(Task *task, void *data) noexcept;
 // Returns a status: INVALID_ARGUMENT for a chunk that breaks a rule.
@@ -20,6 +20,7 @@ void check_live_blocks(Task *task) noexcept;
 void free_live_blocks(Task *task) noexcept;
 // Frees what was emitted and not handed on.
 void free_outputs(Task *task) noexcept;
+void free_input_copies(Task *task) noexcept;
 
 }  // namespace axle::host
 

@@ -81,12 +81,12 @@ static void fill(axle_instance *instance, axle_task *task) {
   uint64_t left = (uint64_t)int_arg(task, "bytes", 0);
   uint64_t chunks = (uint64_t)int_arg(task, "chunks", 1);
   uint64_t waste = (uint64_t)int_arg(task, "waste", 0);
+  uint32_t kind = int_arg(task, "shared", 0) != 0 ? AXLE_MEMORY_SHARED : AXLE_MEMORY_HOST;
   uint64_t position = 0;
   for (uint64_t i = 0; i < chunks; ++i) {
     uint64_t bytes = i + 1 == chunks ? left : left / (chunks - i);
     int resizes = int_arg(task, "resize", 0) != 0;
-    unsigned char *data =
-        instance->host->alloc(task, resizes ? bytes / 2 : bytes + waste, AXLE_MEMORY_HOST);
+    unsigned char *data = instance->host->alloc(task, resizes ? bytes / 2 : bytes + waste, kind);
     if (data == NULL) {
       fail_no_memory(instance, task);
       return;

@@ -72,6 +72,8 @@ export interface TaskOptions {
   readonly argsId?: number;
   readonly outputBytesMax?: number;
   readonly deadlineMs?: number;
+  readonly copiesInputs?: boolean;
+  readonly into?: Uint8Array;
 }
 
 /** As `NativeBinding.stage`, with defaults. */
@@ -87,6 +89,8 @@ export function stage(op: number, inputs: readonly unknown[], options: TaskOptio
     inputs,
     options.outputBytesMax ?? 1 << 20,
     options.deadlineMs ?? 0,
+    options.copiesInputs,
+    options.into,
   );
 }
 

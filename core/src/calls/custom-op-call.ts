@@ -4,6 +4,7 @@ import { customOpChain, namedOutputs, type CustomOp, type CustomOps } from '../c
 import type { CallOutcome } from '../dispatch.js';
 import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import { namedTensors } from '../named-inputs.js';
+import { checkInto } from '../output-memory.js';
 import type { RunResult } from '../results.js';
 import type { Session } from '../session.js';
 import type { CallRequest, CallWork } from '../session-call.js';
@@ -24,11 +25,12 @@ export class CustomOpCall implements CallWork<RunResult> {
     const { runtime, limits } = this.session;
     const op = this.customOps.find(runtime.registry, this.reference);
     this.op = op;
-    const { args } = this.options;
+    const { args, into } = this.options;
     if (args !== undefined) checkArgs(args);
+    checkInto(into);
     const plain = args === undefined && !op.needsArgs;
     const chain = plain ? op.chain : customOpChain(op, args ?? {}, limits.argBytesMax);
-    return { chain, model: undefined, inputs: namedTensors(this.inputs, op) };
+    return { chain, model: undefined, inputs: namedTensors(this.inputs, op), into };
   }
 
   shape({ outputs, report }: CallOutcome): RunResult {

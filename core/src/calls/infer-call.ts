@@ -5,6 +5,7 @@ import type { CallOutcome } from '../dispatch.js';
 import type { Model } from '../models/model.js';
 import { knownOptions, refuseUnknownOptions } from '../known-options.js';
 import { namedTensors, type InputTaker } from '../named-inputs.js';
+import { checkInto } from '../output-memory.js';
 import { step, type Chain } from '../plans/chain.js';
 import type { InferResult } from '../results.js';
 import type { Session } from '../session.js';
@@ -28,7 +29,8 @@ export class InferCall implements CallWork<InferResult> {
   ) {}
 
   prepare(cancellation: Cancellation): CallRequest | Promise<CallRequest> {
-    refuseUnknownOptions(this.options, knownOptions.call);
+    refuseUnknownOptions(this.options, knownOptions.infer);
+    checkInto(this.options.into);
     const { session, reference } = this;
     // The common case costs no promise.
     const known = session.knownModel(reference);
@@ -49,7 +51,8 @@ export class InferCall implements CallWork<InferResult> {
 
   private requestOf(model: Model): CallRequest {
     this.name = model.name;
-    return { chain: inferChain, model, inputs: namedTensors(this.inputs, takerOf(model)) };
+    const inputs = namedTensors(this.inputs, takerOf(model));
+    return { chain: inferChain, model, inputs, into: this.options.into };
   }
 }
 

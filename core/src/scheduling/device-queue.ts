@@ -328,6 +328,10 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
     return this.task.outputBytesMax;
   }
 
+  get into(): Uint8Array | undefined {
+    return this.task.into;
+  }
+
   get deadlineAt(): number | undefined {
     return this.task.deadlineAt;
   }

@@ -15,6 +15,7 @@ import { readAlternates } from './alternate.js';
 import { readCredentials } from './credentials.js';
 import type { DeviceNaming } from './description.js';
 import { dial } from './dial.js';
+import { fetchArenaFrom } from './fetch-arena.js';
 import { RemoteBackend } from './remote-backend.js';
 import type { Dialled } from './remote-session.js';
 
@@ -83,7 +84,9 @@ export async function connectBackend(
 async function open(url: URL, options: ConnectOptions, signal: AbortSignal): Promise<Dialled> {
   const endpoint = readEndpoint(url);
   const { hello, tls } = await readCredentials(options, endpoint);
-  return { stream: await dial(endpoint, tls, url.href, signal), credentials: hello };
+  const stream = await dial(endpoint, tls, url.href, signal);
+  const fetchArena = endpoint.kind === 'unix' ? fetchArenaFrom(endpoint.path) : undefined;
+  return { stream, credentials: hello, fetchArena };
 }
 
 /** A server with TLS hangs up on who greets it without. */

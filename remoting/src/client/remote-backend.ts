@@ -52,6 +52,8 @@ interface KnownBinding {
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
 export class RemoteBackend implements Backend, DeviceIds {
   readonly batches = 'there';
+  /** They are sent, and what they are is the server's business. */
+  readonly takesInputsThatChange = true;
   readonly version = '';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
@@ -141,6 +143,11 @@ export class RemoteBackend implements Backend, DeviceIds {
     } finally {
       this.models.unload(loaded);
     }
+  }
+
+  async allocate(byteLength: number): Promise<Uint8Array | undefined> {
+    const arena = await this.session.knownArena();
+    return arena?.lend(byteLength);
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {

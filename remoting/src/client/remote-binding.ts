@@ -9,6 +9,8 @@ import type { WireClient } from './wire-client.js';
 export class RemoteBinding implements Journalled, PendingAnswer {
   private wasBound = false;
   private hasFailed = false;
+  /** What the outputs of its last call would take of shared memory, bytes. */
+  outputBytes = 0;
 
   /** @param isRepeatable its op is PURE or IDEMPOTENT: calls of it may run a second time */
   constructor(

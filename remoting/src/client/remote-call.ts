@@ -10,6 +10,8 @@ import {
 
 import { wireLimits } from '../generated/wire.js';
 import { opStepsOf } from '../op-names.js';
+import { CallRanges } from '../shared-memory/call-ranges.js';
+import { aligned } from '../shared-memory/ranges.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
@@ -42,6 +44,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
   /** The same before its last connection. */
   private sentBefore: string | undefined = undefined;
   private sentAt = 0;
+  /** Of shared memory, while it is under way. */
+  private ranges: CallRanges | undefined = undefined;
   private losses = 0;
   /** Servers that ended while they had it. */
   private ends = 0;
@@ -92,11 +96,14 @@ export class RemoteCall implements PendingAnswer, Journalled {
       return;
     }
     const now = performance.now();
+    const ranges = client.arena && new CallRanges(client.arena);
     const { records, following } = new OutgoingTensors(
       task.inputs,
       false,
       wireLimits.payloadBytesMax,
+      ranges,
     );
+    ranges?.takePlace(task.into, this.needs.outputBytes);
     client.ask(
       {
         type: 'CALL',
@@ -109,7 +116,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
         deadlineUs:
           task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
         priority: task.priority,
-        place: undefined,
+        place: ranges?.place,
         trace: task.trace,
         inputs: records,
       },
@@ -117,6 +124,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
     );
     if (following.length > 0) client.sendTensors(id, following);
     this.client = client;
+    this.ranges = ranges;
     this.sentBefore = sentTo;
     this.sentTo = client.instance;
     this.sentAt = now;
@@ -134,12 +142,14 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   onFailed(error: AxleError): void {
+    this.freeRanges();
     if (!this.needs.isGone) this.settle({ ok: false, error });
     else this.settle({ ok: false, error: deviceGone(error), neverBegan: true });
   }
 
   onLost(reason: AxleError, neverRan: boolean): void {
     this.client = undefined;
+    this.freeRanges();
     this.result = undefined;
     this.incoming = undefined;
     this.losses += 1;
@@ -170,16 +180,26 @@ export class RemoteCall implements PendingAnswer, Journalled {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
     const incoming = new IncomingTensors(true);
     for (const output of result.outputs) {
-      // Nothing was asked for that comes in another way.
-      if (output.source === 'SHARED' || output.source === 'OMITTED') {
+      if (output.source === 'SHARED' && this.ranges !== undefined) {
+        incoming.addShared(output, output.name, this.ranges.read(output));
+      } else if (output.source === 'INLINE' || output.source === 'FOLLOWS') {
+        incoming.add(output, output.name);
+      } else {
+        // Nothing was asked for that comes in another way.
         throw new WireError('WRONG_STATE', 'RESULT');
       }
-      incoming.add(output, output.name);
     }
+    this.freeRanges();
+    this.needs.outputBytes = roomFor(result);
     this.result = result;
     this.incoming = incoming;
     if (!incoming.isComplete) this.client?.expectData(this.handle);
     return this.endIfComplete(incoming);
+  }
+
+  private freeRanges(): void {
+    this.ranges?.free();
+    this.ranges = undefined;
   }
 
   private take(raw: RawFrame, incoming: IncomingTensors): boolean {
@@ -243,6 +263,15 @@ export class RemoteCall implements PendingAnswer, Journalled {
       })),
     };
   }
+}
+
+/** Bytes of the outputs that are too large for a frame, as they lie in shared memory. */
+function roomFor({ outputs }: ResultFrame): number {
+  let bytes = 0;
+  for (const output of outputs) {
+    if (output.source !== 'INLINE') bytes += aligned(output.bytes);
+  }
+  return bytes;
 }
 
 /** Another device may run the call. */

@@ -7,6 +7,8 @@ import type { Frame, GoawayFrame } from '../wire/frames.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import type { HelloCredentials } from './credentials.js';
 import { alternateOf, type Alternates } from './alternate.js';
+import type { ClientArena } from '../shared-memory/client-arena.js';
+import type { FetchArena } from './fetch-arena.js';
 import { Backoff } from './backoff.js';
 import { Journal, type Journalled } from './journal.js';
 import { connectionLost, mayPass } from './lost-call.js';
@@ -27,6 +29,8 @@ const goodAnswers = 64;
 export interface Dialled {
   readonly stream: Duplex;
   readonly credentials: HelloCredentials;
+  /** Gets memory that the server offers; undefined where none can be shared. */
+  readonly fetchArena?: FetchArena | undefined;
 }
 
 export interface SessionOptions {
@@ -140,6 +144,11 @@ export class RemoteSession implements WireClientListener {
     return this.current;
   }
 
+  /** Memory that the server shares; undefined: none, or no connection. */
+  async knownArena(): Promise<ClientArena | undefined> {
+    return this.current?.knownArena();
+  }
+
   release(id: number): void {
     if (this.journal.remove(id)) this.current?.send({ type: 'RELEASE', id });
   }
@@ -230,10 +239,10 @@ export class RemoteSession implements WireClientListener {
     else this.reconnectSoon();
   }
 
-  private greet({ stream, credentials }: Dialled): WireClient {
+  private greet({ stream, credentials, fetchArena }: Dialled): WireClient {
     const { nonce, timers } = this;
     const { times } = this.options;
-    return new WireClient(stream, { nonce, timers, credentials, times }, this);
+    return new WireClient(stream, { nonce, timers, credentials, fetchArena, times }, this);
   }
 
   /** One that may end servers is answered, or given up: it is the turn of the next. */

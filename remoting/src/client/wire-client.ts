@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-import { AxleError, type Tensor } from '@axle/core/internal';
+import { AxleError, messageOf, type Tensor } from '@axle/core/internal';
 
 import {
   Connection,
@@ -9,14 +9,16 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import type { ConnectionTimes } from '../connection/times.js';
-import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import { WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
-import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
+import type { ArenaFrame, ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
+import type { ClientArena } from '../shared-memory/client-arena.js';
 import { Acks } from './acks.js';
 import type { HelloCredentials } from './credentials.js';
+import type { FetchArena } from './fetch-arena.js';
 import { connectionLost } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { Timers } from '../timers.js';
@@ -55,6 +57,8 @@ export interface WireClientOptions {
   readonly nonce: Uint8Array;
   readonly timers: Timers;
   readonly credentials: HelloCredentials;
+  /** Undefined where no memory can be shared. */
+  readonly fetchArena?: FetchArena | undefined;
   readonly times?: ConnectionTimes | undefined;
 }
 
@@ -71,6 +75,10 @@ export class WireClient implements ConnectionHandler {
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
   private results = 0;
+  /** Memory that the server shares, once it is there. */
+  private sharedArena: ClientArena | undefined = undefined;
+  private isArenaKnown = false;
+  private readonly awaitArena: (() => void)[] = [];
   /** Those that hear more after their answer. */
   private readonly staying = new Map<number, PendingAnswer>();
 
@@ -104,6 +112,20 @@ export class WireClient implements ConnectionHandler {
   /** Which run of which server this is; undefined before it has said so. */
   get instance(): string | undefined {
     return this.serverInstance;
+  }
+
+  get arena(): ClientArena | undefined {
+    return this.sharedArena;
+  }
+
+  /** The same, once it is known whether there is any. */
+  async knownArena(): Promise<ClientArena | undefined> {
+    if (!this.isArenaKnown) {
+      await new Promise<void>((resolve) => {
+        this.awaitArena.push(resolve);
+      });
+    }
+    return this.sharedArena;
   }
 
   get unanswered(): number {
@@ -184,6 +206,9 @@ export class WireClient implements ConnectionHandler {
       case 'GOAWAY':
         this.leave(decodeFrame(raw) as GoawayFrame);
         return;
+      case 'ARENA':
+        void this.share(decodeFrame(raw) as ArenaFrame);
+        return;
       case 'ERROR':
         this.fail(decodeFrame(raw) as ErrorFrame);
         return;
@@ -208,6 +233,7 @@ export class WireClient implements ConnectionHandler {
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
     this.stopGreetingTimer();
+    this.arenaIsKnown();
     const { unsent } = this.connection;
     const unanswered = this.pending
       .takePast(0)
@@ -223,7 +249,7 @@ export class WireClient implements ConnectionHandler {
       versionMin: WIRE_VERSION,
       versionMax: WIRE_VERSION,
       credential: token.byteLength === 0 ? 'NONE' : 'TOKEN',
-      features: 0,
+      features: this.options.fetchArena === undefined ? 0 : WireFeature.SHARED_MEMORY,
       nonce: this.options.nonce,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,
@@ -234,7 +260,8 @@ export class WireClient implements ConnectionHandler {
     });
   }
 
-  private welcome({ payloadMax, connectionWindow, streamWindow, instance }: WelcomeFrame): void {
+  private welcome(frame: WelcomeFrame): void {
+    const { payloadMax, connectionWindow, streamWindow, instance, features } = frame;
     if (this.serverInstance !== undefined) throw new WireError('WRONG_STATE', 'WELCOME');
     this.serverInstance = Buffer.from(instance).toString('hex');
     this.stopGreetingTimer();
@@ -243,7 +270,30 @@ export class WireClient implements ConnectionHandler {
       connection: connectionWindow,
       stream: streamWindow,
     });
+    // Its offer comes right behind.
+    const isGranted = (features & WireFeature.SHARED_MEMORY) !== 0;
+    if (!isGranted || this.options.fetchArena === undefined) this.arenaIsKnown();
     this.listener.onWelcome(this);
+  }
+
+  private async share(offer: ArenaFrame): Promise<void> {
+    try {
+      const arena = await this.options.fetchArena?.(offer);
+      if (arena === undefined || this.closedBy !== undefined) return;
+      this.connection.send({ type: 'ARENA_READY', id: 0, arena: arena.id });
+      this.sharedArena = arena;
+    } catch (error) {
+      // All goes through the socket then: slower, and right.
+      if (this.closedBy !== undefined) return;
+      process.emitWarning(`no shared memory with the server: ${messageOf(error)}`, 'AxleWarning');
+    } finally {
+      this.arenaIsKnown();
+    }
+  }
+
+  private arenaIsKnown(): void {
+    this.isArenaKnown = true;
+    for (const resolve of this.awaitArena.splice(0)) resolve();
   }
 
   private leave(goaway: GoawayFrame): void {

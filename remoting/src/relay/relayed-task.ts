@@ -47,6 +47,10 @@ export class RelayedTask implements BackendTask {
     return this.task.tenant;
   }
 
+  get into(): Uint8Array | undefined {
+    return this.task.into;
+  }
+
   get trace(): TraceContext | undefined {
     return this.task.trace;
   }

@@ -1,5 +1,6 @@
 import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
+import type { ServerArena } from '../shared-memory/server-arena.js';
 import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
 import type { ClientRecord } from './client-record.js';
@@ -19,8 +20,10 @@ export interface Front {
   readonly payloadMax: number;
   /** All inputs of one call, and of those that are being sent, bytes. */
   readonly requestBytesMax: number;
-  /** Announced by calls whose data is not all there, bytes. */
+  /** Announced by calls whose data is not all there, and in shared memory of calls under way, bytes. */
   bytesDue: number;
+  /** Memory that the client shares; undefined: none. */
+  readonly arena: ServerArena | undefined;
   /** Of tensors that stay here, all together, bytes. */
   readonly keptBytesMax: number;
   keptBytes: number;

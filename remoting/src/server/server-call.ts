@@ -8,10 +8,11 @@ import {
   type TraceContext,
 } from '@axle/core/internal';
 
-import { followingBytes, IncomingTensors, inputBytes } from '../tensors/incoming.js';
+import { arenaOf } from '../shared-memory/server-arena.js';
+import { followingBytes, IncomingTensors, inputBytes, sharedBytes } from '../tensors/incoming.js';
 import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
-import type { CallFrame, HandleTensor, ResultFrame } from '../wire/frames.js';
+import type { CallFrame, HandleTensor, Place, ResultFrame, SharedTensor } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
@@ -52,6 +53,16 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   private readonly deadlineAt: number | undefined;
   /** Of inputs that come behind the frame, until they are there. */
   private bytesDue = 0;
+  /** Of its inputs in shared memory, until it is answered. */
+  private bytesShared = 0;
+  /** Shared memory for its outputs. */
+  private readonly place: Place | undefined;
+  /** That memory, where the device may write to it. */
+  private into: Uint8Array | undefined = undefined;
+  /** A device has shared memory, which is the client's again once the call is answered. */
+  private isUsed = false;
+  /** Why it failed meanwhile. */
+  private heldBack: { readonly reason: unknown } | undefined = undefined;
   /** Charged to the tenant until it is answered. */
   private bytesCharged = 0;
   /** Things that it names and that are not there yet. */
@@ -64,7 +75,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   private constructor(
     front: Front,
-    { id, deadlineUs, priority, keep, omit, trace }: CallFrame,
+    { id, deadlineUs, priority, keep, omit, trace, place }: CallFrame,
     private readonly binding: Binding,
     /** Of an op that must not run twice, for a client that may come back. */
     private readonly remembered: KeptCall | undefined,
@@ -74,6 +85,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.priority = priority;
     this.omits = omit;
     this.trace = trace;
+    this.place = place;
     this.deadlineAt = deadlineUs === 0 ? undefined : front.runtime.clock() + fromWireUs(deadlineUs);
     this.turns = binding.turns;
   }
@@ -85,7 +97,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
     const remembered = named.isRepeatable ? undefined : remember(front, frame);
     if (remembered === 'replayed') return;
-    checkRoom(front, followingBytes(frame.inputs));
+    checkRoom(front, followingBytes(frame.inputs) + sharedBytes(frame.inputs));
     const call = new ServerCall(front, frame, named, remembered);
     front.hold(id, call);
     call.turns?.enter(call);
@@ -118,6 +130,8 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     // What has begun and must not run twice runs to its end, connection or not.
     if (this.remembered?.hasBegun === true) this.nothingDue();
     else this.over();
+    this.front.bytesDue -= this.bytesShared;
+    this.bytesShared = 0;
     this.front.tenant.usage.give('requestBytes', this.bytesCharged);
     this.bytesCharged = 0;
   }
@@ -133,6 +147,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
       chain: binding.chainWith(model, limits.topKMax),
       model,
       inputs: named === undefined ? incoming.read() : withNamed(incoming.read(), named),
+      into: this.into,
       outputBytesMax: outputBytesMax === 0 ? bytesMax : Math.min(outputBytesMax, bytesMax),
     };
   }
@@ -142,11 +157,13 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const { outputs } = outcome;
     if (kept !== undefined) this.keep(bytesOf(outputs));
     if (remembered === undefined) {
-      sendResult(front, id, binding, outcome, omits, kept !== undefined);
+      sendResult(front, id, binding, outcome, omits, kept !== undefined, this.place);
       kept?.settle(outputs);
     } else {
       remembered.settle((current) => {
-        sendResult(current, id, binding, outcome, omits, false);
+        // The memory of a connection ends with it.
+        const place = current === front ? this.place : undefined;
+        sendResult(current, id, binding, outcome, omits, false, place);
       }, bytesOf(outputs));
     }
     this.over();
@@ -158,12 +175,14 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const bytes = inputBytes(inputs);
     front.tenant.usage.take('requestBytes', bytes);
     this.bytesCharged = bytes;
+    this.bytesShared = sharedBytes(inputs);
+    front.bytesDue += this.bytesShared;
+    // Told now rather than when there are results.
+    if (this.place !== undefined) this.into = this.memoryAt(this.place);
     for (const input of inputs) {
       const name = binding.inputNames[input.slot] ?? '';
-      if (input.source === 'SHARED') {
-        throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED inputs yet');
-      }
-      if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
+      if (input.source === 'SHARED') this.addShared(input, name);
+      else if (input.source === 'HANDLE') this.addNamed(input, inputs.indexOf(input), name);
       else this.incoming.add(input, name);
     }
     if (!this.incoming.isComplete) {
@@ -174,6 +193,20 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (binding.model !== undefined) this.await(binding.model);
     this.startIfReady();
     if (this.cancellation === undefined && !this.isAnswered) this.limitWait();
+  }
+
+  /** What the device writes may be kept for other calls and connections: then it goes to the place from there. */
+  private memoryAt(place: Place): Uint8Array | undefined {
+    const memory = arenaOf(this.front).view(place);
+    const stays = this.kept !== undefined || this.remembered !== undefined || this.omits;
+    return stays ? undefined : memory;
+  }
+
+  private addShared(input: SharedTensor, name: string): void {
+    const arena = arenaOf(this.front);
+    // What is parsed is copied before it is looked at.
+    if (input.dtype === 'BYTES') this.incoming.addShared(input, name, arena.copy(input));
+    else this.incoming.addShared(input, name, arena.view(input), true);
   }
 
   private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
@@ -241,7 +274,22 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     }
   }
 
+  used(): void {
+    this.isUsed = this.bytesShared > 0 || this.into !== undefined;
+  }
+
+  released(): void {
+    this.isUsed = false;
+    const { heldBack } = this;
+    this.heldBack = undefined;
+    if (heldBack !== undefined) this.failed(heldBack.reason);
+  }
+
   private failed(reason: unknown): void {
+    if (this.isUsed) {
+      this.heldBack = { reason };
+      return;
+    }
     const { front, id, remembered } = this;
     if (remembered?.hasBegun !== true) front.fail(id, reason);
     else {
@@ -286,12 +334,22 @@ function sendResult(
   { outputs, report }: CallOutcome,
   omits: boolean,
   keeps: boolean,
+  place: Place | undefined,
 ): void {
   const { queue, transfer, compute, total } = report.timingMs;
   const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
   const { records, following, room } = omits
     ? omittedTensors(told, binding.names, front.payloadMax)
-    : new OutgoingTensors(told, binding.names, front.payloadMax);
+    : new OutgoingTensors(
+        told,
+        binding.names,
+        front.payloadMax,
+        place &&
+          arenaOf(front).writer(
+            place,
+            told.map(({ tensor }) => tensor),
+          ),
+      );
   const { steps, fallbacks } = binding.steps
     ? reportRecords(front, report, binding.range, room)
     : noReport;

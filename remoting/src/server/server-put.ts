@@ -1,5 +1,6 @@
-import { AxleError, type NamedTensor } from '@axle/core/internal';
+import type { AxleError, NamedTensor } from '@axle/core/internal';
 
+import { arenaOf } from '../shared-memory/server-arena.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { decodeData } from '../wire/decode-frame.js';
 import type { PutFrame } from '../wire/frames.js';
@@ -23,12 +24,14 @@ export class ServerPut extends TensorHolder {
   /** Answers PUT. @throws AxleError as it is to fail */
   static begin(front: Front, { id, tensor }: PutFrame): void {
     const { source } = tensor;
-    if (source === 'SHARED') {
-      throw new AxleError('UNIMPLEMENTED', 'this server takes no SHARED tensors yet');
-    }
     const put = new ServerPut(front, id);
     front.hold(id, put);
     put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
+    if (source === 'SHARED') {
+      put.incoming.addShared(tensor, '', arenaOf(front).copy(tensor));
+      put.finish();
+      return;
+    }
     // What it came in holds other frames too, which would stay with it.
     const record = source === 'INLINE' ? { ...tensor, data: new Uint8Array(tensor.data) } : tensor;
     put.incoming.add(record, '');

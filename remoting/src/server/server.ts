@@ -13,6 +13,7 @@ import {
 } from '../trust/authenticator.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
+import { ArenaOffers } from './arena-offers.js';
 import { LimitedLog } from './limited-log.js';
 import { Listener } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
@@ -20,12 +21,15 @@ import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
 import { Resumption } from './resumption.js';
 import type { TlsMaterial } from './tls.js';
-import { WireFront } from './wire-front.js';
+import { WireFront, type Arenas } from './wire-front.js';
 
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
 const keptBytesMax = 1024 * MiB;
+/** Shared memory of one connection over a unix socket, and of all; pages count once they are used. */
+const defaultArenaBytes = 256 * MiB;
+const arenasBytesMax = 8192 * MiB;
 /** Connections open at once at one listener, whoever's they are. */
 const connectionsMax = 8192;
 const defaultNewcomersMax = 1024;
@@ -57,6 +61,8 @@ export interface ServerOptions {
   readonly alternate?: string | undefined;
   /** How long a client that lost its connection may come back and find its answers, milliseconds; default 60,000. */
   readonly resumeMs?: number | undefined;
+  /** Shared memory of one connection over a unix socket, bytes; 0 = none. Default 256 MiB. */
+  readonly arenaBytes?: number | undefined;
 }
 
 /** A client that has been let in. */
@@ -88,10 +94,12 @@ export class Server {
   private readonly resumption: Resumption;
   private readonly watch: DeviceWatch;
   private readonly models: ServerModels;
+  private readonly arenas: ArenaOffers;
 
   private constructor(private readonly options: ServerOptions) {
     const { runtime, store, limits } = options;
     this.resumption = new Resumption(options.resumeMs);
+    this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes, arenasBytesMax);
     this.models = new ServerModels(
       runtime.repository,
       store,
@@ -181,7 +189,7 @@ export class Server {
         this.newcomers.add(socket);
       },
       onStream: (stream, arrived, peer) => {
-        this.serve(stream, arrived, peer);
+        this.serve(stream, arrived, peer, spec.kind === 'unix');
       },
       onTrouble: (what) => {
         this.log.add(what);
@@ -190,7 +198,17 @@ export class Server {
     this.listeners.push(listener);
   }
 
-  private serve(stream: Socket, arrived: Socket, peer: Peer): void {
+  private arenasFor(socket: Socket): Arenas {
+    const { arenas } = this;
+    return {
+      offer: () => arenas.offer(),
+      handOver: (ticket) => {
+        arenas.handOver(ticket, socket);
+      },
+    };
+  }
+
+  private serve(stream: Socket, arrived: Socket, peer: Peer, sharesMemory: boolean): void {
     const front: WireFront = new WireFront(stream, {
       runtime: this.options.runtime,
       watch: this.watch,
@@ -198,6 +216,7 @@ export class Server {
       instance: this.instance,
       requestBytesMax,
       resumption: this.resumption,
+      arenas: sharesMemory ? this.arenasFor(stream) : undefined,
       keptBytesMax,
       models: this.models,
       handshakeMs: this.handshakeMs,

@@ -15,10 +15,13 @@ import {
   type ConnectionHandler,
   type Windows,
 } from '../connection/connection.js';
-import { DEVICE_NONE, WIRE_VERSION, wireLimits } from '../generated/wire.js';
+import { DEVICE_NONE, WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
+import type { ServerArena } from '../shared-memory/server-arena.js';
 import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
 import type {
+  ArenaReadyFrame,
+  AttachFrame,
   BindFrame,
   DescribeFrame,
   Frame,
@@ -33,6 +36,7 @@ import type {
 } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
+import type { ArenaOffer } from './arena-offers.js';
 import { bind } from './binding.js';
 import type { ClientConnection, ClientRecord } from './client-record.js';
 import { Describing } from './describe.js';
@@ -78,6 +82,13 @@ export interface Admitted {
   readonly tenant: Tenant;
 }
 
+/** Memory to share with the client of one connection. */
+export interface Arenas {
+  offer(): ArenaOffer | undefined;
+  /** @throws AxleError PERMISSION_DENIED, UNAVAILABLE. */
+  handOver(ticket: Uint8Array): void;
+}
+
 export interface WireFrontOptions {
   readonly runtime: Runtime;
   /** Of that runtime. */
@@ -90,6 +101,8 @@ export interface WireFrontOptions {
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
   readonly resumption: Resumption;
+  /** Where memory can be shared; undefined: not on this transport. */
+  readonly arenas?: Arenas | undefined;
   /** Of tensors that one connection keeps here, bytes. */
   readonly keptBytesMax: number;
   /** Time for the greeting, milliseconds. */
@@ -111,6 +124,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   streams = 0;
   unanswered = 0;
   client: ClientRecord | undefined = undefined;
+  arena: ServerArena | undefined = undefined;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
@@ -119,6 +133,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private readonly deviceIndexes: ReadonlyMap<string, number>;
   private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
+  private offer: ArenaOffer | undefined = undefined;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
   private drained: (() => void) | undefined;
@@ -176,6 +191,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       case 'ACK':
         this.acknowledge(id);
         return;
+      case 'ARENA_READY':
+        this.shareArena(decodeFrame(raw) as ArenaReadyFrame);
+        return;
       case 'GOAWAY':
         if (this.client !== undefined) this.client.hasLeft = true;
         return;
@@ -202,6 +220,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
 
   onClosed(): void {
     clearTimeout(this.greetingTimer);
+    this.offer?.end();
     this.end();
     this.options.onClosed();
     this.drained?.();
@@ -322,6 +341,10 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   }
 
   private greet(frame: Frame): void {
+    if (frame.type === 'ATTACH') {
+      this.attach(frame);
+      return;
+    }
     if (frame.type !== 'HELLO') throw new WireError('WRONG_STATE', frame.type);
     if (frame.version !== WIRE_VERSION) {
       const reason = new AxleError(
@@ -348,7 +371,35 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       connection: connectionWindow,
       stream: streamWindow,
     });
+    const wantsMemory = (frame.features & WireFeature.SHARED_MEMORY) !== 0;
+    this.offer = wantsMemory ? this.options.arenas?.offer() : undefined;
     this.welcome(this.greeted.session);
+    if (this.offer === undefined) return;
+    const { arena, bytes, ticket } = this.offer;
+    this.connection.send({ type: 'ARENA', id: 0, arena: arena.id, bytes, ticket });
+  }
+
+  /** The connection is a client's second one, which fetches shared memory and nothing else. */
+  private attach({ ticket }: AttachFrame): void {
+    const { arenas } = this.options;
+    try {
+      if (arenas === undefined) {
+        throw new AxleError('PERMISSION_DENIED', 'no memory is shared here');
+      }
+      arenas.handOver(ticket);
+    } catch (error) {
+      const reason = asAxleError(error);
+      this.connection.end(goawayOf(reason, 0), reason);
+      return;
+    }
+    this.connection.finish(new AxleError('CANCELLED', 'the memory was handed over'));
+  }
+
+  private shareArena({ arena }: ArenaReadyFrame): void {
+    if (this.offer?.arena.id !== arena || this.arena !== undefined) {
+      throw new WireError('WRONG_STATE', 'ARENA_READY');
+    }
+    this.arena = this.offer.arena;
   }
 
   private welcome({ limits, tenant }: Session): void {
@@ -359,7 +410,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       version: WIRE_VERSION,
       versionMin: WIRE_VERSION,
       versionMax: WIRE_VERSION,
-      features: 0,
+      features: this.offer === undefined ? 0 : WireFeature.SHARED_MEMORY,
       instance,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,

@@ -1,6 +1,6 @@
 import { Tensor, type NamedTensor } from '@axle/core/internal';
 
-import type { InputTensor, OutputTensor } from '../wire/frames.js';
+import type { InputTensor, OutputTensor, SharedTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
 
 type Announced = Exclude<
@@ -26,14 +26,28 @@ export class IncomingTensors {
   /** @param sparse outputs, of which one before may have been left out */
   constructor(private readonly sparse: boolean) {}
 
+  /**
+   * Of shared memory; its bytes are `data`.
+   *
+   * @param mayChange the other side may write to them at any time
+   */
+  addShared(
+    { slot, dtype, shape }: SharedTensor,
+    name: string,
+    data: Uint8Array,
+    mayChange = false,
+  ): void {
+    this.add({ source: 'INLINE', slot, dtype, shape, name: '', data }, name, mayChange);
+  }
+
   /** The bytes of `INLINE` tensors and of DATA are kept as they lie. */
-  add(record: Announced, name: string): void {
+  add(record: Announced, name: string, mayChange = false): void {
     const { dtype, shape, source, slot } = record;
     const segments = source === 'INLINE' ? [record.data] : [];
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    const tensor = Tensor.adopt(dtype, segments, shape);
+    const tensor = Tensor.adopt(dtype, segments, shape, mayChange);
     const inPlace = !this.sparse || slot === this.tensors.length;
     const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
     // Pushing onto an empty array makes room for 17.
@@ -81,12 +95,21 @@ export function followingBytes(records: readonly (InputTensor | OutputTensor)[])
   return bytes;
 }
 
-/** Bytes that come in the frame and after it. */
+/** Bytes that lie in shared memory. */
+export function sharedBytes(records: readonly (InputTensor | OutputTensor)[]): number {
+  let bytes = 0;
+  for (const record of records) {
+    if (record.source === 'SHARED') bytes += record.bytes;
+  }
+  return bytes;
+}
+
+/** Bytes that come in the frame, after it, and in shared memory. */
 export function inputBytes(records: readonly InputTensor[]): number {
   let bytes = 0;
   for (const record of records) {
-    if (record.source === 'FOLLOWS') bytes += record.bytes;
-    else if (record.source === 'INLINE') bytes += record.data.length;
+    if (record.source === 'INLINE') bytes += record.data.length;
+    else if (record.source !== 'HANDLE') bytes += record.bytes;
   }
   return bytes;
 }

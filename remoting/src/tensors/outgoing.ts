@@ -1,7 +1,7 @@
 import type { NamedTensor, Tensor } from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
-import type { AbsentTensor, InlineTensor } from '../wire/frames.js';
+import type { AbsentTensor, InlineTensor, SharedTensor } from '../wire/frames.js';
 import { headerBytes, padded } from '../wire/numbers.js';
 
 /** What a tensor takes in a frame beside its data, at most: head, dimensions and name. */
@@ -11,15 +11,30 @@ const fixedBytes = 128;
 /** Larger data is sent from where it lies instead of being copied into a frame. */
 const inlineBytesMax = 16 * 1024;
 
-/** Tensors as a CALL or RESULT carries them: small ones in the frame, the bytes of the others behind it. */
+/** Shared memory for tensors that are too large for a frame. */
+export interface SharedRoom {
+  readonly arena: number;
+  /** Sees to it that a tensor is there. @returns where it lies; undefined: there is no room */
+  write(tensor: Tensor): number | undefined;
+}
+
+/**
+ * Tensors as a CALL or RESULT carries them: small ones in the frame, others in shared memory where there is some, or their
+ * bytes behind the frame.
+ */
 export class OutgoingTensors {
-  readonly records: readonly (InlineTensor | AbsentTensor)[];
+  readonly records: readonly (InlineTensor | AbsentTensor | SharedTensor)[];
   readonly following: Tensor[] = [];
   /** Bytes left in the frame for what follows the records. */
   readonly room: number;
 
   /** @param payloadMax what the other side takes in one frame */
-  constructor(tensors: readonly NamedTensor[], names: boolean, payloadMax: number) {
+  constructor(
+    tensors: readonly NamedTensor[],
+    names: boolean,
+    payloadMax: number,
+    shared?: SharedRoom,
+  ) {
     let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
     // Not pushed one by one: an array that grows makes room for 17.
     this.records = tensors.map(({ name: itsName, tensor, position }, index) => {
@@ -30,8 +45,13 @@ export class OutgoingTensors {
         room -= padded(byteLength);
         return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
       }
+      const head = { slot, dtype, shape, name, bytes: byteLength };
+      const offset = shared?.write(tensor);
+      if (shared !== undefined && offset !== undefined) {
+        return { source: 'SHARED', ...head, arena: shared.arena, offset };
+      }
       this.following.push(tensor);
-      return { source: 'FOLLOWS', slot, dtype, shape, name, bytes: byteLength };
+      return { source: 'FOLLOWS', ...head };
     });
     this.room = room;
   }

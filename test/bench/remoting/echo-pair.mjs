@@ -10,6 +10,7 @@ import { cpuMsOf, pin } from './processes.mjs';
  * @property {number} callsPerSecond
  * @property {number} p50Us
  * @property {number} p99Us
+ * @property {number} copiedBytes for each call, on both sides, between shared and other memory
  * @property {number} serverCpuUs of CPU, for each call
  * @property {number} clientCpuUs
  */
@@ -23,14 +24,18 @@ export class EchoPair {
   #server;
   /** @readonly */
   #client;
+  /** @readonly */
+  #counts;
 
   /**
    * @param {LineProcess | undefined} server
    * @param {LineProcess} client
+   * @param {boolean} counts whether the server says what it copied: one of `axleServer` that tells
    */
-  constructor(server, client) {
+  constructor(server, client, counts = false) {
     this.#server = server;
     this.#client = client;
+    this.#counts = counts;
   }
 
   /**
@@ -48,12 +53,15 @@ export class EchoPair {
       server: server === undefined ? 0 : cpuMsOf(server),
       client: cpuMsOf(client),
     });
+    const copiedBefore = await this.#copiedByServer();
     const before = cpuMs();
     const line = await this.#client.ask(`${bytes} ${inFlight} ${seconds}`);
     const after = cpuMs();
     const figures = /** @type {import('./echo-load.mjs').EchoFigures} */ (JSON.parse(line));
     const { calls, p50Us, p99Us } = figures;
+    const copiedBytes = figures.copiedBytes + (await this.#copiedByServer()) - copiedBefore;
     return {
+      copiedBytes: copiedBytes / calls,
       callsPerSecond: calls / figures.seconds,
       p50Us,
       p99Us,
@@ -62,22 +70,36 @@ export class EchoPair {
     };
   }
 
+  async #copiedByServer() {
+    return this.#counts ? Number(await this.#server?.ask('')) : 0;
+  }
+
   async stop() {
     await this.#client.stop();
     await this.#server?.stop();
   }
 }
 
-/** `axle serve` with the echo plugin, without the hop to a device host. @param {string} socket */
-export async function axleServer(socket) {
+/**
+ * `axle serve` with the echo plugin, without the hop to a device host.
+ *
+ * @param {string} socket
+ * @param {readonly string[]} options
+ */
+export async function axleServer(socket, options = []) {
   const where = ['--in-process', '--listen', `unix:${socket}`];
   const args = ['serve', ...where, '--plugin', `echo=${echoPlugin}`];
-  return started(process.execPath, [axleCommand, ...args]);
+  const counting = ['--import', pathOf('./copied-bytes.mjs')];
+  return started(process.execPath, [...counting, axleCommand, ...args, ...options]);
 }
 
-/** @param {string} socket */
-export async function axleClient(socket) {
-  return started(process.execPath, [pathOf('./axle-client.mjs'), `axle+unix:${socket}`]);
+/**
+ * @param {string} socket
+ * @param {readonly string[]} options
+ */
+export async function axleClient(socket, options = []) {
+  const url = `axle+unix:${socket}`;
+  return started(process.execPath, [pathOf('./axle-client.mjs'), url, ...options]);
 }
 
 /** A pair for each peer that is here, by name. @param {string} folder for their sockets */

@@ -44,11 +44,12 @@
 #define AXLE_DTYPE_BF16   14u /* bfloat16: the upper half of an IEEE 754 binary32. */
 
 /* Op flags, combined with OR. */
-#define AXLE_OP_FLAG_PURE        1u /* Same input, same output, no effect: may run again anywhere. */
-#define AXLE_OP_FLAG_IDEMPOTENT  2u /* Running it twice leaves the same state as once. */
-#define AXLE_OP_FLAG_BATCHABLE   4u /* Tasks of one submit may be computed together. */
-#define AXLE_OP_FLAG_STATEFUL    8u /* The result depends on earlier calls of the session. */
-#define AXLE_OP_FLAG_STREAMABLE 16u /* Also offered as an ordered stream. */
+#define AXLE_OP_FLAG_PURE               1u /* Same input, same output, no effect: may run again anywhere. */
+#define AXLE_OP_FLAG_IDEMPOTENT         2u /* Running it twice leaves the same state as once. */
+#define AXLE_OP_FLAG_BATCHABLE          4u /* Tasks of one submit may be computed together. */
+#define AXLE_OP_FLAG_STATEFUL           8u /* The result depends on earlier calls of the session. */
+#define AXLE_OP_FLAG_STREAMABLE        16u /* Also offered as an ordered stream. */
+#define AXLE_OP_FLAG_INPUTS_MAY_CHANGE 32u /* Does no harm when another process writes to its inputs while it reads them. */
 
 /* Ops: id and version. */
 #define AXLE_OP_DECODE                 1u /* Encoded image -> UINT8 pixels [height, width, channels]. */
@@ -106,7 +107,7 @@
 /* Kinds of output memory. */
 #define AXLE_MEMORY_HOST   1u /* Plain memory of the process. */
 #define AXLE_MEMORY_PINNED 2u /* Page-locked for device transfers; HOST where the host has none. */
-#define AXLE_MEMORY_SHARED 3u /* May be mapped by another process; HOST where the host has none. */
+#define AXLE_MEMORY_SHARED 3u /* Another process may read and write it at any time; HOST where the host has none. */
 
 /* The wire protocol. */
 #define AXLE_WIRE_VERSION                                              1u

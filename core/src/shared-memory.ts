@@ -1,0 +1,118 @@
+import { closeSync } from 'node:fs';
+import type { Socket } from 'node:net';
+import { markAsUntransferable } from 'node:worker_threads';
+
+import { AxleError, errorCodeOf, messageOf } from './errors.js';
+import type { NativeMapping } from './native-binding.js';
+import { loadNativeBinding } from './native-loader.js';
+
+/** How much one process gives another at most, and takes from it, bytes. */
+export const sharedMemoryBytesMax = 2 ** 40;
+
+/** Memory that another process can be given, and that no access to can fault, whatever the other does. */
+export class SharedMemory {
+  readonly bytes: Uint8Array;
+  private descriptor: number;
+
+  /**
+   * Zeros, `byteLength` of them, of which the system takes a page only when it is written to.
+   *
+   * @throws AxleError UNIMPLEMENTED where the system has no memory that can be sealed (Linux has), RESOURCE_EXHAUSTED.
+   */
+  constructor(byteLength: number) {
+    const { memory, descriptor } = translated(() =>
+      loadNativeBinding().sharedMemoryCreate(byteLength),
+    );
+    this.bytes = new Uint8Array(memory);
+    this.descriptor = descriptor;
+  }
+
+  /**
+   * Sends `data`, with the memory on its first byte, over a unix socket that has nothing else to send.
+   *
+   * @throws AxleError UNAVAILABLE when the socket is gone.
+   */
+  sendOver(socket: Socket, data: Uint8Array): void {
+    const number = descriptorOf(socket);
+    translated(() => {
+      loadNativeBinding().sharedMemorySend(number, data, this.descriptor);
+    });
+  }
+
+  /** It can be given to nobody any more; `bytes` stay. */
+  seal(): void {
+    if (this.descriptor >= 0) closeSync(this.descriptor);
+    this.descriptor = -1;
+  }
+}
+
+/** Memory that another process made. It is mapped until the last range of it is collected. */
+export class AttachedMemory {
+  constructor(
+    private readonly mapping: NativeMapping,
+    readonly byteLength: number,
+  ) {}
+
+  /** A part of it, with an ArrayBuffer of its own that cannot be transferred. */
+  range(offset: number, byteLength: number): Uint8Array {
+    const buffer = loadNativeBinding().sharedMemoryRange(this.mapping, offset, byteLength);
+    markAsUntransferable(buffer);
+    return new Uint8Array(buffer);
+  }
+
+  /** Where ranges start to which nothing refers any more; each is told once. */
+  takeReturned(): number[] {
+    return loadNativeBinding().sharedMemoryReturned(this.mapping);
+  }
+}
+
+export interface AttachAnswer {
+  readonly answer: Uint8Array;
+  /** Absent: the answer says why. */
+  readonly memory: AttachedMemory | undefined;
+}
+
+/**
+ * Asks a server at a unix socket for its memory, in a connection of its own.
+ *
+ * @throws AxleError UNAVAILABLE, DEADLINE_EXCEEDED; FAILED_PRECONDITION for memory that its maker could take away.
+ */
+export async function attachMemory(
+  path: string,
+  request: Uint8Array,
+  timeoutMs: number,
+): Promise<AttachAnswer> {
+  try {
+    const { answer, mapping, bytes } = await loadNativeBinding().sharedMemoryAttach(
+      path,
+      request,
+      sharedMemoryBytesMax,
+      timeoutMs,
+    );
+    if (mapping === undefined || bytes === undefined) return { answer, memory: undefined };
+    return { answer, memory: new AttachedMemory(mapping, bytes) };
+  } catch (error) {
+    throw asAxleError(error);
+  }
+}
+
+/** Node's sockets have it, and do not say so. */
+function descriptorOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle?: { readonly fd?: number } };
+  if (typeof handle?.fd === 'number' && handle.fd >= 0) return handle.fd;
+  throw new AxleError('UNAVAILABLE', 'the socket is closed');
+}
+
+function translated<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw asAxleError(error);
+  }
+}
+
+function asAxleError(error: unknown): unknown {
+  const status = error instanceof Error ? (error as { status?: unknown }).status : undefined;
+  if (typeof status !== 'number') return error;
+  return new AxleError(errorCodeOf(status), messageOf(error));
+}
