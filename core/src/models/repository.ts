@@ -50,6 +50,14 @@ export class ModelRepository {
     return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Versions of a model that are served, lowest first; none for a name that no folder has. */
+  async versions(name: string): Promise<string[]> {
+    for (const folder of this.folders) {
+      if ((await folderNames(folder)).includes(name)) return this.servedVersions(join(folder, name));
+    }
+    return [];
+  }
+
   /**
    * Reads a model whole.
    *

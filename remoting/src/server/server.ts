@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
+import { Doors, type DoorSettings } from '../doors/doors.js';
 import { wireLimits } from '../generated/wire.js';
 import { DeviceWatch } from './device-watch.js';
 import {
@@ -39,6 +40,8 @@ export interface ServerOptions {
   readonly trust: TrustSettings;
   /** Closed by whoever opened it. */
   readonly store: ResourceStore;
+  /** For those who speak gRPC or HTTP; undefined: there are none. */
+  readonly doors?: DoorSettings | undefined;
   /** For listeners that ask for it. */
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
@@ -68,6 +71,7 @@ export class Server {
 
   private readonly watch: DeviceWatch;
   private readonly models: ServerModels;
+  private doors: Doors | undefined;
 
   private constructor(private readonly options: ServerOptions) {
     const { runtime, store, limits } = options;
@@ -92,6 +96,7 @@ export class Server {
     const server = new Server(options);
     try {
       for (const spec of options.listen) await server.listen(spec);
+      await server.openDoors();
     } catch (error) {
       await server.close(0);
       throw error;
@@ -104,6 +109,11 @@ export class Server {
     return this.listeners.map(({ endpoint }) => endpoint);
   }
 
+  /** Of the doors for gRPC and HTTP, in the order of their settings. */
+  get doorEndpoints(): string[] {
+    return this.doors?.endpoints ?? [];
+  }
+
   /** Connections that are open. */
   get connections(): number {
     return this.fronts.size;
@@ -114,7 +124,10 @@ export class Server {
    * or a CA of clients counts for connections from now on.
    */
   update(trust: TrustSettings, tls: TlsMaterial | undefined): void {
-    if (tls !== undefined) for (const listener of this.listeners) listener.useTls(tls);
+    if (tls !== undefined) {
+      for (const listener of this.listeners) listener.useTls(tls);
+      this.doors?.useTls(tls);
+    }
     this.authenticator.update(trust);
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
@@ -128,9 +141,11 @@ export class Server {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.lapseTimer);
     const closed = this.listeners.map((listener) => listener.close());
+    const doorsClosed = this.doors?.close(graceMs);
     await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs)));
     this.newcomers.close();
     await Promise.all(closed);
+    await doorsClosed;
   }
 
   private get handshakeMs(): number {
@@ -152,6 +167,17 @@ export class Server {
       },
     });
     this.listeners.push(listener);
+  }
+
+  private async openDoors(): Promise<void> {
+    const { doors, runtime, limits, tls, newcomersMax = defaultNewcomersMax } = this.options;
+    if (doors === undefined) return;
+    const { models, authenticator, log, handshakeMs } = this;
+    this.doors = await Doors.start(
+      { runtime, limits, models, authenticator, log, handshakeMs, connectionsMax, newcomersMax },
+      doors,
+      tls,
+    );
   }
 
   private serve(stream: Socket, arrived: Socket, peer: Peer): void {

@@ -120,6 +120,14 @@ export class ServerModels {
     return listed;
   }
 
+  /** Of a model that the tenant sees, lowest first. */
+  async versions(tenant: string, name: string): Promise<string[]> {
+    const { names } = await this.store.shelf(tenant);
+    const own = names.all.filter((each) => each.name === name).map(({ version }) => version);
+    const found = own.length > 0 ? own : await this.repository.versions(name);
+    return [...found].sort((a, b) => Number(a) - Number(b));
+  }
+
   private async lookAt(tenant: string, reference: string): Promise<ServedModel | AxleError> {
     try {
       const { served, stored } = await this.named(tenant, reference);

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 
+import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
 import { quotaNames, type Quotas } from '../../trust/quotas.js';
@@ -7,6 +8,9 @@ import { quotaNames, type Quotas } from '../../trust/quotas.js';
 /** `axle serve --config FILE`: what it says, and nothing for what it does not say. Paths are absolute. */
 export interface ConfigFile {
   readonly listen?: readonly string[];
+  readonly grpc?: readonly string[];
+  readonly http?: readonly string[];
+  readonly doorLimits: Partial<DoorLimits>;
   readonly insecure?: boolean;
   readonly certificate?: string;
   readonly key?: string;
@@ -35,6 +39,8 @@ const foldersMax = 256;
 const graceSecondsMax = 3600;
 const weightMin = 0.001;
 const weightMax = 1000;
+/** Of any limit of the doors: what a message of HTTP/2 or a timer can have at all. */
+const doorLimitMax = 2 ** 31 - 1;
 const queueDepthMax = 1_000_000;
 
 /**
@@ -47,9 +53,10 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   const pathOf = (from: StrictObject, key: string) =>
     from.has(key) ? { [key]: file(from.text(key, isNotEmpty, 'a path')) } : {};
   const config: ConfigFile = {
-    ...(fields.has('listen') && {
-      listen: fields.texts('listen', listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...'),
-    }),
+    ...placesOf(fields, 'listen'),
+    ...placesOf(fields, 'grpc'),
+    ...placesOf(fields, 'http'),
+    doorLimits: readDoorLimits(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
     ...pathOf(fields, 'tokens'),
@@ -68,6 +75,21 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   };
   fields.end();
   return config;
+}
+
+function placesOf(fields: StrictObject, key: 'listen' | 'grpc' | 'http'): Partial<ConfigFile> {
+  if (!fields.has(key)) return {};
+  return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {
+  if (!fields.has('doorLimits')) return {};
+  const limits = fields.object('doorLimits');
+  const values = Object.keys(defaultDoorLimits)
+    .filter((name) => limits.has(name))
+    .map((name) => [name, limits.wholeNumber(name, 1, doorLimitMax)] as const);
+  limits.end();
+  return Object.fromEntries(values);
 }
 
 function readTls(

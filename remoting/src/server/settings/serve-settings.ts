@@ -1,5 +1,8 @@
 import { AxleError } from '@axle/core/internal';
 
+import { defaultDoorLimits } from '../../doors/door-limits.js';
+import type { DoorSettings } from '../../doors/doors.js';
+import { defaultPort } from '../../endpoint.js';
 import { defaultQuotas, defaultServerLimits } from '../../trust/quotas.js';
 import type { TrustSettings } from '../../trust/authenticator.js';
 import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
@@ -16,6 +19,8 @@ export interface ServeOptions {
   /** Path of a config file. */
   readonly config?: string | undefined;
   readonly listen?: readonly string[] | undefined;
+  readonly grpc?: readonly string[] | undefined;
+  readonly http?: readonly string[] | undefined;
   readonly insecure?: boolean | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
@@ -28,6 +33,7 @@ export interface ServeOptions {
 /** Everything that a server is to be, read and checked. */
 export interface ServeSettings {
   readonly listen: readonly ListenSpec[];
+  readonly doors: DoorSettings;
   readonly models: readonly string[];
   readonly graceSeconds: number;
   readonly tenantQueueDepth: number;
@@ -37,6 +43,9 @@ export interface ServeSettings {
   readonly files: FileStates;
 }
 
+/** That clients of Triton expect. */
+const grpcPort = 8001;
+const httpPort = 8000;
 const pemBytesMax = 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
@@ -56,8 +65,15 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     options[key] ?? config[key];
   const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
   const tokens = said('tokens');
+  const placesOf = (key: 'listen' | 'grpc' | 'http', port: number) =>
+    (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
   const settings: ServeSettings = {
-    listen: (said('listen') ?? []).map((where) => readListenSpec(where, said('insecure') ?? false)),
+    listen: placesOf('listen', defaultPort),
+    doors: {
+      grpc: placesOf('grpc', grpcPort),
+      http: placesOf('http', httpPort),
+      limits: { ...defaultDoorLimits, ...config.doorLimits },
+    },
     models: said('models') ?? [],
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
@@ -73,7 +89,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
 }
 
 async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {
-  if (config === undefined) return { limits: {}, quotas: {}, tenants: new Map() };
+  if (config === undefined) return { doorLimits: {}, limits: {}, quotas: {}, tenants: new Map() };
   const text = await files.bytes(config, configBytesMax, 'the config file');
   return readConfigFile(text.toString('utf8'), config);
 }
@@ -125,14 +141,15 @@ async function tlsOf(
 }
 
 /** A server that nobody can enter, or anyone by mistake, does not start. */
-function checkThatClientsCanEnter({ listen, tls, trust }: ServeSettings): void {
-  if (listen.length === 0) {
+function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
+  const all = [...listen, ...doors.grpc, ...doors.http];
+  if (all.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
       'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
     );
   }
-  for (const spec of listen) {
+  for (const spec of all) {
     if (spec.kind === 'unix' || !spec.tls) continue;
     const where = `${spec.host}:${spec.port}`;
     if (tls === undefined) {

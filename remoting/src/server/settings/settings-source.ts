@@ -3,6 +3,9 @@ import { AxleError, messageOf } from '@axle/core/internal';
 import { FileWatch } from './file-watch.js';
 import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
 
+/** What a server asks for once. */
+const restartKeys = ['listen', 'doors', 'models', 'tenantQueueDepth', 'graceSeconds'] as const;
+
 /**
  * The settings of a server, read again when a file of theirs has changed or when asked to. What cannot be used is logged,
  * and what was there before stays in force.
@@ -71,7 +74,7 @@ export class SettingsSource {
   }
 
   private warnOfRestart(next: ServeSettings): void {
-    for (const key of ['listen', 'models', 'tenantQueueDepth', 'graceSeconds'] as const) {
+    for (const key of restartKeys) {
       if (JSON.stringify(next[key]) === JSON.stringify(this.current[key])) continue;
       this.log(`a change of ${key} counts from the next start on`);
     }
