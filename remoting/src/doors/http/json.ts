@@ -1,7 +1,7 @@
 import { AxleError } from '@axle/core/internal';
 
 /** Text, or a whole number with more digits than every double has exactly. */
-const textOrLong = /"(?:[^"\\]|\\.)*"|-?\d{16,}(?![\d.eE])/g;
+const textOrLong = /"(?:[^"\\]|\\.)*"|(?<=[[,:\s])-?\d{16,}(?![\d.eE])/g;
 const long = /\d{16}/;
 
 /**
