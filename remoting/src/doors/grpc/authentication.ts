@@ -40,6 +40,7 @@ export function authentication(
 ): ServerInterceptor {
   return (method, call) => {
     let timer: NodeJS.Timeout | undefined;
+    let isHere = false;
     const intercepted: ServerInterceptingCall = new ServerInterceptingCall(call, {
       start: (next) => {
         next({
@@ -51,19 +52,25 @@ export function authentication(
               return;
             }
             timer = setTimeout(() => {
-              call.sendStatus(statusOf(tooSlow(requestMs)));
+              // What has arrived meanwhile, this process was too slow for: it is read first.
+              setImmediate(() => {
+                if (!isHere) call.sendStatus(statusOf(tooSlow(requestMs)));
+              });
             }, requestMs);
             pass(metadata);
           },
           onReceiveMessage: (message, pass) => {
+            isHere = true;
             clearTimeout(timer);
             pass(message);
           },
           onReceiveHalfClose: (pass) => {
+            isHere = true;
             clearTimeout(timer);
             pass();
           },
           onCancel: () => {
+            isHere = true;
             clearTimeout(timer);
           },
         });

@@ -51,18 +51,22 @@ async function answerOf<Q, R>(
   answer: (call: UnaryCall<Q>) => Promise<R>,
 ): Promise<R> {
   const { request } = call;
+  let answered = false;
   // What could not be read: a reader that throws would be answered INTERNAL.
   if (request instanceof AxleError) throw request;
-  return answer({
+  const reply = await answer({
     request,
     caller: callerOf(call),
     deadlineMs: timeLeft(call),
     onCancelled: (listener) => {
+      // Every call ends with it.
       call.once('cancelled', () => {
-        listener(cancelled());
+        if (!answered) listener(cancelled());
       });
     },
   });
+  answered = true;
+  return reply;
 }
 
 /** Milliseconds; undefined: none was set. */

@@ -212,7 +212,8 @@ function readFields(
 }
 
 function readText(reader: Reader): string {
-  const text = reader.string();
+  // Its own way to read text takes what is there of one that ends too early.
+  const text = (reader.bytes() as Buffer).toString('utf8');
   if (text.length <= textCharactersMax) return text;
   throw tooMany(`a name or text has ${text.length} characters; ${textCharactersMax} are the most`);
 }

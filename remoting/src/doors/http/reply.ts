@@ -9,6 +9,9 @@ import { httpStatusOf } from '../status.js';
 /** Of the body of a request that is refused by its headers: more is not read for the connection's sake. */
 const ignoredBytesMax = 1024 * 1024;
 
+/** An answer that is cheaper to put together than to write piece by piece. */
+const joinedBytesMax = 65_536;
+
 /** One request of HTTP: its body comes in here, and its answer goes out. */
 export class Reply {
   constructor(
@@ -70,10 +73,12 @@ export class Reply {
     const { response } = this;
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
     response.writeHead(status, { ...headers, 'content-length': length });
-    response.cork();
+    if (length <= joinedBytesMax) {
+      response.end(Buffer.concat(pieces, length));
+      return;
+    }
     for (const piece of pieces) response.write(piece);
     response.end();
-    response.uncork();
   }
 
   fail(error: AxleError): void {
@@ -132,7 +137,7 @@ export class Reply {
         resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
       });
       request.once('close', () => {
-        reject(brokenOff());
+        if (!request.complete) reject(brokenOff());
       });
     });
   }

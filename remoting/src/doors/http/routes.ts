@@ -34,6 +34,7 @@ interface Rule {
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
 
 const rules: readonly Rule[] = [
+  { method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
   {
     method: 'GET',
     path: /^\/v2\/health\/live$/,
@@ -84,7 +85,6 @@ const rules: readonly Rule[] = [
     },
   },
   { method: 'GET', path: new RegExp(`^${ofModel}\\/stats$`), answer: statistics },
-  { method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
   {
     method: 'POST',
     path: /^\/v2\/repository\/index$/,
@@ -101,9 +101,8 @@ const rules: readonly Rule[] = [
  */
 export function findRoute(method: string, url: string): Route {
   const [path = ''] = url.split('?');
-  const fitting = rules.filter((rule) => rule.path.test(path));
-  const rule = fitting.find((each) => each.method === method);
-  if (rule === undefined) throw noRoute(fitting, method, path);
+  const rule = rules.find((each) => each.method === method && each.path.test(path));
+  if (rule === undefined) throw noRoute(method, path);
   const [, model, version] = rule.path.exec(path) ?? [];
   return {
     forAnyone: rule.forAnyone ?? false,
@@ -147,7 +146,8 @@ function decoded(part: string | undefined): string {
   }
 }
 
-function noRoute(fitting: readonly Rule[], method: string, path: string): AxleError {
+function noRoute(method: string, path: string): AxleError {
+  const fitting = rules.filter((rule) => rule.path.test(path));
   if (fitting.length === 0) {
     const shown = path.slice(0, 128);
     return new AxleError('NOT_FOUND', `there is no ${shown} here; paths begin with /v2`);

@@ -26,7 +26,7 @@ import {
   type RequestInput,
   type RequestedOutput,
 } from './infer-request.js';
-import { findModel } from './model-reference.js';
+import { findModel, knownModel } from './model-reference.js';
 import type { ModelStatistics } from './model-statistics.js';
 import { callParameters, countOf, type CallParameters } from './parameters.js';
 
@@ -114,17 +114,26 @@ export class InferCall implements CallWork<InferAnswer> {
     checkCounts(request);
     this.parameters = callParameters(request.parameters);
     const { modelName, modelVersion } = request;
+    // The common case waits for nothing.
+    const known = knownModel(host.models, client, modelName, modelVersion);
+    if (known !== undefined) return this.runWith(known, this.parameters);
     const { served, release } = await findModel(host.models, client, modelName, modelVersion);
-    this.served = served;
     try {
-      checkOutputs(request.outputs, served.model);
-      return await this.started(this.parameters);
-    } catch (error) {
-      const reason = asAxleError(error);
-      host.statistics.failed(client.tenant.name, served, host.clock() - this.startedAt);
-      throw reason;
+      return await this.runWith(served, this.parameters);
     } finally {
       release();
+    }
+  }
+
+  private async runWith(served: ServedModel, parameters: CallParameters): Promise<InferAnswer> {
+    this.served = served;
+    try {
+      checkOutputs(this.request.outputs, served.model);
+      return await this.started(parameters);
+    } catch (error) {
+      const { host, client, startedAt } = this;
+      host.statistics.failed(client.tenant.name, served, host.clock() - startedAt);
+      throw asAxleError(error);
     }
   }
 

@@ -9,6 +9,16 @@ export interface FoundModel {
   readonly release: () => void;
 }
 
+/** As `findModel`, at once, where that can be; undefined: it takes longer. */
+export function knownModel(
+  models: ServerModels,
+  { tenant }: DoorClient,
+  name: string,
+  version: string,
+): ServedModel | undefined {
+  return models.known(tenant.name, version === '' ? name : `${name}:${version}`);
+}
+
 /**
  * The model that a request names, for its sender.
  *

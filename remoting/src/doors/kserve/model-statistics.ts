@@ -48,6 +48,8 @@ class Tally {
 }
 
 class Counts {
+  /** Higher = later. */
+  usedAt = 0;
   lastInference = 0;
   inferenceCount = 0;
   readonly success = new Tally();
@@ -95,8 +97,8 @@ class Counts {
 
 /** What tenants called through the standard doors since the server began. Each sees its own. */
 export class ModelStatistics {
-  /** The one called longest ago first. */
   private readonly byKey = new Map<string, Counts>();
+  private uses = 0;
 
   /** @param now milliseconds since 1970 */
   constructor(private readonly now: () => number) {}
@@ -136,18 +138,20 @@ export class ModelStatistics {
 
   private countsOf(tenant: string, { name, version }: ServedModel): Counts {
     const key = `${tenant}\0${name}\0${version}`;
-    const counts = this.byKey.get(key) ?? new Counts(tenant, name, version);
-    // Last from now on.
-    this.byKey.delete(key);
+    const known = this.byKey.get(key);
+    const counts = known ?? new Counts(tenant, name, version);
+    counts.usedAt = ++this.uses;
+    if (known !== undefined) return known;
+    if (this.byKey.size >= countedMax) this.forgetOldest();
     this.byKey.set(key, counts);
-    if (this.byKey.size > countedMax) this.forgetOldest();
     return counts;
   }
 
   private forgetOldest(): void {
-    for (const key of this.byKey.keys()) {
-      this.byKey.delete(key);
-      return;
+    let [oldest, usedAt] = ['', Infinity];
+    for (const [key, counts] of this.byKey) {
+      if (counts.usedAt < usedAt) [oldest, usedAt] = [key, counts.usedAt];
     }
+    this.byKey.delete(oldest);
   }
 }

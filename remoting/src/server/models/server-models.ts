@@ -84,6 +84,14 @@ export class ServerModels {
     }
   }
 
+  /** As `named`, at once, of one of the operator's that was read before; undefined: only `named` can say. */
+  known(tenant: string, reference: string): ServedModel | undefined {
+    const names = this.store.openShelfOf(tenant)?.names;
+    if (names !== undefined && names.all.length > 0) return undefined;
+    const model = this.published.known(reference);
+    return model && publicModels.get(model);
+  }
+
   /**
    * A model of the store under a tenant's name, or else one of the operator's.
    *
@@ -220,13 +228,20 @@ export class ServerModels {
   }
 }
 
+/** Of the operator's models: hashing all files for each call would cost more than the call. */
+const publicModels = new WeakMap<Model, ServedModel>();
+
 /** What the operator's model is as clients see it: the same content as if they had sent it themselves. */
 async function publicModel(model: Model): Promise<ServedModel> {
+  const known = publicModels.get(model);
+  if (known !== undefined) return known;
   const { name, version, source } = model;
   const files = [...source.files, ...(source.companions ?? [])];
   const bytes = files.reduce((sum, { data }) => sum + data.byteLength, 0);
   const contentId = await contentIdOf(files);
-  return { name, version, contentId, bytes, entry: source.files[0]?.name ?? '', model };
+  const served = { name, version, contentId, bytes, entry: source.files[0]?.name ?? '', model };
+  publicModels.set(model, served);
+  return served;
 }
 
 /** Where the server keeps its files is no business of clients. */
