@@ -19,6 +19,7 @@ import { bindCompress, RawPeer } from '../../test/e2e/raw-peer.js';
 import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
 import { ServerModels } from '../src/server/models/server-models.js';
+import { publicModels } from '../src/server/models/model-devices.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
 import { Tenants } from '../src/trust/tenants.js';
 import type { BindFrame } from '../src/wire/frames.js';
@@ -120,7 +121,8 @@ export async function streamTo(
   });
   const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
   const tenant = new Tenants(tenancy).get('test');
-  const models = new ServerModels(runtime.repository, await temporaryStore(), limits);
+  const published = publicModels(runtime, limits, undefined, () => undefined);
+  const models = new ServerModels(runtime.repository, await temporaryStore(), limits, published);
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());

@@ -45,7 +45,8 @@ export class TrustedServer {
     self.write('tokens.jsonl', '');
     self.write('config.json', JSON.stringify(config));
     self.source = await SettingsSource.open({ config: join(folder, 'config.json') }, 20, log);
-    const { listen, doors, models, trust, tls, tenantQueueDepth } = self.source.settings;
+    const { listen, doors, models, modelControl, trust, tls, tenantQueueDepth } =
+      self.source.settings;
     const limits = limitsWith({ tenantQueueDepthMax: tenantQueueDepth });
     self.runtime = await Runtime.start({ plugins: [cpuPlugin], models, limits });
     const { runtime } = self;
@@ -54,6 +55,7 @@ export class TrustedServer {
       runtime,
       listen,
       doors,
+      modelControl,
       limits,
       trust,
       tls,

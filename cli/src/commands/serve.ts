@@ -31,6 +31,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
   readonly grpc?: string[];
   readonly http?: string[];
+  readonly modelControl?: 'none' | 'explicit' | 'poll';
   readonly config?: string;
   readonly insecure?: true;
   readonly tlsCert?: string;
@@ -53,6 +54,12 @@ export function addServeCommand(program: Command, context: CommandContext): void
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
     .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
+    .addOption(
+      new Option(
+        '--model-control <mode>',
+        'models of --models: as they are at the first call, loaded by name, or as the folders change (default: none)',
+      ).choices(['none', 'explicit', 'poll']),
+    )
     .option('--config <file>', 'settings in JSON (docs/serving.md); options here go before them')
     .option('--tls-cert <file>', 'certificate of this server, PEM; tcp: then means TLS too')
     .option('--tls-key <file>', 'its key, PEM')
@@ -104,6 +111,7 @@ async function serve(
       listen: places,
       grpc,
       http,
+      modelControl: options.modelControl,
       insecure: options.insecure,
       certificate: options.tlsCert,
       key: options.tlsKey,
@@ -136,8 +144,18 @@ async function serve(
       const { named, others } = source.settings.trust.tenancy;
       return (named.get(tenant) ?? others).quotas;
     });
-    const { listen, doors, trust, tls } = settings;
-    const server = await Server.start({ runtime, listen, doors, limits, trust, tls, log, store });
+    const { listen, doors, modelControl, trust, tls } = settings;
+    const server = await Server.start({
+      runtime,
+      listen,
+      doors,
+      modelControl,
+      limits,
+      trust,
+      tls,
+      log,
+      store,
+    });
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {

@@ -32,6 +32,8 @@ export interface DoorHost {
   readonly connectionsMax: number;
   /** Connections that have not made a request yet; for one more, the oldest goes. */
   readonly newcomersMax: number;
+  /** Tenants that may load and unload the operator's models. */
+  readonly controllers: readonly string[];
 }
 
 interface OpenDoor {
@@ -54,7 +56,7 @@ export class Doors {
   ) {
     const { runtime, limits, authenticator, models } = host;
     this.clients = new DoorClients(runtime, limits, authenticator);
-    this.kserve = new KserveServer(models, runtime.clock);
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock);
     this.newcomers = new Newcomers(host.newcomersMax);
   }
 

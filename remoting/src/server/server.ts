@@ -17,6 +17,9 @@ import type { HelloFrame } from '../wire/frames.js';
 import { LimitedLog } from './limited-log.js';
 import { Listener } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
+import type { ModelControl } from './models/model-control.js';
+import { publicModels } from './models/model-devices.js';
+import type { PublicModels } from './models/public-models.js';
 import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
 import type { TlsMaterial } from './tls.js';
@@ -42,6 +45,8 @@ export interface ServerOptions {
   readonly store: ResourceStore;
   /** For those who speak gRPC or HTTP; undefined: there are none. */
   readonly doors?: DoorSettings | undefined;
+  /** Default: nobody controls the operator's models. */
+  readonly modelControl?: ModelControl | undefined;
   /** For listeners that ask for it. */
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
@@ -70,12 +75,14 @@ export class Server {
   private readonly lapseTimer: NodeJS.Timeout;
 
   private readonly watch: DeviceWatch;
+  private readonly published: PublicModels;
   private readonly models: ServerModels;
   private doors: Doors | undefined;
 
   private constructor(private readonly options: ServerOptions) {
-    const { runtime, store, limits } = options;
-    this.models = new ServerModels(runtime.repository, store, limits);
+    const { runtime, store, limits, modelControl, log } = options;
+    this.published = publicModels(runtime, limits, modelControl, log);
+    this.models = new ServerModels(runtime.repository, store, limits, this.published);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());
@@ -95,6 +102,7 @@ export class Server {
   static async start(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
     try {
+      await server.published.start();
       for (const spec of options.listen) await server.listen(spec);
       await server.openDoors();
     } catch (error) {
@@ -140,6 +148,7 @@ export class Server {
    */
   async close(graceMs: number): Promise<void> {
     clearInterval(this.lapseTimer);
+    this.published.close();
     const closed = this.listeners.map((listener) => listener.close());
     const doorsClosed = this.doors?.close(graceMs);
     await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs)));
@@ -174,7 +183,17 @@ export class Server {
     if (doors === undefined) return;
     const { models, authenticator, log, handshakeMs } = this;
     this.doors = await Doors.start(
-      { runtime, limits, models, authenticator, log, handshakeMs, connectionsMax, newcomersMax },
+      {
+        runtime,
+        limits,
+        models,
+        authenticator,
+        log,
+        handshakeMs,
+        connectionsMax,
+        newcomersMax,
+        controllers: this.options.modelControl?.tenants ?? [],
+      },
       doors,
       tls,
     );

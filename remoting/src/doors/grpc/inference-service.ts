@@ -4,7 +4,7 @@ import { AxleError } from '@axle/core/internal';
 import type { DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
-import type { KserveServer } from '../kserve/kserve-server.js';
+import { overridden, type KserveServer } from '../kserve/kserve-server.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { open, orProblem, unary, type GrpcService } from './grpc-service.js';
 import { readInferRequest, writeInferResponse, writeStreamAnswer } from './infer-message.js';
@@ -14,6 +14,11 @@ import { StreamInfer } from './stream-infer.js';
 interface NamedVersion {
   readonly name: string;
   readonly version: string;
+}
+
+interface ModelLoad {
+  readonly model_name: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
 }
 
 /** `inference.GRPCInferenceService`. */
@@ -57,6 +62,15 @@ export function inferenceService(
     RepositoryIndex: unary<{ ready: boolean }, object>(async ({ request, caller }) => ({
       models: await server.index(caller, request.ready),
     })),
+    RepositoryModelLoad: unary<ModelLoad, object>(async ({ request, caller }) => {
+      refuseOverrides(request);
+      await server.load(caller, request.model_name);
+      return {};
+    }),
+    RepositoryModelUnload: unary<ModelLoad, object>(({ request, caller }) => {
+      server.unload(caller, request.model_name);
+      return Promise.resolve({});
+    }),
     ...refusing([
       'CudaSharedMemoryStatus',
       'CudaSharedMemoryRegister',
@@ -68,6 +82,12 @@ export function inferenceService(
     ModelStreamInfer: { read, write: writeStreamAnswer },
   });
   return { definition, handlers };
+}
+
+/** Models come from the operator's folders. @throws AxleError UNIMPLEMENTED */
+function refuseOverrides({ parameters }: ModelLoad): void {
+  const [name] = Object.keys(parameters);
+  if (name !== undefined) throw overridden(name);
 }
 
 function refusing(methods: readonly string[]): UntypedServiceImplementation {

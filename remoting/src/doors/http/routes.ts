@@ -1,7 +1,7 @@
 import { AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
-import type { KserveServer } from '../kserve/kserve-server.js';
+import { overridden, type KserveServer } from '../kserve/kserve-server.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
@@ -92,6 +92,25 @@ const rules: readonly Rule[] = [
       const { ready = false } = optionsOf(body, reply);
       // An array is what the protocol has here.
       reply.json(await kserve.index(client, ready === true));
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/v2\/repository\/models\/([^/]+)\/load$/,
+    answer: async ({ kserve, client, body, reply }, model) => {
+      const { parameters } = optionsOf(body, reply);
+      const [name] = Object.keys(parameters ?? {});
+      if (name !== undefined) throw overridden(name);
+      await kserve.load(client, model);
+      reply.ok();
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/v2\/repository\/models\/([^/]+)\/unload$/,
+    answer: ({ kserve, client, reply }, model) => {
+      kserve.unload(client, model);
+      reply.ok();
     },
   },
 ];

@@ -28,9 +28,13 @@ export class KserveServer {
   private draining = false;
   private readonly drainListeners: (() => void)[] = [];
 
-  /** @param clock milliseconds, of any start */
+  /**
+   * @param controllers tenants that may load and unload the operator's models
+   * @param clock milliseconds, of any start
+   */
   constructor(
     readonly models: ServerModels,
+    private readonly controllers: readonly string[],
     readonly clock: () => number,
   ) {}
 
@@ -103,12 +107,43 @@ export class KserveServer {
   /** All models that the client sees. */
   async index(client: DoorClient, readyOnly: boolean): Promise<IndexEntry[]> {
     const listed = await this.models.list(client.tenant.name);
-    return listed
-      .map(({ name, version, found }) =>
-        found instanceof AxleError
-          ? { name, version, state: 'UNAVAILABLE', reason: found.message }
-          : { name, version, state: 'READY', reason: '' },
-      )
-      .filter(({ state }) => !readyOnly || state === 'READY');
+    const callable = listed.map(({ name, version, found }) =>
+      found instanceof AxleError
+        ? { name, version, state: 'UNAVAILABLE', reason: found.message }
+        : { name, version, state: 'READY', reason: '' },
+    );
+    const states = (await this.models.published.states()) ?? [];
+    const names = new Set(states.map(({ name }) => name));
+    return [...callable.filter(({ name }) => !names.has(name)), ...states].filter(
+      ({ state }) => !readyOnly || state === 'READY',
+    );
   }
+
+  /** @throws AxleError PERMISSION_DENIED; as `PublicModels.load` */
+  async load(client: DoorClient, name: string): Promise<void> {
+    this.checkController(client);
+    await this.models.published.load(name);
+  }
+
+  /** @throws AxleError PERMISSION_DENIED; as `PublicModels.unload` */
+  unload(client: DoorClient, name: string): void {
+    this.checkController(client);
+    this.models.published.unload(name);
+  }
+
+  private checkController({ tenant }: DoorClient): void {
+    if (this.controllers.includes(tenant.name)) return;
+    throw new AxleError(
+      'PERMISSION_DENIED',
+      `tenant ${tenant.name} may not load or unload models for everyone; ask the operator, who names those that may under modelControl`,
+    );
+  }
+}
+
+/** A load that brings its own config or files. */
+export function overridden(parameter: string): AxleError {
+  return new AxleError(
+    'UNIMPLEMENTED',
+    `a load takes no parameter '${parameter.slice(0, 64)}': change the files of the model, or push another by axle model push`,
+  );
 }

@@ -14,6 +14,7 @@ import {
 import type { ResourceStore } from '../../store/resource-store.js';
 import type { StoredModel } from '../../store/stored-model.js';
 import type { NamedVersion } from '../../store/tenant-names.js';
+import type { PublicModels } from './public-models.js';
 import { isDescribable } from './send-entry.js';
 
 /** A model that a client may run, and what it is called. */
@@ -50,19 +51,16 @@ interface Opening {
 export class ServerModels {
   private readonly opened: OpenedModels;
   private readonly openings = new Map<string, Opening>();
-  private readonly published: OpenedModels;
 
   constructor(
-    /** Of the operator. */
     private readonly repository: ModelRepository,
     readonly store: ResourceStore,
     { openedModelsMax, openedModelBytesMax }: Limits,
+    /** Of the operator. */
+    readonly published: PublicModels,
   ) {
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (key) =>
       this.readStored(this.openings.get(key as string) as Opening),
-    );
-    this.published = new OpenedModels(openedModelsMax, openedModelBytesMax, (name) =>
-      this.readPublic(name as string),
     );
   }
 
@@ -89,7 +87,7 @@ export class ServerModels {
     const names = this.store.openShelfOf(tenant)?.names;
     if (names !== undefined && names.all.length > 0) return undefined;
     const model = this.published.known(reference);
-    return model && publicModels.get(model);
+    return model && servedModels.get(model);
   }
 
   /**
@@ -132,7 +130,7 @@ export class ServerModels {
   async versions(tenant: string, name: string): Promise<string[]> {
     const { names } = await this.store.shelf(tenant);
     const own = names.all.filter((each) => each.name === name).map(({ version }) => version);
-    const found = own.length > 0 ? own : await this.repository.versions(name);
+    const found = own.length > 0 ? own : await this.published.versions(name);
     return [...found].sort((a, b) => Number(a) - Number(b));
   }
 
@@ -150,7 +148,7 @@ export class ServerModels {
   private async names(tenant: string): Promise<{ name: string; version: string }[]> {
     const { names } = await this.store.shelf(tenant);
     const own = new Set(names.all.map(({ name }) => name));
-    const operators = (await this.repository.list()).filter(({ name }) => !own.has(name));
+    const operators = (await this.published.list()).filter(({ name }) => !own.has(name));
     return [...names.all, ...operators].sort((a, b) =>
       a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1,
     );
@@ -176,12 +174,6 @@ export class ServerModels {
       this.store.unpin(stored);
       throw error;
     }
-  }
-
-  private async readPublic(name: string): Promise<Model> {
-    const model = await this.repository.readNamed(name);
-    if (model !== undefined) return model;
-    throw new AxleError('NOT_FOUND', `there is no model '${name}'`);
   }
 
   private async readStored({ tenant, stored, name, entry }: Opening): Promise<Model> {
@@ -229,18 +221,18 @@ export class ServerModels {
 }
 
 /** Of the operator's models: hashing all files for each call would cost more than the call. */
-const publicModels = new WeakMap<Model, ServedModel>();
+const servedModels = new WeakMap<Model, ServedModel>();
 
 /** What the operator's model is as clients see it: the same content as if they had sent it themselves. */
 async function publicModel(model: Model): Promise<ServedModel> {
-  const known = publicModels.get(model);
+  const known = servedModels.get(model);
   if (known !== undefined) return known;
   const { name, version, source } = model;
   const files = [...source.files, ...(source.companions ?? [])];
   const bytes = files.reduce((sum, { data }) => sum + data.byteLength, 0);
   const contentId = await contentIdOf(files);
   const served = { name, version, contentId, bytes, entry: source.files[0]?.name ?? '', model };
-  publicModels.set(model, served);
+  servedModels.set(model, served);
   return served;
 }
 

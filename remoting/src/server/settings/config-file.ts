@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
+import type { ModelControl } from '../models/model-control.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
 import { quotaNames, type Quotas } from '../../trust/quotas.js';
@@ -11,6 +12,7 @@ export interface ConfigFile {
   readonly grpc?: readonly string[];
   readonly http?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
+  readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
   readonly certificate?: string;
   readonly key?: string;
@@ -41,6 +43,11 @@ const weightMin = 0.001;
 const weightMax = 1000;
 /** Of any limit of the doors: what a message of HTTP/2 or a timer can have at all. */
 const doorLimitMax = 2 ** 31 - 1;
+const modes: readonly ModelControl['mode'][] = ['none', 'explicit', 'poll'];
+const controlledMax = 4096;
+const pollSecondsMin = 0.01;
+const pollSecondsMax = 86_400;
+const msPerSecond = 1000;
 const queueDepthMax = 1_000_000;
 
 /**
@@ -57,6 +64,7 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...placesOf(fields, 'grpc'),
     ...placesOf(fields, 'http'),
     doorLimits: readDoorLimits(fields),
+    modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
     ...pathOf(fields, 'tokens'),
@@ -90,6 +98,28 @@ function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {
     .map((name) => [name, limits.wholeNumber(name, 1, doorLimitMax)] as const);
   limits.end();
   return Object.fromEntries(values);
+}
+
+function readModelControl(fields: StrictObject): Partial<ModelControl> {
+  if (!fields.has('modelControl')) return {};
+  const control = fields.object('modelControl');
+  const texts = (key: string, check: (value: string) => boolean, wanted: string) =>
+    control.has(key) ? { [key]: control.texts(key, controlledMax, check, wanted) } : {};
+  const read: Partial<ModelControl> = {
+    ...(control.has('mode') && { mode: readMode(control) }),
+    ...texts('load', isNotEmpty, 'names of models'),
+    ...texts('tenants', isTenantName, 'names of tenants'),
+    ...(control.has('pollSeconds') && {
+      pollMs: control.number('pollSeconds', pollSecondsMin, pollSecondsMax) * msPerSecond,
+    }),
+  };
+  control.end();
+  return read;
+}
+
+function readMode(control: StrictObject): ModelControl['mode'] {
+  const isMode = (value: string) => modes.includes(value as ModelControl['mode']);
+  return control.text('mode', isMode, modes.join(' or ')) as ModelControl['mode'];
 }
 
 function readTls(

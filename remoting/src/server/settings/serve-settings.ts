@@ -7,8 +7,10 @@ import { defaultQuotas, defaultServerLimits } from '../../trust/quotas.js';
 import type { TrustSettings } from '../../trust/authenticator.js';
 import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
+import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
+import type { ModelControl } from '../models/model-control.js';
 import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
 import { configBytesMax, readConfigFile, type ConfigFile } from './config-file.js';
 import type { FileStates } from './file-watch.js';
@@ -21,6 +23,7 @@ export interface ServeOptions {
   readonly listen?: readonly string[] | undefined;
   readonly grpc?: readonly string[] | undefined;
   readonly http?: readonly string[] | undefined;
+  readonly modelControl?: ModelControl['mode'] | undefined;
   readonly insecure?: boolean | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
@@ -34,6 +37,7 @@ export interface ServeOptions {
 export interface ServeSettings {
   readonly listen: readonly ListenSpec[];
   readonly doors: DoorSettings;
+  readonly modelControl: ModelControl;
   readonly models: readonly string[];
   readonly graceSeconds: number;
   readonly tenantQueueDepth: number;
@@ -46,6 +50,13 @@ export interface ServeSettings {
 /** That clients of Triton expect. */
 const grpcPort = 8001;
 const httpPort = 8000;
+/** Whoever may open the socket of an operator who names no tenants is the operator. */
+const defaultModelControl: ModelControl = {
+  mode: 'none',
+  load: [],
+  pollMs: 15_000,
+  tenants: [anonymousTenant],
+};
 const pemBytesMax = 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
@@ -61,7 +72,7 @@ const writableByOthers = 0o022;
 export async function loadServeSettings(options: ServeOptions): Promise<ServeSettings> {
   const files = new SettingsFiles();
   const config = await configOf(options, files);
-  const said = <K extends keyof ServeOptions & keyof ConfigFile>(key: K) =>
+  const said = <K extends Exclude<keyof ServeOptions & keyof ConfigFile, 'modelControl'>>(key: K) =>
     options[key] ?? config[key];
   const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
   const tokens = said('tokens');
@@ -73,6 +84,11 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       grpc: placesOf('grpc', grpcPort),
       http: placesOf('http', httpPort),
       limits: { ...defaultDoorLimits, ...config.doorLimits },
+    },
+    modelControl: {
+      ...defaultModelControl,
+      ...config.modelControl,
+      ...(options.modelControl !== undefined && { mode: options.modelControl }),
     },
     models: said('models') ?? [],
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
@@ -89,7 +105,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
 }
 
 async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {
-  if (config === undefined) return { doorLimits: {}, limits: {}, quotas: {}, tenants: new Map() };
+  if (config === undefined)
+    return { doorLimits: {}, modelControl: {}, limits: {}, quotas: {}, tenants: new Map() };
   const text = await files.bytes(config, configBytesMax, 'the config file');
   return readConfigFile(text.toString('utf8'), config);
 }

@@ -4,7 +4,14 @@ import { FileWatch } from './file-watch.js';
 import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
 
 /** What a server asks for once. */
-const restartKeys = ['listen', 'doors', 'models', 'tenantQueueDepth', 'graceSeconds'] as const;
+const restartKeys = [
+  'listen',
+  'doors',
+  'models',
+  'modelControl',
+  'tenantQueueDepth',
+  'graceSeconds',
+] as const;
 
 /**
  * The settings of a server, read again when a file of theirs has changed or when asked to. What cannot be used is logged,
