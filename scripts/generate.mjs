@@ -1,8 +1,9 @@
-// Writes the constants of proto/registry.json in TypeScript and C, or checks that the committed
+// Writes the constants of proto/registry.json in TypeScript and C, and the services of proto/ in TypeScript, or checks that the committed
 // C headers hold them (`--check`).
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { blockOf, replaceGeneratedBlock, sharedSections } from './generate/c-header.mjs';
+import { protoModule } from './generate/proto-typescript.mjs';
 import { readRegistry, REGISTRY_FILE } from './generate/registry.mjs';
 import { constantsModule } from './generate/typescript.mjs';
 import { wireSections } from './generate/wire-c.mjs';
@@ -15,6 +16,7 @@ import { isProgram, ROOT } from './repository.mjs';
 const MODULES = {
   'core/src/generated/constants.ts': constantsModule,
   'remoting/src/generated/wire.ts': wireModule,
+  'remoting/src/generated/proto-sources.ts': protoModule,
 };
 
 /** Committed: those who include them need nothing of ours. @type {Readonly<Record<string, (registry: Registry) => string[][]>>} */

@@ -31,6 +31,8 @@ export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
 export type { OpName } from './generated/constants.js';
 export { internalized } from './internalized.js';
 export { limitsWith } from './limits.js';
+export { inferChain } from './calls/infer-call.js';
+export { namedTensors } from './named-inputs.js';
 export { LocalClient } from './local-client.js';
 export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manifest.js';
 export type { ModelCatalogue } from './models/library.js';

@@ -5,6 +5,7 @@ import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
 import type { Limits } from './limits.js';
+import type { Model } from './models/model.js';
 import { ModelLibrary, type ModelCatalogue } from './models/library.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore } from './models/model-store.js';
@@ -108,6 +109,11 @@ export class Runtime {
   /** How long a new task would wait for the device, by what those took that ran there; milliseconds. */
   waitMsOf(device: Device): number {
     return this.queues.get(device.id)?.waitMs ?? 0;
+  }
+
+  /** Frees the devices of a model, when no call uses it there. */
+  unloadModel(model: Model): Promise<void> {
+    return this.models.unload(model);
   }
 
   /** To be called once, with no calls in flight. */

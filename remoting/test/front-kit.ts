@@ -19,6 +19,7 @@ import { bindCompress, RawPeer } from '../../test/e2e/raw-peer.js';
 import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
 import { ServerModels } from '../src/server/models/server-models.js';
+import { publicModels } from '../src/server/models/model-devices.js';
 import { Resumption } from '../src/server/resumption.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
 import { Tenants } from '../src/trust/tenants.js';
@@ -121,7 +122,9 @@ export async function streamTo(
   });
   const { tenancy } = (await loadServeSettings({ listen: ['unix:unused'] })).trust;
   const tenant = new Tenants(tenancy).get('test');
-  const models = new ServerModels(runtime.repository, await temporaryStore(), limits, false);
+  const published = publicModels(runtime, limits, undefined, () => undefined);
+  const store = await temporaryStore();
+  const models = new ServerModels(runtime.repository, store, limits, published, false);
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());

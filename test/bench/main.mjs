@@ -7,6 +7,7 @@ import { benchBatching } from './batching.mjs';
 import { benchClassify } from './classify.mjs';
 import { benchCompress } from './compress.mjs';
 import { benchDispatch } from './dispatch.mjs';
+import { benchDoors } from './doors.mjs';
 import { benchRemoting } from './remoting.mjs';
 import { formatTable } from './table.mjs';
 
@@ -19,11 +20,12 @@ const BENCHES = {
   dispatch: benchDispatch,
   batching: benchBatching,
   remoting: benchRemoting,
+  doors: benchDoors,
 };
 
 const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default
-  --only  of compress and remoting, the cases whose name holds this text: zstd, gzip-6, stream; 64 B, one core, round trips
+  --only  of compress, remoting and doors, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST
   --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
 ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
 

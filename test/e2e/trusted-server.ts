@@ -28,7 +28,7 @@ export class TrustedServer {
   private readonly records: TokenRecord[] = [];
   private server!: Server;
   private source!: SettingsSource;
-  private runtime!: Runtime;
+  runtime!: Runtime;
 
   private constructor(
     private readonly folder: string,
@@ -45,14 +45,17 @@ export class TrustedServer {
     self.write('tokens.jsonl', '');
     self.write('config.json', JSON.stringify(config));
     self.source = await SettingsSource.open({ config: join(folder, 'config.json') }, 20, log);
-    const { listen, trust, tls, tenantQueueDepth } = self.source.settings;
+    const { listen, doors, models, modelControl, trust, tls, tenantQueueDepth } =
+      self.source.settings;
     const limits = limitsWith({ tenantQueueDepthMax: tenantQueueDepth });
-    self.runtime = await Runtime.start({ plugins: [cpuPlugin], models: [], limits });
+    self.runtime = await Runtime.start({ plugins: [cpuPlugin], models, limits });
     const { runtime } = self;
     const store = await temporaryStore();
     self.server = await Server.start({
       runtime,
       listen,
+      doors,
+      modelControl,
       limits,
       trust,
       tls,
@@ -68,6 +71,11 @@ export class TrustedServer {
 
   get endpoint(): string {
     return this.server.endpoints[0] ?? '';
+  }
+
+  /** Of gRPC and HTTP, in the order of the settings. */
+  get doorEndpoints(): readonly string[] {
+    return this.server.doorEndpoints;
   }
 
   get port(): number {

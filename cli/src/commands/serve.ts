@@ -30,6 +30,9 @@ const pollMs = 1000;
 
 interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
+  readonly grpc?: string[];
+  readonly http?: string[];
+  readonly modelControl?: 'none' | 'explicit' | 'poll';
   readonly config?: string;
   readonly insecure?: true;
   readonly tlsCert?: string;
@@ -52,7 +55,15 @@ export function addServeCommand(program: Command, context: CommandContext): void
     .option(
       '--listen <where>',
       'unix:PATH[,mode=0600][,tenant=NAME], vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
-      (where: string, before: string[] | undefined) => [...(before ?? []), where],
+      oneMore,
+    )
+    .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
+    .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
+    .addOption(
+      new Option(
+        '--model-control <mode>',
+        'models of --models: as they are at the first call, loaded by name, or as the folders change (default: none)',
+      ).choices(['none', 'explicit', 'poll']),
     )
     .option('--config <file>', 'settings in JSON (docs/serving.md); options here go before them')
     .option('--tls-cert <file>', 'certificate of this server, PEM; tcp: then means TLS too')
@@ -110,18 +121,26 @@ function sharedMemoryBytes(text: string): number {
   return text === '0' ? 0 : byteCount(text);
 }
 
+function oneMore(where: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), where];
+}
+
 async function serve(
   options: ServeCommandOptions,
   { interruption }: CommandContext,
 ): Promise<void> {
-  if ((options.listen ?? []).length === 0 && options.config === undefined) {
+  const { listen: places, grpc, http } = options;
+  if ([places, grpc, http, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
   const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
   const source = await SettingsSource.open(
     {
       config: options.config,
-      listen: options.listen,
+      listen: places,
+      grpc,
+      http,
+      modelControl: options.modelControl,
       insecure: options.insecure,
       certificate: options.tlsCert,
       key: options.tlsKey,
@@ -161,17 +180,20 @@ async function serve(
       const { named, others } = source.settings.trust.tenancy;
       return (named.get(tenant) ?? others).quotas;
     });
-    const { listen, trust, tls } = settings;
+    const { listen, doors, modelControl, trust, tls } = settings;
     const { alternate, sharedMemory: arenaBytes } = options;
-    const serving = { runtime, listen, limits, trust, tls, log, store, alternate, arenaBytes };
-    const server = await Server.start(serving);
+    const server = await Server.start({
+      ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
+      ...{ alternate, arenaBytes },
+    });
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {
       server.update(changed.trust, changed.tls);
       devices.update(changed);
     });
-    for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
+    for (const endpoint of [...server.endpoints, ...server.doorEndpoints])
+      await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);
     source.close();
     await server.close(settings.graceSeconds * msPerSecond);

@@ -23,9 +23,20 @@ export class PlacedModel {
     readonly loading: Promise<LoadedModel>,
   ) {}
 
+  private onUnused: (() => void) | undefined = undefined;
+
   /** To be called once for each pin. */
   unpin(): void {
     this.pins -= 1;
+    if (this.pins === 0) this.onUnused?.();
+  }
+
+  /** Settles when no call uses it. */
+  async unused(): Promise<void> {
+    if (this.pins === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onUnused = resolve;
+    });
   }
 }
 
@@ -77,6 +88,20 @@ export class DeviceModels {
     this.use(placed);
     await placed.loading;
     return placed;
+  }
+
+  /**
+   * Unloads a model when the calls that use it are done; calls from now on load it anew. One that is not loaded, or not yet,
+   * is left as it is.
+   *
+   * @throws AxleError as the backend's `unloadModel`.
+   */
+  async unloadOne(contentId: string): Promise<void> {
+    const placed = this.placed.get(contentId);
+    if (placed?.loaded === undefined) return;
+    this.takeOut([placed]);
+    await placed.unused();
+    await this.backend.unloadModel(placed.loaded);
   }
 
   /** Unloads everything, waiting for loads that are under way. */

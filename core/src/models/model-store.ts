@@ -85,6 +85,12 @@ export class ModelStore {
     return loaded;
   }
 
+  /** Frees the devices of a model that is not wanted any more, as `DeviceModels.unloadOne`. */
+  async unload(model: Model): Promise<void> {
+    const { contentId } = model.source;
+    await Promise.all([...this.devices.values()].map((models) => models.unloadOne(contentId)));
+  }
+
   /** Unloads everything, waiting for loads that are under way. */
   async close(): Promise<void> {
     await Promise.all([...this.devices.values()].map((models) => models.close()));

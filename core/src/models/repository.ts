@@ -50,6 +50,36 @@ export class ModelRepository {
     return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
+  /** Versions of a model that are served, lowest first; none for a name that no folder has. */
+  async versions(name: string): Promise<string[]> {
+    const folder = await this.folderOf(name);
+    return folder === undefined ? [] : this.servedVersions(folder);
+  }
+
+  /** What changes when files of a model do: all their names, times and sizes. */
+  async stamp(name: string): Promise<string> {
+    const folder = await this.folderOf(name);
+    if (folder === undefined) return '';
+    const folders = [folder, ...(await folderNames(folder)).map((inner) => join(folder, inner))];
+    const lines: string[] = [];
+    for (const each of folders) {
+      const entries = await readdir(each, { withFileTypes: true });
+      for (const entry of entries.filter((file) => !file.isDirectory())) {
+        const path = join(each, entry.name);
+        const { mtimeMs, size } = await stat(path);
+        lines.push(`${path} ${mtimeMs} ${size}`);
+      }
+    }
+    return lines.sort().join('\n');
+  }
+
+  private async folderOf(name: string): Promise<string | undefined> {
+    for (const folder of this.folders) {
+      if ((await folderNames(folder)).includes(name)) return join(folder, name);
+    }
+    return undefined;
+  }
+
   /**
    * Reads a model whole.
    *

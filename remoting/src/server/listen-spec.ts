@@ -29,17 +29,19 @@ const defaultMode = 0o600;
 const vsockPortMax = 0xffff_fffe;
 
 /**
- * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `vsock-unix:PREFIX:PORT` with the same options, `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
+ * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `vsock-unix:PREFIX:PORT` with the same options,
+ * `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
  *
  * @param insecure `tcp:` goes without TLS.
+ * @param port of `tcp:` and `tls:` where the text has none.
  * @throws AxleError INVALID_ARGUMENT saying what it should look like.
  */
-export function readListenSpec(text: string, insecure: boolean): ListenSpec {
+export function readListenSpec(text: string, insecure: boolean, port = defaultPort): ListenSpec {
   const [, kind = '', rest = ''] = /^(unix|vsock-unix|tcp|tls):(.*)$/s.exec(text) ?? [];
   const [place = '', ...options] = rest.split(',');
   if (kind === 'unix') return readUnix(place, options, text);
   if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text);
-  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, text);
+  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, port, text);
   throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
 }
 
@@ -68,8 +70,14 @@ function readUnix(path: string, options: readonly string[], text: string): UnixS
   return { kind: 'unix', path, mode, tenant };
 }
 
-function readTcp(place: string, options: readonly string[], tls: boolean, text: string): TcpSpec {
-  const [, host = '', port = String(defaultPort)] =
+function readTcp(
+  place: string,
+  options: readonly string[],
+  tls: boolean,
+  otherwise: number,
+  text: string,
+): TcpSpec {
+  const [, host = '', port = String(otherwise)] =
     /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(place) ?? [];
   if (host === '' || Number(port) > 65535) throw wrong(text, 'give tcp:HOST:PORT');
   let tenant: string | undefined;

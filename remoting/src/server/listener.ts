@@ -7,6 +7,7 @@ import {
   type Server as NetServer,
   type Socket,
 } from 'node:net';
+import { resolve } from 'node:path';
 import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from 'node:tls';
 import { isMainThread } from 'node:worker_threads';
 
@@ -31,6 +32,8 @@ export interface ListenerBounds {
   readonly connectionsMax: number;
   /** For a TLS handshake. */
   readonly handshakeMs: number;
+  /** What is spoken under TLS (RFC 7301); default the wire protocol. */
+  readonly protocols?: readonly string[];
 }
 
 /** Connections that wait to be taken, in the operating system. */
@@ -41,6 +44,7 @@ export class Listener {
   private constructor(
     private readonly server: NetServer,
     private readonly spec: ListenSpec,
+    private readonly protocols: readonly string[] | undefined,
   ) {}
 
   /**
@@ -49,11 +53,11 @@ export class Listener {
   static async open(
     spec: ListenSpec,
     tls: TlsMaterial | undefined,
-    { connectionsMax, handshakeMs }: ListenerBounds,
+    bounds: ListenerBounds,
     owner: ListenerOwner,
   ): Promise<Listener> {
-    const server = serverOf(spec, tls, handshakeMs, owner);
-    server.maxConnections = connectionsMax;
+    const server = serverOf(spec, tls, bounds, owner);
+    server.maxConnections = bounds.connectionsMax;
     if (spec.kind === 'unix') await removeStale(spec.path);
     try {
       const listening = once(server, 'listening');
@@ -69,20 +73,32 @@ export class Listener {
     server.on('error', (error) => {
       owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
     });
-    return new Listener(server, spec);
+    return new Listener(server, spec, bounds.protocols);
   }
 
   /** As a URL that clients take. */
   get endpoint(): string {
+    const { address } = this;
+    if (address.startsWith('/')) return `axle+unix:${encodeURI(address)}`;
+    return `${this.isTls ? 'axle+tls' : 'axle'}://${address}`;
+  }
+
+  /** The path of its socket, or HOST:PORT. */
+  get address(): string {
     const address = this.server.address() as AddressInfo | string;
-    if (typeof address === 'string') return `axle+unix:${encodeURI(address)}`;
+    if (typeof address === 'string') return resolve(address);
     const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-    return `${this.server instanceof TlsServer ? 'axle+tls' : 'axle'}://${host}:${address.port}`;
+    return `${host}:${address.port}`;
+  }
+
+  get isTls(): boolean {
+    return this.server instanceof TlsServer;
   }
 
   /** For connections from now on. */
   useTls(material: TlsMaterial): void {
-    if (this.server instanceof TlsServer) this.server.setSecureContext(tlsServerOptions(material));
+    if (!(this.server instanceof TlsServer)) return;
+    this.server.setSecureContext(tlsServerOptions(material, this.protocols));
   }
 
   /** Takes nothing new; resolves when all that it took is closed. */
@@ -100,7 +116,7 @@ export class Listener {
 function serverOf(
   spec: ListenSpec,
   tls: TlsMaterial | undefined,
-  handshakeMs: number,
+  { handshakeMs, protocols }: ListenerBounds,
   owner: ListenerOwner,
 ): NetServer {
   if (spec.kind === 'unix' || !spec.tls) {
@@ -114,7 +130,7 @@ function serverOf(
   /** By where it comes from: a TLS socket does not say over which connection it runs. */
   const handshaking = new Map<string, Socket>();
   const server = createTlsServer(
-    { ...tlsServerOptions(tls), handshakeTimeout: handshakeMs },
+    { ...tlsServerOptions(tls, protocols), handshakeTimeout: handshakeMs },
     (socket) => {
       const arrived = handshaking.get(sourceOf(socket));
       if (arrived === undefined) socket.destroy();

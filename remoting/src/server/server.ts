@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
+import { Doors, type DoorSettings } from '../doors/doors.js';
 import { wireLimits } from '../generated/wire.js';
 import { DeviceWatch } from './device-watch.js';
 import {
@@ -17,6 +18,9 @@ import { ArenaOffers } from './arena-offers.js';
 import { LimitedLog } from './limited-log.js';
 import { Listener } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
+import type { ModelControl } from './models/model-control.js';
+import { publicModels } from './models/model-devices.js';
+import type { PublicModels } from './models/public-models.js';
 import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
 import { Resumption } from './resumption.js';
@@ -44,6 +48,10 @@ export interface ServerOptions {
   readonly trust: TrustSettings;
   /** Closed by whoever opened it. */
   readonly store: ResourceStore;
+  /** For those who speak gRPC or HTTP; undefined: there are none. */
+  readonly doors?: DoorSettings | undefined;
+  /** Default: nobody controls the operator's models. */
+  readonly modelControl?: ModelControl | undefined;
   /** For listeners that ask for it. */
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
@@ -93,17 +101,21 @@ export class Server {
   private readonly lapseTimer: NodeJS.Timeout;
   private readonly resumption: Resumption;
   private readonly watch: DeviceWatch;
+  private readonly published: PublicModels;
   private readonly models: ServerModels;
   private readonly arenas: ArenaOffers;
+  private doors: Doors | undefined;
 
   private constructor(private readonly options: ServerOptions) {
-    const { runtime, store, limits } = options;
+    const { runtime, store, limits, modelControl, log } = options;
     this.resumption = new Resumption(options.resumeMs);
     this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes, arenasBytesMax);
+    this.published = publicModels(runtime, limits, modelControl, log);
     this.models = new ServerModels(
       runtime.repository,
       store,
       limits,
+      this.published,
       options.sharesPublic ?? false,
     );
     this.watch = new DeviceWatch(options.runtime);
@@ -125,7 +137,9 @@ export class Server {
   static async start(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
     try {
+      await server.published.start();
       for (const spec of options.listen) await server.listen(spec);
+      await server.openDoors();
     } catch (error) {
       await server.close(0);
       throw error;
@@ -136,6 +150,11 @@ export class Server {
   /** As URLs that clients take, in the order of `listen`. */
   get endpoints(): string[] {
     return this.listeners.map(({ endpoint }) => endpoint);
+  }
+
+  /** Of the doors for gRPC and HTTP, in the order of their settings. */
+  get doorEndpoints(): string[] {
+    return this.doors?.endpoints ?? [];
   }
 
   /** Connections that are open. */
@@ -156,7 +175,10 @@ export class Server {
    * or a CA of clients counts for connections from now on.
    */
   update(trust: TrustSettings, tls: TlsMaterial | undefined): void {
-    if (tls !== undefined) for (const listener of this.listeners) listener.useTls(tls);
+    if (tls !== undefined) {
+      for (const listener of this.listeners) listener.useTls(tls);
+      this.doors?.useTls(tls);
+    }
     this.authenticator.update(trust);
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
@@ -170,10 +192,13 @@ export class Server {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.lapseTimer);
     const { alternate = '' } = this.options;
+    this.published.close();
     const closed = this.listeners.map((listener) => listener.close());
+    const doorsClosed = this.doors?.close(graceMs);
     await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs, alternate)));
     this.newcomers.close();
     await Promise.all(closed);
+    await doorsClosed;
     this.resumption.close();
   }
 
@@ -206,6 +231,27 @@ export class Server {
         arenas.handOver(ticket, socket);
       },
     };
+  }
+
+  private async openDoors(): Promise<void> {
+    const { doors, runtime, limits, tls, newcomersMax = defaultNewcomersMax } = this.options;
+    if (doors === undefined) return;
+    const { models, authenticator, log, handshakeMs } = this;
+    this.doors = await Doors.start(
+      {
+        runtime,
+        limits,
+        models,
+        authenticator,
+        log,
+        handshakeMs,
+        connectionsMax,
+        newcomersMax,
+        controllers: this.options.modelControl?.tenants ?? [],
+      },
+      doors,
+      tls,
+    );
   }
 
   private serve(stream: Socket, arrived: Socket, peer: Peer, sharesMemory: boolean): void {

@@ -40,13 +40,17 @@ export function checkTlsMaterial(material: TlsMaterial, now: number): void {
   );
 }
 
-export function tlsServerOptions({ certificate, key, clientCa }: TlsMaterial): TlsOptions {
+/** @param protocols that are spoken (RFC 7301) */
+export function tlsServerOptions(
+  { certificate, key, clientCa }: TlsMaterial,
+  protocols: readonly string[] = [alpnProtocol],
+): TlsOptions {
   return {
     cert: certificate,
     key,
     ca: clientCa,
     minVersion: 'TLSv1.2',
-    ALPNProtocols: [alpnProtocol],
+    ALPNProtocols: [...protocols],
     requestCert: clientCa !== undefined,
     // A client without a certificate may have a token, and one whose certificate is not good is told so by GOAWAY, where
     // a TLS alert would reach it as a broken connection. The authenticator refuses both.

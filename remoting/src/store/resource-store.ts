@@ -302,6 +302,15 @@ async function readKept(folder: string): Promise<Kept[]> {
 }
 
 /** A tenant may be called anything; a folder may not. */
+/** Tenants whose keys are known without working them out again. */
+const keysMax = 4096;
+const keys = new Map<string, string>();
+
 function keyOf(tenant: string): string {
-  return createHash('sha256').update(tenant).digest('hex');
+  const known = keys.get(tenant);
+  if (known !== undefined) return known;
+  const key = createHash('sha256').update(tenant).digest('hex');
+  if (keys.size >= keysMax) keys.clear();
+  keys.set(tenant, key);
+  return key;
 }

@@ -15,6 +15,7 @@ import {
 import type { ResourceStore } from '../../store/resource-store.js';
 import type { StoredModel } from '../../store/stored-model.js';
 import type { NamedVersion } from '../../store/tenant-names.js';
+import type { PublicModels } from './public-models.js';
 import { isDescribable } from './send-entry.js';
 
 /** A model that a client may run, and what it is called. */
@@ -51,21 +52,18 @@ interface Opening {
 export class ServerModels {
   private readonly opened: OpenedModels;
   private readonly openings = new Map<string, Opening>();
-  private readonly published: OpenedModels;
 
   constructor(
-    /** Of the operator. */
     private readonly repository: ModelRepository,
     readonly store: ResourceStore,
     { openedModelsMax, openedModelBytesMax }: Limits,
+    /** Of the operator. */
+    readonly published: PublicModels,
     /** A model that a client sends is taken for the operator's where it is the same. */
     readonly sharesPublic: boolean,
   ) {
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (key) =>
       this.readStored(this.openings.get(key as string) as Opening),
-    );
-    this.published = new OpenedModels(openedModelsMax, openedModelBytesMax, (name) =>
-      this.readPublic(name as string),
     );
   }
 
@@ -85,6 +83,14 @@ export class ServerModels {
     } finally {
       this.openings.delete(key);
     }
+  }
+
+  /** As `named`, at once, of one of the operator's that was read before; undefined: only `named` can say. */
+  known(tenant: string, reference: string): ServedModel | undefined {
+    const names = this.store.openShelfOf(tenant)?.names;
+    if (names !== undefined && names.all.length > 0) return undefined;
+    const model = this.published.known(reference);
+    return model && servedModels.get(model);
   }
 
   /**
@@ -124,10 +130,14 @@ export class ServerModels {
     entry,
   }: Omit<ServedModel, 'version' | 'model'>): Promise<ServedModel | undefined> {
     if (!isPlainName(name)) return undefined;
-    const model = await this.published.open(name).catch(() => undefined);
-    if (model === undefined || bytesOf(model) !== bytes) return undefined;
-    const served = await publicModel(model);
-    return served.contentId === contentId && served.entry === entry ? served : undefined;
+    const versions = await this.published.versions(name).catch(() => []);
+    for (const version of [...versions].reverse()) {
+      const model = await this.published.open(`${name}:${version}`).catch(() => undefined);
+      if (model === undefined || bytesOf(model) !== bytes) continue;
+      const served = await publicModel(model);
+      if (served.contentId === contentId && served.entry === entry) return served;
+    }
+    return undefined;
   }
 
   /** What the tenant sees, by name and version. */
@@ -138,6 +148,14 @@ export class ServerModels {
       listed.push({ name, version, found: await this.lookAt(tenant, `${name}:${version}`) });
     }
     return listed;
+  }
+
+  /** Of a model that the tenant sees, lowest first. */
+  async versions(tenant: string, name: string): Promise<string[]> {
+    const { names } = await this.store.shelf(tenant);
+    const own = names.all.filter((each) => each.name === name).map(({ version }) => version);
+    const found = own.length > 0 ? own : await this.published.versions(name);
+    return [...found].sort((a, b) => Number(a) - Number(b));
   }
 
   private async lookAt(tenant: string, reference: string): Promise<ServedModel | AxleError> {
@@ -154,7 +172,7 @@ export class ServerModels {
   private async names(tenant: string): Promise<{ name: string; version: string }[]> {
     const { names } = await this.store.shelf(tenant);
     const own = new Set(names.all.map(({ name }) => name));
-    const operators = (await this.repository.list()).filter(({ name }) => !own.has(name));
+    const operators = (await this.published.list()).filter(({ name }) => !own.has(name));
     return [...names.all, ...operators].sort((a, b) =>
       a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1,
     );
@@ -180,12 +198,6 @@ export class ServerModels {
       this.store.unpin(stored);
       throw error;
     }
-  }
-
-  private async readPublic(name: string): Promise<Model> {
-    const model = await this.repository.readNamed(name);
-    if (model !== undefined) return model;
-    throw new AxleError('NOT_FOUND', `there is no model '${name}'`);
   }
 
   private async readStored({ tenant, stored, name, entry }: Opening): Promise<Model> {
@@ -245,16 +257,19 @@ function bytesOf(model: Model): number {
   return filesOf(model).reduce((sum, { data }) => sum + data.byteLength, 0);
 }
 
-const publicIds = new WeakMap<Model, Promise<string>>();
+/** Of the operator's models: hashing all files for each call would cost more than the call. */
+const servedModels = new WeakMap<Model, ServedModel>();
 
 /** What the operator's model is as clients see it: the same content as if they had sent it themselves. */
 async function publicModel(model: Model): Promise<ServedModel> {
+  const known = servedModels.get(model);
+  if (known !== undefined) return known;
   const { name, version, source } = model;
-  const known = publicIds.get(model) ?? contentIdOf(filesOf(model));
-  publicIds.set(model, known);
-  const contentId = await known;
+  const contentId = await contentIdOf(filesOf(model));
   const entry = source.files[0]?.name ?? '';
-  return { name, version, contentId, bytes: bytesOf(model), entry, model };
+  const served = { name, version, contentId, bytes: bytesOf(model), entry, model };
+  servedModels.set(model, served);
+  return served;
 }
 
 /** Where the server keeps its files is no business of clients. */

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 
+import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
+import type { ModelControl } from '../models/model-control.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
 import { quotaNames, type Quotas } from '../../trust/quotas.js';
@@ -7,6 +9,10 @@ import { quotaNames, type Quotas } from '../../trust/quotas.js';
 /** `axle serve --config FILE`: what it says, and nothing for what it does not say. Paths are absolute. */
 export interface ConfigFile {
   readonly listen?: readonly string[];
+  readonly grpc?: readonly string[];
+  readonly http?: readonly string[];
+  readonly doorLimits: Partial<DoorLimits>;
+  readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
   readonly certificate?: string;
   readonly key?: string;
@@ -40,6 +46,13 @@ const backendsMax = 256;
 const graceSecondsMax = 3600;
 const weightMin = 0.001;
 const weightMax = 1000;
+/** Of any limit of the doors: what a message of HTTP/2 or a timer can have at all. */
+const doorLimitMax = 2 ** 31 - 1;
+const modes: readonly ModelControl['mode'][] = ['none', 'explicit', 'poll'];
+const controlledMax = 4096;
+const pollSecondsMin = 0.01;
+const pollSecondsMax = 86_400;
+const msPerSecond = 1000;
 const queueDepthMax = 1_000_000;
 
 /**
@@ -52,9 +65,11 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   const pathOf = (from: StrictObject, key: string) =>
     from.has(key) ? { [key]: file(from.text(key, isNotEmpty, 'a path')) } : {};
   const config: ConfigFile = {
-    ...(fields.has('listen') && {
-      listen: fields.texts('listen', listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...'),
-    }),
+    ...placesOf(fields, 'listen'),
+    ...placesOf(fields, 'grpc'),
+    ...placesOf(fields, 'http'),
+    doorLimits: readDoorLimits(fields),
+    modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
     ...pathOf(fields, 'tokens'),
@@ -77,6 +92,43 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   };
   fields.end();
   return config;
+}
+
+function placesOf(fields: StrictObject, key: 'listen' | 'grpc' | 'http'): Partial<ConfigFile> {
+  if (!fields.has(key)) return {};
+  return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {
+  if (!fields.has('doorLimits')) return {};
+  const limits = fields.object('doorLimits');
+  const values = Object.keys(defaultDoorLimits)
+    .filter((name) => limits.has(name))
+    .map((name) => [name, limits.wholeNumber(name, 1, doorLimitMax)] as const);
+  limits.end();
+  return Object.fromEntries(values);
+}
+
+function readModelControl(fields: StrictObject): Partial<ModelControl> {
+  if (!fields.has('modelControl')) return {};
+  const control = fields.object('modelControl');
+  const texts = (key: string, check: (value: string) => boolean, wanted: string) =>
+    control.has(key) ? { [key]: control.texts(key, controlledMax, check, wanted) } : {};
+  const read: Partial<ModelControl> = {
+    ...(control.has('mode') && { mode: readMode(control) }),
+    ...texts('load', isNotEmpty, 'names of models'),
+    ...texts('tenants', isTenantName, 'names of tenants'),
+    ...(control.has('pollSeconds') && {
+      pollMs: control.number('pollSeconds', pollSecondsMin, pollSecondsMax) * msPerSecond,
+    }),
+  };
+  control.end();
+  return read;
+}
+
+function readMode(control: StrictObject): ModelControl['mode'] {
+  const isMode = (value: string) => modes.includes(value as ModelControl['mode']);
+  return control.text('mode', isMode, modes.join(' or ')) as ModelControl['mode'];
 }
 
 function readTls(

@@ -1,12 +1,17 @@
 import { AxleError } from '@axle/core/internal';
 
+import { defaultDoorLimits } from '../../doors/door-limits.js';
+import type { DoorSettings } from '../../doors/doors.js';
+import { defaultPort } from '../../endpoint.js';
 import { defaultQuotas, defaultServerLimits } from '../../trust/quotas.js';
 import type { TrustSettings } from '../../trust/authenticator.js';
 import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
+import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
+import type { ModelControl } from '../models/model-control.js';
 import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
 import { configBytesMax, readConfigFile, type ConfigFile } from './config-file.js';
 import type { FileStates } from './file-watch.js';
@@ -17,6 +22,9 @@ export interface ServeOptions {
   /** Path of a config file. */
   readonly config?: string | undefined;
   readonly listen?: readonly string[] | undefined;
+  readonly grpc?: readonly string[] | undefined;
+  readonly http?: readonly string[] | undefined;
+  readonly modelControl?: ModelControl['mode'] | undefined;
   readonly insecure?: boolean | undefined;
   readonly certificate?: string | undefined;
   readonly key?: string | undefined;
@@ -31,6 +39,8 @@ export interface ServeOptions {
 /** Everything that a server is to be, read and checked. */
 export interface ServeSettings {
   readonly listen: readonly ListenSpec[];
+  readonly doors: DoorSettings;
+  readonly modelControl: ModelControl;
   readonly models: readonly string[];
   /** Servers whose devices are offered here. */
   readonly backends: readonly URL[];
@@ -43,6 +53,16 @@ export interface ServeSettings {
   readonly files: FileStates;
 }
 
+/** That clients of Triton expect. */
+const grpcPort = 8001;
+const httpPort = 8000;
+/** Whoever may open the socket of an operator who names no tenants is the operator. */
+const defaultModelControl: ModelControl = {
+  mode: 'none',
+  load: [],
+  pollMs: 15_000,
+  tenants: [anonymousTenant],
+};
 const pemBytesMax = 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
@@ -58,12 +78,24 @@ const writableByOthers = 0o022;
 export async function loadServeSettings(options: ServeOptions): Promise<ServeSettings> {
   const files = new SettingsFiles();
   const config = await configOf(options, files);
-  const said = <K extends keyof ServeOptions & keyof ConfigFile>(key: K) =>
+  const said = <K extends Exclude<keyof ServeOptions & keyof ConfigFile, 'modelControl'>>(key: K) =>
     options[key] ?? config[key];
   const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
   const tokens = said('tokens');
+  const placesOf = (key: 'listen' | 'grpc' | 'http', port: number) =>
+    (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
   const settings: ServeSettings = {
-    listen: (said('listen') ?? []).map((where) => readListenSpec(where, said('insecure') ?? false)),
+    listen: placesOf('listen', defaultPort),
+    doors: {
+      grpc: placesOf('grpc', grpcPort),
+      http: placesOf('http', httpPort),
+      limits: { ...defaultDoorLimits, ...config.doorLimits },
+    },
+    modelControl: {
+      ...defaultModelControl,
+      ...config.modelControl,
+      ...(options.modelControl !== undefined && { mode: options.modelControl }),
+    },
     models: said('models') ?? [],
     backends: (said('backends') ?? []).map(readBackend),
     inProcess: said('inProcess') ?? false,
@@ -93,7 +125,8 @@ function readBackend(text: string): URL {
 }
 
 async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {
-  if (config === undefined) return { limits: {}, quotas: {}, tenants: new Map() };
+  if (config === undefined)
+    return { doorLimits: {}, modelControl: {}, limits: {}, quotas: {}, tenants: new Map() };
   const text = await files.bytes(config, configBytesMax, 'the config file');
   return readConfigFile(text.toString('utf8'), config);
 }
@@ -145,14 +178,15 @@ async function tlsOf(
 }
 
 /** A server that nobody can enter, or anyone by mistake, does not start. */
-function checkThatClientsCanEnter({ listen, tls, trust }: ServeSettings): void {
-  if (listen.length === 0) {
+function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
+  const all = [...listen, ...doors.grpc, ...doors.http];
+  if (all.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
       'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
     );
   }
-  for (const spec of listen) {
+  for (const spec of all) {
     if (spec.kind === 'unix' || !spec.tls) continue;
     const where = `${spec.host}:${spec.port}`;
     if (tls === undefined) {

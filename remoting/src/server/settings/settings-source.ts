@@ -6,7 +6,9 @@ import { loadServeSettings, type ServeOptions, type ServeSettings } from './serv
 /** What is settled when a server starts. */
 const startKeys = [
   'listen',
+  'doors',
   'models',
+  'modelControl',
   'backends',
   'inProcess',
   'tenantQueueDepth',

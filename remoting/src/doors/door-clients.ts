@@ -1,0 +1,121 @@
+import type { Socket } from 'node:net';
+
+import { AxleError, Session, type Limits, type Runtime } from '@axle/core/internal';
+
+import type { Authenticator, Identity, Peer } from '../trust/authenticator.js';
+import type { Tenant } from '../trust/tenants.js';
+
+/** Sessions that are kept beyond their last call. */
+const sessionsMax = 4096;
+/** One token, and no more. */
+const credentialCharactersMax = 512;
+
+/** For whom a request is made. */
+export interface DoorClient {
+  readonly identity: Identity;
+  readonly tenant: Tenant;
+  readonly session: Session;
+}
+
+/** What a request says of its sender; headers of HTTP and metadata of gRPC are the same. */
+export interface Credentials {
+  readonly authorization: string | undefined;
+  /** For whom it would act; undefined: for itself. */
+  readonly tenant: string | undefined;
+}
+
+/** One connection to a door: each tenant that made a request over it is charged for it. */
+export class DoorConnection {
+  private readonly tenants = new Set<Tenant>();
+  private greeted = false;
+
+  /** @param onGreeted a request has come whose sender is known */
+  constructor(
+    readonly peer: Peer,
+    socket: Socket,
+    private readonly onGreeted: () => void,
+  ) {
+    socket.once('close', () => {
+      for (const tenant of this.tenants) tenant.usage.give('connections');
+      this.tenants.clear();
+    });
+  }
+
+  /** @throws AxleError RESOURCE_EXHAUSTED past the tenant's quota. */
+  enter(tenant: Tenant): void {
+    if (!this.tenants.has(tenant)) {
+      tenant.usage.take('connections');
+      this.tenants.add(tenant);
+    }
+    if (this.greeted) return;
+    this.greeted = true;
+    this.onGreeted();
+  }
+}
+
+/** The senders of requests. All of one tenant share one session, through whichever door they come. */
+export class DoorClients {
+  private readonly sessions = new Map<string, Session>();
+  private readonly limits: Limits;
+
+  constructor(
+    private readonly runtime: Runtime,
+    limits: Limits,
+    private readonly authenticator: Authenticator,
+  ) {
+    // The tenant's quota of calls bounds those of all its connections together.
+    this.limits = { ...limits, callsInFlightMax: Number.MAX_SAFE_INTEGER };
+  }
+
+  /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
+  admit(credentials: Credentials, connection: DoorConnection): DoorClient {
+    const identity = this.authenticator.identify(helloOf(credentials), connection.peer);
+    const { tenant } = identity;
+    connection.enter(tenant);
+    return { identity, tenant, session: this.sessionOf(tenant) };
+  }
+
+  /** Why a client that was let in is not any more; undefined: it is. */
+  lapsed({ identity }: DoorClient): AxleError | undefined {
+    return this.authenticator.lapsed(identity);
+  }
+
+  /** Ends what is not answered. */
+  close(): void {
+    for (const session of this.sessions.values()) session.close();
+    this.sessions.clear();
+  }
+
+  private sessionOf({ name, settings }: Tenant): Session {
+    const known = this.sessions.get(name);
+    if (known !== undefined) {
+      known.weight = settings.weight;
+      return known;
+    }
+    const session = new Session(this.runtime, name, settings.weight, this.limits);
+    if (this.sessions.size >= sessionsMax) this.forgetOldest();
+    this.sessions.set(name, session);
+    return session;
+  }
+
+  /** Its calls go on. */
+  private forgetOldest(): void {
+    for (const name of this.sessions.keys()) {
+      this.sessions.delete(name);
+      return;
+    }
+  }
+}
+
+function helloOf({ authorization, tenant = '' }: Credentials) {
+  const nobody = { credential: 'NONE', token: new Uint8Array(0), tenant } as const;
+  if (authorization === undefined || authorization === '') return nobody;
+  const [, token] = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization) ?? [];
+  if (token === undefined || token.length > credentialCharactersMax) {
+    throw AxleError.expected(
+      'UNAUTHENTICATED',
+      'the authorization is no token; write authorization: Bearer TOKEN',
+    );
+  }
+  return { credential: 'TOKEN', token: Buffer.from(token, 'latin1'), tenant } as const;
+}

@@ -1,0 +1,37 @@
+const MiB = 1024 * 1024;
+
+/** Every bound that the standard doors put on what comes from outside. */
+export interface DoorLimits {
+  /** One message of gRPC, or the body of one HTTP request, bytes. */
+  readonly messageBytesMax: number;
+  /** The JSON in a body, bytes: it is read on the thread that serves everyone. Tensors may follow it as they are. */
+  readonly jsonBytesMax: number;
+  /** From the first byte of a request until all of it is there, milliseconds. */
+  readonly requestMs: number;
+  /** Until a new connection has made a request whose sender is known, milliseconds. */
+  readonly firstRequestMs: number;
+  /** HTTP/2 streams of one connection. */
+  readonly streamsMax: number;
+  /** Requests of one ModelStreamInfer that are worked on; further ones are not read. */
+  readonly streamInFlightMax: number;
+}
+
+export const defaultDoorLimits: DoorLimits = {
+  messageBytesMax: 64 * MiB,
+  jsonBytesMax: 8 * MiB,
+  requestMs: 60_000,
+  firstRequestMs: 60_000,
+  streamsMax: 4096,
+  streamInFlightMax: 64,
+};
+
+/** Inputs, or requested outputs, of one request. */
+export const tensorsMax = 1024;
+/** Dimensions of a tensor. */
+export const dimensionsMax = 32;
+/** Parameters of a request, or of a tensor. */
+export const parametersMax = 256;
+/** Names of models, versions, tensors, parameters, ids and parameters' text, characters. */
+export const textCharactersMax = 1024;
+/** Elements of one BYTES tensor: each costs more here than the bytes that it came as. */
+export const bytesElementsMax = 4 * MiB;

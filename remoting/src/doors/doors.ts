@@ -1,0 +1,159 @@
+import type { Socket } from 'node:net';
+
+import type { Limits, Runtime } from '@axle/core/internal';
+
+import type { LimitedLog } from '../server/limited-log.js';
+import type { ListenSpec } from '../server/listen-spec.js';
+import { Listener } from '../server/listener.js';
+import type { ServerModels } from '../server/models/server-models.js';
+import { Newcomers } from '../server/newcomers.js';
+import type { TlsMaterial } from '../server/tls.js';
+import type { Authenticator, Peer } from '../trust/authenticator.js';
+import { DoorClients, DoorConnection } from './door-clients.js';
+import type { DoorLimits } from './door-limits.js';
+import type { Door } from './door.js';
+import { KserveServer } from './kserve/kserve-server.js';
+
+/** Where the standard doors are, and what bounds them. */
+export interface DoorSettings {
+  readonly grpc: readonly ListenSpec[];
+  readonly http: readonly ListenSpec[];
+  readonly limits: DoorLimits;
+}
+
+/** What doors take from the server that they lead into. */
+export interface DoorHost {
+  readonly runtime: Runtime;
+  readonly limits: Limits;
+  readonly models: ServerModels;
+  readonly authenticator: Authenticator;
+  readonly log: LimitedLog;
+  readonly handshakeMs: number;
+  readonly connectionsMax: number;
+  /** Connections that have not made a request yet; for one more, the oldest goes. */
+  readonly newcomersMax: number;
+  /** Tenants that may load and unload the operator's models. */
+  readonly controllers: readonly string[];
+}
+
+interface OpenDoor {
+  readonly kind: 'grpc' | 'http';
+  readonly door: Door;
+  readonly listener: Listener;
+}
+
+/** The doors of a server for those who speak standard protocols: gRPC and HTTP. */
+export class Doors {
+  private readonly open: OpenDoor[] = [];
+  private readonly sockets = new Set<Socket>();
+  private readonly clients: DoorClients;
+  private readonly kserve: KserveServer;
+  private readonly newcomers: Newcomers;
+
+  private constructor(
+    private readonly host: DoorHost,
+    private readonly settings: DoorSettings,
+  ) {
+    const { runtime, limits, authenticator, models } = host;
+    this.clients = new DoorClients(runtime, limits, authenticator);
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock);
+    this.newcomers = new Newcomers(host.newcomersMax);
+  }
+
+  /** @throws AxleError as `Listener.open` */
+  static async start(
+    host: DoorHost,
+    settings: DoorSettings,
+    tls: TlsMaterial | undefined,
+  ): Promise<Doors> {
+    const doors = new Doors(host, settings);
+    try {
+      for (const spec of settings.grpc) await doors.openOne('grpc', spec, tls);
+      for (const spec of settings.http) await doors.openOne('http', spec, tls);
+    } catch (error) {
+      await doors.close(0);
+      throw error;
+    }
+    return doors;
+  }
+
+  /** As URLs: `grpc://127.0.0.1:8001`, `https://...`, `grpc+unix:/run/axle.sock`. */
+  get endpoints(): string[] {
+    return this.open.map(({ kind, listener }) => {
+      const { address, isTls } = listener;
+      if (address.startsWith('/')) return `${kind}+unix:${encodeURI(address)}`;
+      return `${kind}${isTls ? 's' : ''}://${address}`;
+    });
+  }
+
+  useTls(tls: TlsMaterial): void {
+    for (const { listener } of this.open) listener.useTls(tls);
+  }
+
+  /** Takes nothing new, answers what was accepted, and closes; after `graceMs` it closes whatever is not answered. */
+  async close(graceMs: number): Promise<void> {
+    this.kserve.drain();
+    const closed = this.open.map(({ listener }) => listener.close());
+    const drained = Promise.all(this.open.map(({ door }) => door.drain()));
+    let late: NodeJS.Timeout | undefined;
+    const over = new Promise<void>((resolve) => {
+      late = setTimeout(resolve, graceMs);
+    });
+    await Promise.race([drained, over]);
+    clearTimeout(late);
+    this.clients.close();
+    for (const { door } of this.open) door.close();
+    for (const socket of this.sockets) socket.destroy();
+    await Promise.all(closed);
+  }
+
+  private async openOne(
+    kind: 'grpc' | 'http',
+    spec: ListenSpec,
+    tls: TlsMaterial | undefined,
+  ): Promise<void> {
+    const door = await this.doorOf(kind);
+    const { connectionsMax, handshakeMs } = this.host;
+    const bounds = { connectionsMax, handshakeMs, protocols: door.alpn };
+    const listener = await Listener.open(spec, tls, bounds, {
+      onArrival: (socket) => {
+        this.newcomers.add(socket);
+      },
+      onStream: (stream, arrived, peer) => {
+        this.take(door, stream, arrived, peer);
+      },
+      onTrouble: (what) => {
+        this.host.log.add(what);
+      },
+    });
+    this.open.push({ kind, door, listener });
+  }
+
+  /** What a door needs is loaded when there is one. */
+  private async doorOf(kind: 'grpc' | 'http'): Promise<Door> {
+    const { clients, kserve } = this;
+    const { limits } = this.settings;
+    if (kind === 'grpc') {
+      const { openGrpcDoor } = await import('./grpc/open-grpc-door.js');
+      return openGrpcDoor(kserve, clients, limits);
+    }
+    const { HttpDoor } = await import('./http/http-door.js');
+    return new HttpDoor(kserve, clients, limits);
+  }
+
+  private take(door: Door, stream: Socket, arrived: Socket, peer: Peer): void {
+    const late = setTimeout(() => stream.destroy(), this.settings.limits.firstRequestMs);
+    const connection = new DoorConnection(peer, stream, () => {
+      clearTimeout(late);
+      this.newcomers.remove(arrived);
+    });
+    this.sockets.add(stream);
+    stream.once('close', () => {
+      clearTimeout(late);
+      this.sockets.delete(stream);
+    });
+    // Whoever breaks off is nobody's trouble but his own.
+    stream.on('error', () => undefined);
+    door.accept(stream, connection);
+  }
+}

@@ -1,0 +1,100 @@
+import type { handleBidiStreamingCall, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { AxleError } from '@axle/core/internal';
+
+import type { DoorClients } from '../door-clients.js';
+import type { DoorLimits } from '../door-limits.js';
+import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
+import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import { statisticsMessage } from '../kserve/statistics-message.js';
+import { open, orProblem, unary, type GrpcService } from './grpc-service.js';
+import { readInferRequest, writeInferResponse, writeStreamAnswer } from './infer-message.js';
+import { serviceDefinition } from './service.js';
+import { StreamInfer } from './stream-infer.js';
+
+interface NamedVersion {
+  readonly name: string;
+  readonly version: string;
+}
+
+interface ModelLoad {
+  readonly model_name: string;
+  readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+/** `inference.GRPCInferenceService`. */
+export function inferenceService(
+  server: KserveServer,
+  clients: DoorClients,
+  limits: DoorLimits,
+): GrpcService {
+  const read = orProblem(readInferRequest);
+  const stream: handleBidiStreamingCall<InferRequest | AxleError, InferAnswer | AxleError> = (
+    call,
+  ) => {
+    new StreamInfer(server, clients, call, limits.streamInFlightMax).start();
+  };
+  const handlers: UntypedServiceImplementation = {
+    ServerLive: open(() => ({ live: true })),
+    ServerReady: open(() => ({ ready: server.isReady })),
+    ServerMetadata: unary(() => Promise.resolve(server.metadata())),
+    ModelReady: unary<NamedVersion, object>(async ({ request, caller }) => ({
+      ready: await server.isModelReady(caller, request.name, request.version),
+    })),
+    ModelMetadata: unary<NamedVersion, object>(({ request, caller }) =>
+      server.modelMetadata(caller, request.name, request.version),
+    ),
+    ModelConfig: unary<NamedVersion, object>(async ({ request, caller }) => ({
+      config: await server.modelConfig(caller, request.name, request.version),
+    })),
+    ModelStatistics: unary<NamedVersion, object>(async ({ request, caller }) => ({
+      model_stats: (await server.modelStatistics(caller, request.name, request.version)).map(
+        statisticsMessage,
+      ),
+    })),
+    ModelInfer: unary<InferRequest, InferAnswer>((call) => {
+      const inference = server.infer(call.caller, call.request, call.deadlineMs);
+      call.onCancelled((reason) => {
+        inference.cancel(reason);
+      });
+      return inference.answer;
+    }),
+    ModelStreamInfer: stream,
+    RepositoryIndex: unary<{ ready: boolean }, object>(async ({ request, caller }) => ({
+      models: await server.index(caller, request.ready),
+    })),
+    RepositoryModelLoad: unary<ModelLoad, object>(async ({ request, caller }) => {
+      refuseOverrides(request);
+      await server.load(caller, request.model_name);
+      return {};
+    }),
+    RepositoryModelUnload: unary<ModelLoad, object>(({ request, caller }) => {
+      server.unload(caller, request.model_name);
+      return Promise.resolve({});
+    }),
+    ...refusing([
+      'CudaSharedMemoryStatus',
+      'CudaSharedMemoryRegister',
+      'CudaSharedMemoryUnregister',
+    ]),
+  };
+  const definition = serviceDefinition('inference.GRPCInferenceService', {
+    ModelInfer: { read, write: writeInferResponse },
+    ModelStreamInfer: { read, write: writeStreamAnswer },
+  });
+  return { definition, handlers };
+}
+
+/** Models come from the operator's folders. @throws AxleError UNIMPLEMENTED */
+function refuseOverrides({ parameters }: ModelLoad): void {
+  const [name] = Object.keys(parameters);
+  if (name !== undefined) throw overridden(name);
+}
+
+function refusing(methods: readonly string[]): UntypedServiceImplementation {
+  const refuse = unary(() =>
+    Promise.reject(
+      new AxleError('UNIMPLEMENTED', 'this server shares no CUDA memory; send the tensors'),
+    ),
+  );
+  return Object.fromEntries(methods.map((method) => [method, refuse]));
+}

@@ -1,0 +1,93 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { asAxleError, AxleError } from '@axle/core/internal';
+
+import type { DoorClient, DoorClients } from '../door-clients.js';
+import type { InferCall } from '../kserve/infer-call.js';
+import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
+import type { KserveServer } from '../kserve/kserve-server.js';
+import { callerOf, statusOf } from './authentication.js';
+import { cancelled, timeLeft } from './grpc-service.js';
+
+type Call = ServerDuplexStream<InferRequest | AxleError, InferAnswer | AxleError>;
+
+/**
+ * One ModelStreamInfer: requests are worked on together, up to a number, and answered in their order. One that fails is
+ * answered with its message, and the stream goes on.
+ */
+export class StreamInfer {
+  private readonly client: DoorClient;
+  private readonly inFlight = new Set<InferCall>();
+  /** Settles when all answers so far are written. */
+  private written = Promise.resolve();
+  private waiting = 0;
+  private over = false;
+
+  constructor(
+    private readonly server: KserveServer,
+    private readonly clients: DoorClients,
+    private readonly call: Call,
+    private readonly inFlightMax: number,
+  ) {
+    this.client = callerOf(call);
+  }
+
+  start(): void {
+    const { call } = this;
+    call.on('data', (request: InferRequest | AxleError) => {
+      this.take(request);
+    });
+    call.on('end', () => {
+      void this.written.then(() => {
+        if (!this.over) call.end();
+      });
+    });
+    call.on('cancelled', () => {
+      this.over = true;
+      for (const each of this.inFlight) each.cancel(cancelled());
+    });
+    // The call is cancelled, too.
+    call.on('error', () => undefined);
+  }
+
+  private take(request: InferRequest | AxleError): void {
+    const { call } = this;
+    // A stream may live longer than the token that opened it.
+    const lapsed = this.clients.lapsed(this.client);
+    if (lapsed !== undefined) {
+      this.over = true;
+      for (const each of this.inFlight) each.cancel(lapsed);
+      call.emit('error', statusOf(lapsed));
+      return;
+    }
+    this.waiting += 1;
+    if (this.waiting >= this.inFlightMax) call.pause();
+    const answer = this.answerOf(request);
+    this.written = this.written.then(async () => {
+      await this.write(await answer);
+      this.waiting -= 1;
+      if (!this.over && this.waiting < this.inFlightMax) call.resume();
+    });
+  }
+
+  private async answerOf(request: InferRequest | AxleError): Promise<InferAnswer | AxleError> {
+    if (request instanceof AxleError) return request;
+    const inference = this.server.infer(this.client, request, timeLeft(this.call));
+    this.inFlight.add(inference);
+    try {
+      return await inference.answer;
+    } catch (error) {
+      return asAxleError(error);
+    } finally {
+      this.inFlight.delete(inference);
+    }
+  }
+
+  /** Waits while the client does not read. */
+  private write(answer: InferAnswer | AxleError): Promise<void> {
+    return new Promise((resolve) => {
+      if (this.over) resolve();
+      else if (this.call.write(answer)) resolve();
+      else this.call.once('drain', resolve).once('cancelled', resolve);
+    });
+  }
+}

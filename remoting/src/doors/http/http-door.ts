@@ -1,0 +1,109 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+
+import { asAxleError, AxleError } from '@axle/core/internal';
+
+import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
+import type { DoorLimits } from '../door-limits.js';
+import type { Door } from '../door.js';
+import type { KserveServer } from '../kserve/kserve-server.js';
+import { Reply } from './reply.js';
+import { findRoute, type Route } from './routes.js';
+
+/** Request line and headers, bytes, and how many headers. */
+const headerBytesMax = 16_384;
+const headersMax = 128;
+const headersMs = 10_000;
+/** A connection without a request. */
+const idleMs = 65_000;
+/** How often slow requests are looked for. */
+const checkMsMax = 5000;
+
+/** The REST form of the Open Inference Protocol, on connections that somebody else takes. */
+export class HttpDoor implements Door {
+  readonly alpn = ['http/1.1'];
+  private readonly server: Server;
+  private readonly connections = new WeakMap<Socket, DoorConnection>();
+  private inFlight = 0;
+  private drained: (() => void) | undefined;
+
+  constructor(
+    private readonly kserve: KserveServer,
+    private readonly clients: DoorClients,
+    private readonly limits: DoorLimits,
+  ) {
+    const { requestMs } = limits;
+    this.server = createServer({
+      maxHeaderSize: headerBytesMax,
+      headersTimeout: Math.min(headersMs, requestMs),
+      requestTimeout: requestMs,
+      keepAliveTimeout: idleMs,
+      connectionsCheckingInterval: Math.min(checkMsMax, requestMs / 2),
+    });
+    this.server.maxHeadersCount = headersMax;
+    const serve = (request: IncomingMessage, response: ServerResponse) => {
+      void this.serve(request, response);
+    };
+    this.server.on('request', serve);
+    // A client that asks whether it may send its body is told when its headers have been looked at.
+    this.server.on('checkContinue', serve);
+    // With this, and not by listening itself, it looks after the times of its connections.
+    this.server.emit('listening');
+  }
+
+  accept(stream: Socket, connection: DoorConnection): void {
+    this.connections.set(stream, connection);
+    this.server.emit('connection', stream);
+  }
+
+  drain(): Promise<void> {
+    return new Promise((resolve) => {
+      this.drained = resolve;
+      this.endIfDrained();
+    });
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    this.inFlight += 1;
+    response.once('close', () => {
+      this.inFlight -= 1;
+      this.endIfDrained();
+    });
+    response.shouldKeepAlive &&= this.drained === undefined;
+    const reply = new Reply(request, response, this.limits);
+    try {
+      const route = findRoute(request.method ?? '', request.url ?? '');
+      const client = route.forAnyone ? undefined : this.admit(request);
+      if (this.drained !== undefined) {
+        throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');
+      }
+      await this.answer(route, client, reply);
+    } catch (error) {
+      reply.fail(asAxleError(error));
+    }
+  }
+
+  private async answer(route: Route, client: DoorClient | undefined, reply: Reply): Promise<void> {
+    const body = client === undefined ? undefined : await reply.body(client);
+    await route.answer({ kserve: this.kserve, client: client as DoorClient, body, reply });
+  }
+
+  private admit({ headers, socket }: IncomingMessage): DoorClient {
+    const connection = this.connections.get(socket);
+    if (connection === undefined) throw new Error('a request over a connection that is gone');
+    const { authorization, 'axle-tenant': tenant } = headers;
+    return this.clients.admit(
+      { authorization, tenant: [tenant ?? []].flat().join(', ') },
+      connection,
+    );
+  }
+
+  private endIfDrained(): void {
+    if (this.inFlight === 0) this.drained?.();
+  }
+}

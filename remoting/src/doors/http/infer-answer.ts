@@ -1,0 +1,47 @@
+import type { AnswerOutput, InferAnswer } from '../kserve/infer-request.js';
+import { flagOf } from '../kserve/parameters.js';
+import { jsonOf } from './json-tensors.js';
+
+/** What goes back for an inference. */
+export interface WrittenAnswer {
+  readonly headers: Readonly<Record<string, string | number>>;
+  /** In their order: JSON, then tensors as they lie. */
+  readonly pieces: readonly Uint8Array[];
+}
+
+/**
+ * @param answersBinary of outputs that do not say it themselves
+ * @throws AxleError FAILED_PRECONDITION for an output that JSON cannot hold.
+ */
+export function writeAnswer(answer: InferAnswer, answersBinary: boolean): WrittenAnswer {
+  const { modelName, modelVersion, id, parameters, outputs } = answer;
+  const binary = outputs.filter(({ asked }) => flagOf(asked, 'binary_data', answersBinary));
+  const fields = [
+    `"model_name":${JSON.stringify(modelName)}`,
+    `"model_version":${JSON.stringify(modelVersion)}`,
+    ...(id === '' ? [] : [`"id":${JSON.stringify(id)}`]),
+    ...(parameters.size === 0
+      ? []
+      : [`"parameters":${JSON.stringify(Object.fromEntries(parameters))}`]),
+    `"outputs":[${outputs.map((output) => outputOf(output, binary.includes(output))).join(',')}]`,
+  ];
+  const json = Buffer.from(`{${fields.join(',')}}`);
+  if (binary.length === 0)
+    return { headers: { 'content-type': 'application/json' }, pieces: [json] };
+  return {
+    headers: {
+      'content-type': 'application/octet-stream',
+      'inference-header-content-length': json.byteLength,
+    },
+    pieces: [json, ...binary.flatMap(({ tensor }) => tensor.segments)],
+  };
+}
+
+/** Numbers are written here, since JSON.stringify has none of 64 bits. */
+function outputOf({ name, tensor }: AnswerOutput, isBinary: boolean): string {
+  const { dtype, shape } = tensor;
+  const contents = isBinary
+    ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
+    : `"data":${jsonOf(name, tensor)}`;
+  return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${contents}}`;
+}

@@ -1,0 +1,144 @@
+import { AxleError } from '@axle/core/internal';
+
+import { parametersMax, tensorsMax, textCharactersMax, type DoorLimits } from '../door-limits.js';
+import {
+  noParameters,
+  type InferRequest,
+  type Parameters,
+  type ParameterValue,
+  type RequestedOutput,
+  type RequestInput,
+} from '../kserve/infer-request.js';
+import { countOf, flagOf } from '../kserve/parameters.js';
+import { parseJson } from './json.js';
+import { rawOfJson } from './json-tensors.js';
+
+export interface InferBody {
+  readonly request: InferRequest;
+  /** Of outputs that do not say it themselves. */
+  readonly answersBinary: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * The body of an inference: JSON, and behind it, with the binary tensor extension, the raw tensors that it announces.
+ *
+ * @param jsonBytes of the header Inference-Header-Content-Length; undefined: all of the body
+ * @throws AxleError INVALID_ARGUMENT, RESOURCE_EXHAUSTED
+ */
+export function readInferBody(
+  body: Buffer,
+  jsonBytes: string | undefined,
+  { model, version }: { readonly model: string; readonly version: string },
+  limits: DoorLimits,
+): InferBody {
+  const length = jsonBytes === undefined ? body.byteLength : Number(jsonBytes);
+  if (!/^\d{0,15}$/.test(jsonBytes ?? '') || length > body.byteLength) {
+    throw wrong(
+      `Inference-Header-Content-Length is not the length of the JSON in a body of ${body.byteLength} bytes`,
+    );
+  }
+  const fields = objectOf(parseJson(body.subarray(0, length), limits.jsonBytesMax), 'the request');
+  const parts = new BinaryParts(body.subarray(length));
+  const parameters = parametersOf(fields['parameters']);
+  const request: InferRequest = {
+    modelName: model,
+    modelVersion: version,
+    id: fields['id'] === undefined ? '' : textOf(fields['id'], 'id'),
+    parameters,
+    inputs: listOf(fields['inputs'], 'inputs').map((input) => readInput(input, parts)),
+    outputs:
+      fields['outputs'] === undefined ? [] : listOf(fields['outputs'], 'outputs').map(readOutput),
+  };
+  parts.end();
+  return { request, answersBinary: flagOf(parameters, 'binary_data_output') };
+}
+
+/** What follows the JSON, cut as inputs announce it. */
+class BinaryParts {
+  private at = 0;
+
+  constructor(private readonly bytes: Uint8Array) {}
+
+  take(input: string, length: number): Uint8Array {
+    const left = this.bytes.byteLength - this.at;
+    if (length > left) {
+      throw wrong(
+        `input '${input}' announces ${length} bytes of binary data, and ${left} follow; the body ends too early`,
+      );
+    }
+    this.at += length;
+    return this.bytes.subarray(this.at - length, this.at);
+  }
+
+  end(): void {
+    const left = this.bytes.byteLength - this.at;
+    if (left > 0) throw wrong(`${left} bytes follow the tensors that the request announces`);
+  }
+}
+
+function readInput(value: unknown, parts: BinaryParts): RequestInput {
+  const fields = objectOf(value, 'an input');
+  const name = textOf(fields['name'], 'name of an input');
+  const datatype = textOf(fields['datatype'], `datatype of input '${name}'`);
+  const shape = fields['shape'];
+  if (!Array.isArray(shape) || !shape.every((size) => typeof size === 'number')) {
+    throw wrong(`the shape of input '${name}' is no array of numbers`);
+  }
+  const parameters = parametersOf(fields['parameters']);
+  const binaryBytes = countOf(parameters, 'binary_data_size');
+  const { data } = fields;
+  if (binaryBytes !== undefined && data !== undefined) {
+    throw wrong(`input '${name}' has both data and binary_data_size; give one`);
+  }
+  const whole = { name, datatype, shape: shape, parameters };
+  if (binaryBytes !== undefined) return { ...whole, data: parts.take(name, binaryBytes) };
+  return { ...whole, data: data === undefined ? undefined : rawOfJson(name, datatype, data) };
+}
+
+function readOutput(value: unknown): RequestedOutput {
+  const fields = objectOf(value, 'an output');
+  const name = textOf(fields['name'], 'name of an output');
+  return { name, parameters: parametersOf(fields['parameters']) };
+}
+
+function parametersOf(value: unknown): Parameters {
+  if (value === undefined) return noParameters;
+  const entries = Object.entries(objectOf(value, 'parameters'));
+  if (entries.length > parametersMax) {
+    throw tooMany(`there are more than ${parametersMax} parameters`);
+  }
+  return new Map(
+    entries.map(([name, each]): [string, ParameterValue] => {
+      if (typeof each === 'string') return [name, textOf(each, `parameter '${name}'`)];
+      if (typeof each === 'number' || typeof each === 'boolean') return [name, each];
+      throw wrong(`parameter '${name}' is no text, number or boolean`);
+    }),
+  );
+}
+
+function objectOf(value: unknown, what: string): Fields {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
+  throw wrong(`${what} is no object of JSON`);
+}
+
+function listOf(value: unknown, what: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw wrong(`'${what}' is missing or no array`);
+  if (value.length > tensorsMax) throw tooMany(`the request has more than ${tensorsMax} ${what}`);
+  return value;
+}
+
+function textOf(value: unknown, what: string): string {
+  if (typeof value !== 'string') throw wrong(`the ${what} is no text`);
+  if (value.length <= textCharactersMax) return value;
+  throw tooMany(`the ${what} has ${value.length} characters; ${textCharactersMax} are the most`);
+}
+
+function wrong(message: string): AxleError {
+  return new AxleError('INVALID_ARGUMENT', message);
+}
+
+function tooMany(message: string): AxleError {
+  return new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+}

@@ -1,0 +1,176 @@
+import { AxleError } from '@axle/core/internal';
+
+import type { DoorClient } from '../door-clients.js';
+import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import { statisticsMessage } from '../kserve/statistics-message.js';
+import { writeAnswer } from './infer-answer.js';
+import { readInferBody } from './infer-body.js';
+import { parseJson } from './json.js';
+import type { Reply } from './reply.js';
+
+/** A request whose sender is known and whose body is there. */
+export interface Exchange {
+  readonly kserve: KserveServer;
+  /** Not of routes for anyone. */
+  readonly client: DoorClient;
+  readonly body: Buffer | undefined;
+  readonly reply: Reply;
+}
+
+/** What a path stands for. */
+export interface Route {
+  /** Load balancers ask without a token. */
+  readonly forAnyone: boolean;
+  answer(exchange: Exchange): Promise<void> | void;
+}
+
+interface Rule {
+  readonly method: 'GET' | 'POST';
+  readonly path: RegExp;
+  readonly forAnyone?: boolean;
+  answer(exchange: Exchange, model: string, version: string): Promise<void> | void;
+}
+
+const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
+
+const rules: readonly Rule[] = [
+  { method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
+  {
+    method: 'GET',
+    path: /^\/v2\/health\/live$/,
+    forAnyone: true,
+    answer: ({ reply }) => {
+      reply.ok();
+    },
+  },
+  {
+    method: 'GET',
+    path: /^\/v2\/health\/ready$/,
+    forAnyone: true,
+    answer: ({ kserve, reply }) => {
+      reply.ok(kserve.isReady ? 200 : 503);
+    },
+  },
+  {
+    method: 'GET',
+    path: /^\/v2\/?$/,
+    answer: ({ kserve, reply }) => {
+      reply.json(kserve.metadata());
+    },
+  },
+  {
+    method: 'GET',
+    path: /^\/v2\/models\/stats$/,
+    answer: (exchange) => statistics(exchange, '', ''),
+  },
+  {
+    method: 'GET',
+    path: new RegExp(`^${ofModel}$`),
+    answer: async ({ kserve, client, reply }, model, version) => {
+      reply.json(await kserve.modelMetadata(client, model, version));
+    },
+  },
+  {
+    method: 'GET',
+    path: new RegExp(`^${ofModel}\\/ready$`),
+    answer: async ({ kserve, client, reply }, model, version) => {
+      reply.ok((await kserve.isModelReady(client, model, version)) ? 200 : 400);
+    },
+  },
+  {
+    method: 'GET',
+    path: new RegExp(`^${ofModel}\\/config$`),
+    answer: async ({ kserve, client, reply }, model, version) => {
+      reply.json(await kserve.modelConfig(client, model, version));
+    },
+  },
+  { method: 'GET', path: new RegExp(`^${ofModel}\\/stats$`), answer: statistics },
+  {
+    method: 'POST',
+    path: /^\/v2\/repository\/index$/,
+    answer: async ({ kserve, client, body, reply }) => {
+      const { ready = false } = optionsOf(body, reply);
+      // An array is what the protocol has here.
+      reply.json(await kserve.index(client, ready === true));
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/v2\/repository\/models\/([^/]+)\/load$/,
+    answer: async ({ kserve, client, body, reply }, model) => {
+      const { parameters } = optionsOf(body, reply);
+      const [name] = Object.keys(parameters ?? {});
+      if (name !== undefined) throw overridden(name);
+      await kserve.load(client, model);
+      reply.ok();
+    },
+  },
+  {
+    method: 'POST',
+    path: /^\/v2\/repository\/models\/([^/]+)\/unload$/,
+    answer: ({ kserve, client, reply }, model) => {
+      kserve.unload(client, model);
+      reply.ok();
+    },
+  },
+];
+
+/**
+ * @throws AxleError NOT_FOUND for what is no path of the protocol, UNIMPLEMENTED for another method than its own.
+ */
+export function findRoute(method: string, url: string): Route {
+  const [path = ''] = url.split('?');
+  const rule = rules.find((each) => each.method === method && each.path.test(path));
+  if (rule === undefined) throw noRoute(method, path);
+  const [, model, version] = rule.path.exec(path) ?? [];
+  return {
+    forAnyone: rule.forAnyone ?? false,
+    answer: (exchange) => rule.answer(exchange, decoded(model), decoded(version)),
+  };
+}
+
+async function infer({ kserve, client, body, reply }: Exchange, model: string, version: string) {
+  const jsonBytes = reply.header('inference-header-content-length');
+  const { request, answersBinary } = readInferBody(
+    body ?? Buffer.alloc(0),
+    jsonBytes,
+    { model, version },
+    reply.limits,
+  );
+  const call = kserve.infer(client, request, undefined);
+  reply.onCancelled((reason) => {
+    call.cancel(reason);
+  });
+  const { headers, pieces } = writeAnswer(await call.answer, answersBinary);
+  reply.send(200, headers, pieces);
+}
+
+async function statistics({ kserve, client, reply }: Exchange, model: string, version: string) {
+  const counted = await kserve.modelStatistics(client, model, version);
+  reply.json({ model_stats: counted.map(statisticsMessage) });
+}
+
+function optionsOf(body: Buffer | undefined, { limits }: Reply): Readonly<Record<string, unknown>> {
+  if (body === undefined || body.byteLength === 0) return {};
+  const value = parseJson(body, limits.jsonBytesMax);
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  throw new AxleError('INVALID_ARGUMENT', 'the body is no object of JSON');
+}
+
+function decoded(part: string | undefined): string {
+  try {
+    return decodeURIComponent(part ?? '');
+  } catch {
+    throw new AxleError('INVALID_ARGUMENT', 'the path holds a % that is no escape');
+  }
+}
+
+function noRoute(method: string, path: string): AxleError {
+  const fitting = rules.filter((rule) => rule.path.test(path));
+  if (fitting.length === 0) {
+    const shown = path.slice(0, 128);
+    return new AxleError('NOT_FOUND', `there is no ${shown} here; paths begin with /v2`);
+  }
+  const methods = fitting.map((rule) => rule.method).join(' or ');
+  return new AxleError('UNIMPLEMENTED', `${method} means nothing here; use ${methods}`);
+}

@@ -1,0 +1,149 @@
+import { AxleError } from '@axle/core/internal';
+
+import type { ServerModels } from '../../server/models/server-models.js';
+import type { DoorClient } from '../door-clients.js';
+import { InferCall } from './infer-call.js';
+import type { InferRequest } from './infer-request.js';
+import {
+  modelMetadata,
+  serverMetadata,
+  type ModelMetadata,
+  type ServerMetadata,
+} from './metadata.js';
+import { modelConfig } from './model-config.js';
+import { findModel } from './model-reference.js';
+import { ModelStatistics, type CountedModel } from './model-statistics.js';
+
+/** One line of the repository's index. */
+export interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: string;
+  readonly reason: string;
+}
+
+/** Open Inference Protocol without a protocol: what all doors answer alike. */
+export class KserveServer {
+  readonly statistics = new ModelStatistics(Date.now);
+  private draining = false;
+  private readonly drainListeners: (() => void)[] = [];
+
+  /**
+   * @param controllers tenants that may load and unload the operator's models
+   * @param clock milliseconds, of any start
+   */
+  constructor(
+    readonly models: ServerModels,
+    private readonly controllers: readonly string[],
+    readonly clock: () => number,
+  ) {}
+
+  /** Whether it takes calls. */
+  get isReady(): boolean {
+    return !this.draining;
+  }
+
+  /** It takes no more. */
+  drain(): void {
+    this.draining = true;
+    for (const listener of this.drainListeners) listener();
+  }
+
+  onDrain(listener: () => void): void {
+    this.drainListeners.push(listener);
+  }
+
+  metadata(): ServerMetadata {
+    return serverMetadata(false);
+  }
+
+  /** @param deadlineMs time from now; undefined: none */
+  infer(client: DoorClient, request: InferRequest, deadlineMs: number | undefined): InferCall {
+    return new InferCall(this, client, request, deadlineMs);
+  }
+
+  /** Whether the model can be called. @throws AxleError for what is no name of a model */
+  async isModelReady(client: DoorClient, name: string, version: string): Promise<boolean> {
+    try {
+      const { release } = await findModel(this.models, client, name, version);
+      release();
+      return true;
+    } catch (error) {
+      if (error instanceof AxleError && error.code === 'INVALID_ARGUMENT' && name === '')
+        throw error;
+      if (error instanceof AxleError) return false;
+      throw error;
+    }
+  }
+
+  /** @throws as `findModel` */
+  async modelMetadata(client: DoorClient, name: string, version: string): Promise<ModelMetadata> {
+    const { served, release } = await findModel(this.models, client, name, version);
+    release();
+    const all = await this.models.versions(client.tenant.name, name);
+    return modelMetadata(name, version === '' ? all : [served.version], served.model);
+  }
+
+  /** @throws as `findModel` */
+  async modelConfig(client: DoorClient, name: string, version: string): Promise<object> {
+    const { served, release } = await findModel(this.models, client, name, version);
+    release();
+    return modelConfig(name, served.model);
+  }
+
+  /** '' stands for all that the client has called. @throws as `findModel` for a model that is not there */
+  async modelStatistics(
+    client: DoorClient,
+    name: string,
+    version: string,
+  ): Promise<CountedModel[]> {
+    const counted = this.statistics.of(client.tenant.name, name, version);
+    if (name === '' || counted.length > 0) return counted;
+    const { served, release } = await findModel(this.models, client, name, version);
+    release();
+    return [this.statistics.none(served)];
+  }
+
+  /** All models that the client sees. */
+  async index(client: DoorClient, readyOnly: boolean): Promise<IndexEntry[]> {
+    const listed = await this.models.list(client.tenant.name);
+    const callable = listed.map(({ name, version, found }) =>
+      found instanceof AxleError
+        ? { name, version, state: 'UNAVAILABLE', reason: found.message }
+        : { name, version, state: 'READY', reason: '' },
+    );
+    const states = (await this.models.published.states()) ?? [];
+    const names = new Set(states.map(({ name }) => name));
+    return [...callable.filter(({ name }) => !names.has(name)), ...states].filter(
+      ({ state }) => !readyOnly || state === 'READY',
+    );
+  }
+
+  /** @throws AxleError PERMISSION_DENIED; as `PublicModels.load` */
+  async load(client: DoorClient, name: string): Promise<void> {
+    this.checkController(client);
+    await this.models.published.load(name);
+  }
+
+  /** @throws AxleError PERMISSION_DENIED; as `PublicModels.unload` */
+  unload(client: DoorClient, name: string): void {
+    this.checkController(client);
+    this.models.published.unload(name);
+  }
+
+  private checkController({ tenant }: DoorClient): void {
+    if (this.controllers.includes(tenant.name)) return;
+    throw new AxleError(
+      'PERMISSION_DENIED',
+      `tenant ${tenant.name} may not load or unload models for everyone; ask the operator, who names those that may under modelControl`,
+    );
+  }
+}
+
+/** A load that brings its own config or files. */
+export function overridden(parameter: string): AxleError {
+  return new AxleError(
+    'UNIMPLEMENTED',
+    `a load takes no parameter '${parameter.slice(0, 64)}': change the files of the model, or push another by axle model push`,
+  );
+}

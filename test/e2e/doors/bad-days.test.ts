@@ -1,0 +1,358 @@
+import { once } from 'node:events';
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectHttp2, constants } from 'node:http2';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { matMulModel } from '../../onnx-model.mjs';
+import { folder } from '../serve.js';
+import { TrustedServer } from '../trusted-server.js';
+import { answerOf, GrpcClient, messageOf } from './grpc-door.js';
+import { identityModel, writeModel } from './models.js';
+import { rawOf, type Request } from './request.js';
+import { bodyOf, checked, RestClient } from './rest-door.js';
+
+const messageBytesMax = 1024 * 1024;
+const grpcPath = join(folder, 'grpc.sock');
+const httpPath = join(folder, 'http.sock');
+const models = join(folder, 'models');
+let server: TrustedServer;
+let grpc: GrpcClient;
+let rest: RestClient;
+
+beforeAll(async () => {
+  mkdirSync(models);
+  writeModel(models, 'identity', identityModel(1, ['n', 'm']), '1', 'dynamic_batching { }');
+  writeModel(models, 'slow', matMulModel(2048, 8));
+  server = await TrustedServer.start(folder, {
+    grpc: [`unix:${grpcPath}`],
+    http: [`unix:${httpPath}`],
+    models: [models],
+    doorLimits: { messageBytesMax },
+  });
+  const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
+  grpc = new GrpcClient(grpcEndpoint);
+  rest = new RestClient(httpEndpoint);
+});
+afterAll(async () => {
+  grpc.close();
+  rest.close();
+  await server.close();
+});
+
+const identity: Request = {
+  model: 'identity',
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], values: [1, 2] }],
+};
+const slow: Request = {
+  model: 'slow',
+  inputs: [
+    {
+      name: 'x',
+      datatype: 'FP32',
+      shape: [64, 2048],
+      values: [],
+      raw: Buffer.alloc(64 * 2048 * 4),
+    },
+  ],
+};
+const infer = '/v2/models/identity/infer';
+
+/** That the server goes on as if nothing had been. */
+async function answers(): Promise<void> {
+  const reply = answerOf(await grpc.inference('ModelInfer', messageOf(identity, 'raw')));
+  expect(reply.outputs[0]?.values).toEqual([1, 2]);
+  const { body } = bodyOf(identity, 'json');
+  expect(checked(await rest.send('POST', infer, body)).status).toBe(200);
+}
+
+describe('gRPC', () => {
+  const message = (changes: object) => ({ ...messageOf(identity, 'raw'), ...changes });
+  const raw = rawOf(identity.inputs[0]!);
+
+  it.each([
+    [
+      'more raw contents than inputs',
+      { raw_input_contents: [raw, raw] },
+      /expected 1 raw_input_contents .*got 2/,
+    ],
+    [
+      'raw contents of another length',
+      { raw_input_contents: [raw.subarray(1)] },
+      /has 8 bytes, got 7/,
+    ],
+    [
+      'both raw and typed contents',
+      { inputs: [{ ...identity.inputs[0], contents: { fp32_contents: [1, 2] } }] },
+      /contents field must not be specified when using raw_input_contents for 'x'/,
+    ],
+    [
+      'typed contents of another type',
+      {
+        inputs: [{ ...identity.inputs[0], contents: { int_contents: [1, 2] } }],
+        raw_input_contents: [],
+      },
+      /is FP32, and its contents are int_contents; give fp32_contents/,
+    ],
+    [
+      'typed contents that do not fit',
+      {
+        inputs: [{ ...identity.inputs[0], datatype: 'INT8', contents: { int_contents: [1, 128] } }],
+        raw_input_contents: [],
+      },
+      /element 1 is 128, which does not fit/,
+    ],
+    ['no contents', { raw_input_contents: [] }, /input 'x' for model 'identity' has no data/],
+  ])('refuses %s', async (_, changes, expected) => {
+    const refusal = grpc.inference('ModelInfer', message(changes));
+    await expect(refusal).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(refusal).rejects.toThrow(expected);
+  });
+
+  it.each([
+    ['what is no message', Buffer.from('ffffffffffffff', 'hex'), 'INVALID_ARGUMENT'],
+    ['a message that is cut off', Buffer.from('0a7f61', 'hex'), 'INVALID_ARGUMENT'],
+    ['a message past the limit', Buffer.alloc(messageBytesMax + 1), 'RESOURCE_EXHAUSTED'],
+  ])('refuses %s', async (_, bytes, code) => {
+    await expect(grpc.inference('ModelInfer', bytes)).rejects.toMatchObject({ code });
+    await answers();
+  });
+
+  it('answers in the order of a stream, and goes on after what fails', async () => {
+    const replies = await grpc.stream('inference.GRPCInferenceService', 'ModelStreamInfer', [
+      messageOf({ ...identity, id: 'a' }, 'raw'),
+      messageOf({ ...identity, model: 'nothing' }, 'raw'),
+      ...Array.from({ length: 200 }, (__, i) => messageOf({ ...identity, id: String(i) }, 'typed')),
+    ]);
+    const told = replies.map(({ error_message: error, infer_response: reply }) =>
+      error === '' ? (reply as { id: string }).id : String(error).slice(0, 27),
+    );
+    const numbers = Array.from({ length: 200 }, (__, i) => String(i));
+    expect(told).toEqual(['a', 'Request for unknown model: ', ...numbers]);
+  });
+
+  it('refuses what it does not serve', async () => {
+    for (const method of ['CudaSharedMemoryStatus', 'SystemSharedMemoryStatus']) {
+      await expect(grpc.inference(method)).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+    }
+  });
+
+  it('answers 2,000 calls at once', async () => {
+    const calls = Array.from({ length: 2000 }, (__, i) =>
+      grpc.inference('ModelInfer', messageOf({ ...identity, id: String(i) }, 'raw')),
+    );
+    const ids = (await Promise.all(calls)).map((reply) => reply['id']);
+    expect(ids).toEqual(Array.from({ length: 2000 }, (__, i) => String(i)));
+  });
+
+  it('outlives a flood of streams that are broken off', async () => {
+    const flood = connectHttp2('http://axle', { createConnection: () => connect(grpcPath) });
+    flood.on('error', () => undefined);
+    const closed = once(flood, 'close');
+    for (let i = 0; i < 5000 && !flood.destroyed; i++) {
+      const stream = flood.request(grpcHeaders);
+      stream.on('error', () => undefined);
+      stream.close(constants.NGHTTP2_CANCEL);
+    }
+    await answers();
+    flood.destroy();
+    await closed;
+  });
+});
+
+const grpcHeaders = {
+  ':method': 'POST',
+  ':path': '/inference.GRPCInferenceService/ModelInfer',
+  'content-type': 'application/grpc',
+  te: 'trailers',
+};
+
+describe('REST', () => {
+  const refused = async (
+    body: Uint8Array | string,
+    headers: Record<string, string | number> = {},
+    path = infer,
+  ) => {
+    const reply = await rest.send('POST', path, body, headers);
+    const { error } = JSON.parse(String(reply.body)) as { error: string };
+    return [reply.status, error] as const;
+  };
+
+  it('refuses half a binary body', async () => {
+    const { body, jsonBytes } = bodyOf(identity, 'binary');
+    const headers = { 'inference-header-content-length': jsonBytes };
+    const half = await refused(body.subarray(0, -4), headers);
+    expect(half).toEqual([
+      400,
+      expect.stringMatching(/announces 8 bytes of binary data, and 4 follow/),
+    ]);
+    const more = await refused(Buffer.concat([body, Buffer.alloc(3)]), headers);
+    expect(more).toEqual([400, expect.stringMatching(/^3 bytes follow/)]);
+  });
+
+  it.each([
+    ['what is no JSON', '{"inputs":[}', {}, 400, /no JSON/],
+    ['a list', '[]', {}, 400, /no object/],
+    ['no inputs', '{}', {}, 400, /'inputs' is missing/],
+    [
+      'JSON longer than the body',
+      '{}',
+      { 'inference-header-content-length': 3 },
+      400,
+      /not the length/,
+    ],
+    ['compressed bodies', '{}', { 'content-encoding': 'gzip' }, 501, /compressed/],
+    ['a body past the limit', Buffer.alloc(messageBytesMax + 1), {}, 413, /takes 1048576/],
+  ])('refuses %s', async (_, body, headers, status, message) => {
+    expect(await refused(body, headers)).toEqual([status, expect.stringMatching(message)]);
+    await answers();
+  });
+
+  it('says what cannot be said in JSON, and gives it raw', async () => {
+    const bits = new Uint8Array(Float32Array.of(NaN, 1).buffer);
+    const request = { ...identity, inputs: [{ ...identity.inputs[0]!, raw: bits }] };
+    const { body, jsonBytes } = bodyOf(
+      { ...request, parameters: { binary_data_output: false } },
+      'binary',
+    );
+    const headers = { 'inference-header-content-length': jsonBytes };
+    expect(await refused(body, headers)).toEqual([400, expect.stringMatching(/binary_data: true/)]);
+    const outputs = [{ name: 'y', parameters: { binary_data: true } }];
+    const asked = bodyOf({ ...request, outputs }, 'binary');
+    const reply = await rest.send('POST', infer, asked.body, {
+      'inference-header-content-length': asked.jsonBytes,
+    });
+    expect(checked(reply).body.subarray(-8)).toEqual(Buffer.from(bits));
+  });
+
+  it('knows its paths and methods', async () => {
+    expect((await rest.send('GET', '/v3')).status).toBe(404);
+    expect((await rest.send('GET', infer)).status).toBe(501);
+    expect((await rest.send('GET', '/v2/models/%zz')).status).toBe(400);
+  });
+
+  it('does not read the body of whom it refuses', async () => {
+    const socket = connect(httpPath);
+    socket.write(`POST ${infer} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n`);
+    expect(await textOf(socket)).toMatch(/^HTTP\/1.1 413 /);
+  });
+});
+
+async function textOf(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const piece of socket) text += String(piece);
+  return text;
+}
+
+describe('a server that waits 0.3 s', () => {
+  const place = join(folder, 'impatient');
+  let impatient: TrustedServer;
+
+  beforeAll(async () => {
+    mkdirSync(place);
+    impatient = await TrustedServer.start(place, {
+      grpc: [`unix:${join(place, 'grpc.sock')}`],
+      http: [`unix:${join(place, 'http.sock')}`],
+      doorLimits: { requestMs: 300, firstRequestMs: 600 },
+    });
+  });
+  afterAll(() => impatient.close());
+
+  it('waits for a message only so long', async () => {
+    const session = connectHttp2('http://axle', {
+      createConnection: () => connect(join(place, 'grpc.sock')),
+    });
+    const stream = session.request(grpcHeaders);
+    const [headers] = (await once(stream, 'response')) as [Record<string, string>];
+    expect(headers['grpc-status']).toBe('4');
+    expect(headers['grpc-message']).toMatch(/not%20there%20within/);
+    session.destroy();
+  });
+
+  it.each([
+    ['a request whose headers do not end', 'GET /v2 HTTP/1.1\r\nHost: x\r\nA: '],
+    [
+      'a request whose body does not come',
+      'POST /v2/models/identity/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{',
+    ],
+    ['nothing at all', ''],
+  ])('waits only so long for %s', async (_, start) => {
+    const socket = connect(join(place, 'http.sock'));
+    socket.on('data', () => undefined);
+    socket.write(start);
+    await once(socket, 'close');
+  });
+});
+
+describe('a call that nobody waits for any more', () => {
+  const calls = 6;
+
+  /** As the server counts them for their sender. */
+  const load = () => {
+    const [device] = server.runtime.registry.devices.filter(
+      ({ backend }) => backend === 'cpu-fallback',
+    );
+    return server.runtime.loadOf(device!);
+  };
+
+  it('is taken from the device, through gRPC', async () => {
+    const begun = Array.from({ length: calls }, () =>
+      grpc.begin('inference.GRPCInferenceService', 'ModelInfer', messageOf(slow, 'raw')),
+    );
+    await until(() => load() >= calls);
+    for (const { cancel } of begun) cancel();
+    const ends = await Promise.allSettled(begun.map(({ answer }) => answer));
+    for (const end of ends) expect(end).toMatchObject({ reason: { code: 'CANCELLED' } });
+    // Those that run go on to their end; those that wait are gone.
+    await until(() => load() <= 2);
+    await answers();
+  });
+
+  it('is taken from the device, through REST', async () => {
+    const { body, jsonBytes } = bodyOf(slow, 'binary');
+    const head =
+      'POST /v2/models/slow/infer HTTP/1.1\r\nHost: x\r\n' +
+      `Inference-Header-Content-Length: ${jsonBytes}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
+    const sockets = Array.from({ length: calls }, () => connect(httpPath));
+    for (const socket of sockets) socket.write(Buffer.concat([Buffer.from(head), body]));
+    await until(() => load() >= calls);
+    for (const socket of sockets) socket.destroy();
+    await until(() => load() <= 2);
+    await answers();
+  });
+});
+
+/** Lets everything else go on until it holds. */
+async function until(holds: () => boolean): Promise<void> {
+  while (!holds()) await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe('a repository', () => {
+  it('may lose a model that is in use', async () => {
+    writeModel(models, 'leaving', identityModel(1, ['n', 'm']));
+    const request = messageOf({ ...identity, model: 'leaving' }, 'raw');
+    await grpc.inference('ModelInfer', request);
+    const calls = Array.from({ length: 50 }, () => grpc.inference('ModelInfer', request));
+    rmSync(join(models, 'leaving'), { recursive: true });
+    await Promise.all(calls);
+  });
+
+  it('may turn unreadable: models that are open go on, others are refused', async () => {
+    await answers();
+    renameSync(models, `${models}.away`);
+    writeFileSync(models, 'no folder');
+    try {
+      await answers();
+      const other = grpc.inference('ModelInfer', messageOf({ ...identity, model: 'other' }, 'raw'));
+      await expect(other).rejects.toThrow(/cannot read the model folder|unknown model/);
+      await expect(grpc.inference('RepositoryIndex')).rejects.toThrow(/cannot read/);
+    } finally {
+      rmSync(models);
+      renameSync(`${models}.away`, models);
+    }
+    const { models: index } = await grpc.inference('RepositoryIndex');
+    expect(index).toContainEqual({ name: 'identity', version: '1', state: 'READY', reason: '' });
+  });
+});
