@@ -129,9 +129,9 @@ export class TrustedServer {
     await this.source.reload();
   }
 
-  async close(): Promise<void> {
+  async close(graceMs = 0): Promise<void> {
     this.source.close();
-    await this.server.close(0);
+    await this.server.close(graceMs);
     await this.runtime.close();
   }
 
