@@ -38,6 +38,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   private sentBefore: string | undefined = undefined;
   private sentAt = 0;
   private losses = 0;
+  private isCancelled = false;
 
   constructor(
     private readonly session: RemoteSession,
@@ -96,6 +97,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   cancel(): void {
+    this.isCancelled = true;
     if (this.client === undefined) this.session.cancelWaiting(this);
     else this.client.cancel(this.handle);
   }
@@ -117,7 +119,9 @@ export class RemoteCall implements PendingAnswer, Journalled {
     this.incoming = undefined;
     this.losses += 1;
     if (neverRan) this.sentTo = this.sentBefore;
-    if (this.losses > lossesMax) this.giveUp(reason);
+    // Nobody waits for it: what was lost with the connection is not made again.
+    if (this.isCancelled) this.onFailed(AxleError.expected('CANCELLED', 'the call was cancelled'));
+    else if (this.losses > lossesMax) this.giveUp(reason);
     else this.session.wait(this);
   }
 
