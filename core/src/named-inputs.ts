@@ -94,7 +94,7 @@ function typedTensor(
   taker: InputTaker,
 ): Tensor {
   try {
-    return Tensor.over(spec.dtype, value as TensorData, shape);
+    return Tensor.over(spec.dtype, value as TensorData, shape, true);
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',

@@ -49,6 +49,12 @@ const arrayConstructors: ReadonlyMap<string, ArrayConstructorOf> = new Map(
 );
 
 /**
+ * So much is copied before another thread sees it (`kCopiedInputBytesMax` of the addon), so that its memory may be resizable:
+ * asking for the memory under an array takes as long as all else about making a tensor.
+ */
+const copiedBytesMax = 1023;
+
+/**
  * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
  * the wire see; `data` is the typed view of the same memory (a copy only for BYTES and for unaligned memory).
  */
@@ -76,18 +82,20 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
   ): Tensor<T> {
     elementCount(shape);
-    return Tensor.over(dtype, data, [...shape]);
+    return Tensor.over(dtype, data, [...shape], false);
   }
 
   /**
    * For core's own use: as `from`, but the shape is taken over.
    *
+   * @param isForCall it lives no longer than one call, and is refused where its memory is resized meanwhile
    * @internal
    */
   static over<T extends DataTypeName>(
     dtype: T,
     data: TensorDataOf[T] | readonly boolean[],
     shape: readonly number[],
+    isForCall: boolean,
   ): Tensor<T> {
     const count = elementCount(shape);
     const expected = arrayConstructors.get(dtype);
@@ -107,7 +115,8 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     const { length } = array;
     if (length === 0) checkAttached(array.buffer, 'tensor');
     checkLength(dtype, shape, count, length);
-    const bytes = rawBytes(array);
+    const isSmall = isForCall && array instanceof Uint8Array && length <= copiedBytesMax;
+    const bytes = isSmall ? array : rawBytes(array);
     if (dtype === 'BOOL') checkBooleans(bytes);
     return new Tensor(dtype, shape, [bytes]);
   }

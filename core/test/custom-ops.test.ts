@@ -26,6 +26,11 @@ afterAll(() => client.close());
 
 const any = Uint8Array.of(1, 2, 3);
 
+function resizable(bytes: number): ArrayBuffer & { resize(bytes: number): void } {
+  const options = [bytes, { maxByteLength: bytes }] as unknown as [number];
+  return new ArrayBuffer(...options) as ArrayBuffer & { resize(bytes: number): void };
+}
+
 function transferred(): Uint8Array {
   const memory = new Uint8Array(8);
   structuredClone(memory, { transfer: [memory.buffer] });
@@ -62,6 +67,25 @@ describe('custom ops', () => {
     expect(many.map(({ outputs }) => outputs['any']?.data)).toEqual(
       inputs.map((input) => input.any),
     );
+  });
+
+  it('take memory that may be resized: large as it was, small unless it is resized too soon', async () => {
+    const args = { label: 'x' };
+    const resized = (bytes: number) => {
+      const memory = resizable(bytes);
+      const call = client.run(
+        'test.axle/echo',
+        { any: new Uint8Array(memory, 0, bytes) },
+        { args },
+      );
+      memory.resize(0);
+      return call;
+    };
+    expect((await resized(1024)).outputs['any']?.byteLength).toBe(1024);
+    await expect(resized(1023)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    const small = new Uint8Array(resizable(8), 0, 8);
+    const { outputs } = await client.run('test.axle/echo', { any: small }, { args });
+    expect(outputs['any']?.data).toEqual(small);
   });
 
   it('are batched where they say that they may be', async () => {

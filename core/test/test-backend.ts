@@ -17,7 +17,7 @@ import type { OpRange } from '../src/op.js';
 /** A backend in TypeScript, whose work is a function: for what core does around devices. */
 export class TestBackend implements Backend {
   readonly version = '1';
-  readonly batches = 'here';
+  batches: Backend['batches'] = 'here';
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
   readonly batchesSeen: BackendTask[][] = [];

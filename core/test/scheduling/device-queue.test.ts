@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { BackendTask, NamedTensor, TaskOutcome } from '../../src/backend.js';
 import { AxleError } from '../../src/errors.js';
-import { defaultLimits } from '../../src/limits.js';
+import { defaultLimits, type Limits } from '../../src/limits.js';
 import { singleOp } from '../../src/op.js';
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
 import { DeviceQueue, type QueuedTask, type Ticket } from '../../src/scheduling/device-queue.js';
@@ -56,10 +56,10 @@ function add(queue: DeviceQueue, task: QueuedTask): { ticket: Ticket; done: Prom
   return { ticket: ticket as Ticket, done };
 }
 
-function queueOver(backend: TestBackend): DeviceQueue {
+function queueOver(backend: TestBackend, limits: Limits = defaultLimits): DeviceQueue {
   const [device] = backend.devices;
   if (device === undefined) throw new Error('no device');
-  return new DeviceQueue(backend, device, defaultLimits, () => performance.now());
+  return new DeviceQueue(backend, device, limits, () => performance.now());
 }
 
 const wide = policy({ itemsMax: 64 });
@@ -231,4 +231,61 @@ it('counts every task that waits or runs, not the batches that they are in', asy
   expect(queue.load).toBe(100);
   await Promise.all(all);
   expect(queue.load).toBe(0);
+});
+
+describe('a backend that makes the batches itself', () => {
+  function there(): TestBackend {
+    const backend = new TestBackend('far', [singleOp('infer')], (batch) =>
+      batch.map((task) => value(numberOf(task) + 1)),
+    );
+    backend.batches = 'there';
+    return backend;
+  }
+
+  it('gets each task by itself, before the turn is over', async () => {
+    const backend = there();
+    const queue = queueOver(backend);
+    const added = [1, 2, 3].map((i) => add(queue, taskOf(i, wide)).done);
+    expect(backend.batchesSeen.map((batch) => batch.map(numberOf))).toEqual([[1], [2], [3]]);
+    expect(queue.load).toBe(3);
+    for (const { outcome } of await Promise.all(added)) expect(outcome.ok).toBe(true);
+    expect(queue.load).toBe(0);
+  });
+
+  it('gets no more than may wait for it at once, and the others later, the first one first', async () => {
+    const backend = there();
+    const queue = queueOver(backend, { ...defaultLimits, queueDepthMax: 2 });
+    const added = [1, 2, 3, 4].map((i) => add(queue, taskOf(i, wide)).done);
+    expect(backend.batchesSeen).toHaveLength(2);
+    await Promise.all(added);
+    expect(backend.batchesSeen.map((batch) => batch.map(numberOf))).toEqual([[1], [2], [3], [4]]);
+  });
+
+  it('gets nothing whose deadline has passed', async () => {
+    const backend = there();
+    const { done } = add(
+      queueOver(backend),
+      taskOf(1, wide, { deadlineAt: performance.now() - 1 }),
+    );
+    expect((await done).outcome).toMatchObject({ error: { code: 'DEADLINE_EXCEEDED' } });
+    expect(backend.batchesSeen).toEqual([]);
+  });
+
+  it('that takes nothing fails the task, but not before its ticket is known', async () => {
+    const backend = there();
+    backend.submitFailure = new AxleError('UNAVAILABLE', 'lost');
+    const queue = queueOver(backend);
+    const told: unknown[] = [];
+    const done = new Promise<void>((resolve) => {
+      const taskDone = (...all: unknown[]) => {
+        told.push(all);
+        resolve();
+      };
+      queue.add(taskOf(1, wide), { taskDone }, performance.now());
+    });
+    expect(told).toEqual([]);
+    await done;
+    expect(told).toMatchObject([[{ error: { code: 'UNAVAILABLE' } }, 0, false]]);
+    expect(queue.load).toBe(0);
+  });
 });

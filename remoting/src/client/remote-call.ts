@@ -51,6 +51,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   private ends = 0;
   /** The last of them. */
   private endedBy: string | undefined = undefined;
+  private isCancelled = false;
 
   constructor(
     private readonly session: RemoteSession,
@@ -131,6 +132,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   cancel(): void {
+    this.isCancelled = true;
     if (this.client === undefined) this.session.cancelWaiting(this);
     else this.client.cancel(this.handle);
   }
@@ -154,7 +156,9 @@ export class RemoteCall implements PendingAnswer, Journalled {
     this.incoming = undefined;
     this.losses += 1;
     if (neverRan) this.sentTo = this.sentBefore;
-    if (this.losses > lossesMax) this.giveUp(reason);
+    // Nobody waits for it: what was lost with the connection is not made again.
+    if (this.isCancelled) this.onFailed(AxleError.expected('CANCELLED', 'the call was cancelled'));
+    else if (this.losses > lossesMax) this.giveUp(reason);
     else this.session.wait(this);
   }
 
