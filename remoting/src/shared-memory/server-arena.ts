@@ -1,4 +1,4 @@
-import { AxleError, copiedBytes, type Tensor } from '@axle/core/internal';
+import { AxleError, copiedBytes, type NamedTensor, type Tensor } from '@axle/core/internal';
 
 import type { Place } from '../wire/frames.js';
 import { aligned, rangeAlignment } from './ranges.js';
@@ -32,7 +32,7 @@ export class ServerArena {
   }
 
   /** Where outputs of one call go, some of which may lie there already. @throws AxleError OUT_OF_RANGE */
-  writer(place: Place, outputs: readonly Tensor[]): ArenaWriter {
+  writer(place: Place, outputs: readonly NamedTensor[]): ArenaWriter {
     return new ArenaWriter(this.id, this.view(place), place.offset, outputs);
   }
 }
@@ -46,11 +46,11 @@ export class ArenaWriter {
     readonly arena: number,
     private readonly range: Uint8Array,
     private readonly start: number,
-    outputs: readonly Tensor[],
+    outputs: readonly NamedTensor[],
   ) {
-    for (const output of outputs) {
-      const laid = this.laidAt(output);
-      if (laid !== undefined) this.used = Math.max(this.used, laid + aligned(output.byteLength));
+    for (const { tensor } of outputs) {
+      const laid = this.laidAt(tensor);
+      if (laid !== undefined) this.used = Math.max(this.used, laid + aligned(tensor.byteLength));
     }
   }
 
