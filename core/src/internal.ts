@@ -52,4 +52,4 @@ export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';
 export { copiedBytes } from './copied-bytes.js';
-export { attachMemory, AttachedMemory, SharedMemory } from './shared-memory.js';
+export { attachMemory, MappedMemory, SharedMemory } from './shared-memory.js';

@@ -156,7 +156,7 @@ export type OutputMaker<O> = (
 /** A task's id modulo this is a small number that no other outstanding task of the environment has (kTasksMax). */
 export const taskSlots = 2 ** 20;
 
-/** Memory of another process, as the addon has it. */
+/** Memory that is shared with another process, as the addon has it. */
 export interface NativeMapping {
   readonly [mapping]: true;
 }
@@ -265,10 +265,13 @@ export interface NativeBinding {
 
   /**
    * Memory that another process can be given: zeros, sealed so that it can neither shrink nor grow. The descriptor is the
-   * caller's to close; the memory stays until the garbage collector takes it. Throws UNIMPLEMENTED where the system has
+   * caller's to close; the memory is mapped for as long as `mapping` or a range of it lives. Throws UNIMPLEMENTED where the system has
    * no such memory, RESOURCE_EXHAUSTED when it gives no more.
    */
-  sharedMemoryCreate(bytes: number): { readonly memory: ArrayBuffer; readonly descriptor: number };
+  sharedMemoryCreate(bytes: number): {
+    readonly mapping: NativeMapping;
+    readonly descriptor: number;
+  };
   /**
    * Sends `data` over a connected unix socket at once, with a copy of the descriptor on its first byte. Throws UNAVAILABLE when the
    * socket does not take it all.
@@ -289,7 +292,7 @@ export interface NativeBinding {
     readonly mapping?: NativeMapping;
     readonly bytes?: number;
   }>;
-  /** A part of it as an ArrayBuffer of its own. Throws INVALID_ARGUMENT for what does not lie in it. */
+  /** A part of a mapping as an ArrayBuffer of its own. Throws INVALID_ARGUMENT for what does not lie in it. */
   sharedMemoryRange(mapping: NativeMapping, offset: number, bytes: number): ArrayBuffer;
   /** Where the ranges start whose ArrayBuffers the garbage collector took since the last call. */
   sharedMemoryReturned(mapping: NativeMapping): number[];

@@ -9,9 +9,37 @@ import { loadNativeBinding } from './native-loader.js';
 /** How much one process gives another at most, and takes from it, bytes. */
 export const sharedMemoryBytesMax = 2 ** 40;
 
+/** Memory that is shared with another process. It is mapped until the last range of it is collected. */
+export class MappedMemory {
+  private whole: Uint8Array | undefined;
+
+  constructor(
+    private readonly mapping: NativeMapping,
+    readonly byteLength: number,
+  ) {}
+
+  /** All of it. Made when it is first asked for: V8 looks for garbage when that much memory comes all at once. */
+  get bytes(): Uint8Array {
+    this.whole ??= this.range(0, this.byteLength);
+    return this.whole;
+  }
+
+  /** A part of it, with an ArrayBuffer of its own that cannot be transferred. */
+  range(offset: number, byteLength: number): Uint8Array {
+    const buffer = loadNativeBinding().sharedMemoryRange(this.mapping, offset, byteLength);
+    markAsUntransferable(buffer);
+    return new Uint8Array(buffer);
+  }
+
+  /** Where ranges start to which nothing refers any more; each is told once. */
+  takeReturned(): number[] {
+    return loadNativeBinding().sharedMemoryReturned(this.mapping);
+  }
+}
+
 /** Memory that another process can be given, and that no access to can fault, whatever the other does. */
 export class SharedMemory {
-  readonly bytes: Uint8Array;
+  readonly memory: MappedMemory;
   private descriptor: number;
 
   /**
@@ -20,10 +48,10 @@ export class SharedMemory {
    * @throws AxleError UNIMPLEMENTED where the system has no memory that can be sealed (Linux has), RESOURCE_EXHAUSTED.
    */
   constructor(byteLength: number) {
-    const { memory, descriptor } = translated(() =>
+    const { mapping, descriptor } = translated(() =>
       loadNativeBinding().sharedMemoryCreate(byteLength),
     );
-    this.bytes = new Uint8Array(memory);
+    this.memory = new MappedMemory(mapping, byteLength);
     this.descriptor = descriptor;
   }
 
@@ -39,37 +67,17 @@ export class SharedMemory {
     });
   }
 
-  /** It can be given to nobody any more; `bytes` stay. */
+  /** It can be given to nobody any more; `memory` stays. */
   seal(): void {
     if (this.descriptor >= 0) closeSync(this.descriptor);
     this.descriptor = -1;
   }
 }
 
-/** Memory that another process made. It is mapped until the last range of it is collected. */
-export class AttachedMemory {
-  constructor(
-    private readonly mapping: NativeMapping,
-    readonly byteLength: number,
-  ) {}
-
-  /** A part of it, with an ArrayBuffer of its own that cannot be transferred. */
-  range(offset: number, byteLength: number): Uint8Array {
-    const buffer = loadNativeBinding().sharedMemoryRange(this.mapping, offset, byteLength);
-    markAsUntransferable(buffer);
-    return new Uint8Array(buffer);
-  }
-
-  /** Where ranges start to which nothing refers any more; each is told once. */
-  takeReturned(): number[] {
-    return loadNativeBinding().sharedMemoryReturned(this.mapping);
-  }
-}
-
 export interface AttachAnswer {
   readonly answer: Uint8Array;
   /** Absent: the answer says why. */
-  readonly memory: AttachedMemory | undefined;
+  readonly memory: MappedMemory | undefined;
 }
 
 /**
@@ -90,7 +98,7 @@ export async function attachMemory(
       timeoutMs,
     );
     if (mapping === undefined || bytes === undefined) return { answer, memory: undefined };
-    return { answer, memory: new AttachedMemory(mapping, bytes) };
+    return { answer, memory: new MappedMemory(mapping, bytes) };
   } catch (error) {
     throw asAxleError(error);
   }

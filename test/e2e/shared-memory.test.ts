@@ -24,6 +24,8 @@ import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
 import { folder, serve, serveUnix } from './serve.js';
 
 const path = join(folder, 'm.sock');
+const echo = 'echo.axle/echo';
+const plugin = ['--plugin', `echo=${builtPlugin('echo').path}`];
 const wanting = { ...hello, features: 1 };
 const bindGzip = bindCompress(1, {
   args: [
@@ -31,14 +33,21 @@ const bindGzip = bindCompress(1, {
     { name: 'level', type: 'INT', value: 1 },
   ],
 });
+const bindEcho = bindCompress(1, { op: 0, opName: echo, args: [] });
 const timeoutMs = 10_000;
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
 
+interface Sharing {
+  readonly peer: RawPeer;
+  readonly memory: Uint8Array;
+  readonly arena: number;
+}
+
 /** A peer that has attached the memory which it was offered. */
-async function sharing(): Promise<{ peer: RawPeer; memory: Uint8Array; arena: number }> {
-  const peer = await RawPeer.at(path, wanting, bindGzip);
+async function sharing(bind = bindGzip): Promise<Sharing> {
+  const peer = await RawPeer.at(path, wanting, bind);
   const { ticket, arena } = (await peer.waitFor(({ type }) => type === 'ARENA')) as ArenaFrame;
   const { bytes } = await attach(ticket);
   peer.send({ type: 'ARENA_READY', id: 0, arena });
@@ -49,7 +58,7 @@ async function attach(ticket: Uint8Array) {
   const writer = new FrameWriter();
   writer.write({ type: 'ATTACH', id: 0, ticket });
   const { answer, memory } = await attachMemory(path, Buffer.concat(writer.take()), timeoutMs);
-  const bytes = memory?.range(0, memory.byteLength);
+  const bytes = memory?.bytes;
   const frames: Frame[] = [];
   new FrameSplitter('server').push(answer, (raw) => frames.push(decodeFrame(raw)));
   return { frames, bytes };
@@ -65,7 +74,7 @@ function sharedCall(id: number, input: Place, place?: Place): Frame {
 }
 
 beforeAll(async () => {
-  await serveUnix('m.sock');
+  await serveUnix('m.sock', ...plugin);
 });
 
 describe('shared memory with a server', () => {
@@ -135,15 +144,18 @@ describe('shared memory with a server', () => {
     peer.close();
   });
 
-  it('is not harmed by a peer that writes while it is read', async () => {
-    const { peer, memory, arena } = await sharing();
+  it.each([
+    ['an op that gets a copy', bindGzip],
+    ['an op that reads it in place', bindEcho],
+  ])('is not harmed by a peer that writes while it is read, by %s', async (_what, bind) => {
+    const { peer, memory, arena } = await sharing(bind);
     const bytes = 256 * 1024;
     const ids = Array.from({ length: 12 }, (_, i) => i + 2);
     for (const id of ids) {
-      peer.send(sharedCall(id, { arena, offset: 0, bytes }));
-      randomFillSync(memory, 0, bytes);
+      peer.send(sharedCall(id, { arena, offset: 0, bytes }, { arena, offset: bytes, bytes }));
+      randomFillSync(memory, 0, 2 * bytes);
     }
-    const scribble = setInterval(() => randomFillSync(memory, 0, bytes), 0);
+    const scribble = setInterval(() => randomFillSync(memory, 0, 2 * bytes), 0);
     const answers = await Promise.all(ids.map((id) => peer.answerOf(id)));
     clearInterval(scribble);
     expect(answers.map(({ type }) => type)).toEqual(ids.map(() => 'RESULT'));
@@ -203,9 +215,6 @@ describe('shared memory with a server', () => {
 });
 
 describe('memory from allocate', () => {
-  const echo = 'echo.axle/echo';
-  const plugin = ['--plugin', `echo=${builtPlugin('echo').path}`];
-
   it('is where inputs are read and outputs written, and nothing is copied', async () => {
     const { endpoint } = await serveUnix('a.sock', ...plugin);
     await using client = await connect(endpoint);

@@ -12,30 +12,6 @@
 namespace axle::host {
 namespace {
 
-void unmap(napi_env, void *, void *mapping) { delete static_cast<SharedMapping *>(mapping); }
-
-napi_value make_array_buffer(napi_env env, std::unique_ptr<SharedMapping> mapping) {
-  napi_value buffer = nullptr;
-  check(env, napi_create_external_arraybuffer(env, mapping->data(), mapping->bytes(), unmap,
-                                              mapping.get(), &buffer));
-  mapping.release();
-  return buffer;
-}
-
-// (bytes)
-napi_value shared_memory_create(const Call &call) {
-  const uint64_t bytes = read_integer(call.env, call[0], kSharedMemoryBytesMax, "bytes");
-  if (bytes == 0) fail(AXLE_STATUS_INVALID_ARGUMENT, "bytes must be at least 1");
-  Descriptor descriptor = make_shared_memory(bytes);
-  auto mapping = std::make_unique<SharedMapping>(descriptor, bytes);
-  ObjectMaker made(call.env);
-  made.set("memory", make_array_buffer(call.env, std::move(mapping)));
-  made.number("descriptor", descriptor.number());
-  // JavaScript's to close from here on.
-  descriptor.release();
-  return made.done();
-}
-
 // (socket, data, descriptor)
 napi_value shared_memory_send(const Call &call) {
   const auto socket = static_cast<int>(read_integer(call.env, call[0], INT32_MAX, "socket"));
@@ -50,42 +26,55 @@ napi_value shared_memory_send(const Call &call) {
   return nullptr;
 }
 
-// ---- what another process made -------------------------------------------------------------------
-
-using Attached = std::shared_ptr<RangedMapping>;
+using Mapped = std::shared_ptr<RangedMapping>;
 
 // A range that JavaScript has; the last view of it gives it back.
 struct Range {
-  Attached mapping;
+  Mapped mapping;
   uint64_t offset;
 };
 
-void drop_attached(napi_env, void *data, void *) { delete static_cast<Attached *>(data); }
+void drop_mapped(napi_env, void *data, void *) { delete static_cast<Mapped *>(data); }
 
 void end_range(napi_env, void *, void *hint) {
   const std::unique_ptr<Range> range(static_cast<Range *>(hint));
   range->mapping->give_back(range->offset);
 }
 
-napi_value make_attached(napi_env env, std::unique_ptr<SharedMapping> mapping) {
-  auto attached = std::make_unique<Attached>(std::make_shared<RangedMapping>(std::move(mapping)));
+napi_value make_mapped(napi_env env, std::unique_ptr<SharedMapping> mapping) {
+  auto mapped = std::make_unique<Mapped>(std::make_shared<RangedMapping>(std::move(mapping)));
   napi_value value = nullptr;
-  check(env, napi_create_external(env, attached.get(), drop_attached, nullptr, &value));
-  attached.release();
+  check(env, napi_create_external(env, mapped.get(), drop_mapped, nullptr, &value));
+  mapped.release();
   return value;
 }
 
-Attached &read_attached(const Call &call) {
+Mapped &read_mapped(const Call &call) {
   void *data = nullptr;
   if (napi_get_value_external(call.env, call[0], &data) != napi_ok) {
-    fail(AXLE_STATUS_INVALID_ARGUMENT, "mapping must be what sharedMemoryAttach gave");
+    fail(AXLE_STATUS_INVALID_ARGUMENT,
+         "mapping must be what sharedMemoryCreate or sharedMemoryAttach gave");
   }
-  return *static_cast<Attached *>(data);
+  return *static_cast<Mapped *>(data);
+}
+
+// (bytes)
+napi_value shared_memory_create(const Call &call) {
+  const uint64_t bytes = read_integer(call.env, call[0], kSharedMemoryBytesMax, "bytes");
+  if (bytes == 0) fail(AXLE_STATUS_INVALID_ARGUMENT, "bytes must be at least 1");
+  Descriptor descriptor = make_shared_memory(bytes);
+  auto mapping = std::make_unique<SharedMapping>(descriptor, bytes);
+  ObjectMaker made(call.env);
+  made.set("mapping", make_mapped(call.env, std::move(mapping)));
+  made.number("descriptor", descriptor.number());
+  // JavaScript's to close from here on.
+  descriptor.release();
+  return made.done();
 }
 
 // (mapping, offset, bytes)
 napi_value shared_memory_range(const Call &call) {
-  const Attached &mapping = read_attached(call);
+  const Mapped &mapping = read_mapped(call);
   const uint64_t offset = read_integer(call.env, call[1], mapping->bytes(), "offset");
   const uint64_t bytes = read_integer(call.env, call[2], mapping->bytes() - offset, "bytes");
   auto range = std::make_unique<Range>(Range{mapping, offset});
@@ -98,7 +87,7 @@ napi_value shared_memory_range(const Call &call) {
 
 // (mapping)
 napi_value shared_memory_returned(const Call &call) {
-  const std::vector<uint64_t> offsets = read_attached(call)->take_returned();
+  const std::vector<uint64_t> offsets = read_mapped(call)->take_returned();
   napi_value array = make_array(call.env, offsets.size());
   for (uint32_t i = 0; i < offsets.size(); ++i) {
     set_element(call.env, array, i, make_number(call.env, static_cast<double>(offsets[i])));
@@ -152,7 +141,7 @@ napi_value shared_memory_attach(const Call &call) {
     made.set("answer", make_bytes(env, attaching->answer));
     if (attaching->mapping == nullptr) return made.done();
     made.number("bytes", static_cast<double>(attaching->mapping->bytes()));
-    made.set("mapping", make_attached(env, std::move(attaching->mapping)));
+    made.set("mapping", make_mapped(env, std::move(attaching->mapping)));
     return made.done();
   };
   job->abandon = [attaching] { attaching->mapping.reset(); };

@@ -15,7 +15,7 @@ import { aligned } from '../shared-memory/ranges.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
-import type { ResultFrame } from '../wire/frames.js';
+import type { CallFrame, ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
@@ -105,27 +105,23 @@ export class RemoteCall implements PendingAnswer, Journalled {
       ranges,
     );
     ranges?.takePlace(task.into, this.needs.outputBytes);
-    client.ask(
-      {
-        type: 'CALL',
-        id,
-        keep: false,
-        omit: false,
-        replay,
-        binding: this.needs.id,
-        // 0 would be none.
-        deadlineUs:
-          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
-        priority: task.priority,
-        place: ranges?.place,
-        trace: task.trace,
-        inputs: records,
-      },
-      this,
-    );
+    this.ranges = ranges;
+    this.ask(client, {
+      type: 'CALL',
+      id,
+      keep: false,
+      omit: false,
+      replay,
+      binding: this.needs.id,
+      // 0 would be none.
+      deadlineUs: task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
+      priority: task.priority,
+      place: ranges?.place,
+      trace: task.trace,
+      inputs: records,
+    });
     if (following.length > 0) client.sendTensors(id, following);
     this.client = client;
-    this.ranges = ranges;
     this.sentBefore = sentTo;
     this.sentTo = client.instance;
     this.sentAt = now;
@@ -199,6 +195,15 @@ export class RemoteCall implements PendingAnswer, Journalled {
     this.incoming = incoming;
     if (!incoming.isComplete) this.client?.expectData(this.handle);
     return this.endIfComplete(incoming);
+  }
+
+  private ask(client: WireClient, frame: CallFrame): void {
+    try {
+      client.ask(frame, this);
+    } catch (error) {
+      this.freeRanges();
+      throw error;
+    }
   }
 
   private freeRanges(): void {

@@ -59,7 +59,7 @@ export class ArenaOffers {
     }, wireLimits.ticketMs);
     this.offered.set(key, { memory, expiry });
     return {
-      arena: new ServerArena(arenaId, memory.bytes),
+      arena: new ServerArena(arenaId, memory.memory),
       bytes: arenaBytes,
       ticket,
       end: () => {
@@ -85,7 +85,7 @@ export class ArenaOffers {
       type: 'ATTACHED',
       id: 0,
       arena: arenaId,
-      bytes: offered.memory.bytes.byteLength,
+      bytes: offered.memory.memory.byteLength,
     });
     try {
       offered.memory.sendOver(socket, Buffer.concat(writer.take()));

@@ -199,7 +199,8 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   private memoryAt(place: Place): Uint8Array | undefined {
     const memory = arenaOf(this.front).view(place);
     const stays = this.kept !== undefined || this.remembered !== undefined || this.omits;
-    return stays ? undefined : memory;
+    // Labels are found by what is in the outputs.
+    return stays || this.binding.labels ? undefined : memory;
   }
 
   private addShared(input: SharedTensor, name: string): void {
@@ -338,18 +339,10 @@ function sendResult(
 ): void {
   const { queue, transfer, compute, total } = report.timingMs;
   const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
+  const shared = place && arenaOf(front).writer(place, told);
   const { records, following, room } = omits
     ? omittedTensors(told, binding.names, front.payloadMax)
-    : new OutgoingTensors(
-        told,
-        binding.names,
-        front.payloadMax,
-        place &&
-          arenaOf(front).writer(
-            place,
-            told.map(({ tensor }) => tensor),
-          ),
-      );
+    : new OutgoingTensors(told, binding.names, front.payloadMax, shared);
   const { steps, fallbacks } = binding.steps
     ? reportRecords(front, report, binding.range, room)
     : noReport;

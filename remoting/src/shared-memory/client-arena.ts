@@ -1,4 +1,4 @@
-import { copiedBytes, type AttachedMemory, type Tensor } from '@axle/core/internal';
+import { copiedBytes, type MappedMemory, type Tensor } from '@axle/core/internal';
 
 import type { Place } from '../wire/frames.js';
 import { rangeAlignment, Ranges } from './ranges.js';
@@ -6,7 +6,6 @@ import { rangeAlignment, Ranges } from './ranges.js';
 /** Shared memory of a server, which its client divides. */
 export class ClientArena {
   private readonly ranges: Ranges;
-  private readonly whole: Uint8Array;
   /** Lengths of the ranges that were lent, by where they start. */
   private readonly lent = new Map<number, number>();
   /** Where they start, by what lies under all views of them. */
@@ -14,9 +13,8 @@ export class ClientArena {
 
   constructor(
     readonly id: number,
-    private readonly memory: AttachedMemory,
+    private readonly memory: MappedMemory,
   ) {
-    this.whole = memory.range(0, memory.byteLength);
     this.ranges = new Ranges(memory.byteLength);
   }
 
@@ -56,9 +54,10 @@ export class ClientArena {
 
   /** Copies a tensor to a range that has room for it. */
   write({ offset }: Place, { segments, byteLength }: Tensor): void {
+    const { bytes } = this.memory;
     let at = offset;
     for (const segment of segments) {
-      this.whole.set(segment, at);
+      bytes.set(segment, at);
       at += segment.byteLength;
     }
     copiedBytes.add(byteLength);
@@ -67,7 +66,7 @@ export class ClientArena {
   /** A copy: the range is the server's again with the next call. */
   read(offset: number, bytes: number): Uint8Array {
     const copy = Buffer.allocUnsafeSlow(bytes);
-    copy.set(this.whole.subarray(offset, offset + bytes));
+    copy.set(this.memory.bytes.subarray(offset, offset + bytes));
     copiedBytes.add(bytes);
     return copy;
   }
@@ -76,7 +75,8 @@ export class ClientArena {
   private takeBack(): boolean {
     const returned = this.memory.takeReturned();
     for (const offset of returned) {
-      this.ranges.free(offset, this.lent.get(offset) ?? 0);
+      const bytes = this.lent.get(offset);
+      if (bytes !== undefined) this.ranges.free(offset, bytes);
       this.lent.delete(offset);
     }
     return returned.length > 0;

@@ -1,4 +1,10 @@
-import { AxleError, copiedBytes, type Tensor } from '@axle/core/internal';
+import {
+  AxleError,
+  copiedBytes,
+  type MappedMemory,
+  type NamedTensor,
+  type Tensor,
+} from '@axle/core/internal';
 
 import type { Place } from '../wire/frames.js';
 import { aligned, rangeAlignment } from './ranges.js';
@@ -7,7 +13,7 @@ import { aligned, rangeAlignment } from './ranges.js';
 export class ServerArena {
   constructor(
     readonly id: number,
-    private readonly memory: Uint8Array,
+    private readonly memory: Pick<MappedMemory, 'bytes' | 'byteLength'>,
   ) {}
 
   /** A range where it lies: its content may change at any time. @throws AxleError OUT_OF_RANGE */
@@ -20,7 +26,7 @@ export class ServerArena {
           `arena ${this.id} has ${byteLength} bytes, and ranges start at multiples of ${rangeAlignment}`,
       );
     }
-    return this.memory.subarray(offset, offset + bytes);
+    return this.memory.bytes.subarray(offset, offset + bytes);
   }
 
   /** A private copy of a range: what the client writes from then on changes nothing. @throws AxleError OUT_OF_RANGE */
@@ -32,7 +38,7 @@ export class ServerArena {
   }
 
   /** Where outputs of one call go, some of which may lie there already. @throws AxleError OUT_OF_RANGE */
-  writer(place: Place, outputs: readonly Tensor[]): ArenaWriter {
+  writer(place: Place, outputs: readonly NamedTensor[]): ArenaWriter {
     return new ArenaWriter(this.id, this.view(place), place.offset, outputs);
   }
 }
@@ -46,11 +52,11 @@ export class ArenaWriter {
     readonly arena: number,
     private readonly range: Uint8Array,
     private readonly start: number,
-    outputs: readonly Tensor[],
+    outputs: readonly NamedTensor[],
   ) {
-    for (const output of outputs) {
-      const laid = this.laidAt(output);
-      if (laid !== undefined) this.used = Math.max(this.used, laid + aligned(output.byteLength));
+    for (const { tensor } of outputs) {
+      const laid = this.laidAt(tensor);
+      if (laid !== undefined) this.used = Math.max(this.used, laid + aligned(tensor.byteLength));
     }
   }
 
