@@ -188,7 +188,13 @@ export type TaskOutcome =
       /** How a backend ran it that planned the task itself. */
       readonly making?: TaskMaking;
     }
-  | { readonly ok: false; readonly error: AxleError; readonly settledAt?: number };
+  | {
+      readonly ok: false;
+      readonly error: AxleError;
+      readonly settledAt?: number;
+      /** The device is sure not to have begun it, so that it may run again whatever its op is. */
+      readonly neverBegan?: boolean;
+    };
 
 export interface TaskMaking {
   readonly steps: readonly StepReport[];

@@ -68,7 +68,8 @@ export class CallExecution implements TaskListener, CancelListener {
     if (!outcome.ok) {
       // What never reached the device says nothing of it.
       if (sent) this.parts.deviceFailed(segment.device, outcome.error);
-      if (sent && !segment.repeatable) this.fail(mayHaveRun(outcome.error));
+      const begun = sent && outcome.neverBegan !== true;
+      if (begun && !segment.repeatable) this.fail(mayHaveRun(outcome.error));
       else this.tryNextPlan(outcome.error, sent);
       return;
     }
@@ -233,7 +234,7 @@ function mayHaveRun(error: AxleError): AxleError {
   return new AxleError(
     error.code,
     `${error.message} (the device may have done part of it; it is not run again, since the op is neither pure nor idempotent)`,
-    { cause: error, retryable: false },
+    { cause: error, retryable: false, outcomeUnknown: error.outcomeUnknown },
   );
 }
 

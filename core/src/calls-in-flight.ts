@@ -29,7 +29,7 @@ export class CallsInFlight {
     call.place = -1;
   }
 
-  cancelAll(reason: unknown): void {
-    for (const call of [...this.calls]) call.cancel(reason);
+  cancelAll(reason: unknown, spared: ReadonlySet<Cancellation>): void {
+    for (const call of [...this.calls]) if (!spared.has(call)) call.cancel(reason);
   }
 }

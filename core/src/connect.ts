@@ -19,6 +19,8 @@ export interface ConnectOptions {
   readonly tenant?: string | undefined;
   /** Of a server at `axle+tls:`. */
   readonly tls?: ClientTlsOptions | undefined;
+  /** Of servers: what to do when the connection is lost. */
+  readonly reconnect?: ReconnectOptions | undefined;
 }
 
 /** A string or URL is the path of a PEM file, anything else is PEM itself. A server is always checked. */
@@ -31,6 +33,19 @@ export interface ClientTlsOptions {
   readonly key?: string | URL | Uint8Array | undefined;
   /** The name that the server's certificate must be for, where it is not the host of the URL. */
   readonly serverName?: string | undefined;
+}
+
+export interface ReconnectOptions {
+  /**
+   * How long calls wait for a lost connection to come back, milliseconds; default 30,000. After it they fail, and the
+   * next call tries again. 0: they fail at once.
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Endpoints, as URLs, that a server which leaves may send this client to; default none. One that protects less than
+   * the connection before is passed over.
+   */
+  readonly alternates?: readonly string[] | undefined;
 }
 
 /** Makes a client for URLs of one scheme. */

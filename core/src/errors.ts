@@ -4,25 +4,30 @@ export interface AxleErrorOptions {
   readonly cause?: unknown;
   /** Overrides what the code says by itself. */
   readonly retryable?: boolean;
+  /** The call may have run, and nobody knows: it is not retryable then. */
+  readonly outcomeUnknown?: boolean;
   /** Position in the array that the caller passed in, where one element of several failed. */
   readonly index?: number;
 }
 
 /**
  * The one error class of all layers. `code` is stable and numbered as in gRPC; the message says what was wrong and
- * what to do; `retryable` says whether the same call may pass later. Aborts are not of this class: they follow the
+ * what to do; `retryable` says whether the same call may pass later, and `outcomeUnknown` that it may have run though it
+ * gave no result: its connection was lost, and its op is neither pure nor idempotent. Aborts are not of this class: they follow the
  * platform and reject with the signal's reason (an `AbortError` by default).
  */
 export class AxleError extends Error {
   override readonly name = 'AxleError';
   readonly code: ErrorCodeName;
   readonly retryable: boolean;
+  readonly outcomeUnknown: boolean;
   readonly index: number | undefined;
 
   constructor(code: ErrorCodeName, message: string, options: AxleErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
-    this.retryable = options.retryable ?? ERROR_CODE_RETRYABLE[code];
+    this.outcomeUnknown = options.outcomeUnknown ?? false;
+    this.retryable = !this.outcomeUnknown && (options.retryable ?? ERROR_CODE_RETRYABLE[code]);
     this.index = options.index;
   }
 
@@ -56,6 +61,7 @@ export function errorAtIndex(error: unknown, index: number): unknown {
   return new AxleError(error.code, `input ${index}: ${error.message}`, {
     cause: error,
     retryable: error.retryable,
+    outcomeUnknown: error.outcomeUnknown,
     index,
   });
 }

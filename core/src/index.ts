@@ -16,7 +16,7 @@ export type { CallEvent, CallSummary } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
 export type { CodecWebStream } from './codec-web-stream.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
-export type { ClientTlsOptions, ConnectOptions, Connector } from './connect.js';
+export type { ClientTlsOptions, ConnectOptions, Connector, ReconnectOptions } from './connect.js';
 export { AxleError, errorCodeOf } from './errors.js';
 export type { AxleErrorOptions } from './errors.js';
 export { dataTypeNameOf } from './data-types.js';

@@ -1,5 +1,6 @@
 // For Axle's own packages: what a server is made of, and what a backend across the network is. No promise of stability.
 export * from './index.js';
+export { argumentError } from './argument-error.js';
 export type {
   ArgSpec,
   Backend,
@@ -39,7 +40,7 @@ export { OpenedModels } from './models/opened-models.js';
 export { ModelRepository } from './models/repository.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
-export { argsKey, argTypeOf, FloatArg, hasFlag, singleOp } from './op.js';
+export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';
 export type { OpArgs, OpArgValue, OpRange } from './op.js';
 export type { Chain } from './plans/chain.js';
 export type { Registry } from './registry.js';

@@ -150,14 +150,14 @@ export class Session {
     }
   }
 
-  /** Aborts the calls in flight. */
-  close(): void {
+  /** Aborts the calls in flight but for `spared`, which run to their end. */
+  close(spared: ReadonlySet<Cancellation> = none): void {
     this.closed = true;
     const reason = new AxleError(
       'CANCELLED',
       'the client was closed while this call was in flight',
     );
-    this.calls.cancelAll(reason);
+    this.calls.cancelAll(reason, spared);
   }
 }
 
@@ -167,6 +167,7 @@ export function preferenceOf({ device, strict }: CallOptions): Preference {
   return { device, strict: strict ?? false };
 }
 
+const none: ReadonlySet<Cancellation> = new Set();
 const noPreference: Preference = { device: undefined, strict: false };
 
 /**

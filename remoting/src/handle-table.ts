@@ -19,6 +19,11 @@ export class HandleTable<T> {
     return this.count;
   }
 
+  /** The lowest handle that is open; looks at all of them. Infinity: none is. */
+  get lowest(): number {
+    return this.ids().reduce((lowest, id) => Math.min(lowest, id), Infinity);
+  }
+
   /** `id` must not be open. */
   add(id: number, value: T): void {
     if (this.count * 2 >= this.slots.length) this.grow();
@@ -39,16 +44,20 @@ export class HandleTable<T> {
   }
 
   /** Takes out those of handles past `last`. */
-  takePast(last: number): T[] {
-    const ids = [
-      ...this.stayed.keys(),
-      ...this.slots.flatMap((slot) => (slot === undefined ? [] : [slot.id])),
-    ].filter((id) => id > last);
+  takePast(last: number): [id: number, value: T][] {
+    const ids = this.ids().filter((id) => id > last);
     return ids.map((id) => {
       const value = this.get(id) as T;
       this.delete(id);
-      return value;
+      return [id, value];
     });
+  }
+
+  private ids(): number[] {
+    return [
+      ...this.stayed.keys(),
+      ...this.slots.flatMap((slot) => (slot === undefined ? [] : [slot.id])),
+    ];
   }
 
   private place(slot: Slot<T>): void {

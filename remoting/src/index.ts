@@ -5,11 +5,11 @@ export { FrameSplitter, RawFrame, type Side } from './wire/frame-splitter.js';
 export { FrameWriter } from './wire/frame-writer.js';
 export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
-export { connectRemote } from './client/connect-remote.js';
+export { connectBackend, connectRemote } from './client/connect-remote.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
 export { defaultStoreBytesMax, type TenantStoreLimits } from './store/store-limits.js';
-export { Server, type ServerOptions } from './server/server.js';
+export { Server, type ServerOptions, type ServerUsage } from './server/server.js';
 export {
   loadServeSettings,
   type ServeOptions,

@@ -4,14 +4,13 @@ import { OpFlag, Tensor } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { callOf, hello, type RawPeer } from '../../test/e2e/raw-peer.js';
-import { noCredentials } from '../src/client/credentials.js';
-import { WireClient } from '../src/client/wire-client.js';
 import { Connection, type ConnectionHandler } from '../src/connection/connection.js';
 import { defaultTimes } from '../src/connection/times.js';
 import { WireErrorId, wireLimits } from '../src/generated/wire.js';
 import type { CallFrame, Frame } from '../src/wire/frames.js';
 import { FrameWriter } from '../src/wire/frame-writer.js';
 import { bindCustom, CustomBackend, giveBack, peerOf } from './front-kit.js';
+import { loneClient } from './lone-client.js';
 
 const KiB = 1024;
 const none = new Uint8Array(0);
@@ -119,18 +118,18 @@ describe('a side that hears nothing', () => {
     writer.write(welcome);
     for (const part of writer.take()) far.write(part);
     far.resume();
-    const client = new WireClient(near, noCredentials, nervous);
+    const client = loneClient(near, nervous);
     const failed = new Promise((resolve) => {
       const answer = { onFrame: () => false, onFailed: resolve };
-      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: false }, answer);
+      client.ask({ type: 'DESCRIBE', id: 1, watch: false }, answer);
     });
     expect(await failed).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
   });
 
   it('fails a call whose data the server does not take', async () => {
     const [near, server] = silentServer();
-    const client = new WireClient(near, noCredentials, impatient);
-    const id = client.newHandle();
+    const client = loneClient(near, impatient);
+    const id = 1;
     const bytes = 4096 * KiB;
     const failed = new Promise((resolve) => {
       const [frame] = largeCall(id, bytes);
@@ -138,7 +137,10 @@ describe('a side that hears nothing', () => {
       client.sendTensors(id, [Tensor.adopt('UINT8', [new Uint8Array(bytes)], [bytes])]);
     });
     expect(await failed).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
-    expect(client.closedReason).toBeUndefined();
+    // The connection lives on.
+    expect(client.unanswered).toBe(0);
+    client.ask({ type: 'LIST', id: 2 }, { onFrame: () => false, onFailed: () => undefined });
+    expect(client.unanswered).toBe(1);
     server.destroy(new Error('over') as never);
     client.close(new Error('over') as never);
   });

@@ -66,7 +66,14 @@ describe('the description of a server', () => {
 
   it('is what its client says of the health of a device', async () => {
     const soft = backend();
-    const remote = await RemoteBackend.over(await streamTo([soft]), 'remote', noCredentials);
+    const remote = await RemoteBackend.connect(
+      {
+        url: new URL('axle+unix:/nowhere'),
+        dial: async () => ({ stream: await streamTo([soft]), credentials: noCredentials }),
+        alternates: new Map(),
+      },
+      'remote',
+    );
     const [device] = remote.devices;
     if (device === undefined) throw new Error('there is no device');
     expect(device).toMatchObject({ id: 'remote/soft:0', version: '1.2.3' });

@@ -20,6 +20,7 @@ import { temporaryStore } from '../../test/e2e/temporary-store.js';
 import { DeviceWatch } from '../src/server/device-watch.js';
 import { ServerModels } from '../src/server/models/server-models.js';
 import { publicModels } from '../src/server/models/model-devices.js';
+import { Resumption } from '../src/server/resumption.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
 import { Tenants } from '../src/trust/tenants.js';
 import type { BindFrame } from '../src/wire/frames.js';
@@ -135,6 +136,7 @@ export async function streamTo(
     requestBytesMax: MiB,
     keptBytesMax: MiB,
     models,
+    resumption: new Resumption(0),
     handshakeMs: 10_000,
     onClosed: () => undefined,
     ...changes,

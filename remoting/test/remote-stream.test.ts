@@ -2,17 +2,16 @@ import { duplexPair } from 'node:stream';
 
 import { describe, expect, it } from 'vitest';
 
-import { noCredentials } from '../src/client/credentials.js';
 import { RemoteStream } from '../src/client/remote-stream.js';
-import { WireClient } from '../src/client/wire-client.js';
+import { loneClient } from './lone-client.js';
 
 const KiB = 1024;
 
 /** A stream to a server that has said nothing yet. */
 function silentStream(): RemoteStream {
   const [near] = duplexPair();
-  const client = new WireClient(near, noCredentials);
-  const stream = new RemoteStream(client, client.newHandle());
+  const client = loneClient(near);
+  const stream = new RemoteStream(client, 1);
   const asked = { deadlineUs: 0, priority: 0, trace: undefined };
   client.ask({ type: 'STREAM', id: stream.id, binding: 99, ...asked }, stream);
   return stream;

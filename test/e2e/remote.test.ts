@@ -168,7 +168,7 @@ describe('a server on a unix socket', () => {
 
   it('answers what it accepted when it is told to stop, ends with 0, and takes no more', async () => {
     const stopping = await serve('--listen', `unix:${join(folder, 'c.sock')}`);
-    const client = await connect(stopping.endpoint);
+    const client = await connect(stopping.endpoint, { reconnect: { timeoutMs: 0 } });
     await client.compress(bytesOf(10));
     const input = bytesOf(8_000_000);
     const accepted = client.compress(input, { codec: 'gzip', level: 9 });
@@ -185,9 +185,9 @@ describe('a server on a unix socket', () => {
     await client.close();
   });
 
-  it('fails calls with UNAVAILABLE when it is killed', async () => {
+  it('fails calls with UNAVAILABLE when it is killed and does not come back', async () => {
     const dying = await serve('--listen', `unix:${join(folder, 'd.sock')}`);
-    const client = await connect(dying.endpoint);
+    const client = await connect(dying.endpoint, { reconnect: { timeoutMs: 100 } });
     const call = client.compress(bytesOf(8_000_000), { level: 19 });
     const failed = expect(call).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
     // Answered after the large one was accepted: frames keep their order.

@@ -41,6 +41,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly store?: string;
   readonly storeBytes?: number;
   readonly grace?: number;
+  readonly alternate?: string;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -77,6 +78,10 @@ export function addServeCommand(program: Command, context: CommandContext): void
       '--grace <seconds>',
       'when stopped, time to answer what was accepted (default: 30)',
       wholeNumber(0, graceSecondsMax),
+    )
+    .option(
+      '--alternate <endpoint>',
+      'when stopped, send clients to this server, such as axle+unix:/run/other.sock, if they allow it',
     )
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
@@ -145,17 +150,9 @@ async function serve(
       return (named.get(tenant) ?? others).quotas;
     });
     const { listen, doors, modelControl, trust, tls } = settings;
-    const server = await Server.start({
-      runtime,
-      listen,
-      doors,
-      modelControl,
-      limits,
-      trust,
-      tls,
-      log,
-      store,
-    });
+    const { alternate } = options;
+    const serving = { runtime, listen, doors, modelControl, limits, trust, tls };
+    const server = await Server.start({ ...serving, log, store, alternate });
     interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {

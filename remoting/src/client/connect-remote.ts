@@ -1,4 +1,5 @@
 import {
+  argumentError,
   AxleError,
   LocalClient,
   Runtime,
@@ -6,15 +7,16 @@ import {
   limitsWith,
   type Client,
   type ConnectOptions,
+  type ReconnectOptions,
 } from '@axle/core/internal';
 
 import { readEndpoint } from '../endpoint.js';
+import { readAlternates } from './alternate.js';
 import { readCredentials } from './credentials.js';
 import { dial } from './dial.js';
 import { RemoteBackend } from './remote-backend.js';
+import type { Dialled } from './remote-session.js';
 
-/** How long a server may take to answer the greeting, milliseconds. */
-const connectMsMax = 10_000;
 /** What core calls the devices of the server: 'remote/cpu-fallback:0'. */
 const backendName = 'remote';
 
@@ -27,8 +29,8 @@ const backendName = 'remote';
  */
 export async function connectRemote(url: URL, options: ConnectOptions): Promise<Client> {
   const limits = limitsWith(options.limits ?? {});
-  const backend = await greeted(url, options);
   const { models = [] } = options;
+  const backend = await connectBackend(url, options);
   const runtime = await Runtime.start({
     plugins: [],
     decodesImages: false,
@@ -40,30 +42,51 @@ export async function connectRemote(url: URL, options: ConnectOptions): Promise<
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }
 
-/** @throws AxleError as `connectRemote`. */
-export async function greeted(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+/**
+ * A server as a backend for a runtime.
+ *
+ * @throws as `connectRemote`.
+ */
+export async function connectBackend(url: URL, options: ConnectOptions): Promise<RemoteBackend> {
+  const { reconnect = {} } = options;
+  checkReconnect(reconnect);
+  const { timeoutMs, alternates = [] } = reconnect;
+  const session = {
+    url,
+    dial: (to: URL, signal: AbortSignal) => open(to, options, signal),
+    timeoutMs,
+    alternates: readAlternates(alternates),
+  };
+  try {
+    return await RemoteBackend.connect(session, backendName);
+  } catch (error) {
+    throw readEndpoint(url).kind === 'tcp' ? withTlsHint(error, url.href) : error;
+  }
+}
+
+async function open(url: URL, options: ConnectOptions, signal: AbortSignal): Promise<Dialled> {
   const endpoint = readEndpoint(url);
   const { hello, tls } = await readCredentials(options, endpoint);
-  const socket = await dial(endpoint, tls, url.href);
-  const late = setTimeout(() => {
-    socket.destroy(new Error(`no greeting within ${connectMsMax} ms`));
-  }, connectMsMax);
-  try {
-    return await RemoteBackend.over(socket, backendName, hello);
-  } catch (error) {
-    socket.destroy();
-    throw endpoint.kind === 'tcp' ? withTlsHint(error, url.href) : error;
-  } finally {
-    clearTimeout(late);
-  }
+  return { stream: await dial(endpoint, tls, url.href, signal), credentials: hello };
 }
 
 /** A server with TLS hangs up on who greets it without. */
 function withTlsHint(error: unknown, name: string): unknown {
   if (!(error instanceof AxleError) || error.code !== 'UNAVAILABLE') return error;
+  if (error.message.startsWith('no server answers')) return error;
   return new AxleError(
     'UNAVAILABLE',
     `${name} did not answer the greeting (${error.message}); if it is a server with TLS, connect with axle+tls:`,
     { cause: error },
   );
+}
+
+/** Callers in plain JavaScript have no types to tell them. */
+function checkReconnect({ timeoutMs, alternates }: ReconnectOptions): void {
+  if (timeoutMs !== undefined && !(typeof timeoutMs === 'number' && timeoutMs >= 0)) {
+    throw argumentError("'timeoutMs' of 'reconnect'", timeoutMs, 'milliseconds, from 0 up');
+  }
+  if (alternates !== undefined && !Array.isArray(alternates)) {
+    throw argumentError("'alternates' of 'reconnect'", alternates, 'an array of URLs');
+  }
 }

@@ -28,6 +28,9 @@ export class Description implements PendingAnswer {
   private readonly ops: DescribedOp[] = [];
   private readonly states = new Map<number, Health>();
 
+  /** It is watched: what changes is told under the same handle. */
+  readonly stays = true;
+
   /** @param done is called once: with nothing when all is there. */
   constructor(private readonly done: (error: AxleError | undefined) => void) {}
 
@@ -41,9 +44,9 @@ export class Description implements PendingAnswer {
     else if (frame.type === 'ARG_SPEC' || frame.type === 'TENSOR_SPEC') {
       this.ops.at(-1)?.parts.push(frame);
     } else if (frame.type === 'HEALTH') this.states.set(frame.device, frame);
-    else if (frame.type === 'DONE') this.done(undefined);
-    // It is watched: what changes is told under the same handle.
-    return false;
+    if (frame.type !== 'DONE') return false;
+    this.done(undefined);
+    return true;
   }
 
   onFailed(error: AxleError): void {
@@ -78,8 +81,10 @@ export class Description implements PendingAnswer {
     }));
   }
 
-  /** As the server said last. */
-  health({ index }: Device): Health {
+  /** Of a device that the server calls so, as it said last. */
+  healthOf(device: string): Health {
+    const index = this.devices.findIndex((frame) => frame.device === device);
+    if (index < 0) return { state: 'LOST', message: 'the server does not have it any more' };
     const { state, message } = this.states.get(index) ?? unknown;
     return { state, message };
   }

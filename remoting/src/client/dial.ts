@@ -16,18 +16,26 @@ import type { ClientTls } from './credentials.js';
  * A stream to whoever listens at an endpoint; over TLS, to whoever proves to be meant.
  *
  * @param name of the endpoint, for messages
- * @throws AxleError UNAVAILABLE when nobody answers; UNAUTHENTICATED when the server's certificate is not to be trusted;
- * INVALID_ARGUMENT for certificates and keys that are none.
+ * @throws AxleError UNAVAILABLE when nobody answers, or not before `signal` is aborted; UNAUTHENTICATED when the server's
+ * certificate is not to be trusted; INVALID_ARGUMENT for certificates and keys that are none.
  */
-export function dial(endpoint: Endpoint, tls: ClientTls, name: string): Promise<Socket> {
+export function dial(
+  endpoint: Endpoint,
+  tls: ClientTls,
+  name: string,
+  signal: AbortSignal,
+): Promise<Socket> {
   const socket = open(endpoint, tls);
   if (endpoint.kind !== 'unix') socket.setNoDelay(true);
   return new Promise((resolve, reject) => {
     const refused = (error: Error) => {
       reject(failure(error, endpoint, name));
     };
+    const late = () => socket.destroy(signal.reason as Error);
+    signal.addEventListener('abort', late);
     socket.once('error', refused);
     socket.once(endpoint.kind === 'tls' ? 'secureConnect' : 'connect', () => {
+      signal.removeEventListener('abort', late);
       socket.off('error', refused);
       resolve(socket);
     });

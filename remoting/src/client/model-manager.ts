@@ -5,7 +5,7 @@ import {
   type ModelReport,
 } from '@axle/core/internal';
 
-import { greeted } from './connect-remote.js';
+import { connectBackend } from './connect-remote.js';
 import type { RemoteBackend } from './remote-backend.js';
 
 export interface PushOptions {
@@ -29,7 +29,7 @@ export class ModelManager {
     const { models = [] } = options;
     const folders = typeof models === 'string' ? [models] : models;
     const repository = new ModelRepository(folders, limitsWith(options.limits ?? {}));
-    return new ModelManager(await greeted(url, options), repository);
+    return new ModelManager(await connectBackend(url, options), repository);
   }
 
   /**

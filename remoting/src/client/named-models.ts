@@ -11,7 +11,7 @@ import { decodeFrame } from '../wire/decode-frame.js';
 import type { ModelEntryFrame, ModelFrame, TensorSpecFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import type { PendingAnswer } from './pending-answer.js';
-import type { WireClient } from './wire-client.js';
+import type { RemoteSession } from './remote-session.js';
 
 /** Asks for a model by the name that the server has it under: `name` or `name:version`. */
 export function namedModelFrame(id: number, name: string): ModelFrame {
@@ -57,7 +57,7 @@ export interface PublishAs {
 export class NamedModels implements ModelCatalogue {
   private readonly bySource = new WeakMap<ModelSource, NamedOnServer>();
 
-  constructor(private readonly client: WireClient) {}
+  constructor(private readonly session: RemoteSession) {}
 
   /** Of each name the highest version, as from a folder. */
   async list(): Promise<readonly ModelReport[]> {
@@ -67,7 +67,7 @@ export class NamedModels implements ModelCatalogue {
 
   /** By name and version. */
   async versions(): Promise<readonly ModelReport[]> {
-    const id = this.client.newHandle();
+    const id = this.session.newHandle();
     return (await this.entriesOf(() => ({ type: 'LIST', id }))).map(reportOf);
   }
 
@@ -78,7 +78,7 @@ export class NamedModels implements ModelCatalogue {
    * @throws AxleError NOT_FOUND.
    */
   async remove(name: string, version: string): Promise<void> {
-    const id = this.client.newHandle();
+    const id = this.session.newHandle();
     await this.entriesOf(() => ({ type: 'REMOVE', id, name, version }));
   }
 
@@ -88,12 +88,12 @@ export class NamedModels implements ModelCatalogue {
    * @throws AxleError as what the handle stands for failed, and as the server says of the name.
    */
   async publish(model: number, { name, version, replace }: PublishAs): Promise<void> {
-    const id = this.client.newHandle();
+    const id = this.session.newHandle();
     await this.entriesOf(() => ({ type: 'PUBLISH', id, model, name, version, replace }));
   }
 
   async read(name: string): Promise<Model> {
-    const id = this.client.newHandle();
+    const id = this.session.newHandle();
     const [entry] = await this.entriesOf(() => namedModelFrame(id, name));
     if (entry === undefined) {
       throw new AxleError('INTERNAL', `the server did not describe model '${name}'`);
@@ -136,9 +136,9 @@ export class NamedModels implements ModelCatalogue {
     return this.bySource.get(source);
   }
 
-  private entriesOf(ask: () => Parameters<WireClient['ask']>[0]): Promise<Entry[]> {
+  private entriesOf(ask: () => Parameters<RemoteSession['ask']>[0]): Promise<Entry[]> {
     return new Promise((resolve, reject) => {
-      this.client.ask(ask(), new EntriesAnswer(resolve, reject));
+      this.session.ask(ask(), new EntriesAnswer(resolve, reject));
     });
   }
 }

@@ -1,5 +1,3 @@
-import type { Duplex } from 'node:stream';
-
 import {
   argsKey,
   AxleError,
@@ -7,28 +5,28 @@ import {
   type BackendStream,
   type BackendTask,
   type Device,
+  hasFlag,
   type Health,
   type LoadedModel,
   type ModelSource,
   type OfferedOp,
   type OpArgs,
   type OpRange,
+  sameRange,
   type StreamOptions,
   type Support,
   type SupportQuery,
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
-import { wireLimits } from '../generated/wire.js';
-import { OutgoingTensors } from '../tensors/outgoing.js';
-import { toWireUs } from '../wire/time.js';
-import type { HelloCredentials } from './credentials.js';
 import { Description } from './description.js';
 import { NamedModels, type PublishAs } from './named-models.js';
-import { RemoteCall } from './remote-call.js';
+import { RemoteBinding } from './remote-binding.js';
+import { RemoteCall, type DeviceIds } from './remote-call.js';
 import { RemoteModels, type RemoteModel } from './remote-models.js';
+import { RemoteSession, type SessionOptions } from './remote-session.js';
 import { RemoteStream } from './remote-stream.js';
-import { WireClient } from './wire-client.js';
+import { toWireUs } from '../wire/time.js';
 
 /** Kept on the server at once: the oldest is released for one more. */
 const bindingsMax = 1024;
@@ -36,11 +34,11 @@ const bindingsMax = 1024;
 /** Of a task, what its binding says. */
 type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model'>;
 
-/** What was bound under a handle. */
+/** What a binding is for. */
 interface KnownBinding {
+  readonly binding: RemoteBinding;
   /** Handle; 0 = none. */
   readonly model: number;
-  readonly id: number;
   readonly device: Device;
   readonly range: OpRange;
   readonly args: OpArgs;
@@ -50,7 +48,7 @@ interface KnownBinding {
 }
 
 /** A server as core sees it: a backend like any other, which makes the batches itself. */
-export class RemoteBackend implements Backend {
+export class RemoteBackend implements Backend, DeviceIds {
   readonly batches = 'there';
   readonly version = '';
   readonly devices: readonly Device[];
@@ -62,38 +60,41 @@ export class RemoteBackend implements Backend {
   /** Of the last call: the next one is likely to have the same, and finds it without a key. */
   private lastBinding: KnownBinding | undefined = undefined;
 
+  /** What the server says of itself now; it may be another one by now. */
+  private latest: Description;
+
   private constructor(
     readonly name: string,
-    private readonly client: WireClient,
+    readonly session: RemoteSession,
     private readonly description: Description,
   ) {
     this.devices = description.readDevices(name);
     this.ops = description.readOps();
-    this.catalogue = new NamedModels(client);
-    this.models = new RemoteModels(client, (handle) => {
+    this.latest = description;
+    session.whenReopened(() => {
+      this.describeAgain();
+    });
+    this.catalogue = new NamedModels(session);
+    this.models = new RemoteModels(session, (handle) => {
       this.releaseBindingsOf(handle);
     });
   }
 
   /**
-   * Greets over a stream that is open, and asks what there is, in one round trip.
+   * Greets a server and asks what there is, in one round trip.
    *
-   * @throws AxleError UNAVAILABLE when the connection ends before, or as the server refuses.
+   * @throws AxleError UNAVAILABLE when no server answers or the connection ends before, or as the server refuses.
    */
-  static async over(
-    stream: Duplex,
-    name: string,
-    credentials: HelloCredentials,
-  ): Promise<RemoteBackend> {
-    const client = new WireClient(stream, credentials);
+  static async connect(options: SessionOptions, name: string): Promise<RemoteBackend> {
+    const session = await RemoteSession.open(options);
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);
         else reject(error);
       });
-      client.ask({ type: 'DESCRIBE', id: client.newHandle(), watch: true }, answer);
+      session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
     });
-    return new RemoteBackend(name, client, description);
+    return new RemoteBackend(name, session, description);
   }
 
   offers(device: Device, op: OpRange): boolean {
@@ -135,13 +136,12 @@ export class RemoteBackend implements Backend {
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {
-    const now = performance.now();
-    for (const task of batch) this.sendCall(device, task, now);
+    for (const task of batch) this.sendCall(device, task);
   }
 
   cancel(task: BackendTask): void {
     const { backendData } = task;
-    if (backendData instanceof RemoteCall) this.client.cancel(backendData.id);
+    if (backendData instanceof RemoteCall) backendData.cancel();
   }
 
   openStream(
@@ -150,7 +150,7 @@ export class RemoteBackend implements Backend {
     args: OpArgs,
     { deadlineAt, priority }: StreamOptions,
   ): BackendStream {
-    const { client } = this;
+    const { session } = this;
     const binding = this.bindingOf(device, {
       range,
       args,
@@ -158,22 +158,26 @@ export class RemoteBackend implements Backend {
       outputBytesMax: 0,
       model: undefined,
     });
-    const id = client.newHandle();
+    const client = session.connected();
+    const id = session.newHandle();
     const stream = new RemoteStream(client, id);
     const deadlineUs = deadlineUsOf(deadlineAt, performance.now());
-    client.ask({ type: 'STREAM', id, binding, deadlineUs, priority, trace: undefined }, stream);
+    const frame = { type: 'STREAM', id, binding: binding.id, deadlineUs, priority } as const;
+    client.ask({ ...frame, trace: undefined }, stream);
     client.expectData(id);
     return stream;
   }
 
   health(device: Device): Promise<Health> {
-    const { closedReason } = this.client;
-    if (closedReason === undefined) return Promise.resolve(this.description.health(device));
-    return Promise.resolve({ state: 'LOST', message: closedReason.message });
+    const { lostReason } = this.session;
+    if (lostReason !== undefined) {
+      return Promise.resolve({ state: 'LOST', message: lostReason.message });
+    }
+    return Promise.resolve(this.latest.healthOf(this.description.deviceName(device)));
   }
 
   close(): Promise<void> {
-    this.client.close(new AxleError('CANCELLED', 'the client was closed'));
+    this.session.close(new AxleError('CANCELLED', 'the client was closed'));
     return Promise.resolve();
   }
 
@@ -182,52 +186,41 @@ export class RemoteBackend implements Backend {
     return this.devices[index]?.id ?? '';
   }
 
-  private sendCall(device: Device, task: BackendTask, now: number): void {
-    const { client } = this;
-    const binding = this.bindingOf(device, task);
-    const id = client.newHandle();
-    const { records, following } = new OutgoingTensors(
-      task.inputs,
-      false,
-      wireLimits.payloadBytesMax,
-    );
-    const call = new RemoteCall(client, id, task, now, this);
-    client.ask(
-      {
-        type: 'CALL',
-        id,
-        keep: false,
-        omit: false,
-        replay: false,
-        binding,
-        deadlineUs: deadlineUsOf(task.deadlineAt, now),
-        priority: task.priority,
-        place: undefined,
-        trace: undefined,
-        inputs: records,
-      },
-      call,
-    );
-    task.backendData = call;
-    if (following.length > 0) client.sendTensors(id, following);
+  private describeAgain(): void {
+    const { session } = this;
+    // If it fails, what was known before stands until the next connection.
+    const answer: Description = new Description((error) => {
+      if (error === undefined) this.latest = answer;
+    });
+    session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
   }
 
-  private bindingOf(device: Device, task: Bound): number {
+  private sendCall(device: Device, task: BackendTask): void {
+    const { session } = this;
+    const binding = this.bindingOf(device, task);
+    const call = new RemoteCall(session, session.newHandle(), task, binding, this);
+    session.call(call);
+    task.backendData = call;
+  }
+
+  private bindingOf(device: Device, task: Bound): RemoteBinding {
     const loaded = task.model?.handle as RemoteModel | undefined;
     const model = loaded === undefined ? 0 : this.models.handleOf(loaded);
     const { lastBinding } = this;
-    if (lastBinding?.model === model && isFor(lastBinding, device, task)) return lastBinding.id;
+    if (lastBinding?.model === model && isFor(lastBinding, device, task)) {
+      return lastBinding.binding;
+    }
     const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
     const names = task.inputs.map((input) => input.name);
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
     const known = this.bindings.get(key);
-    const id = known?.id ?? this.bind(key, device, task, names, model);
-    const binding = { id, device, range, args, outputBytesMax, names, model };
-    this.bindings.set(key, binding);
-    this.lastBinding = binding;
+    const binding = known?.binding ?? this.bind(key, device, task, names, model);
+    const used = { binding, device, range, args, outputBytesMax, names, model };
+    this.bindings.set(key, used);
+    this.lastBinding = used;
     if (this.bindings.size > bindingsMax) this.releaseOldest();
-    return id;
+    return binding;
   }
 
   private bind(
@@ -236,19 +229,19 @@ export class RemoteBackend implements Backend {
     { range, args, outputBytesMax, model: loaded }: Bound,
     names: readonly string[],
     model: number,
-  ): number {
+  ): RemoteBinding {
     const { name, op, version, first, last } = range;
-    const id = this.client.newHandle();
     const isChain = last > first;
-    this.client.ask(
+    const remote = loaded?.handle as RemoteModel | undefined;
+    const binding = new RemoteBinding(
       {
         type: 'BIND',
-        id,
+        id: this.session.newHandle(),
         // Core has chosen, and knows what else there is.
         strict: true,
         names: true,
         // Of a model that is there only.
-        labels: isChain && (loaded?.handle as RemoteModel | undefined)?.bytes === undefined,
+        labels: isChain && remote?.bytes === undefined,
         steps: isChain,
         op: name === '' ? op : 0,
         opVersion: version,
@@ -261,15 +254,16 @@ export class RemoteBackend implements Backend {
         args: writeArgs(args),
         inputNames: names.every((input) => input === '') ? [] : names,
       },
-      {
-        onFrame: () => true,
-        // Calls fail with what their binding fails with; the next one tries a new one.
-        onFailed: () => {
-          if (this.bindings.get(key)?.id === id) this.forget(key);
-        },
+      this.isRepeatable(range),
+      remote === undefined ? undefined : this.models.journalled(remote),
+      // The next call tries a new one.
+      (failed) => {
+        this.session.forget(failed.id);
+        if (this.bindings.get(key)?.binding === failed) this.forget(key);
       },
     );
-    return id;
+    this.session.hold(binding);
+    return binding;
   }
 
   private forget(key: string): void {
@@ -278,19 +272,26 @@ export class RemoteBackend implements Backend {
   }
 
   private releaseOldest(): void {
-    for (const [key, { id }] of this.bindings) {
+    for (const [key, { binding }] of this.bindings) {
       this.forget(key);
-      this.client.send({ type: 'RELEASE', id });
+      this.session.release(binding.id);
       return;
     }
   }
 
   private releaseBindingsOf(modelHandle: number): void {
-    for (const [key, { id, model }] of this.bindings) {
+    for (const [key, { binding, model }] of this.bindings) {
       if (model !== modelHandle) continue;
       this.forget(key);
-      this.client.send({ type: 'RELEASE', id });
+      this.session.release(binding.id);
     }
+  }
+
+  /** By what the server says of the op: whether it may run a second time. */
+  private isRepeatable(range: OpRange): boolean {
+    const offered = this.ops.find((op) => sameRange(op, range));
+    const flags = offered?.flags ?? 0;
+    return hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT');
   }
 }
 

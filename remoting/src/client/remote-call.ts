@@ -1,27 +1,102 @@
-import type { AxleError, BackendTask, TaskMaking } from '@axle/core/internal';
+import {
+  AxleError,
+  type BackendTask,
+  type NamedTensor,
+  type TaskMaking,
+} from '@axle/core/internal';
 
+import { wireLimits } from '../generated/wire.js';
 import { opStepsOf } from '../op-names.js';
 import { IncomingTensors } from '../tensors/incoming.js';
+import { OutgoingTensors } from '../tensors/outgoing.js';
 import { decodeData, decodeResult } from '../wire/decode-frame.js';
 import type { ResultFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
-import { fromWireUs } from '../wire/time.js';
+import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
+import type { Journalled } from './journal.js';
+import { connectionLost, outcomeUnknown } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
+import type { RemoteBinding } from './remote-binding.js';
+import type { RemoteSession } from './remote-session.js';
 import type { WireClient } from './wire-client.js';
 
-/** A task that is a CALL on a server. */
-export class RemoteCall implements PendingAnswer {
+/** A call that loses its connection more often may be what ends it, and is given up. */
+const lossesMax = 8;
+
+/** A task that is a CALL on a server, over as many connections as it takes. */
+export class RemoteCall implements PendingAnswer, Journalled {
   private result: ResultFrame | undefined = undefined;
   private incoming: IncomingTensors | undefined = undefined;
+  /** Where it is under way; undefined: it waits for a connection. */
+  private client: WireClient | undefined = undefined;
+  /** Which run of a server has heard of it; undefined: none has. */
+  private sentTo: string | undefined = undefined;
+  /** The same before its last connection. */
+  private sentBefore: string | undefined = undefined;
+  private sentAt = 0;
+  private losses = 0;
 
   constructor(
-    private readonly client: WireClient,
-    readonly id: number,
+    private readonly session: RemoteSession,
+    private handle: number,
     readonly task: BackendTask,
-    private readonly sentAt: number,
+    readonly needs: RemoteBinding,
     private readonly devices: DeviceIds,
   ) {}
+
+  get id(): number {
+    return this.handle;
+  }
+
+  get isKept(): boolean {
+    return !this.needs.isRepeatable;
+  }
+
+  /** @throws WireError for what does not go into a frame. */
+  sendOn(client: WireClient): void {
+    const { handle: id, task, sentTo } = this;
+    const replay = sentTo !== undefined;
+    if (replay && this.isKept && sentTo !== client.instance) {
+      // Another server, or another run of it, cannot know what became of the call.
+      this.onFailed(outcomeUnknown(anotherServer()));
+      return;
+    }
+    const now = performance.now();
+    const { records, following } = new OutgoingTensors(
+      task.inputs,
+      false,
+      wireLimits.payloadBytesMax,
+    );
+    client.ask(
+      {
+        type: 'CALL',
+        id,
+        keep: false,
+        omit: false,
+        replay,
+        binding: this.needs.id,
+        // 0 would be none.
+        deadlineUs:
+          task.deadlineAt === undefined ? 0 : Math.max(1, toWireUs(task.deadlineAt - now)),
+        priority: task.priority,
+        place: undefined,
+        trace: undefined,
+        inputs: records,
+      },
+      this,
+    );
+    if (following.length > 0) client.sendTensors(id, following);
+    this.client = client;
+    this.sentBefore = sentTo;
+    this.sentTo = client.instance;
+    this.sentAt = now;
+  }
+
+  cancel(): void {
+    if (this.client === undefined) this.session.cancelWaiting(this);
+    else this.client.cancel(this.handle);
+  }
 
   onFrame(raw: RawFrame): boolean {
     if (raw.type === 'RESULT') return this.begin(decodeResult(raw));
@@ -30,7 +105,36 @@ export class RemoteCall implements PendingAnswer {
   }
 
   onFailed(error: AxleError): void {
-    this.task.settle({ ok: false, error });
+    if (!this.needs.isGone) this.task.settle({ ok: false, error });
+    else this.task.settle({ ok: false, error: deviceGone(error), neverBegan: true });
+  }
+
+  onLost(reason: AxleError, neverRan: boolean): void {
+    this.client = undefined;
+    this.result = undefined;
+    this.incoming = undefined;
+    this.losses += 1;
+    if (neverRan) this.sentTo = this.sentBefore;
+    if (this.losses > lossesMax) this.giveUp(reason);
+    else this.session.wait(this);
+  }
+
+  /** No connection comes in the place of the one that was lost. */
+  giveUp(reason: AxleError): void {
+    const neverBegan = this.sentTo === undefined;
+    const error = neverBegan || !this.isKept ? connectionLost(reason) : outcomeUnknown(reason);
+    this.task.settle({ ok: false, error, neverBegan });
+  }
+
+  /**
+   * Goes on under another number, where that of its lost connection is behind those in use.
+   *
+   * @returns whether it may: a server would not know it again.
+   */
+  renumber(): boolean {
+    if (this.sentTo !== undefined && this.isKept) return false;
+    this.handle = this.session.newHandle();
+    return true;
   }
 
   private begin(result: ResultFrame): boolean {
@@ -45,7 +149,7 @@ export class RemoteCall implements PendingAnswer {
     }
     this.result = result;
     this.incoming = incoming;
-    if (!incoming.isComplete) this.client.expectData(this.id);
+    if (!incoming.isComplete) this.client?.expectData(this.handle);
     return this.endIfComplete(incoming);
   }
 
@@ -53,7 +157,7 @@ export class RemoteCall implements PendingAnswer {
     const { data, end } = decodeData(raw);
     if (end) throw new WireError('WRONG_STATE', 'DATA with END');
     incoming.take(data);
-    this.client.usedData(this.id, raw.end - raw.start);
+    this.client?.usedData(this.handle, raw.end - raw.start);
     return this.endIfComplete(incoming);
   }
 
@@ -62,9 +166,11 @@ export class RemoteCall implements PendingAnswer {
     const result = this.result as ResultFrame;
     const { queueUs, transferUs, computeUs, totalUs, batchSize } = result;
     const wireMs = Math.max(0, performance.now() - this.sentAt - fromWireUs(totalUs));
+    const outputs = incoming.read();
+    if (this.isKept) this.acknowledge(outputs);
     this.task.settle({
       ok: true,
-      outputs: incoming.read(),
+      outputs,
       timing: {
         queueMs: fromWireUs(queueUs),
         transferMs: fromWireUs(transferUs) + wireMs,
@@ -74,6 +180,11 @@ export class RemoteCall implements PendingAnswer {
       ...(result.steps.length > 0 ? { making: this.makingOf(result, wireMs) } : {}),
     });
     return true;
+  }
+
+  private acknowledge(outputs: readonly NamedTensor[]): void {
+    const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+    this.client?.acknowledge(this.handle, bytes);
   }
 
   private makingOf({ steps, fallbacks }: ResultFrame, wireMs: number): TaskMaking {
@@ -96,6 +207,16 @@ export class RemoteCall implements PendingAnswer {
       })),
     };
   }
+}
+
+/** Another device may run the call. */
+function deviceGone(error: AxleError): AxleError {
+  const message = `the server that came back cannot run it where it ran before: ${error.message}`;
+  return new AxleError('UNAVAILABLE', message, { cause: error });
+}
+
+function anotherServer(): AxleError {
+  return new AxleError('UNAVAILABLE', 'another server, or another run of it, has taken its place');
 }
 
 export interface DeviceIds {

@@ -7,12 +7,16 @@ import { WireError } from '../wire/wire-error.js';
 import { contentOf, modelBytesOf, type ModelBytes } from './model-upload.js';
 import { namedModelFrame, type NamedOnServer } from './named-models.js';
 import type { PendingAnswer } from './pending-answer.js';
+import type { Journalled } from './journal.js';
+import type { RemoteSession } from './remote-session.js';
 import type { WireClient } from './wire-client.js';
 
 /** A model that this client uses on the server, with all that it takes to make it there again. */
 export class RemoteModel {
   /** 0: the server has not been asked, or failed. */
   handle = 0;
+  /** Under that handle. */
+  made: MadeModel | undefined = undefined;
   /** Devices that it is loaded on, as core sees it. */
   uses = 0;
 
@@ -36,13 +40,13 @@ export class RemoteModels {
 
   /** @param onGone told of the handle of a model that cannot be named any more. */
   constructor(
-    private readonly client: WireClient,
+    private readonly session: RemoteSession,
     private readonly onGone: (handle: number) => void,
   ) {}
 
-  /** All that are in use. */
-  get all(): IterableIterator<RemoteModel> {
-    return this.models.values();
+  /** What makes the model again on another connection. */
+  journalled({ made }: RemoteModel): Journalled | undefined {
+    return made;
   }
 
   /** Sends the model without waiting for the server: calls that name it wait there. */
@@ -65,43 +69,45 @@ export class RemoteModels {
     const { handle: id } = model;
     if (id === 0) return;
     model.handle = 0;
+    model.made = undefined;
     this.onGone(id);
-    this.client.send({ type: 'RELEASE', id });
+    this.session.release(id);
   }
 
   /**
    * What frames name it by; made anew where the server failed with it.
    *
-   * @throws AxleError when the connection is gone.
+   * @throws AxleError when the client was closed.
    */
   handleOf(model: RemoteModel): number {
-    if (model.handle === 0) this.send(model, this.client.newHandle());
+    if (model.handle === 0) this.session.hold(this.make(model, this.session.newHandle()));
     return model.handle;
   }
 
-  /** Sends MODEL under a handle, and its bytes as far as they are to be sent unasked. */
-  send(model: RemoteModel, id: number): void {
-    const answer = new ModelAnswer(this.client, id, model, () => {
+  private make(model: RemoteModel, id: number): MadeModel {
+    const made = new MadeModel(id, model, () => {
+      this.session.forget(id);
       if (model.handle !== id) return;
       model.handle = 0;
+      model.made = undefined;
       this.onGone(id);
     });
-    this.client.ask(model.frame(id), answer);
     model.handle = id;
-    for (const piece of model.bytes?.unasked ?? []) this.client.sendBytes(id, piece);
+    model.made = made;
+    return made;
   }
 
   /** Settles when the model is on a device of the server. */
   prefetch(loaded: LoadedModel, device: string): Promise<void> {
-    const { client } = this;
+    const { session } = this;
     const model = this.handleOf(loaded.handle as RemoteModel);
-    const id = client.newHandle();
+    const id = session.newHandle();
     return new Promise((resolve, reject) => {
-      client.ask(
+      session.ask(
         { type: 'LOAD', id, strict: true, model, deadlineUs: 0, priority: 0, device },
         new LoadAnswer(() => {
           // Only that it is there was wanted, no handle for it.
-          client.send({ type: 'RELEASE', id });
+          session.connected().send({ type: 'RELEASE', id });
           resolve();
         }, reject),
       );
@@ -124,7 +130,8 @@ export class RemoteModels {
       const bytes = named === undefined ? await modelBytesOf(source) : undefined;
       const model = new RemoteModel(source, bytes, named?.reference ?? '');
       // It was asked for by name already, and is held since.
-      if (named !== undefined) model.handle = named.takeHandle();
+      const handle = named?.takeHandle() ?? 0;
+      if (handle !== 0) this.session.adopt(this.make(model, handle));
       this.models.set(source, model);
       return model;
     } finally {
@@ -133,13 +140,23 @@ export class RemoteModels {
   }
 }
 
-class ModelAnswer implements PendingAnswer {
+/** A MODEL under a handle, on one connection after another. */
+class MadeModel implements Journalled, PendingAnswer {
+  private client: WireClient | undefined = undefined;
+
   constructor(
-    private readonly client: WireClient,
-    private readonly id: number,
+    readonly id: number,
     private readonly model: RemoteModel,
     private readonly failed: () => void,
   ) {}
+
+  /** Says what it is, and its bytes as far as they are to be sent unasked. */
+  sendOn(client: WireClient): void {
+    const { id, model } = this;
+    this.client = client;
+    client.ask(model.frame(id), this);
+    for (const piece of model.bytes?.unasked ?? []) client.sendBytes(id, piece);
+  }
 
   onFrame(raw: RawFrame): boolean {
     const frame = decodeFrame(raw);
@@ -152,11 +169,15 @@ class ModelAnswer implements PendingAnswer {
     this.failed();
   }
 
+  onLost(): void {
+    // The journal has it.
+  }
+
   private give({ manifest, ranges }: NeedFrame): void {
     const { bytes } = this.model;
     if (bytes === undefined) throw new WireError('WRONG_STATE', 'NEED');
     const pieces = manifest ? [bytes.manifest] : contentOf(bytes.files, ranges);
-    for (const piece of pieces) this.client.sendBytes(this.id, piece);
+    for (const piece of pieces) this.client?.sendBytes(this.id, piece);
   }
 }
 

@@ -1,32 +1,85 @@
-import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 
 import { AxleError, type Tensor } from '@axle/core/internal';
 
-import { Connection, type ConnectionHandler, type Windows } from '../connection/connection.js';
+import {
+  Connection,
+  goawayOf,
+  type ConnectionHandler,
+  type Windows,
+} from '../connection/connection.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import { WIRE_VERSION, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { WireError } from '../wire/wire-error.js';
+import { Acks } from './acks.js';
 import type { HelloCredentials } from './credentials.js';
+import { connectionLost } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
+import type { Timers } from '../timers.js';
 
 const MiB = 1024 * 1024;
 const windows: Windows = { connection: 32 * MiB, stream: 8 * MiB };
 
-/** The client's side of one connection: it numbers handles, and hands answers to whoever waits for them. */
+/** How long a server may take to answer the greeting, milliseconds. */
+const greetingMsMax = 10_000;
+/** How long a client that leaves tries to say so, milliseconds. */
+const leaveMsMax = 1000;
+
+/** Who is told what becomes of a connection. */
+export interface WireClientListener {
+  /** The server took the greeting. */
+  onWelcome(client: WireClient): void;
+  /**
+   * The server takes nothing new; what it accepted is still answered.
+   *
+   * @param neverRan what it did not accept.
+   */
+  onLeaving(client: WireClient, goaway: GoawayFrame, neverRan: readonly PendingAnswer[]): void;
+  /** Nothing more comes. Called once. */
+  onClosed(client: WireClient, reason: AxleError, unanswered: readonly Unanswered[]): void;
+}
+
+/** What a connection ended before. */
+export interface Unanswered {
+  readonly answer: PendingAnswer;
+  /** The server never heard of it. */
+  readonly neverSent: boolean;
+}
+
+export interface WireClientOptions {
+  /** Random, 16 bytes, one for the life of the client. */
+  readonly nonce: Uint8Array;
+  readonly timers: Timers;
+  readonly credentials: HelloCredentials;
+  readonly times?: ConnectionTimes | undefined;
+}
+
+/** The client's side of one connection: it hands answers to whoever waits for them. */
 export class WireClient implements ConnectionHandler {
   private readonly connection: Connection;
   private readonly pending = new HandleTable<PendingAnswer>();
-  private lastHandle = 0;
+  private readonly acks: Acks;
+  private readonly stopGreetingTimer: () => void;
+  /** Of the server's run, in hex. */
+  private serverInstance: string | undefined;
   /** Why the server takes nothing new. */
   private leaving: AxleError | undefined;
   /** Why it was closed. */
   private closedBy: AxleError | undefined;
+  private results = 0;
+  /** Those that hear more after their answer. */
+  private readonly staying = new Map<number, PendingAnswer>();
 
-  constructor(stream: Duplex, credentials: HelloCredentials, times?: ConnectionTimes) {
+  constructor(
+    stream: Duplex,
+    private readonly options: WireClientOptions,
+    private readonly listener: WireClientListener,
+  ) {
+    const { timers, times } = options;
     this.connection = new Connection(
       stream,
       'client',
@@ -39,16 +92,27 @@ export class WireClient implements ConnectionHandler {
       this,
       times,
     );
-    this.hello(credentials);
+    this.acks = new Acks(this.pending, (id) => {
+      this.connection.send({ type: 'ACK', id });
+    });
+    this.stopGreetingTimer = timers.after(greetingMsMax, () => {
+      this.connection.destroy(new AxleError('UNAVAILABLE', `no greeting in ${greetingMsMax} ms`));
+    });
+    this.hello(options.credentials);
   }
 
-  get closedReason(): AxleError | undefined {
-    return this.closedBy ?? this.leaving;
+  /** Which run of which server this is; undefined before it has said so. */
+  get instance(): string | undefined {
+    return this.serverInstance;
   }
 
-  newHandle(): number {
-    this.lastHandle += 1;
-    return this.lastHandle;
+  get unanswered(): number {
+    return this.pending.size;
+  }
+
+  /** Handles that were answered, and not with ERROR. */
+  get answered(): number {
+    return this.results;
   }
 
   /**
@@ -102,8 +166,14 @@ export class WireClient implements ConnectionHandler {
     this.connection.usedData(id, bytes);
   }
 
+  /** The whole answer of a handle came that the server keeps until it is told so. */
+  acknowledge(id: number, bytes: number): void {
+    this.acks.answered(id, bytes);
+  }
+
+  /** Leaves: the server keeps nothing for this client any more. */
   close(reason: AxleError): void {
-    this.connection.destroy(reason);
+    this.connection.leave({ ...goawayOf(reason, 0), code: 'OK' }, reason, leaveMsMax);
   }
 
   onFrame(raw: RawFrame): void {
@@ -137,7 +207,12 @@ export class WireClient implements ConnectionHandler {
 
   onClosed(reason: AxleError): void {
     this.closedBy = reason;
-    for (const answer of this.pending.takePast(0)) answer.onFailed(reason);
+    this.stopGreetingTimer();
+    const { unsent } = this.connection;
+    const unanswered = this.pending
+      .takePast(0)
+      .map(([id, answer]) => ({ answer, neverSent: unsent.has(id) }));
+    this.listener.onClosed(this, reason, unanswered);
   }
 
   private hello({ token, tenant }: HelloCredentials): void {
@@ -149,7 +224,7 @@ export class WireClient implements ConnectionHandler {
       versionMax: WIRE_VERSION,
       credential: token.byteLength === 0 ? 'NONE' : 'TOKEN',
       features: 0,
-      nonce: randomBytes(16),
+      nonce: this.options.nonce,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
@@ -159,43 +234,65 @@ export class WireClient implements ConnectionHandler {
     });
   }
 
-  private welcome({ payloadMax, connectionWindow, streamWindow }: WelcomeFrame): void {
+  private welcome({ payloadMax, connectionWindow, streamWindow, instance }: WelcomeFrame): void {
+    if (this.serverInstance !== undefined) throw new WireError('WRONG_STATE', 'WELCOME');
+    this.serverInstance = Buffer.from(instance).toString('hex');
+    this.stopGreetingTimer();
     this.connection.peerTakes({
       payloadBytesMax: payloadMax,
       connection: connectionWindow,
       stream: streamWindow,
     });
+    this.listener.onWelcome(this);
   }
 
-  private leave({ code, message, last }: GoawayFrame): void {
+  private leave(goaway: GoawayFrame): void {
+    const { code, message, last } = goaway;
     if (code !== 'OK') {
       // The greeting was refused, or a rule broken: nothing is answered any more.
-      this.close(new AxleError(code, message));
+      this.connection.destroy(new AxleError(code, message));
       return;
     }
-    const reason = new AxleError('UNAVAILABLE', `the server leaves: ${message}`);
-    this.leaving = reason;
-    for (const answer of this.pending.takePast(last)) answer.onFailed(reason);
+    this.leaving ??= connectionLost(new AxleError('UNAVAILABLE', message));
+    const neverRan = this.pending.takePast(last);
+    for (const [id] of neverRan) this.connection.forget(id);
+    this.listener.onLeaving(
+      this,
+      goaway,
+      neverRan.map(([, answer]) => answer),
+    );
+    this.endIfLeft();
   }
 
-  private fail({ id, code, message, retryable }: ErrorFrame): void {
+  private fail({ id, code, message, retryable, outcomeUnknown }: ErrorFrame): void {
     const answer = this.pending.get(id);
+    if (answer?.isKept === true) this.acknowledge(id, 0);
     this.drop(id);
-    answer?.onFailed(new AxleError(code, message, { retryable }));
+    answer?.onFailed(new AxleError(code, message, { retryable, outcomeUnknown }));
   }
 
   private answer(raw: RawFrame): void {
     const { id } = raw;
-    const answer = this.pending.get(id);
+    const answer = this.pending.get(id) ?? this.staying.get(id);
     // What comes for a handle that nobody waits for was on its way when that ended.
     if (answer === undefined) {
       if (raw.type === 'DATA') decodeData(raw);
       else decodeFrame(raw);
-    } else if (answer.onFrame(raw)) this.drop(id);
+    } else if (answer.onFrame(raw)) {
+      this.results += 1;
+      if (answer.stays === true) this.staying.set(id, answer);
+      this.drop(id);
+    }
   }
 
   private drop(id: number): void {
     this.pending.delete(id);
     this.connection.forget(id);
+    if (this.leaving !== undefined) this.endIfLeft();
+  }
+
+  /** All that the server accepted is answered. */
+  private endIfLeft(): void {
+    if (this.leaving !== undefined && this.pending.size === 0) this.close(this.leaving);
   }
 }

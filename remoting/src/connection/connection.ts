@@ -103,6 +103,11 @@ export class Connection {
     return this.closedBy !== undefined;
   }
 
+  /** Handles whose frames were not written: the other side never heard of them. */
+  get unsent(): ReadonlySet<number> {
+    return this.outbox.unsent;
+  }
+
   /** Small frames that the other side does not take. */
   get waitingFrames(): number {
     return this.outbox.waitingFrames;
@@ -166,6 +171,16 @@ export class Connection {
     this.stream.end();
     this.linger();
     this.closed(reason);
+  }
+
+  /** As `end`, and takes no longer than `msMax` over it. */
+  leave(goaway: GoawayFrame, reason: AxleError, msMax: number): void {
+    const { stream } = this;
+    const late = setTimeout(() => stream.destroy(), msMax);
+    stream.once('close', () => {
+      clearTimeout(late);
+    });
+    this.end(goaway, reason);
   }
 
   /** Closes when all that was to be sent has been sent. */

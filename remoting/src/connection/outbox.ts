@@ -145,6 +145,15 @@ export class Outbox {
     return false;
   }
 
+  /** Handles that small frames which wait would make. */
+  get unsent(): ReadonlySet<number> {
+    const unsent = new Set<number>();
+    for (const frame of this.small.slice(this.smallFront)) {
+      if (frame !== undefined && FRAME_RULES[frame.type].names === 'new') unsent.add(frame.id);
+    }
+    return unsent;
+  }
+
   /**
    * Bytes of a handle, in pieces of any size; they must not change until they are sent.
    *

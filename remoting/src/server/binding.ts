@@ -35,6 +35,8 @@ export class Binding extends Held {
   readonly steps: boolean;
   /** 0: the session's limit. */
   readonly outputBytesMax: number;
+  /** Its op is PURE or IDEMPOTENT: a call may run a second time. */
+  readonly isRepeatable: boolean;
   /** Undefined: its calls run together. */
   readonly turns: Turns | undefined;
   private readonly device: string | undefined;
@@ -46,8 +48,10 @@ export class Binding extends Held {
     readonly opName: string,
     readonly model: Future<Model> | undefined,
     registry: Registry,
+    opFlags: number,
   ) {
     super();
+    this.isRepeatable = hasFlag(opFlags, 'PURE') || hasFlag(opFlags, 'IDEMPOTENT');
     const range: OpRange = {
       name: frame.opName,
       op: frame.op,
@@ -109,9 +113,33 @@ export function bind(front: Front, frame: BindFrame): void {
   if (opName === undefined) {
     throw new AxleError('UNIMPLEMENTED', `there is no op ${frame.op} here`);
   }
+  const { registry } = front.runtime;
+  checkDevice(registry, frame);
+  const opFlags = opFlagsOf(registry, frame);
   const model = modelOf(front, frame.model);
-  front.hold(id, new Binding(frame, opName, model, front.runtime.registry));
-  front.answer({ type: 'BOUND', id, score: 1, opFlags: 0, device: DEVICE_NONE }, [], true);
+  front.hold(id, new Binding(frame, opName, model, registry, opFlags));
+  front.answer({ type: 'BOUND', id, score: 1, opFlags, device: DEVICE_NONE }, [], true);
+}
+
+/** @throws AxleError NOT_FOUND for a device that calls would have to run on and that is not there. */
+function checkDevice({ devices }: Registry, { strict, device }: BindFrame): void {
+  if (!strict || device === '') return;
+  const isThere = devices.some(
+    ({ id, backend, kind }) => device === id || device === backend || device.toUpperCase() === kind,
+  );
+  if (isThere) return;
+  const known = devices.map(({ id }) => id).join(', ');
+  throw new AxleError('NOT_FOUND', `there is no device '${device}' here; there are ${known}`);
+}
+
+/** Those of the registry; of a custom op those that all who offer it agree on, since any of them may run it. */
+function opFlagsOf(registry: Registry, frame: BindFrame): number {
+  const known = opNameOf(frame.op);
+  if (known !== undefined) return OPS[known].flags;
+  const { opName: name, op, opVersion: version, first, last } = frame;
+  const candidates = registry.candidates({ name, op, version, first, last });
+  const [flags = 0, ...others] = candidates.map(({ offered }) => offered.flags);
+  return others.reduce((all, other) => all & other, flags);
 }
 
 function modelOf(front: Front, id: number): Future<Model> | undefined {

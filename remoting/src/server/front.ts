@@ -2,6 +2,7 @@ import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
 import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
+import type { ClientRecord } from './client-record.js';
 import type { DeviceWatch } from './device-watch.js';
 import type { Held } from './held.js';
 
@@ -9,6 +10,8 @@ import type { Held } from './held.js';
 export interface Front {
   readonly runtime: Runtime;
   readonly session: Session;
+  /** The client over its connections; undefined: it does not resume. */
+  readonly client: ClientRecord | undefined;
   readonly watch: DeviceWatch;
   /** What is kept for the client beyond its request is charged to `tenant.usage`. */
   readonly tenant: Tenant;

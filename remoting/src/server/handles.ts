@@ -33,7 +33,7 @@ export class Handles<T> {
 
   /** Closes all. */
   takeAll(): T[] {
-    return this.open.takePast(0);
+    return this.open.takePast(0).map(([, value]) => value);
   }
 
   close(id: number): void {

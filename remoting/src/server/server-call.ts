@@ -15,9 +15,11 @@ import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import { Binding } from './binding.js';
+import { mayHaveRun } from './client-record.js';
 import type { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
 import { Future } from './future.js';
+import type { KeptCall } from './kept-call.js';
 import { withLabels } from './labels.js';
 import { batchSizeMax, reportRecords } from './report-records.js';
 import { checkRoom } from './room.js';
@@ -62,6 +64,8 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     front: Front,
     { id, deadlineUs, priority, keep, omit }: CallFrame,
     private readonly binding: Binding,
+    /** Of an op that must not run twice, for a client that may come back. */
+    private readonly remembered: KeptCall | undefined,
   ) {
     super(front, keep ? new Future<readonly NamedTensor[]>() : undefined);
     this.id = id;
@@ -76,8 +80,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const { id, binding } = frame;
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
+    const remembered = named.isRepeatable ? undefined : remember(front, frame);
+    if (remembered === 'replayed') return;
     checkRoom(front, followingBytes(frame.inputs));
-    const call = new ServerCall(front, frame, named);
+    const call = new ServerCall(front, frame, named, remembered);
     front.hold(id, call);
     call.turns?.enter(call);
     call.receive(frame);
@@ -106,13 +112,16 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   override close(): void {
     super.close();
-    this.over();
+    // What has begun and must not run twice runs to its end, connection or not.
+    if (this.remembered?.hasBegun === true) this.nothingDue();
+    else this.over();
     this.front.tenant.usage.give('requestBytes', this.bytesCharged);
     this.bytesCharged = 0;
   }
 
-  prepare(): CallRequest {
+  prepare(cancellation: Cancellation): CallRequest {
     const { binding, front, incoming, named } = this;
+    this.remembered?.begin(cancellation);
     const model = binding.model?.value;
     const { limits } = front.session;
     const { outputBytesMax } = binding;
@@ -125,28 +134,18 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     };
   }
 
-  shape({ outputs, report }: CallOutcome): undefined {
-    const { front, id, binding, kept } = this;
-    const { queue, transfer, compute, total } = report.timingMs;
+  shape(outcome: CallOutcome): undefined {
+    const { front, id, binding, omits, kept, remembered } = this;
+    const { outputs } = outcome;
     if (kept !== undefined) this.keep(bytesOf(outputs));
-    const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
-    const { records, following, room } = this.omits
-      ? omittedTensors(told, binding.names, front.payloadMax)
-      : new OutgoingTensors(told, binding.names, front.payloadMax);
-    const result: ResultFrame = {
-      type: 'RESULT',
-      id,
-      queueUs: toWireUs(queue),
-      transferUs: toWireUs(transfer),
-      computeUs: toWireUs(compute),
-      totalUs: toWireUs(total),
-      batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
-      device: front.deviceIndexOf(report.device),
-      outputs: records,
-      ...(binding.steps ? reportRecords(front, report, binding.range, room) : noReport),
-    };
-    front.answer(result, following, kept !== undefined);
-    kept?.settle(outputs);
+    if (remembered === undefined) {
+      sendResult(front, id, binding, outcome, omits, kept !== undefined);
+      kept?.settle(outputs);
+    } else {
+      remembered.settle((current) => {
+        sendResult(current, id, binding, outcome, omits, false);
+      }, bytesOf(outputs));
+    }
     this.over();
     return undefined;
   }
@@ -224,16 +223,27 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     if (this.awaited > 0 || this.isAnswered || !this.incoming.isComplete) return;
     if (this.cancellation !== undefined || this.turns?.isNext(this) === false) return;
     this.nothingDue();
-    const { front, id, binding, deadlineAt, priority } = this;
+    const { front, binding, deadlineAt, priority } = this;
     const leftMs = deadlineAt === undefined ? undefined : deadlineAt - front.runtime.clock();
     const failed = (reason: unknown) => {
-      front.fail(id, reason);
+      this.failed(reason);
     };
     try {
       const options = binding.options(leftMs, priority);
       this.cancellation = front.session.start(options, this, ignore, failed);
     } catch (error) {
       failed(error);
+    }
+  }
+
+  private failed(reason: unknown): void {
+    const { front, id, remembered } = this;
+    if (remembered?.hasBegun !== true) front.fail(id, reason);
+    else {
+      remembered.settle((current) => {
+        current.fail(id, reason);
+      }, 0);
+      this.over();
     }
   }
 
@@ -248,6 +258,48 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     this.front.bytesDue -= this.bytesDue;
     this.bytesDue = 0;
   }
+}
+
+/**
+ * What is to be remembered of a call that must not run twice. Outputs that stay here are not: they end with the connection.
+ *
+ * @throws AxleError ABORTED, outcome unknown
+ */
+function remember(front: Front, frame: CallFrame): KeptCall | 'replayed' | undefined {
+  const { client } = front;
+  if (frame.replay) {
+    if (client === undefined || frame.keep) throw mayHaveRun();
+    if (client.replay(front, frame)) return 'replayed';
+  }
+  return frame.keep ? undefined : client?.accept(frame.id, front);
+}
+
+function sendResult(
+  front: Front,
+  id: number,
+  binding: Binding,
+  { outputs, report }: CallOutcome,
+  omits: boolean,
+  keeps: boolean,
+): void {
+  const { queue, transfer, compute, total } = report.timingMs;
+  const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
+  const { records, following, room } = omits
+    ? omittedTensors(told, binding.names, front.payloadMax)
+    : new OutgoingTensors(told, binding.names, front.payloadMax);
+  const result: ResultFrame = {
+    type: 'RESULT',
+    id,
+    queueUs: toWireUs(queue),
+    transferUs: toWireUs(transfer),
+    computeUs: toWireUs(compute),
+    totalUs: toWireUs(total),
+    batchSize: Math.min(report.steps[0]?.batchSize ?? 1, batchSizeMax),
+    device: front.deviceIndexOf(report.device),
+    outputs: records,
+    ...(binding.steps ? reportRecords(front, report, binding.range, room) : noReport),
+  };
+  front.answer(result, following, keeps);
 }
 
 /** The inputs that came and those that are kept here, in order. */

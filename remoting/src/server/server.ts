@@ -22,6 +22,7 @@ import { publicModels } from './models/model-devices.js';
 import type { PublicModels } from './models/public-models.js';
 import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
+import { Resumption } from './resumption.js';
 import type { TlsMaterial } from './tls.js';
 import { WireFront } from './wire-front.js';
 
@@ -55,12 +56,26 @@ export interface ServerOptions {
   readonly handshakeMs?: number;
   /** Connections that have not greeted yet; for one more, the oldest goes. */
   readonly newcomersMax?: number;
+  /** Endpoint that clients are sent to when this server leaves. */
+  readonly alternate?: string | undefined;
+  /** How long a client that lost its connection may come back and find its answers, milliseconds; default 60,000. */
+  readonly resumeMs?: number | undefined;
 }
 
 /** A client that has been let in. */
 interface Client {
   readonly identity: Identity;
   readonly session: Session;
+}
+
+export interface ServerUsage {
+  readonly connections: number;
+  /** Open on them. */
+  readonly handles: number;
+  /** Clients that are remembered, connected or not. */
+  readonly clients: number;
+  /** Answers that are kept for them until they are acknowledged. */
+  readonly answers: number;
 }
 
 /** Serves a runtime to clients that speak the wire protocol. */
@@ -73,7 +88,7 @@ export class Server {
   private readonly authenticator: Authenticator;
   private readonly log: LimitedLog;
   private readonly lapseTimer: NodeJS.Timeout;
-
+  private readonly resumption: Resumption;
   private readonly watch: DeviceWatch;
   private readonly published: PublicModels;
   private readonly models: ServerModels;
@@ -83,6 +98,7 @@ export class Server {
     const { runtime, store, limits, modelControl, log } = options;
     this.published = publicModels(runtime, limits, modelControl, log);
     this.models = new ServerModels(runtime.repository, store, limits, this.published);
+    this.resumption = new Resumption(options.resumeMs);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     this.log = new LimitedLog(options.log, () => performance.now());
@@ -127,6 +143,14 @@ export class Server {
     return this.fronts.size;
   }
 
+  /** What it holds now. */
+  get usage(): ServerUsage {
+    let handles = 0;
+    for (const front of this.fronts.keys()) handles += front.openHandles;
+    const { clients, answers } = this.resumption;
+    return { connections: this.fronts.size, handles, clients, answers };
+  }
+
   /**
    * From now on. Clients that are in stay, unless what they came in by does not hold any more; a certificate of the server
    * or a CA of clients counts for connections from now on.
@@ -149,12 +173,14 @@ export class Server {
   async close(graceMs: number): Promise<void> {
     clearInterval(this.lapseTimer);
     this.published.close();
+    const { alternate = '' } = this.options;
     const closed = this.listeners.map((listener) => listener.close());
     const doorsClosed = this.doors?.close(graceMs);
-    await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs)));
+    await Promise.all([...this.fronts.keys()].map((front) => front.drain(graceMs, alternate)));
     this.newcomers.close();
     await Promise.all(closed);
     await doorsClosed;
+    this.resumption.close();
   }
 
   private get handshakeMs(): number {
@@ -206,6 +232,7 @@ export class Server {
       windows,
       instance: this.instance,
       requestBytesMax,
+      resumption: this.resumption,
       keptBytesMax,
       models: this.models,
       handshakeMs: this.handshakeMs,

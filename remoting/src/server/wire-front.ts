@@ -34,6 +34,7 @@ import type {
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import { bind } from './binding.js';
+import type { ClientConnection, ClientRecord } from './client-record.js';
 import { Describing } from './describe.js';
 import type { DeviceWatch } from './device-watch.js';
 import { FailedBefore } from './failed-before.js';
@@ -45,6 +46,7 @@ import { beginModel } from './models/model-request.js';
 import { list, publish, read, remove } from './models/name-requests.js';
 import type { ServerModels } from './models/server-models.js';
 import { RecentHandles } from './recent-handles.js';
+import type { Resumption } from './resumption.js';
 import { ServerCall } from './server-call.js';
 import { ServerPut } from './server-put.js';
 import { ServerStream } from './server-stream.js';
@@ -58,6 +60,8 @@ const unreadFramesMax = 16_384;
 const unreadBytesMax = 1024 * 1024 * 1024;
 /** Handles whose failure is remembered, for what names them before the client knows. */
 const failuresMax = 1024;
+/** How long a connection whose client has another one may take over its end, milliseconds. */
+const supersedeMsMax = 1000;
 
 /** Calls without KEEP that are remembered, for what names their outputs all the same. */
 const notKeptMax = 1024;
@@ -85,6 +89,7 @@ export interface WireFrontOptions {
   readonly instance: Uint8Array;
   /** All inputs of one call, bytes. */
   readonly requestBytesMax: number;
+  readonly resumption: Resumption;
   /** Of tensors that one connection keeps here, bytes. */
   readonly keptBytesMax: number;
   /** Time for the greeting, milliseconds. */
@@ -96,7 +101,7 @@ export interface WireFrontOptions {
 }
 
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
-export class WireFront implements ConnectionHandler, Front {
+export class WireFront implements ConnectionHandler, Front, ClientConnection {
   readonly runtime: Runtime;
   readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
@@ -105,6 +110,7 @@ export class WireFront implements ConnectionHandler, Front {
   keptBytes = 0;
   streams = 0;
   unanswered = 0;
+  client: ClientRecord | undefined = undefined;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
@@ -147,6 +153,10 @@ export class WireFront implements ConnectionHandler, Front {
     return (this.greeted as Admitted).tenant;
   }
 
+  get openHandles(): number {
+    return this.handles.size;
+  }
+
   onFrame(raw: RawFrame): void {
     const { id, type } = raw;
     if (this.greeted === undefined) {
@@ -163,7 +173,11 @@ export class WireFront implements ConnectionHandler, Front {
       case 'RELEASE':
         this.release(id);
         return;
+      case 'ACK':
+        this.acknowledge(id);
+        return;
       case 'GOAWAY':
+        if (this.client !== undefined) this.client.hasLeft = true;
         return;
       default:
         if (FRAME_RULES[type].names === 'new') this.request(raw);
@@ -193,8 +207,17 @@ export class WireFront implements ConnectionHandler, Front {
     this.drained?.();
   }
 
-  /** Takes no more handles, and closes when those that were taken are answered, or after `graceMs`. */
-  drain(graceMs: number): Promise<void> {
+  supersede(): void {
+    const reason = new AxleError('ABORTED', 'another connection with this nonce took the place');
+    this.connection.leave(goawayOf(reason, 0), reason, supersedeMsMax);
+  }
+
+  /**
+   * Takes no more handles, and closes when those that were taken are answered, or after `graceMs`.
+   *
+   * @param alternate the endpoint that takes over; '' = none
+   */
+  drain(graceMs: number, alternate: string): Promise<void> {
     return new Promise((resolve) => {
       if (this.connection.isClosed) {
         resolve();
@@ -213,6 +236,7 @@ export class WireFront implements ConnectionHandler, Front {
         code: 'OK',
         last: this.lastTaken,
         graceMs,
+        alternate,
       });
       this.endIfDrained();
     });
@@ -316,6 +340,7 @@ export class WireFront implements ConnectionHandler, Front {
       return;
     }
     clearTimeout(this.greetingTimer);
+    this.client = this.options.resumption.attach(this.session.tenant, frame.nonce, this);
     const { payloadMax, connectionWindow, streamWindow } = frame;
     this.payloadMax = payloadMax;
     this.connection.peerTakes({
@@ -327,7 +352,7 @@ export class WireFront implements ConnectionHandler, Front {
   }
 
   private welcome({ limits, tenant }: Session): void {
-    const { windows, instance, models } = this.options;
+    const { windows, instance, models, resumption } = this.options;
     this.connection.send({
       type: 'WELCOME',
       id: 0,
@@ -344,8 +369,8 @@ export class WireFront implements ConnectionHandler, Front {
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
       modelBytesMax: models.store.modelBytesMax(tenant),
-      lastHandle: 0,
-      resumeMs: 0,
+      lastHandle: this.client?.lastHandle ?? 0,
+      resumeMs: this.client === undefined ? 0 : resumption.resumeMs,
       tenant,
       agent,
     });
@@ -430,6 +455,14 @@ export class WireFront implements ConnectionHandler, Front {
     return held?.isAnswered === true ? undefined : held;
   }
 
+  private acknowledge(id: number): void {
+    const { client } = this;
+    if (id > Math.max(this.handles.last, client?.lastHandle ?? 0)) {
+      throw new WireError('HANDLE_UNKNOWN', `ACK of handle ${id}`);
+    }
+    client?.acknowledge(id);
+  }
+
   private release(id: number): void {
     const held = this.handles.get(id);
     if (held === undefined) return;
@@ -460,9 +493,11 @@ export class WireFront implements ConnectionHandler, Front {
   private end(): void {
     if (this.greeted === undefined) return;
     const { session, tenant } = this.greeted;
-    session.close();
+    const { client } = this;
     const held = this.handles.takeAll();
     for (const each of held) each.close();
+    session.close(client?.detach(this.handles.last));
+    if (client !== undefined) this.options.resumption.lost(client);
     tenant.usage.give('handles', held.length);
     tenant.usage.give('calls', this.unanswered);
   }
@@ -488,12 +523,13 @@ function tooMany(message: string): AxleError {
   return AxleError.expected('RESOURCE_EXHAUSTED', message);
 }
 
-function errorFrame(id: number, { code, message, retryable }: AxleError, cause: number): Frame {
+function errorFrame(id: number, error: AxleError, cause: number): Frame {
+  const { code, message, retryable, outcomeUnknown } = error;
   return {
     type: 'ERROR',
     id,
     retryable,
-    outcomeUnknown: false,
+    outcomeUnknown,
     code,
     device: DEVICE_NONE,
     retryAfterUs: 0,

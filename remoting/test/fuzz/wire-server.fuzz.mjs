@@ -12,8 +12,10 @@ import { decodeFrame } from '../../dist/wire/decode-frame.js';
 import { FrameSplitter } from '../../dist/wire/frame-splitter.js';
 import { FrameWriter } from '../../dist/wire/frame-writer.js';
 import { DeviceWatch } from '../../dist/server/device-watch.js';
+import { publicModels } from '../../dist/server/models/model-devices.js';
 import { ServerModels } from '../../dist/server/models/server-models.js';
 import { loadServeSettings } from '../../dist/server/settings/serve-settings.js';
+import { Resumption } from '../../dist/server/resumption.js';
 import { WireFront } from '../../dist/server/wire-front.js';
 import { ResourceStore } from '../../dist/store/resource-store.js';
 import { Tenants } from '../../dist/trust/tenants.js';
@@ -36,7 +38,8 @@ const store = await ResourceStore.open({
   bytesMax: 1,
   limitsOf: () => ({ models: 0, modelBytes: 0 }),
 });
-const models = new ServerModels(runtime.repository, store, limits);
+const published = publicModels(runtime, limits, undefined, () => undefined);
+const models = new ServerModels(runtime.repository, store, limits, published);
 process.on('exit', () => {
   rmSync(folder, { recursive: true, force: true });
 });
@@ -83,6 +86,7 @@ export const target = {
       requestBytesMax: MEMORY_BYTES_MAX,
       keptBytesMax: MEMORY_BYTES_MAX,
       models,
+      resumption: new Resumption(0),
       handshakeMs: 10_000,
       onClosed: () => (closed += 1),
     });

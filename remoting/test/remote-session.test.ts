@@ -1,0 +1,207 @@
+import { duplexPair, type Duplex } from 'node:stream';
+
+import { AxleError, type BackendTask, type TaskOutcome } from '@axle/core/internal';
+import { describe, expect, it } from 'vitest';
+
+import { noCredentials } from '../src/client/credentials.js';
+import type { ConnectionTimes } from '../src/connection/times.js';
+import { RemoteBinding } from '../src/client/remote-binding.js';
+import { RemoteCall } from '../src/client/remote-call.js';
+import { RemoteSession } from '../src/client/remote-session.js';
+import { decodeFrame } from '../src/wire/decode-frame.js';
+import type { BindFrame, Frame } from '../src/wire/frames.js';
+import { FrameSplitter } from '../src/wire/frame-splitter.js';
+import { FrameWriter } from '../src/wire/frame-writer.js';
+import { VirtualTimers } from './virtual-timers.js';
+
+/** The server's end of a connection, which says what the test says. */
+class Peer {
+  readonly frames: Frame[] = [];
+  private heard: () => void = () => undefined;
+
+  constructor(
+    readonly stream: Duplex,
+    /** The client's end, which breaks when it is destroyed. */
+    readonly far: Duplex,
+  ) {
+    const splitter = new FrameSplitter('client');
+    stream.on('data', (chunk: Buffer) => {
+      splitter.push(chunk, (raw) => this.frames.push(decodeFrame(raw)));
+      this.heard();
+    });
+  }
+
+  say(...frames: readonly Frame[]): void {
+    const writer = new FrameWriter();
+    for (const frame of frames) writer.write(frame);
+    for (const part of writer.take()) this.stream.write(part);
+  }
+
+  async hears(type: Frame['type']): Promise<void> {
+    while (!this.frames.some((frame) => frame.type === type)) {
+      await new Promise<void>((resolve) => {
+        this.heard = resolve;
+      });
+    }
+  }
+}
+
+const welcome: Frame = {
+  type: 'WELCOME',
+  id: 0,
+  version: 1,
+  versionMin: 1,
+  versionMax: 1,
+  features: 0,
+  instance: new Uint8Array(16).fill(1),
+  payloadMax: 65536,
+  streamWindow: 1 << 20,
+  connectionWindow: 1 << 22,
+  callsMax: 100,
+  handlesMax: 100,
+  idleMs: 0,
+  requestBytesMax: 1000,
+  modelBytesMax: 1000,
+  lastHandle: 0,
+  resumeMs: 0,
+  tenant: '',
+  agent: '',
+};
+
+function bindFrame(id: number): BindFrame {
+  return {
+    type: 'BIND',
+    id,
+    strict: true,
+    names: true,
+    labels: false,
+    steps: false,
+    op: 0,
+    opVersion: 1,
+    first: 0,
+    last: 0,
+    opName: 'test.axle/append',
+    device: 'effect:0',
+    model: 0,
+    outputBytesMax: 0,
+    args: [],
+    inputNames: [],
+  };
+}
+
+const turn = () => new Promise((resolve) => setImmediate(resolve));
+
+/** A session, its time, and the peers of its connections in order. */
+async function openSession(times?: ConnectionTimes) {
+  const timers = new VirtualTimers();
+  const peers: Peer[] = [];
+  const dial = () => {
+    const [client, server] = duplexPair();
+    peers.push(new Peer(server, client));
+    return Promise.resolve({ stream: client, credentials: noCredentials });
+  };
+  const url = new URL('axle+unix:/nowhere');
+  const session = await RemoteSession.open({ url, dial, timers, times, alternates: new Map() });
+  const [first] = peers as [Peer];
+  first.say(welcome);
+  await first.hears('HELLO');
+  await turn();
+  return { session, timers, peers, first };
+}
+
+describe('a session', () => {
+  it('takes a silent server for lost, and connects anew', async () => {
+    const times = { pingAfterMs: 20, pongMs: 40, stallMs: 10_000 };
+    const { session, timers, peers, first } = await openSession(times);
+    const failed = new Promise((resolve) => {
+      const answer = { onFrame: () => false, onFailed: resolve };
+      session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: false }, answer);
+    });
+    await first.hears('PING');
+    const failure = await failed;
+    expect(failure).toMatchObject({ code: 'UNAVAILABLE', retryable: true });
+    while (peers.length < 2) await turn();
+    await peers[1]?.hears('HELLO');
+    session.close(failure as AxleError);
+    await turn();
+    expect(timers.waiting).toBe(0);
+  });
+
+  it('makes again what it holds under the old numbers in their order, once the greeting is answered', async () => {
+    const { session, peers, first } = await openSession();
+    const hold = (id: number) => {
+      session.hold({
+        id,
+        sendOn: (client) => {
+          client.ask({ type: 'LIST', id }, { onFrame: () => true, onFailed: () => undefined });
+        },
+        onFailed: () => undefined,
+      });
+    };
+    const ids = [session.newHandle(), session.newHandle(), session.newHandle()] as const;
+    for (const id of ids) hold(id);
+    session.release(ids[1]);
+    await first.hears('RELEASE');
+    first.far.destroy();
+    while (peers.length < 2) await turn();
+    const second = peers[1] as Peer;
+    await second.hears('HELLO');
+    expect(second.frames).toHaveLength(1);
+    second.say(welcome);
+    await second.hears('LIST');
+    expect(second.frames.slice(1)).toMatchObject([{ id: ids[0] }, { id: ids[2] }]);
+    const nonces = [first, second].map(
+      ({ frames: [frame] }) => (frame as { nonce?: Uint8Array }).nonce,
+    );
+    expect(nonces[0]).toEqual(nonces[1]);
+    expect(session.newHandle()).toBe(ids[2] + 1);
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
+
+  it.each([
+    { instance: 1, becomes: 'is replayed' },
+    { instance: 2, becomes: 'is reported' },
+  ])(
+    'a call that must not run twice $becomes when instance $instance follows 1',
+    async ({ instance }) => {
+      const { session, peers, first } = await openSession();
+      const outcomes: TaskOutcome[] = [];
+      const task: BackendTask = {
+        range: { name: 'test.axle/append', op: 0, version: 1, first: 0, last: 0 },
+        args: {},
+        model: undefined,
+        inputs: [],
+        outputBytesMax: 0,
+        deadlineAt: undefined,
+        priority: 0,
+        settle: (outcome) => outcomes.push(outcome),
+      };
+      const binding = new RemoteBinding(
+        bindFrame(session.newHandle()),
+        false,
+        undefined,
+        () => undefined,
+      );
+      session.hold(binding);
+      session.call(
+        new RemoteCall(session, session.newHandle(), task, binding, { deviceIdAt: () => '' }),
+      );
+      await first.hears('CALL');
+      first.far.destroy();
+      while (peers.length < 2) await turn();
+      const second = peers[1] as Peer;
+      await second.hears('HELLO');
+      second.say({ ...welcome, instance: new Uint8Array(16).fill(instance) });
+      await second.hears('BIND');
+      const replayed = second.frames.filter(({ type }) => type === 'CALL');
+      if (instance === 1) {
+        expect(replayed).toMatchObject([{ replay: true }]);
+        expect(outcomes).toEqual([]);
+      } else {
+        expect(replayed).toEqual([]);
+        expect(outcomes).toMatchObject([{ error: { code: 'ABORTED', outcomeUnknown: true } }]);
+      }
+      session.close(new AxleError('CANCELLED', 'over'));
+    },
+  );
+});
