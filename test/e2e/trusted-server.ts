@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { cpuPlugin } from 'axle';
+import { cpuPlugin, type PluginSpec } from 'axle';
 import { limitsWith, Runtime } from '@axle/core/internal';
 import {
   createToken,
@@ -20,6 +20,11 @@ import { temporaryStore } from './temporary-store.js';
 /** For peers that do not greet. */
 export type Bounds = Pick<ServerOptions, 'handshakeMs' | 'newcomersMax'>;
 
+/** Beside the CPU plugin. */
+export interface MorePlugins {
+  readonly plugins?: readonly PluginSpec[];
+}
+
 /** A server in this process, with its settings in files that may be changed while it runs. */
 export class TrustedServer {
   /** All that it logged. */
@@ -36,7 +41,11 @@ export class TrustedServer {
   ) {}
 
   /** @param config as in a file of settings; it is given a file of tokens */
-  static async start(folder: string, config: object, options: Bounds = {}): Promise<TrustedServer> {
+  static async start(
+    folder: string,
+    config: object,
+    { plugins = [], ...options }: Bounds & MorePlugins = {},
+  ): Promise<TrustedServer> {
     const self = new TrustedServer(folder, config);
     const log = (line: string) => {
       self.log.push(line);
@@ -48,7 +57,7 @@ export class TrustedServer {
     const { listen, doors, models, modelControl, trust, tls, tenantQueueDepth } =
       self.source.settings;
     const limits = limitsWith({ tenantQueueDepthMax: tenantQueueDepth });
-    self.runtime = await Runtime.start({ plugins: [cpuPlugin], models, limits });
+    self.runtime = await Runtime.start({ plugins: [cpuPlugin, ...plugins], models, limits });
     const { runtime } = self;
     const store = await temporaryStore();
     self.server = await Server.start({

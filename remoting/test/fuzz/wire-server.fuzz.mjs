@@ -12,6 +12,7 @@ import { decodeFrame } from '../../dist/wire/decode-frame.js';
 import { FrameSplitter } from '../../dist/wire/frame-splitter.js';
 import { FrameWriter } from '../../dist/wire/frame-writer.js';
 import { DeviceWatch } from '../../dist/server/device-watch.js';
+import { publicModels } from '../../dist/server/models/model-devices.js';
 import { ServerModels } from '../../dist/server/models/server-models.js';
 import { loadServeSettings } from '../../dist/server/settings/serve-settings.js';
 import { Resumption } from '../../dist/server/resumption.js';
@@ -37,7 +38,8 @@ const store = await ResourceStore.open({
   bytesMax: 1,
   limitsOf: () => ({ models: 0, modelBytes: 0 }),
 });
-const models = new ServerModels(runtime.repository, store, limits);
+const published = publicModels(runtime, limits, undefined, () => undefined);
+const models = new ServerModels(runtime.repository, store, limits, published);
 process.on('exit', () => {
   rmSync(folder, { recursive: true, force: true });
 });

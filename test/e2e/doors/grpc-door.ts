@@ -31,6 +31,7 @@ for (const file of [
   'grpc/health',
   'grpc/reflection_v1',
   'grpc/reflection_v1alpha',
+  'axle/v1/axle',
 ]) {
   protobuf.parse(readFileSync(`${protoFolder}/${file}.proto`, 'utf8'), root, { keepCase: true });
 }

@@ -2,6 +2,7 @@ import type { DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { Door } from '../door.js';
 import type { KserveServer } from '../kserve/kserve-server.js';
+import { axleService } from './axle-service.js';
 import { FileDescriptors } from './file-descriptors.js';
 import { GrpcDoor } from './grpc-door.js';
 import { healthService } from './health-service.js';
@@ -9,6 +10,7 @@ import { inferenceService } from './inference-service.js';
 import { reflectionService } from './reflection-service.js';
 
 const services = [
+  'axle.v1.Axle',
   'inference.GRPCInferenceService',
   'grpc.health.v1.Health',
   'grpc.reflection.v1.ServerReflection',
@@ -19,6 +21,7 @@ const services = [
 export function openGrpcDoor(kserve: KserveServer, clients: DoorClients, limits: DoorLimits): Door {
   const descriptors = new FileDescriptors();
   return new GrpcDoor(clients, limits, [
+    axleService(kserve, limits),
     inferenceService(kserve, clients, limits),
     healthService(kserve, services),
     reflectionService('v1', services, descriptors),

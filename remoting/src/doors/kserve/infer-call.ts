@@ -13,6 +13,7 @@ import {
 } from '@axle/core/internal';
 
 import type { ServedModel, ServerModels } from '../../server/models/server-models.js';
+import { charged } from '../charged.js';
 import { tensorsMax } from '../door-limits.js';
 import type { DoorClient } from '../door-clients.js';
 import { classified } from './classification.js';
@@ -84,6 +85,7 @@ export class InferCall implements CallWork<InferAnswer> {
       id: request.id,
       parameters: this.parameters?.marksFinal === true ? finalResponse : noParameters,
       outputs: askedOf(request.outputs, tensors, servedModel.model),
+      report,
     };
     this.succeeded(report);
     return answer;
@@ -93,20 +95,9 @@ export class InferCall implements CallWork<InferAnswer> {
     return this.served as ServedModel;
   }
 
-  private async run(): Promise<InferAnswer> {
-    const { usage } = this.client.tenant;
+  private run(): Promise<InferAnswer> {
     const bytes = this.request.inputs.reduce((sum, { data }) => sum + (data?.byteLength ?? 0), 0);
-    usage.take('calls');
-    try {
-      usage.take('requestBytes', bytes);
-      try {
-        return await this.runCounted();
-      } finally {
-        usage.give('requestBytes', bytes);
-      }
-    } finally {
-      usage.give('calls');
-    }
+    return charged(this.client, bytes, () => this.runCounted());
   }
 
   private async runCounted(): Promise<InferAnswer> {
@@ -144,7 +135,7 @@ export class InferCall implements CallWork<InferAnswer> {
     const deadlineMs = within === Infinity ? undefined : Math.max(0, within - spentMs);
     return new Promise((resolve, reject) => {
       this.cancellation = this.client.session.start(
-        { priority, deadlineMs },
+        { priority, ...this.request.placement, deadlineMs },
         this,
         resolve,
         reject,

@@ -1,4 +1,6 @@
-import type { Tensor } from '@axle/core/internal';
+import type { CallReport, Tensor } from '@axle/core/internal';
+
+import type { Placement } from '../axle-call.js';
 
 export type ParameterValue = boolean | number | bigint | string;
 export type Parameters = ReadonlyMap<string, ParameterValue>;
@@ -16,6 +18,8 @@ export interface InferRequest {
   readonly inputs: readonly RequestInput[];
   /** None: all. */
   readonly outputs: readonly RequestedOutput[];
+  /** Where it is to run, of protocols that can say it. */
+  readonly placement?: Placement;
 }
 
 export interface RequestInput {
@@ -40,6 +44,7 @@ export interface InferAnswer {
   readonly parameters: Parameters;
   /** As they were asked for. */
   readonly outputs: readonly AnswerOutput[];
+  readonly report: CallReport;
 }
 
 export interface AnswerOutput {
