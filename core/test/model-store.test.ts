@@ -251,3 +251,27 @@ describe('room for models on a device', () => {
     expect(backend.loaded).toEqual(['a']);
   });
 });
+
+describe('a model that is not wanted any more', () => {
+  it('leaves its device when no call uses it, and not before', async () => {
+    const backend = gpu();
+    const { load, store, device } = storeOver(backend);
+    const model = modelOf('old');
+    const placed = await load(model);
+    const unloading = store.unload(model);
+    // Nobody finds it from now on.
+    expect(store.has(device, model)).toBe(false);
+    expect(backend.unloads).toBe(0);
+    placed.unpin();
+    await unloading;
+    expect(backend.unloads).toBe(1);
+    (await load(model)).unpin();
+    expect(store.has(device, model)).toBe(true);
+  });
+
+  it('may be none that is loaded', async () => {
+    const backend = gpu();
+    await storeOver(backend).store.unload(modelOf('never'));
+    expect(backend.unloads).toBe(0);
+  });
+});

@@ -92,7 +92,9 @@ export class ControlledModels {
     try {
       const names = new Set((await this.repository.list()).map(({ name }) => name));
       for (const name of this.entries.keys()) {
-        if (names.has(name)) continue;
+        if (names.has(name) || (await this.repository.versions(name)).length > 0) continue;
+        // Folders that turned unreadable while they were listed seemed empty: that fails here.
+        await this.repository.stamp(name);
         this.unload(name);
         this.stamps.delete(name);
       }
