@@ -285,7 +285,7 @@ export class WireClient implements ConnectionHandler {
     } catch (error) {
       // All goes through the socket then: slower, and right.
       if (this.closedBy !== undefined) return;
-      process.emitWarning(`no shared memory with the server: ${messageOf(error)}`, 'AxleWarning');
+      warnOnce(`no shared memory with the server: ${messageOf(error)}`);
     } finally {
       this.arenaIsKnown();
     }
@@ -345,4 +345,13 @@ export class WireClient implements ConnectionHandler {
   private endIfLeft(): void {
     if (this.leaving !== undefined && this.pending.size === 0) this.close(this.leaving);
   }
+}
+
+let hasWarned = false;
+
+/** Clients come and go, and meet the same each time. */
+function warnOnce(message: string): void {
+  if (hasWarned) return;
+  hasWarned = true;
+  process.emitWarning(message, 'AxleWarning');
 }

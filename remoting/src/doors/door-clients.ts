@@ -28,6 +28,7 @@ export interface Credentials {
 export class DoorConnection {
   private readonly tenants = new Set<Tenant>();
   private greeted = false;
+  private closed = false;
 
   /** @param onGreeted a request has come whose sender is known */
   constructor(
@@ -36,6 +37,7 @@ export class DoorConnection {
     private readonly onGreeted: () => void,
   ) {
     socket.once('close', () => {
+      this.closed = true;
       for (const tenant of this.tenants) tenant.usage.give('connections');
       this.tenants.clear();
     });
@@ -43,7 +45,8 @@ export class DoorConnection {
 
   /** @throws AxleError RESOURCE_EXHAUSTED past the tenant's quota. */
   enter(tenant: Tenant): void {
-    if (!this.tenants.has(tenant)) {
+    // A call may outlive its connection by a moment.
+    if (!this.closed && !this.tenants.has(tenant)) {
       tenant.usage.take('connections');
       this.tenants.add(tenant);
     }
