@@ -34,8 +34,8 @@ export interface TaskListener {
 
 export type Clock = () => number;
 
-/** Batches that may wait inside a busy device, for each that it computes at once. */
-const aheadOfEach = 1;
+/** Batches that may wait inside a busy device, for each that it computes at once; all but the first must be tiny. */
+const aheadOfEach = 3;
 
 /** Of the last batch in that average. */
 const taskMsShare = 0.2;

@@ -53,6 +53,11 @@ export const batchTasksMax = 1024;
  * queue, where better choices can still be made.
  */
 const shortBatchMs = 1;
+/**
+ * Of batches that take less, several may wait there. With one, calls made in a loop end up in two large batches, and the
+ * device's thread falls asleep between them: waking it costs more than they do.
+ */
+const tinyBatchMs = 0.02;
 /** What an unknown batch is taken to cost, milliseconds an item. */
 const unknownMsPerItem = 1;
 /** Batch keys that are remembered, and with them what their batches take. */
@@ -350,8 +355,8 @@ export class Scheduler<T extends Schedulable<T>> {
     if (instances > 0 && (this.underWayOfModel.get(group.model) ?? 0) >= instances) return false;
     if (this.underWay < parallel) return true;
     if (this.underWay >= parallel + ahead) return false;
-    const { work, policy, items } = group;
-    return work.known && work.expectedMs(Math.min(items, policy.itemsMax)) < shortBatchMs;
+    const isFirstAhead = this.underWay < 2 * parallel;
+    return group.work.known && batchMs(group) < (isFirstAhead ? shortBatchMs : tinyBatchMs);
   }
 
   /** When a group's batch goes without others: its oldest task waited for long enough, or a deadline is near. */

@@ -39,6 +39,22 @@ describe('order', () => {
     expect(namesOf(scheduler.poll(0))).toEqual(['s1']);
     expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
   });
+
+  it('sends several ahead only of tiny batches', () => {
+    const scheduler = schedulerWith({ ahead: 3 });
+    const tiny = { ...alone, batchKey: 'tiny' };
+    const short = { ...alone, batchKey: 'short' };
+    teach(scheduler, tiny, () => 0.01);
+    teach(scheduler, short, () => 0.1);
+    for (const name of ['s1', 's2', 's3']) scheduler.offer(task(name, short), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['s1']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['s2']);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+    for (const name of ['t1', 't2', 't3']) scheduler.offer(task(name, tiny), 0);
+    expect(namesOf(scheduler.poll(0))).toEqual(['t1']);
+    expect(namesOf(scheduler.poll(0))).toEqual(['t2']);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+  });
 });
 
 describe('batches', () => {
