@@ -10,7 +10,8 @@ import { FrameWriter } from '../../dist/wire/frame-writer.js';
 /** @import { Frame } from '../../dist/wire/frames.js' */
 /** @import { RawFrame, Side } from '../../dist/wire/frame-splitter.js' */
 
-const FRAME_BYTES_MAX = 16 + 65536;
+const HEADER_BYTES = 16;
+const FRAME_BYTES_MAX = HEADER_BYTES + 65536;
 
 /** @type {FuzzTarget} */
 export const target = {
@@ -39,10 +40,16 @@ const writer = new FrameWriter();
 /** @param {RawFrame} raw */
 function checkFrame(raw) {
   const frame = decodeFrame(raw);
-  const sent = raw.memory.subarray(raw.start - 16, raw.end);
+  if (isPiece(raw)) return;
+  const sent = raw.memory.subarray(raw.start - HEADER_BYTES, raw.end);
   const again = writeAgain(frame);
   // Of an error code that is not known here, the number is not kept.
   if (!JSON.stringify(frame).includes('"UNKNOWN"')) ok(sent.equals(again));
+}
+
+/** Of a DATA that was cut: it reads like one, and its header is that of the whole. @param {RawFrame} raw */
+function isPiece({ type, isRest, memory, start, end }) {
+  return type === 'DATA' && (isRest || memory.readUInt32LE(start - HEADER_BYTES) !== end - start);
 }
 
 /** What can be read can be written: a refusal is a fault here. @param {Frame} frame */
