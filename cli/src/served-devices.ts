@@ -35,18 +35,24 @@ export class ServedDevices {
       return new ServedDevices(runtime, undefined);
     }
     const { DeviceHosts } = await import('@axle/remoting');
-    const backends = await relays(settings.backends);
     const weights = weightsOf(settings);
     const hosts = await DeviceHosts.start({ plugins, models, storeBytes, limits, weights, log });
-    const runtime = await Runtime.start({
-      plugins: [],
-      decodesImages: false,
-      backends: [...backends, ...hosts.backends],
-      models,
-      limits,
-    });
-    noteUnavailable(runtime, hosts.unavailable);
-    return new ServedDevices(runtime, hosts);
+    try {
+      const runtime = await Runtime.start({
+        plugins: [],
+        decodesImages: false,
+        backends: [...(await relays(settings.backends)), ...hosts.backends],
+        models,
+        limits,
+      });
+      noteUnavailable(runtime, hosts.unavailable);
+      return new ServedDevices(runtime, hosts);
+    } catch (error) {
+      // Such as a server that is relayed to and cannot be reached.
+      await Promise.all(hosts.backends.map((backend) => backend.close()));
+      await hosts.close();
+      throw error;
+    }
   }
 
   /** Takes over what may change while the server runs. */

@@ -25,6 +25,8 @@ import { print } from '../standard-output.js';
 const fullQueuesMax = 4;
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
+/** After the grace, for ending device hosts and taking files away. */
+const cleanUpSeconds = 5;
 /** How often the files that settings come from are looked at. */
 const pollMs = 1000;
 
@@ -186,7 +188,7 @@ async function serve(
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
       ...{ alternate, arenaBytes },
     });
-    interruption.drainWithin((settings.graceSeconds + 1) * msPerSecond);
+    interruption.drainWithin((settings.graceSeconds + cleanUpSeconds) * msPerSecond);
     interruption.onHangup(() => void source.reload());
     source.onChange((changed) => {
       server.update(changed.trust, changed.tls);

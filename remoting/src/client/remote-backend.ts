@@ -228,7 +228,7 @@ export class RemoteBackend implements Backend, DeviceIds {
     const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
     const names = task.inputs.map((input) => input.name);
-    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${names.join()} ${argsKey(args)}`;
+    const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${JSON.stringify(names)} ${argsKey(args)}`;
     const known = this.bindings.get(key);
     const binding = known?.binding ?? this.bind(key, device, task, names, model);
     const used = { binding, device, range, args, outputBytesMax, names, model };

@@ -65,6 +65,11 @@ export class RemoteCall implements PendingAnswer, Journalled {
     return this.handle;
   }
 
+  /** A connection has it. */
+  get isUnderWay(): boolean {
+    return this.client !== undefined;
+  }
+
   get isKept(): boolean {
     return !this.needs.isRepeatable;
   }
@@ -244,7 +249,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
 
   private settle(outcome: TaskOutcome): void {
     this.task.settle(outcome);
-    if (this.ends >= endsOfSuspect) this.session.suspectSettled();
+    // One that waits its turn has none to hand on.
+    if (this.ends >= endsOfSuspect && this.isUnderWay) this.session.suspectSettled();
   }
 
   private acknowledge(outputs: readonly NamedTensor[]): void {

@@ -262,11 +262,12 @@ export class RemoteSession implements WireClientListener {
 
   /** Those that may end servers go one at a time, under new numbers; the others wait as for a connection. */
   private sendSuspect(client: WireClient): void {
-    const [call] = this.waiting.values();
-    if (call === undefined) return;
-    this.waiting.delete(call.id);
-    if (this.journal.has(call.needs.id) && call.renumber()) this.send(client, [call]);
-    else call.giveUp(new AxleError('UNAVAILABLE', 'the server ended'));
+    for (const call of this.waiting.values()) {
+      this.waiting.delete(call.id);
+      if (this.journal.has(call.needs.id) && call.renumber()) this.send(client, [call]);
+      else call.giveUp(new AxleError('UNAVAILABLE', 'the server ended'));
+      if (call.isUnderWay) return;
+    }
   }
 
   private send(client: WireClient, things: readonly Journalled[]): void {

@@ -12,6 +12,8 @@ export interface DoorLimits {
   readonly firstRequestMs: number;
   /** HTTP/2 streams of one connection. */
   readonly streamsMax: number;
+  /** Answers of gRPC that one connection has waiting for its client to take them, bytes. */
+  readonly unreadBytesMax: number;
   /** Requests of one ModelStreamInfer that are worked on; further ones are not read. */
   readonly streamInFlightMax: number;
 }
@@ -22,6 +24,7 @@ export const defaultDoorLimits: DoorLimits = {
   requestMs: 60_000,
   firstRequestMs: 60_000,
   streamsMax: 4096,
+  unreadBytesMax: 256 * MiB,
   streamInFlightMax: 64,
 };
 

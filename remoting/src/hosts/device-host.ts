@@ -1,5 +1,4 @@
 import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 import { AxleError, messageOf } from '@axle/core/internal';
@@ -10,7 +9,7 @@ import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-messa
 /** Time for a host to open its devices, milliseconds. */
 const startMsMax = 120_000;
 /** Time for a host to end when it is told so, milliseconds. */
-const endMsMax = 3000;
+const endMsMax = 1000;
 /** A host that lived so long, milliseconds, is started again at once. */
 const goodMs = 5000;
 
@@ -90,10 +89,9 @@ export class DeviceHost {
     this.wake();
     const { child } = this;
     if (child === undefined || hasEnded(child)) return;
-    const ended = once(child, 'exit');
     if (child.connected) child.disconnect();
     const late = setTimeout(() => child.kill('SIGKILL'), endMsMax);
-    await ended;
+    await ended(child);
     clearTimeout(late);
   }
 
@@ -102,7 +100,7 @@ export class DeviceHost {
     while (!this.isClosed) {
       const startedAt = performance.now();
       const { child } = this;
-      if (child !== undefined && !hasEnded(child)) await once(child, 'exit');
+      if (child !== undefined) await ended(child);
       if (performance.now() - startedAt > goodMs) this.backoff.reset();
       if (this.closed) return;
       this.log(
@@ -166,10 +164,18 @@ function firstWord(child: ChildProcess, name: string): Promise<HostUp> {
         reject(new AxleError('UNAVAILABLE', message.message));
       }
     });
-    child.once('error', reject);
+    child.on('error', reject);
     child.once('exit', () => {
       reject(new AxleError('UNAVAILABLE', `${name} ended (${endOf(child)}) while it started`));
     });
+  });
+}
+
+/** However it did, and whether or not it could be started. */
+function ended(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    if (hasEnded(child) || child.pid === undefined) resolve();
+    else child.once('exit', () => resolve());
   });
 }
 

@@ -78,10 +78,7 @@ export class Upstream {
     this.models.delete(model);
     this.loaded.delete(model);
     // One that did not load has nothing to be unloaded.
-    loading?.then(
-      (loaded) => this.remote?.unloadModel(loaded),
-      () => undefined,
-    );
+    loading?.then((loaded) => this.remote?.unloadModel(loaded)).catch(() => undefined);
   }
 
   async close(): Promise<void> {

@@ -122,7 +122,7 @@ export class Upstreams {
     for (const [tenant, { upstream, usedAt }] of this.byTenant) {
       if (usedAt > before || !upstream.isIdle) continue;
       this.forget(tenant);
-      void upstream.close();
+      upstream.close().catch(() => undefined);
     }
   }
 

@@ -4,6 +4,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 
 import type { TaskEvent } from '@axle/core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -32,7 +33,7 @@ beforeAll(async () => {
     grpc: [`unix:${grpcPath}`],
     http: [`unix:${httpPath}`],
     models: [models],
-    doorLimits: { messageBytesMax },
+    doorLimits: { messageBytesMax, unreadBytesMax: messageBytesMax },
   });
   const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
   grpc = new GrpcClient(grpcEndpoint);
@@ -161,6 +162,40 @@ describe('gRPC', () => {
     await answers();
     flood.destroy();
     await closed;
+  });
+
+  it('leaves a client that takes no answers with so many bytes of them', async () => {
+    const big = Buffer.alloc(512 * 1024);
+    const packed = gzipSync(big);
+    const message = Buffer.concat([Buffer.of(0x0a), varint(packed.byteLength), packed]);
+    const head = Buffer.alloc(5);
+    head.writeUInt32BE(message.byteLength, 1);
+    // It takes no byte of a stream.
+    const session = connectHttp2('http://axle', {
+      createConnection: () => connect(grpcPath),
+      settings: { initialWindowSize: 0 },
+    });
+    await once(session, 'remoteSettings');
+    const headers = { ...grpcHeaders, ':path': '/axle.v1.Axle/Decompress' };
+    const statuses: unknown[] = [];
+    const streams = Array.from({ length: 8 }, () => session.request(headers));
+    const refused = new Promise<void>((resolve) => {
+      for (const stream of streams) {
+        stream.on('error', () => undefined);
+        const note = (trailers: Record<string, unknown>) => {
+          if (trailers['grpc-status'] === undefined) return;
+          statuses.push(trailers['grpc-status']);
+          if (statuses.length === 6) resolve();
+        };
+        stream.on('response', note).on('trailers', note).resume();
+      }
+    });
+    for (const stream of streams) stream.end(Buffer.concat([head, message]));
+    await refused;
+    // Two fit.
+    expect(statuses).toEqual(Array.from({ length: 6 }, () => '8'));
+    session.destroy();
+    await answers();
   });
 });
 
@@ -374,3 +409,11 @@ describe('a repository', () => {
     expect(index).toContainEqual({ name: 'identity', version: '1', state: 'READY', reason: '' });
   });
 });
+
+/** As protobuf has lengths. */
+function varint(value: number): Buffer {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest > 127; rest = Math.floor(rest / 128)) bytes.push((rest & 127) | 128);
+  return Buffer.from([...bytes, rest]);
+}

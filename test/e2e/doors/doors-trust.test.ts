@@ -129,6 +129,33 @@ describe('over TLS', () => {
     });
     expect(await rest('/v2', { authorization: `Bearer ${dave}` })).toBe(401);
   });
+
+  it('ends a stream whose token is revoked with its next message', async () => {
+    const erin = await server.addToken('erin');
+    const [, port = ''] = /:(\d+)$/.exec(server.doorEndpoints[0] ?? '') ?? [];
+    const session = connectHttp2(`https://localhost:${port}`, { ca: pem('ca.crt') });
+    const stream = session.request({
+      ':method': 'POST',
+      ':path': '/axle.v1.Axle/CompressStream',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      authorization: `Bearer ${erin}`,
+    });
+    const status = new Promise((resolve) => {
+      stream.on('response', ({ 'grpc-status': code }) => code !== undefined && resolve(code));
+      stream.on('trailers', ({ 'grpc-status': code }) => {
+        resolve(code);
+      });
+    });
+    // One byte to compress.
+    const message = Buffer.of(0, 0, 0, 0, 3, 0x0a, 1, 7);
+    stream.resume().write(message);
+    await grpcOf(erin).inference('ServerMetadata');
+    await server.revoke(erin);
+    stream.write(message);
+    expect(await status).toBe('16');
+    session.destroy();
+  });
 });
 
 describe('a call of nobody', () => {

@@ -1,6 +1,7 @@
 import {
   Metadata,
   ServerInterceptingCall,
+  type Responder,
   type StatusObject,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
@@ -9,6 +10,7 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import { grpcStatusOf } from '../status.js';
+import { bytesOfAnswer, type UnreadAnswers } from './unread-answers.js';
 
 const clientOf = new WeakMap<Metadata, DoorClient>();
 
@@ -36,12 +38,14 @@ const forAnyone: ReadonlySet<string> = new Set([
 export function authentication(
   clients: DoorClients,
   { requestMs }: DoorLimits,
-  connectionOf: (port: number | undefined) => DoorConnection,
+  connectionOf: (port: number | undefined) => GrpcConnection,
 ): ServerInterceptor {
   return (method, call) => {
     let timer: NodeJS.Timeout | undefined;
     let isHere = false;
-    const intercepted: ServerInterceptingCall = new ServerInterceptingCall(call, {
+    const { remotePort } = call.getConnectionInfo();
+    const { unread } = connectionOf(remotePort);
+    const intercepted = new AnsweringCall(call, unread, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, pass) => {
@@ -72,17 +76,61 @@ export function authentication(
           onCancel: () => {
             isHere = true;
             clearTimeout(timer);
+            intercepted.forget();
           },
         });
       },
     });
     const admit = (metadata: Metadata) => {
-      const connection = connectionOf(call.getConnectionInfo().remotePort);
+      const { connection } = connectionOf(remotePort);
       const authorization = one(metadata, 'authorization');
       return clients.admit({ authorization, tenant: one(metadata, 'axle-tenant') }, connection);
     };
     return intercepted;
   };
+}
+
+/** A connection as its calls see it. */
+export interface GrpcConnection {
+  readonly connection: DoorConnection;
+  readonly unread: UnreadAnswers;
+}
+
+/** A call whose answers count until the client has taken them. */
+class AnsweringCall extends ServerInterceptingCall {
+  private waiting = 0;
+
+  constructor(
+    private readonly inner: ConstructorParameters<typeof ServerInterceptingCall>[0],
+    private readonly unread: UnreadAnswers,
+    responder: Responder,
+  ) {
+    super(inner, responder);
+  }
+
+  override sendMessage(message: unknown, sent: () => void): void {
+    const bytes = bytesOfAnswer(message);
+    try {
+      this.unread.add(bytes);
+    } catch (error) {
+      this.inner.sendStatus(statusOf(asAxleError(error)));
+      return;
+    }
+    this.waiting += bytes;
+    super.sendMessage(message, () => {
+      if (this.waiting > 0) {
+        this.waiting -= bytes;
+        this.unread.remove(bytes);
+      }
+      sent();
+    });
+  }
+
+  /** The client has given the call up. */
+  forget(): void {
+    this.unread.remove(this.waiting);
+    this.waiting = 0;
+  }
 }
 
 function one(metadata: Metadata, key: string): string | undefined {

@@ -11,7 +11,7 @@ import {
 
 import { ClassifyWork } from '../axle-call.js';
 import { charged } from '../charged.js';
-import type { DoorClient } from '../door-clients.js';
+import type { DoorClient, DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import { tensorOf } from '../kserve/data-types.js';
 import { noParameters } from '../kserve/infer-request.js';
@@ -40,7 +40,11 @@ import { serviceDefinition } from './service.js';
 const defaultModel = 'glyphs';
 
 /** `axle.v1.Axle`: every op. */
-export function axleService(server: KserveServer, limits: DoorLimits): GrpcService {
+export function axleService(
+  server: KserveServer,
+  clients: DoorClients,
+  limits: DoorLimits,
+): GrpcService {
   const handlers = {
     Classify: unary<ClassifyMessage, object>((call) => classify(server, call)),
     Infer: unary<InferMessage, object>((call) => infer(server, call)),
@@ -65,7 +69,7 @@ export function axleService(server: KserveServer, limits: DoorLimits): GrpcServi
       return { data: unpacked, report: reportMessage(report) };
     }),
     CompressStream: (call: ServerDuplexStream<CompressMessage, { data: Uint8Array }>) => {
-      CodecCall.serve(call, (client, first) =>
+      CodecCall.serve(clients, call, (client, first) =>
         clientOf(client).compressStream({
           ...streamOptions(call, first),
           ...codecOf(first?.codec ?? '', first?.level ?? 0),
@@ -73,7 +77,7 @@ export function axleService(server: KserveServer, limits: DoorLimits): GrpcServi
       );
     },
     DecompressStream: (call: ServerDuplexStream<DecompressMessage, { data: Uint8Array }>) => {
-      CodecCall.serve(call, (client, first) => {
+      CodecCall.serve(clients, call, (client, first) => {
         const outputBytesMax = first?.output_bytes_max ?? 0;
         return clientOf(client).decompressStream({
           ...streamOptions(call, first),

@@ -2,7 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { AxleError } from '@axle/core/internal';
 import { asAxleError, type CodecStream } from '@axle/core/internal';
 
-import type { DoorClient } from '../door-clients.js';
+import type { DoorClient, DoorClients } from '../door-clients.js';
 import { callerOf, statusOf } from './authentication.js';
 
 interface Piece {
@@ -16,13 +16,15 @@ export class CodecCall<Q extends Piece> {
 
   /** @param open makes the stream by what the first message says; undefined: there was none */
   static serve<Q extends Piece>(
+    clients: DoorClients,
     call: ServerDuplexStream<Q, Piece>,
     open: (client: DoorClient, first: Q | undefined) => CodecStream,
   ): void {
-    new CodecCall(call, open).start();
+    new CodecCall(clients, call, open).start();
   }
 
   private constructor(
+    private readonly clients: DoorClients,
     private readonly call: ServerDuplexStream<Q, Piece>,
     private readonly open: (client: DoorClient, first: Q | undefined) => CodecStream,
   ) {}
@@ -31,6 +33,9 @@ export class CodecCall<Q extends Piece> {
     const { call } = this;
     call.on('data', (message: Q) => {
       this.attempt(() => {
+        // A stream may live longer than the token that opened it.
+        const lapsed = this.clients.lapsed(callerOf(call));
+        if (lapsed !== undefined) throw lapsed;
         const stream = this.streamFor(message);
         const { data } = message;
         if (data.byteLength === 0 || stream.write(data)) return;

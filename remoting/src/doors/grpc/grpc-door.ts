@@ -4,7 +4,8 @@ import type { Socket } from 'node:net';
 import type { DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { Door } from '../door.js';
-import { authentication } from './authentication.js';
+import { authentication, type GrpcConnection } from './authentication.js';
+import { UnreadAnswers } from './unread-answers.js';
 import type { GrpcService } from './grpc-service.js';
 
 /** Longest list of headers of a call, bytes. */
@@ -18,13 +19,17 @@ export class GrpcDoor implements Door {
   private readonly server: Server;
   private readonly injector: ConnectionInjector;
   /** By number. */
-  private readonly connections = new Map<number, DoorConnection>();
+  private readonly connections = new Map<number, GrpcConnection>();
   private last = 0;
 
-  constructor(clients: DoorClients, limits: DoorLimits, services: readonly GrpcService[]) {
+  constructor(
+    clients: DoorClients,
+    private readonly limits: DoorLimits,
+    services: readonly GrpcService[],
+  ) {
     this.server = new Server({
       'grpc.max_receive_message_length': limits.messageBytesMax,
-      // What a result may have is bounded elsewhere.
+      // What one may have is bounded elsewhere, and what waits by `unreadBytesMax`.
       'grpc.max_send_message_length': -1,
       'grpc.max_concurrent_streams': limits.streamsMax,
       'grpc.max_metadata_size': headerBytesMax,
@@ -40,7 +45,8 @@ export class GrpcDoor implements Door {
   accept(stream: Socket, connection: DoorConnection): void {
     this.last += 1;
     const number = this.last;
-    this.connections.set(number, connection);
+    const unread = new UnreadAnswers(this.limits.unreadBytesMax);
+    this.connections.set(number, { connection, unread });
     stream.once('close', () => {
       this.connections.delete(number);
     });
@@ -62,7 +68,7 @@ export class GrpcDoor implements Door {
     this.server.forceShutdown();
   }
 
-  private connectionAt(number: number | undefined): DoorConnection {
+  private connectionAt(number: number | undefined): GrpcConnection {
     const connection = this.connections.get(number ?? 0);
     if (connection === undefined) throw new Error('a call over a connection that is gone');
     return connection;

@@ -21,7 +21,7 @@ const services = [
 export function openGrpcDoor(kserve: KserveServer, clients: DoorClients, limits: DoorLimits): Door {
   const descriptors = new FileDescriptors();
   return new GrpcDoor(clients, limits, [
-    axleService(kserve, limits),
+    axleService(kserve, clients, limits),
     inferenceService(kserve, clients, limits),
     healthService(kserve, services),
     reflectionService('v1', services, descriptors),

@@ -148,7 +148,8 @@ function real(set: (view: DataView, at: number, value: number) => void): Put {
   return (view, at, value) => {
     // A whole number of many digits comes as text.
     const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
-    if (typeof number !== 'number') return false;
+    // Of 1e400 JSON makes Infinity.
+    if (typeof number !== 'number' || !Number.isFinite(number)) return false;
     set(view, at, number);
     return true;
   };
