@@ -99,13 +99,11 @@ export class DeviceHost {
   private async keepUp(): Promise<void> {
     while (!this.isClosed) {
       const startedAt = performance.now();
-      const { child } = this;
-      if (child !== undefined) await ended(child);
+      const child = this.child as ChildProcess;
+      await ended(child);
       if (performance.now() - startedAt > goodMs) this.backoff.reset();
       if (this.closed) return;
-      this.log(
-        `${this.name} ended (${child === undefined ? '' : endOf(child)}) and is started again`,
-      );
+      this.log(`${this.name} ended (${endOf(child)}) and is started again`);
       this.restarts += 1;
       // Those who connect meanwhile wait for the next.
       this.up = this.startLater(this.backoff.nextMs());

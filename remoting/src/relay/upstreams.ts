@@ -42,17 +42,8 @@ export class Upstreams {
     return new Upstreams(await open(''), open);
   }
 
-  /** How many tenants have one. */
-  get size(): number {
-    return this.byTenant.size;
-  }
-
   get all(): Iterable<Upstream> {
     return [...this.byTenant.values()].map(({ upstream }) => upstream);
-  }
-
-  known(tenant: string): Upstream | undefined {
-    return this.byTenant.get(tenant)?.upstream;
   }
 
   /** @throws AxleError RESOURCE_EXHAUSTED when too many tenants work there at once. */
@@ -87,7 +78,7 @@ export class Upstreams {
     const upstream = new Upstream(opening);
     // The next call of the tenant tries again.
     opening.catch(() => {
-      if (this.known(tenant) === upstream) this.forget(tenant);
+      if (this.byTenant.get(tenant)?.upstream === upstream) this.forget(tenant);
     });
     return upstream;
   }
