@@ -11,6 +11,18 @@ const labelNames = ['device'];
 export function addDeviceMetrics(registry: Registry, runtime: Runtime): void {
   const registers = [registry];
   new Gauge({
+    name: 'axle_device_info',
+    help: 'What a device is; emulated: it only stands for hardware',
+    labelNames: [...labelNames, 'kind', 'backend', 'emulated'],
+    registers,
+    collect() {
+      this.reset();
+      for (const [{ name: backend }, { id, kind, emulated }] of devicesOf(runtime)) {
+        this.set({ device: id, kind, backend, emulated: String(emulated) }, 1);
+      }
+    },
+  });
+  new Gauge({
     name: 'axle_device_tasks',
     help: 'Tasks that wait for a device or run on it',
     ...{ labelNames, registers },

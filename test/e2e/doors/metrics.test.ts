@@ -161,6 +161,8 @@ describe('metrics', () => {
     expect(pending).toBeLessThan(40);
     expect(sampleOf(text, 'axle_device_tasks{device="cpu-fallback:0"}')).toBeGreaterThan(0);
     expect(sampleOf(text, 'axle_device_wait_seconds{device="cpu-fallback:0"}')).toBeGreaterThan(0);
+    const info = 'kind="CPU",backend="cpu-fallback",emulated="false"';
+    expect(sampleOf(text, `axle_device_info{device="cpu-fallback:0",${info}}`)).toBe(1);
     expect(sampleOf(text, 'axle_device_health{device="cpu-fallback:0",state="OK"}')).toBe(1);
     expect(sampleOf(text, 'axle_device_health{device="cpu-fallback:0",state="LOST"}')).toBe(0);
     expect(sampleOf(text, 'axle_tenant_usage{tenant="wire",resource="calls"}')).toBeGreaterThan(0);
