@@ -14,6 +14,7 @@ import { addModelsCommand } from './commands/models.js';
 import { addPluginCommand } from './commands/plugin.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
+import { addTopCommand } from './commands/top.js';
 import { UsageError } from './failure.js';
 import type { CommandContext } from './session.js';
 
@@ -54,6 +55,7 @@ Examples:
   addCompressCommand(program, context);
   addDecompressCommand(program, context);
   addServeCommand(program, context);
+  addTopCommand(program, context);
   addTokenCommand(program);
   addCaCommand(program);
   addPluginCommand(program, context);
@@ -71,6 +73,11 @@ function workOn(url: string | undefined, command: Command): void {
   const name = top?.name() ?? '';
   if (localCommands.has(name)) {
     throw new UsageError(`axle ${name} is about this machine; leave --on out`);
+  }
+  if (name === 'top') {
+    throw new UsageError(
+      'axle top reads metrics; leave --on out and give their URL: axle top http://HOST:8002',
+    );
   }
   process.env['AXLE_ENDPOINT'] = url;
 }

@@ -55,6 +55,11 @@ export class ServedDevices {
     }
   }
 
+  /** How often each device host was started again. */
+  get hostRestarts(): ReadonlyMap<string, number> {
+    return this.hosts?.restarts ?? new Map();
+  }
+
   /** Takes over what may change while the server runs. */
   update(settings: ServeSettings): void {
     this.hosts?.setWeights(weightsOf(settings));

@@ -15,6 +15,7 @@ const commands = [
   'decompress',
   'plugin',
   'token',
+  'top',
   'ca',
   'completion',
 ];

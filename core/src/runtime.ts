@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 
 import type { Backend, Device } from './backend.js';
+import type { CallObserver } from './call-observer.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
@@ -42,6 +43,8 @@ export class Runtime {
   readonly costs: CostModel;
   readonly router: Router;
   readonly dispatch: Dispatch;
+  /** To be set before there are calls. */
+  callObserver: CallObserver | undefined = undefined;
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
   private lastQueue: DeviceQueue | undefined;

@@ -19,6 +19,8 @@ export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
 export interface CallWork<R> {
   /** Validates the input and reads what is to be read. What it throws, the call fails with. */
   prepare(cancellation: Cancellation): CallRequest | Promise<CallRequest>;
+  /** Where it is known before that: a call that is refused counts as one of this model. */
+  readonly knownModel?: Model | undefined;
   /** Makes the caller's result. */
   shape(outcome: CallOutcome): R;
   /** The call is about to fail while a device uses its memory. */
@@ -99,18 +101,30 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
   }
 
   succeeded(outcome: CallOutcome): void {
-    this.resolve(this.work.shape(outcome));
+    const result = this.work.shape(outcome);
+    this.session.runtime.callObserver?.succeeded(this, outcome.report);
+    this.resolve(result);
     this.session.end(this);
   }
 
   failed(reason: unknown, isUsed = false): void {
     if (isUsed) this.work.used?.();
     this.session.end(this);
+    this.tellFailed(reason);
     this.reject(reason);
   }
 
   released(): void {
     this.work.released?.();
+  }
+
+  private tellFailed(reason: unknown): void {
+    const { callObserver } = this.session.runtime;
+    if (callObserver === undefined) return;
+    if (this.request !== undefined) callObserver.failed(this, reason);
+    else if (this.work.knownModel !== undefined) {
+      callObserver.refused(this.work.knownModel, reason);
+    }
   }
 
   private get prepared(): CallRequest {
@@ -130,6 +144,7 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
 
   private dispatch(request: CallRequest): void {
     this.request = request;
+    this.session.runtime.callObserver?.began(this);
     this.session.runtime.dispatch.start(this, this);
   }
 }

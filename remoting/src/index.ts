@@ -5,6 +5,7 @@ export { FrameSplitter, RawFrame, type Side } from './wire/frame-splitter.js';
 export { FrameWriter } from './wire/frame-writer.js';
 export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
+export { readCredentials } from './client/credentials.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
 export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';

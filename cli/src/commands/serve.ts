@@ -34,6 +34,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly listen?: string[];
   readonly grpc?: string[];
   readonly http?: string[];
+  readonly metrics?: string[];
   readonly modelControl?: 'none' | 'explicit' | 'poll';
   readonly config?: string;
   readonly insecure?: true;
@@ -61,6 +62,7 @@ export function addServeCommand(program: Command, context: CommandContext): void
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
     .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
+    .option('--metrics <where>', 'the same for Prometheus, which asks for /metrics', oneMore)
     .addOption(
       new Option(
         '--model-control <mode>',
@@ -131,7 +133,7 @@ async function serve(
   options: ServeCommandOptions,
   { interruption }: CommandContext,
 ): Promise<void> {
-  const { listen: places, grpc, http } = options;
+  const { listen: places, grpc, http, metrics } = options;
   if ([places, grpc, http, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
@@ -142,6 +144,7 @@ async function serve(
       listen: places,
       grpc,
       http,
+      metrics,
       modelControl: options.modelControl,
       insecure: options.insecure,
       certificate: options.tlsCert,
@@ -159,6 +162,8 @@ async function serve(
   const { settings } = source;
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
+  // prom-client is loaded by those who want it.
+  const { enableMetrics } = settings.doors.metrics.length === 0 ? {} : await import('axle/metrics');
   const { limitsWith } = await import('@axle/core/internal');
   const { tenantQueueDepth } = settings;
   const limits = limitsWith({
@@ -187,6 +192,8 @@ async function serve(
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
       ...{ alternate, arenaBytes },
+      hostRestarts: () => devices.hostRestarts,
+      addMetrics: enableMetrics,
     });
     interruption.drainWithin((settings.graceSeconds + cleanUpSeconds) * msPerSecond);
     interruption.onHangup(() => void source.reload());

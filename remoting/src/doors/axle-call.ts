@@ -33,6 +33,10 @@ export class ClassifyWork implements CallWork<Classified> {
     private readonly topKMax: number,
   ) {}
 
+  get knownModel(): Model {
+    return this.model;
+  }
+
   prepare(): CallRequest {
     const { image, model, topK, topKMax } = this;
     const tensor = Tensor.fromBytes('UINT8', image, [image.byteLength]);

@@ -6,6 +6,7 @@ import type { LimitedLog } from '../server/limited-log.js';
 import type { ListenSpec } from '../server/listen-spec.js';
 import { Listener } from '../server/listener.js';
 import type { ServerModels } from '../server/models/server-models.js';
+import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { Newcomers } from '../server/newcomers.js';
 import type { TlsMaterial } from '../server/tls.js';
 import type { Authenticator, Peer } from '../trust/authenticator.js';
@@ -18,6 +19,9 @@ import { KserveServer } from './kserve/kserve-server.js';
 export interface DoorSettings {
   readonly grpc: readonly ListenSpec[];
   readonly http: readonly ListenSpec[];
+  readonly metrics: readonly ListenSpec[];
+  /** That may read the metrics. */
+  readonly metricsTenants: readonly string[];
   readonly limits: DoorLimits;
 }
 
@@ -34,10 +38,14 @@ export interface DoorHost {
   readonly newcomersMax: number;
   /** Tenants that may load and unload the operator's models. */
   readonly controllers: readonly string[];
+  /** Where there is a door for them. */
+  readonly metrics: ServerMetrics | undefined;
 }
 
+type DoorKind = 'grpc' | 'http' | 'metrics';
+
 interface OpenDoor {
-  readonly kind: 'grpc' | 'http';
+  readonly kind: DoorKind;
   readonly door: Door;
   readonly listener: Listener;
 }
@@ -45,7 +53,7 @@ interface OpenDoor {
 /** The doors of a server for those who speak standard protocols: gRPC and HTTP. */
 export class Doors {
   private readonly open: OpenDoor[] = [];
-  private readonly sockets = new Set<Socket>();
+  private readonly sockets = new Map<Socket, DoorKind>();
   private readonly clients: DoorClients;
   private readonly kserve: KserveServer;
   private readonly newcomers: Newcomers;
@@ -70,6 +78,7 @@ export class Doors {
     try {
       for (const spec of settings.grpc) await doors.openOne('grpc', spec, tls);
       for (const spec of settings.http) await doors.openOne('http', spec, tls);
+      for (const spec of settings.metrics) await doors.openOne('metrics', spec, tls);
     } catch (error) {
       await doors.close(0);
       throw error;
@@ -77,13 +86,21 @@ export class Doors {
     return doors;
   }
 
-  /** As URLs: `grpc://127.0.0.1:8001`, `https://...`, `grpc+unix:/run/axle.sock`. */
+  /** As URLs: `grpc://127.0.0.1:8001`, `https://...`, `grpc+unix:/run/axle.sock`; that of metrics is `http`, too. */
   get endpoints(): string[] {
     return this.open.map(({ kind, listener }) => {
       const { address, isTls } = listener;
-      if (address.startsWith('/')) return `${kind}+unix:${encodeURI(address)}`;
-      return `${kind}${isTls ? 's' : ''}://${address}`;
+      const protocol = kind === 'grpc' ? 'grpc' : 'http';
+      if (address.startsWith('/')) return `${protocol}+unix:${encodeURI(address)}`;
+      return `${protocol}${isTls ? 's' : ''}://${address}`;
     });
+  }
+
+  /** Open ones of each kind of door. */
+  get connections(): ReadonlyMap<string, number> {
+    const counts = new Map(this.open.map(({ kind }) => [kind, 0]));
+    for (const kind of this.sockets.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
+    return counts;
   }
 
   useTls(tls: TlsMaterial): void {
@@ -103,12 +120,12 @@ export class Doors {
     clearTimeout(late);
     this.clients.close();
     for (const { door } of this.open) door.close();
-    for (const socket of this.sockets) socket.destroy();
+    for (const socket of this.sockets.keys()) socket.destroy();
     await Promise.all(closed);
   }
 
   private async openOne(
-    kind: 'grpc' | 'http',
+    kind: DoorKind,
     spec: ListenSpec,
     tls: TlsMaterial | undefined,
   ): Promise<void> {
@@ -120,7 +137,7 @@ export class Doors {
         this.newcomers.add(socket);
       },
       onStream: (stream, arrived, peer) => {
-        this.take(door, stream, arrived, peer);
+        this.take(kind, door, stream, arrived, peer);
       },
       onTrouble: (what) => {
         this.host.log.add(what);
@@ -130,24 +147,30 @@ export class Doors {
   }
 
   /** What a door needs is loaded when there is one. */
-  private async doorOf(kind: 'grpc' | 'http'): Promise<Door> {
+  private async doorOf(kind: DoorKind): Promise<Door> {
     const { clients, kserve } = this;
-    const { limits } = this.settings;
+    const { limits, metricsTenants } = this.settings;
     if (kind === 'grpc') {
       const { openGrpcDoor } = await import('./grpc/open-grpc-door.js');
       return openGrpcDoor(kserve, clients, limits);
     }
     const { HttpDoor } = await import('./http/http-door.js');
-    return new HttpDoor(kserve, clients, limits);
+    const { metrics } = this.host;
+    if (kind === 'metrics' && metrics !== undefined) {
+      const { metricsRoutes } = await import('./metrics/metrics-routes.js');
+      return new HttpDoor(metricsRoutes(metrics, metricsTenants), clients, limits);
+    }
+    const { kserveRoutes } = await import('./http/routes.js');
+    return new HttpDoor(kserveRoutes(kserve), clients, limits);
   }
 
-  private take(door: Door, stream: Socket, arrived: Socket, peer: Peer): void {
+  private take(kind: DoorKind, door: Door, stream: Socket, arrived: Socket, peer: Peer): void {
     const late = setTimeout(() => stream.destroy(), this.settings.limits.firstRequestMs);
     const connection = new DoorConnection(peer, stream, () => {
       clearTimeout(late);
       this.newcomers.remove(arrived);
     });
-    this.sockets.add(stream);
+    this.sockets.set(stream, kind);
     stream.once('close', () => {
       clearTimeout(late);
       this.sockets.delete(stream);

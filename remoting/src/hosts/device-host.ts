@@ -36,8 +36,8 @@ export class DeviceHost {
 
   private constructor(
     private settings: HostSettings,
-    /** For messages: 'device host cpu-fallback'. */
-    private readonly name: string,
+    /** What it hosts: 'cpu-fallback'. */
+    readonly label: string,
     private readonly log: (line: string) => void,
   ) {
     this.backoff.nextMs();
@@ -47,10 +47,10 @@ export class DeviceHost {
   /** @throws AxleError UNAVAILABLE when its process ends before it is up; as it says itself. */
   static async start(
     settings: HostSettings,
-    name: string,
+    label: string,
     log: (line: string) => void,
   ): Promise<{ readonly host: DeviceHost; readonly said: HostUp }> {
-    const host = new DeviceHost(settings, name, log);
+    const host = new DeviceHost(settings, label, log);
     try {
       const said = await host.up;
       void host.keepUp();
@@ -59,6 +59,11 @@ export class DeviceHost {
       await host.close();
       throw error;
     }
+  }
+
+  /** For messages. */
+  get name(): string {
+    return `the device host of ${this.label}`;
   }
 
   get processId(): number | undefined {

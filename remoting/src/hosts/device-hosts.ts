@@ -74,6 +74,11 @@ export class DeviceHosts {
     return this.hosts;
   }
 
+  /** How often each was started again, by the plugin, and the device where it has several. */
+  get restarts(): ReadonlyMap<string, number> {
+    return new Map(this.hosts.map(({ label, restartCount }) => [label, restartCount]));
+  }
+
   setWeights(weights: TenantWeights): void {
     for (const host of this.hosts) host.setWeights(weights);
   }
@@ -120,9 +125,8 @@ export class DeviceHosts {
       ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, weights },
       token: record,
     };
-    const name = `the device host of ${label}`;
     try {
-      const { host, said } = await DeviceHost.start(settings, name, log);
+      const { host, said } = await DeviceHost.start(settings, label, log);
       this.hosts.push(host);
       if (said.unavailable !== undefined) {
         this.missing.push({ backend: plugin.name, reason: said.unavailable });
@@ -130,7 +134,7 @@ export class DeviceHosts {
       const server = await connectRelay(
         new URL(`axle+unix:${encodeURI(socket)}`),
         { token },
-        { name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
+        { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
       );
       return { host, said, server };
     } catch (error) {

@@ -4,6 +4,7 @@ import {
   type CallRequest,
   type CallWork,
   type Cancellation,
+  type Model,
   type NamedTensor,
   type TraceContext,
 } from '@axle/core/internal';
@@ -102,6 +103,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     front.hold(id, call);
     call.turns?.enter(call);
     call.receive(frame);
+  }
+
+  get knownModel(): Model | undefined {
+    return this.binding.model?.value;
   }
 
   override onData(raw: RawFrame): void {

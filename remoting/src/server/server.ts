@@ -1,10 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 
+import type { Registry } from 'prom-client';
+
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
 import { Doors, type DoorSettings } from '../doors/doors.js';
 import { wireLimits } from '../generated/wire.js';
+import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { DeviceWatch } from './device-watch.js';
 import {
   Authenticator,
@@ -25,6 +28,7 @@ import { ServerModels } from './models/server-models.js';
 import { Newcomers } from './newcomers.js';
 import { Resumption } from './resumption.js';
 import type { TlsMaterial } from './tls.js';
+import { Traffic } from './traffic.js';
 import { WireFront, type Arenas } from './wire-front.js';
 
 const MiB = 1024 * 1024;
@@ -50,6 +54,10 @@ export interface ServerOptions {
   readonly store: ResourceStore;
   /** For those who speak gRPC or HTTP; undefined: there are none. */
   readonly doors?: DoorSettings | undefined;
+  /** Of device hosts, by their names; for metrics. */
+  readonly hostRestarts?: (() => ReadonlyMap<string, number>) | undefined;
+  /** Adds to the metrics, where there is a door for them. */
+  readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
   readonly modelControl?: ModelControl | undefined;
   /** For listeners that ask for it. */
@@ -87,6 +95,9 @@ export interface ServerUsage {
   readonly clients: number;
   /** Answers that are kept for them until they are acknowledged. */
   readonly answers: number;
+  /** Over all connections so far, without shared memory. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
 }
 
 /** Serves a runtime to clients that speak the wire protocol. */
@@ -104,6 +115,8 @@ export class Server {
   private readonly published: PublicModels;
   private readonly models: ServerModels;
   private readonly arenas: ArenaOffers;
+  private readonly traffic = new Traffic();
+  private metrics: ServerMetrics | undefined;
   private doors: Doors | undefined;
 
   private constructor(private readonly options: ServerOptions) {
@@ -137,6 +150,7 @@ export class Server {
   static async start(options: ServerOptions): Promise<Server> {
     const server = new Server(options);
     try {
+      await server.measure();
       await server.published.start();
       for (const spec of options.listen) await server.listen(spec);
       await server.openDoors();
@@ -167,7 +181,11 @@ export class Server {
     let handles = 0;
     for (const front of this.fronts.keys()) handles += front.openHandles;
     const { clients, answers } = this.resumption;
-    return { connections: this.fronts.size, handles, clients, answers };
+    const { bytesReceived, bytesSent } = this.traffic;
+    return {
+      ...{ connections: this.fronts.size, handles, clients, answers },
+      ...{ bytesReceived, bytesSent },
+    };
   }
 
   /**
@@ -233,6 +251,21 @@ export class Server {
     };
   }
 
+  /** From the first call on. */
+  private async measure(): Promise<void> {
+    const { doors, runtime, store, hostRestarts, addMetrics } = this.options;
+    if (doors === undefined || doors.metrics.length === 0) return;
+    const { ServerMetrics } = await import('../metrics/server-metrics.js');
+    this.metrics = new ServerMetrics({
+      ...{ runtime, store },
+      tenants: () => this.authenticator.tenantsSeen,
+      usage: () => this.usage,
+      doorConnections: () => this.doors?.connections ?? new Map(),
+      hostRestarts: hostRestarts ?? (() => new Map()),
+    });
+    addMetrics?.(this.metrics.registry);
+  }
+
   private async openDoors(): Promise<void> {
     const { doors, runtime, limits, tls, newcomersMax = defaultNewcomersMax } = this.options;
     if (doors === undefined) return;
@@ -248,6 +281,7 @@ export class Server {
         connectionsMax,
         newcomersMax,
         controllers: this.options.modelControl?.tenants ?? [],
+        metrics: this.metrics,
       },
       doors,
       tls,
@@ -255,6 +289,7 @@ export class Server {
   }
 
   private serve(stream: Socket, arrived: Socket, peer: Peer, sharesMemory: boolean): void {
+    this.traffic.add(stream);
     const front: WireFront = new WireFront(stream, {
       runtime: this.options.runtime,
       watch: this.watch,

@@ -70,6 +70,13 @@ export class ResourceStore {
     return this.options.bytesMax;
   }
 
+  /** Of all tenants, each charged in full. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const shelf of this.shelves.values()) bytes += shelf.bytes;
+    return bytes;
+  }
+
   /** Most that one model of the tenant may have. */
   modelBytesMax(tenant: string): number {
     return Math.min(this.options.bytesMax, this.options.limitsOf(tenant).modelBytes);
@@ -225,7 +232,7 @@ export class ResourceStore {
     }
     const { bytesMax } = this.options;
     const all = [...this.shelves.values()];
-    while (all.reduce((sum, each) => sum + each.bytes, 0) + bytes > bytesMax) {
+    while (this.bytes + bytes > bytesMax) {
       if (this.collect(all)) continue;
       throw new AxleError(
         'RESOURCE_EXHAUSTED',

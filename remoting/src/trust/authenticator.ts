@@ -57,6 +57,10 @@ export class Authenticator {
     this.tokens = tokens;
   }
 
+  get tenantsSeen(): Iterable<Tenant> {
+    return this.tenants.all;
+  }
+
   /** From now on. Who is in is asked for with `lapsed`. */
   update({ tenancy, tokens }: TrustSettings): void {
     this.tenants.update(tenancy);

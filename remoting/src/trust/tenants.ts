@@ -45,6 +45,11 @@ export class Tenants {
     this.whole = new Ledger('this server', settings.limits);
   }
 
+  /** Those that use something, or did. */
+  get all(): Iterable<Tenant> {
+    return this.byName.values();
+  }
+
   get(name: string): Tenant {
     const known = this.byName.get(name);
     if (known !== undefined) return known;

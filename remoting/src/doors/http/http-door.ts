@@ -6,9 +6,8 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { Door } from '../door.js';
-import type { KserveServer } from '../kserve/kserve-server.js';
 import { Reply } from './reply.js';
-import { findRoute, type Route } from './routes.js';
+import type { FindRoute, Route } from './routes.js';
 
 /** Request line and headers, bytes, and how many headers. */
 const headerBytesMax = 16_384;
@@ -19,7 +18,7 @@ const idleMs = 65_000;
 /** How often slow requests are looked for. */
 const checkMsMax = 5000;
 
-/** The REST form of the Open Inference Protocol, on connections that somebody else takes. */
+/** HTTP on connections that somebody else takes. */
 export class HttpDoor implements Door {
   readonly alpn = ['http/1.1'];
   private readonly server: Server;
@@ -28,7 +27,7 @@ export class HttpDoor implements Door {
   private drained: (() => void) | undefined;
 
   constructor(
-    private readonly kserve: KserveServer,
+    private readonly findRoute: FindRoute,
     private readonly clients: DoorClients,
     private readonly limits: DoorLimits,
   ) {
@@ -77,7 +76,7 @@ export class HttpDoor implements Door {
     response.shouldKeepAlive &&= this.drained === undefined;
     const reply = new Reply(request, response, this.limits);
     try {
-      const route = findRoute(request.method ?? '', request.url ?? '');
+      const route = this.findRoute(request.method ?? '', request.url ?? '');
       const client = route.forAnyone ? undefined : this.admit(request);
       if (this.drained !== undefined) {
         throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');
@@ -90,7 +89,7 @@ export class HttpDoor implements Door {
 
   private async answer(route: Route, client: DoorClient | undefined, reply: Reply): Promise<void> {
     const body = client === undefined ? undefined : await reply.body(client);
-    await route.answer({ kserve: this.kserve, client: client as DoorClient, body, reply });
+    await route.answer({ client: client as DoorClient, body, reply });
   }
 
   private admit({ headers, socket }: IncomingMessage): DoorClient {

@@ -10,7 +10,6 @@ import type { Reply } from './reply.js';
 
 /** A request whose sender is known and whose body is there. */
 export interface Exchange {
-  readonly kserve: KserveServer;
   /** Not of routes for anyone. */
   readonly client: DoorClient;
   readonly body: Buffer | undefined;
@@ -24,11 +23,19 @@ export interface Route {
   answer(exchange: Exchange): Promise<void> | void;
 }
 
+/** @throws AxleError NOT_FOUND for what is no path of the door, UNIMPLEMENTED for another method than its own. */
+export type FindRoute = (method: string, url: string) => Route;
+
+/** With whom answers it. */
+interface KserveExchange extends Exchange {
+  readonly kserve: KserveServer;
+}
+
 interface Rule {
   readonly method: 'GET' | 'POST';
   readonly path: RegExp;
   readonly forAnyone?: boolean;
-  answer(exchange: Exchange, model: string, version: string): Promise<void> | void;
+  answer(exchange: KserveExchange, model: string, version: string): Promise<void> | void;
 }
 
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
@@ -115,21 +122,25 @@ const rules: readonly Rule[] = [
   },
 ];
 
-/**
- * @throws AxleError NOT_FOUND for what is no path of the protocol, UNIMPLEMENTED for another method than its own.
- */
-export function findRoute(method: string, url: string): Route {
-  const [path = ''] = url.split('?');
-  const rule = rules.find((each) => each.method === method && each.path.test(path));
-  if (rule === undefined) throw noRoute(method, path);
-  const [, model, version] = rule.path.exec(path) ?? [];
-  return {
-    forAnyone: rule.forAnyone ?? false,
-    answer: (exchange) => rule.answer(exchange, decoded(model), decoded(version)),
+/** The REST form of the Open Inference Protocol. */
+export function kserveRoutes(kserve: KserveServer): FindRoute {
+  return (method, url) => {
+    const [path = ''] = url.split('?');
+    const rule = rules.find((each) => each.method === method && each.path.test(path));
+    if (rule === undefined) throw noRoute(method, path);
+    const [, model, version] = rule.path.exec(path) ?? [];
+    return {
+      forAnyone: rule.forAnyone ?? false,
+      answer: (exchange) => rule.answer({ ...exchange, kserve }, decoded(model), decoded(version)),
+    };
   };
 }
 
-async function infer({ kserve, client, body, reply }: Exchange, model: string, version: string) {
+async function infer(
+  { kserve, client, body, reply }: KserveExchange,
+  model: string,
+  version: string,
+) {
   const jsonBytes = reply.header('inference-header-content-length');
   const { request, answersBinary } = readInferBody(
     body ?? Buffer.alloc(0),
@@ -145,7 +156,11 @@ async function infer({ kserve, client, body, reply }: Exchange, model: string, v
   reply.send(200, headers, pieces);
 }
 
-async function statistics({ kserve, client, reply }: Exchange, model: string, version: string) {
+async function statistics(
+  { kserve, client, reply }: KserveExchange,
+  model: string,
+  version: string,
+) {
   const counted = await kserve.modelStatistics(client, model, version);
   reply.json({ model_stats: counted.map(statisticsMessage) });
 }

@@ -66,9 +66,14 @@ export class InferCall implements CallWork<InferAnswer> {
     this.cancellation?.cancel(reason);
   }
 
+  get knownModel(): Model | undefined {
+    return this.served?.model;
+  }
+
   prepare(): CallRequest {
     const { model } = this.servedModel;
-    const { inputs } = this.request;
+    const { inputs, outputs } = this.request;
+    checkOutputs(outputs, model);
     return {
       chain: inferChain,
       model,
@@ -119,7 +124,6 @@ export class InferCall implements CallWork<InferAnswer> {
   private async runWith(served: ServedModel, parameters: CallParameters): Promise<InferAnswer> {
     this.served = served;
     try {
-      checkOutputs(this.request.outputs, served.model);
       return await this.started(parameters);
     } catch (error) {
       const { host, client, startedAt } = this;
@@ -134,7 +138,9 @@ export class InferCall implements CallWork<InferAnswer> {
     const within = Math.min(this.deadlineMs ?? Infinity, timeoutMs ?? Infinity);
     const deadlineMs = within === Infinity ? undefined : Math.max(0, within - spentMs);
     return new Promise((resolve, reject) => {
-      this.cancellation = this.client.session.start(
+      this.cancellation = this.client.session.startPublished(
+        'infer',
+        undefined,
         { priority, ...this.request.placement, deadlineMs },
         this,
         resolve,

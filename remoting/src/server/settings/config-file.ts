@@ -11,6 +11,9 @@ export interface ConfigFile {
   readonly listen?: readonly string[];
   readonly grpc?: readonly string[];
   readonly http?: readonly string[];
+  readonly metrics?: readonly string[];
+  /** That may read the metrics, which are of all tenants. */
+  readonly metricsTenants?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
   readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
@@ -44,6 +47,7 @@ const listenersMax = 64;
 const foldersMax = 256;
 const backendsMax = 256;
 const graceSecondsMax = 3600;
+const metricsTenantsMax = 4096;
 const weightMin = 0.001;
 const weightMax = 1000;
 /** Of any limit of the doors: what a message of HTTP/2 or a timer can have at all. */
@@ -68,6 +72,15 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...placesOf(fields, 'listen'),
     ...placesOf(fields, 'grpc'),
     ...placesOf(fields, 'http'),
+    ...placesOf(fields, 'metrics'),
+    ...(fields.has('metricsTenants') && {
+      metricsTenants: fields.texts(
+        'metricsTenants',
+        metricsTenantsMax,
+        isTenantName,
+        'names of tenants',
+      ),
+    }),
     doorLimits: readDoorLimits(fields),
     modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
@@ -94,7 +107,10 @@ export function readConfigFile(text: string, path: string): ConfigFile {
   return config;
 }
 
-function placesOf(fields: StrictObject, key: 'listen' | 'grpc' | 'http'): Partial<ConfigFile> {
+/** Keys that say where something listens. */
+export type PlaceKey = 'listen' | 'grpc' | 'http' | 'metrics';
+
+function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
 }

@@ -13,7 +13,7 @@ import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
 import type { ModelControl } from '../models/model-control.js';
 import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
-import { configBytesMax, readConfigFile, type ConfigFile } from './config-file.js';
+import { configBytesMax, readConfigFile, type ConfigFile, type PlaceKey } from './config-file.js';
 import type { FileStates } from './file-watch.js';
 import { SettingsFiles } from './settings-files.js';
 
@@ -24,6 +24,7 @@ export interface ServeOptions {
   readonly listen?: readonly string[] | undefined;
   readonly grpc?: readonly string[] | undefined;
   readonly http?: readonly string[] | undefined;
+  readonly metrics?: readonly string[] | undefined;
   readonly modelControl?: ModelControl['mode'] | undefined;
   readonly insecure?: boolean | undefined;
   readonly certificate?: string | undefined;
@@ -56,6 +57,7 @@ export interface ServeSettings {
 /** That clients of Triton expect. */
 const grpcPort = 8001;
 const httpPort = 8000;
+const metricsPort = 8002;
 /** Whoever may open the socket of an operator who names no tenants is the operator. */
 const defaultModelControl: ModelControl = {
   mode: 'none',
@@ -82,13 +84,15 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     options[key] ?? config[key];
   const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
   const tokens = said('tokens');
-  const placesOf = (key: 'listen' | 'grpc' | 'http', port: number) =>
+  const placesOf = (key: PlaceKey, port: number) =>
     (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
   const settings: ServeSettings = {
     listen: placesOf('listen', defaultPort),
     doors: {
       grpc: placesOf('grpc', grpcPort),
       http: placesOf('http', httpPort),
+      metrics: placesOf('metrics', metricsPort),
+      metricsTenants: config.metricsTenants ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
     modelControl: {
@@ -179,8 +183,9 @@ async function tlsOf(
 
 /** A server that nobody can enter, or anyone by mistake, does not start. */
 function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
-  const all = [...listen, ...doors.grpc, ...doors.http];
-  if (all.length === 0) {
+  const served = [...listen, ...doors.grpc, ...doors.http];
+  const all = [...served, ...doors.metrics];
+  if (served.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
       'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
