@@ -13,6 +13,7 @@ export default tseslint.config(
           'plugins/cpu-fallback/tsconfig.json',
           'remoting/tsconfig.json',
           'axle/tsconfig.json',
+          'faas/tsconfig.json',
           'cli/tsconfig.json',
           'test/tsconfig.json',
           'scripts/tsconfig.json',

@@ -1,0 +1,245 @@
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+import {
+  bundleIdOf,
+  BundleStore,
+  parseBundleReference,
+  parseFunctionManifest,
+  readBundleFiles,
+  type BundleFile,
+} from '@axle/faas';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let place: string;
+beforeEach(async () => {
+  place = await mkdtemp(join(tmpdir(), 'axle-faas-'));
+});
+afterEach(() => rm(place, { recursive: true }));
+
+const manifest = JSON.stringify({ name: 'hello', handler: 'lib/handler.mjs' });
+const hello: Readonly<Record<string, string>> = {
+  'axle-function.json': manifest,
+  'lib/handler.mjs': 'export default () => "hello";\n',
+  'run.sh': '#!/bin/sh\n',
+};
+
+async function write(folder: string, files: Readonly<Record<string, string>>): Promise<string> {
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(folder, path)), { recursive: true });
+    await writeFile(join(folder, path), text);
+  }
+  return folder;
+}
+
+/** As axle function push does. */
+async function push(store: BundleStore, folder: string, reference: string): Promise<string> {
+  const files = await readBundleFiles(folder);
+  for (const sha256 of await store.missing(files)) {
+    const { path } = files.find((file) => file.sha256 === sha256) as BundleFile;
+    await store.putBlob(sha256, chunks(await readFile(join(folder, path))));
+  }
+  return store.tag(parseBundleReference(reference), files);
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- what comes over a connection comes so
+async function* chunks(data: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < data.byteLength; at += 7) yield data.subarray(at, at + 7);
+}
+
+describe('a bundle', () => {
+  it('is the same wherever its folder lies, and another when a byte, a name or a permission is', async () => {
+    const a = await write(join(place, 'a'), hello);
+    const b = await write(join(place, 'b'), { ...hello, '.git/HEAD': 'left out' });
+    const id = bundleIdOf(await readBundleFiles(a));
+    expect(bundleIdOf(await readBundleFiles(b))).toBe(id);
+    await chmod(join(b, 'run.sh'), 0o755);
+    expect(bundleIdOf(await readBundleFiles(b))).not.toBe(id);
+    const c = await write(join(place, 'c'), { ...hello, 'run.sh': '#!/bin/bash\n' });
+    expect(bundleIdOf(await readBundleFiles(c))).not.toBe(id);
+  });
+
+  it('has regular files only', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    await symlink('/etc/passwd', join(folder, 'link'));
+    await expect(readBundleFiles(folder)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: '"link" is no regular file; put what it leads to in its place',
+    });
+  });
+});
+
+describe('a store of bundles', () => {
+  it('gives back what was pushed, by its name and by its id', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    await chmod(join(folder, 'run.sh'), 0o755);
+    const store = await BundleStore.open(join(place, 'store'));
+    const id = await push(store, folder, 'hello:v1');
+    for (const bundle of [
+      await store.resolve({ name: 'hello', tag: 'v1' }),
+      await store.load(id),
+    ]) {
+      expect(bundle).toMatchObject({ id, manifest: { name: 'hello', handler: 'lib/handler.mjs' } });
+      for (const [path, text] of Object.entries(hello)) {
+        expect(await readFile(join(bundle.folder, path), 'utf8')).toBe(text);
+      }
+      expect((await stat(join(bundle.folder, 'run.sh'))).mode & 0o777).toBe(0o555);
+      expect((await stat(join(bundle.folder, 'lib/handler.mjs'))).mode & 0o777).toBe(0o444);
+    }
+  });
+
+  it('is the same after a restart, asks for no content twice, and forgets what nothing names', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const first = await BundleStore.open(join(place, 'store'));
+    const old = await push(first, folder, 'hello:v1');
+    await write(folder, { 'lib/handler.mjs': 'export default () => "new";\n' });
+    const store = await BundleStore.open(join(place, 'store'));
+    expect(await store.missing(await readBundleFiles(folder))).toHaveLength(1);
+    const id = await push(store, folder, 'hello:v1');
+    expect(id).not.toBe(old);
+    expect(await store.list()).toMatchObject([{ name: 'hello', tag: 'v1', id }]);
+
+    await store.collect(new Set([old]));
+    expect((await store.load(old)).id).toBe(old);
+    await store.collect(new Set());
+    await expect(store.load(old)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect((await store.resolve({ name: 'hello', tag: 'v1' })).id).toBe(id);
+    await store.untag({ name: 'hello', tag: 'v1' });
+    await store.collect(new Set());
+    expect(await readdir(join(place, 'store', 'blobs'))).toEqual([]);
+    await expect(store.resolve({ name: 'hello', tag: 'v1' })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      message: expect.stringMatching(/no bundle hello:v1; push the folder/) as string,
+    });
+  });
+
+  it('keeps nothing of a content that is not what it is said to be, or too much', async () => {
+    const store = await BundleStore.open(join(place, 'store'), { bytesMax: 10 });
+    const [{ sha256 }] = (await readBundleFiles(await write(join(place, 'a'), { f: 'abc' }))) as [
+      BundleFile,
+    ];
+    await expect(store.putBlob(sha256, chunks(Buffer.from('abd')))).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+    });
+    await expect(store.putBlob(sha256, chunks(Buffer.alloc(11)))).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      retryable: false,
+    });
+    for (const name of ['blobs', 'incoming']) {
+      expect(await readdir(join(place, 'store', name))).toEqual([]);
+    }
+  });
+
+  it('names no bundle without its contents, its manifest, or under a name that is not its own', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const store = await BundleStore.open(join(place, 'store'));
+    const files = await readBundleFiles(folder);
+    const reference = parseBundleReference('hello:v1');
+    await expect(store.tag(reference, files)).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+    });
+    await push(store, folder, 'hello:v1');
+    await expect(store.tag(parseBundleReference('bye'), files)).rejects.toThrow(
+      /is of 'hello', and the bundle is named bye:latest/,
+    );
+    const [, ...rest] = files;
+    await expect(store.tag(reference, rest)).rejects.toThrow(/has its axle-function.json/);
+    const handlerless = files.filter(({ path }) => !path.startsWith('lib'));
+    await expect(store.tag(reference, handlerless)).rejects.toThrow(
+      /no handler 'lib\/handler.mjs'/,
+    );
+    const lying = files.map((file) => ({ ...file, bytes: file.bytes + 1 }));
+    await expect(store.tag(reference, lying)).rejects.toThrow(/has \d+ bytes, not \d+/);
+  });
+
+  it('takes no path that leads out of the folder, whatever it looks like', async () => {
+    const store = await BundleStore.open(join(place, 'store'));
+    const sha256 = '0'.repeat(64);
+    const segment = fc.constantFrom('..', '.', '', 'a', '\0', '\\', 'b c');
+    await fc.assert(
+      fc.asyncProperty(fc.array(segment, { minLength: 1, maxLength: 5 }), async (segments) => {
+        const path = segments.join('/');
+        const isSound = segments.every((each) => each === 'a' || each === 'b c');
+        const asked = store.missing([{ path, bytes: 0, executable: false, sha256 }]);
+        if (isSound) expect(await asked).toEqual([sha256]);
+        else await expect(asked).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      }),
+    );
+    const file = { bytes: 0, executable: false, sha256 };
+    await expect(
+      store.missing([
+        { ...file, path: 'a/b' },
+        { ...file, path: 'a' },
+      ]),
+    ).rejects.toThrow(/"a" is a file and a folder/);
+    await expect(store.missing([{ ...file, path: 'a', sha256: '../../x' }])).rejects.toThrow(
+      /no SHA-256/,
+    );
+  });
+});
+
+describe('a reference', () => {
+  it.each([
+    ['hello', { name: 'hello', tag: 'latest' }],
+    ['hello:1.2', { name: 'hello', tag: '1.2' }],
+  ])('%s is one', (text, wanted) => {
+    expect(parseBundleReference(text)).toEqual(wanted);
+  });
+
+  it.each([
+    ['docker.io/me/hello:1', /images of registries are not run here; push the folder/],
+    ['Hello', /names no bundle; give NAME:TAG/],
+    ['hello:', /names no bundle/],
+    ['-a', /names no bundle/],
+    ['hello:a b', /names no bundle/],
+  ])('%s is none', (text, message) => {
+    expect(() => parseBundleReference(text)).toThrow(message);
+  });
+});
+
+describe('a manifest', () => {
+  it('has what is left out by default', () => {
+    expect(parseFunctionManifest('{"name": "a", "command": ["cat"]}')).toEqual({
+      name: 'a',
+      handler: undefined,
+      command: ['cat'],
+      models: [],
+      memoryMiB: 256,
+      timeoutMs: 30_000,
+      concurrency: 16,
+      environment: {},
+    });
+  });
+
+  it.each([
+    ['', /axle-function.json: .*JSON/],
+    ['[]', /one object/],
+    ['{}', /'name' is to be text/],
+    ['{"name":"A","handler":"h"}', /"A" is no name of a function/],
+    ['{"name":"a"}', /'handler' or 'command' is to be there/],
+    ['{"name":"a","handler":"h","command":["x"]}', /and not both/],
+    ['{"name":"a","handler":"../h"}', /a path inside the folder/],
+    ['{"name":"a","handler":7}', /'handler' takes/],
+    ['{"name":"a","command":[]}', /'command' takes 1 to 64 texts/],
+    ['{"name":"a","handler":"h","models":"m"}', /'models' takes/],
+    ['{"name":"a","handler":"h","memoryMiB":1}', /'memoryMiB' takes a whole number from 64/],
+    ['{"name":"a","handler":"h","timeoutMs":0.5}', /'timeoutMs' takes/],
+    ['{"name":"a","handler":"h","environment":{"A B":"x"}}', /a name that is none: A B/],
+    ['{"name":"a","handler":"h","environment":{"A":1}}', /a text of at most 4096 characters for A/],
+    ['{"name":"a","handler":"h","memory":1}', /'memory' is not known; there are name, handler/],
+  ])('%s is refused with the reason', (text, message) => {
+    expect(() => parseFunctionManifest(text)).toThrow(message);
+  });
+});
