@@ -1,6 +1,8 @@
 import type { Backend, Limits, PluginSpec, Runtime, UnavailableBackend } from '@axle/core/internal';
 import type { DeviceHosts, ServeSettings, TenantWeights } from '@axle/remoting';
 
+const msPerSecond = 1000;
+
 export interface ServedDevicesOptions {
   readonly settings: ServeSettings;
   /** Of this machine. */
@@ -36,7 +38,11 @@ export class ServedDevices {
     }
     const { DeviceHosts } = await import('@axle/remoting');
     const weights = weightsOf(settings);
-    const hosts = await DeviceHosts.start({ plugins, models, storeBytes, limits, weights, log });
+    const { hostHungSeconds } = settings;
+    const hosts = await DeviceHosts.start({
+      ...{ plugins, models, storeBytes, limits, weights, log },
+      hungMs: hostHungSeconds === undefined ? undefined : hostHungSeconds * msPerSecond,
+    });
     try {
       const runtime = await Runtime.start({
         plugins: [],

@@ -26,8 +26,13 @@ export interface DeviceHostsOptions {
   readonly storeBytes: number;
   readonly limits: Limits;
   readonly weights: TenantWeights;
+  /** A host without a sign of life for so long, milliseconds, is ended and started again; 0: never. Default 10,000. */
+  readonly hungMs?: number | undefined;
   readonly log: (line: string) => void;
 }
+
+/** JavaScript in a host may be busy for a while: with large tensors, or where the machine is overloaded. */
+const defaultHungMs = 10_000;
 
 /** Whom a server acts as towards its hosts, where it acts for no tenant. */
 const ownTenant = 'device-hosts';
@@ -112,6 +117,7 @@ export class DeviceHosts {
     device: number | undefined,
   ): Promise<{ host: DeviceHost; said: HostUp; server: Upstreams } | undefined> {
     const { models, storeBytes, limits, weights, log } = this.options;
+    const { hungMs = defaultHungMs } = this.options;
     const label = device === undefined ? plugin.name : `${plugin.name}-${device}`;
     const place = join(this.folder, String(this.opened++));
     const store = `${place}.store`;
@@ -126,7 +132,7 @@ export class DeviceHosts {
       token: record,
     };
     try {
-      const { host, said } = await DeviceHost.start(settings, label, log);
+      const { host, said } = await DeviceHost.start({ settings, label, hungMs, log });
       this.hosts.push(host);
       if (said.unavailable !== undefined) {
         this.missing.push({ backend: plugin.name, reason: said.unavailable });

@@ -29,6 +29,10 @@ process.on('disconnect', () => {
   process.exit();
 });
 process.on('message', (message: ToHost) => {
+  if (message.kind === 'ping') {
+    tell({ kind: 'pong' });
+    return;
+  }
   if (message.kind === 'weights') {
     if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
     return;

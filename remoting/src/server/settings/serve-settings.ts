@@ -46,6 +46,7 @@ export interface ServeSettings {
   /** Servers whose devices are offered here. */
   readonly backends: readonly URL[];
   readonly inProcess: boolean;
+  readonly hostHungSeconds: number | undefined;
   readonly graceSeconds: number;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
@@ -103,6 +104,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     models: said('models') ?? [],
     backends: (said('backends') ?? []).map(readBackend),
     inProcess: said('inProcess') ?? false,
+    hostHungSeconds: config.hostHungSeconds,
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {

@@ -11,6 +11,7 @@ const startKeys = [
   'modelControl',
   'backends',
   'inProcess',
+  'hostHungSeconds',
   'tenantQueueDepth',
   'graceSeconds',
 ] as const;
