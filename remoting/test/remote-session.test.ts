@@ -7,7 +7,7 @@ import { noCredentials } from '../src/client/credentials.js';
 import type { ConnectionTimes } from '../src/connection/times.js';
 import { RemoteBinding } from '../src/client/remote-binding.js';
 import { RemoteCall } from '../src/client/remote-call.js';
-import { RemoteSession } from '../src/client/remote-session.js';
+import { RemoteSession, type SessionOptions } from '../src/client/remote-session.js';
 import { decodeFrame } from '../src/wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame } from '../src/wire/frames.js';
 import { FrameSplitter } from '../src/wire/frame-splitter.js';
@@ -96,7 +96,7 @@ function bindFrame(id: number): BindFrame {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A session, its time, and the peers of its connections in order. */
-async function openSession(times?: ConnectionTimes) {
+async function openSession(times?: ConnectionTimes, onChange?: SessionOptions['onChange']) {
   const timers = new VirtualTimers();
   const peers: Peer[] = [];
   const dial = () => {
@@ -105,7 +105,8 @@ async function openSession(times?: ConnectionTimes) {
     return Promise.resolve({ stream: client, credentials: noCredentials });
   };
   const url = new URL('axle+unix:/nowhere');
-  const session = await RemoteSession.open({ url, dial, timers, times, alternates: new Map() });
+  const options = { url, dial, timers, times, onChange, alternates: new Map() };
+  const session = await RemoteSession.open(options);
   const [first] = peers as [Peer];
   first.say(welcome);
   await first.hears('HELLO');
@@ -128,6 +129,31 @@ describe('a session', () => {
     await peers[1]?.hears('HELLO');
     session.close(failure as AxleError);
     await turn();
+    expect(timers.waiting).toBe(0);
+  });
+
+  it('that gave up looks for its server again when it is asked to, and says what becomes of it', async () => {
+    const changes: (string | undefined)[] = [];
+    const { session, timers, peers, first } = await openSession(undefined, (lostBy) =>
+      changes.push(lostBy?.code),
+    );
+    first.far.destroy();
+    while (peers.length < 2) await turn();
+    // Past all tries of a round, none of which is answered.
+    for (let i = 0; i < 100; i++) {
+      timers.advance(1000);
+      await turn();
+    }
+    const tried = peers.length;
+    session.seek();
+    while (peers.length === tried) await turn();
+    peers[tried]?.say(welcome);
+    while (session.lostReason !== undefined) await turn();
+    expect(changes).toEqual(['UNAVAILABLE', undefined]);
+    session.close(new AxleError('CANCELLED', 'over'));
+    session.seek();
+    await turn();
+    expect(peers).toHaveLength(tried + 1);
     expect(timers.waiting).toBe(0);
   });
 

@@ -34,6 +34,9 @@ export interface DeviceHostsOptions {
 /** JavaScript in a host may be busy for a while: with large tensors, or where the machine is overloaded. */
 const defaultHungMs = 10_000;
 
+/** A host that is up and ends before it is connected to is tried again for so long, milliseconds. */
+const connectMsMax = 30_000;
+
 /** Whom a server acts as towards its hosts, where it acts for no tenant. */
 const ownTenant = 'device-hosts';
 
@@ -101,8 +104,7 @@ export class DeviceHosts {
     if (said.devices <= 1) return [server];
     // Each device is to fail alone.
     await server.close();
-    await host.close();
-    this.hosts.splice(this.hosts.indexOf(host), 1);
+    await this.end(host);
     const each = await Promise.all(
       Array.from({ length: said.devices }, (_, device) =>
         this.open(plugin, decodesImages && device === 0, device),
@@ -131,8 +133,10 @@ export class DeviceHosts {
       ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, weights },
       token: record,
     };
+    let started: DeviceHost | undefined;
     try {
       const { host, said } = await DeviceHost.start({ settings, label, hungMs, log });
+      started = host;
       this.hosts.push(host);
       if (said.unavailable !== undefined) {
         this.missing.push({ backend: plugin.name, reason: said.unavailable });
@@ -141,11 +145,19 @@ export class DeviceHosts {
         new URL(`axle+unix:${encodeURI(socket)}`),
         { token },
         { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
+        connectMsMax,
       );
       return { host, said, server };
     } catch (error) {
+      await this.end(started);
       this.missing.push({ backend: plugin.name, reason: messageOf(error) });
       return undefined;
     }
+  }
+
+  private async end(host: DeviceHost | undefined): Promise<void> {
+    if (host === undefined) return;
+    await host.close();
+    this.hosts.splice(this.hosts.indexOf(host), 1);
   }
 }
