@@ -154,6 +154,7 @@ async function serve(
       models: options.models,
       backends: options.backend,
       inProcess: options.inProcess,
+      sharedMemory: options.sharedMemory,
       graceSeconds: options.grace,
     },
     pollMs,
@@ -188,10 +189,10 @@ async function serve(
       return (named.get(tenant) ?? others).quotas;
     });
     const { listen, doors, modelControl, trust, tls } = settings;
-    const { alternate, sharedMemory: arenaBytes } = options;
+    const { alternate } = options;
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes },
+      ...{ alternate, arenaBytes: settings.sharedMemory },
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });

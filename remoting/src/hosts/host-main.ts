@@ -9,7 +9,7 @@ import { readListenSpec } from '../server/listen-spec.js';
 import { Server } from '../server/server.js';
 import { ResourceStore } from '../store/resource-store.js';
 import type { TrustSettings } from '../trust/authenticator.js';
-import { quotaNames, type Quotas } from '../trust/quotas.js';
+import { defaultServerLimits, quotaNames, type Quotas } from '../trust/quotas.js';
 import { TokenTable, type TokenRecord } from '../trust/tokens.js';
 import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
 
@@ -17,6 +17,9 @@ import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-messa
 const unlimited = Object.fromEntries(
   quotaNames.map((name) => [name, Number.MAX_SAFE_INTEGER]),
 ) as unknown as Quotas;
+
+/** Between a server and this host it is made for each tenant that comes by. */
+const { sharedMemoryBytes } = defaultServerLimits();
 
 let server: Server | undefined;
 let token: TokenRecord | undefined;
@@ -81,7 +84,7 @@ function trustOf(record: TokenRecord, { others, named }: TenantWeights): TrustSe
   const tenantOf = (weight: number) => ({ weight, disabled: false, quotas: unlimited });
   return {
     tenancy: {
-      limits: unlimited,
+      limits: { ...unlimited, sharedMemoryBytes },
       others: tenantOf(others),
       named: new Map(Object.entries(named).map(([name, weight]) => [name, tenantOf(weight)])),
     },

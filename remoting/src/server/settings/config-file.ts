@@ -28,6 +28,8 @@ export interface ConfigFile {
   readonly inProcess?: boolean;
   /** A device host without a sign of life for so long is ended; 0: never. */
   readonly hostHungSeconds?: number;
+  /** Shared memory of each connection, bytes; 0: none. */
+  readonly sharedMemory?: number;
   readonly graceSeconds?: number;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
@@ -98,6 +100,9 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('inProcess') && { inProcess: fields.boolean('inProcess') }),
     ...(fields.has('hostHungSeconds') && {
       hostHungSeconds: fields.number('hostHungSeconds', 0, hostHungSecondsMax),
+    }),
+    ...(fields.has('sharedMemory') && {
+      sharedMemory: fields.wholeNumber('sharedMemory', 0, Number.MAX_SAFE_INTEGER),
     }),
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),

@@ -12,6 +12,7 @@ const startKeys = [
   'backends',
   'inProcess',
   'hostHungSeconds',
+  'sharedMemory',
   'tenantQueueDepth',
   'graceSeconds',
 ] as const;
