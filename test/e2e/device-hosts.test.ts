@@ -124,14 +124,22 @@ describe('a device host', () => {
   });
 
   it('ends with its server, and nothing of it is left', async () => {
-    const before = readdirSync(folder);
-    const server = await serveUnix('killed.sock');
-    const [mine] = readdirSync(folder).filter(
-      (name) => !before.includes(name) && name.startsWith('axle-hosts-'),
-    );
-    expect(mine).toBeDefined();
-    server.process.kill('SIGKILL');
-    await once(server.process, 'exit');
-    await vi.waitUntil(() => !existsSync(join(folder, mine as string)));
+    const foldersOf = () => readdirSync(folder).filter((name) => /^axle-(hosts|store)-/.test(name));
+    const before = foldersOf();
+    await serveUnix('living.sock');
+    const living = foldersOf().filter((name) => !before.includes(name));
+    const killed = await serveUnix('killed.sock');
+    const left = foldersOf().filter((name) => ![...before, ...living].includes(name));
+    expect([living.length, left.length]).toEqual([2, 2]);
+    killed.process.kill('SIGKILL');
+    await once(killed.process, 'exit');
+    const there = (name: string) => existsSync(join(folder, name));
+    const gone = (kind: string) => left.every((name) => !name.includes(kind) || !there(name));
+    await vi.waitUntil(() => gone('hosts'), { timeout: 10_000 });
+    expect(gone('store')).toBe(false);
+    // The next one takes away what nobody has any more, and nothing else.
+    await serveUnix('next.sock');
+    await vi.waitUntil(() => gone('store'), { timeout: 10_000 });
+    expect(living.every(there)).toBe(true);
   });
 });

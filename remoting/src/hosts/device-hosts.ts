@@ -1,5 +1,4 @@
-import { mkdtemp, mkdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import {
@@ -13,6 +12,7 @@ import {
 import { connectRelay } from '../relay/connect-relay.js';
 import { RelayBackend } from '../relay/relay-backend.js';
 import type { Upstreams } from '../relay/upstreams.js';
+import { TemporaryFolder } from '../temporary-folder.js';
 import { createToken } from '../trust/tokens.js';
 import { DeviceHost, type HostUp } from './device-host.js';
 import type { HostSettings, TenantWeights } from './host-message.js';
@@ -49,13 +49,13 @@ export class DeviceHosts {
 
   private constructor(
     private readonly options: DeviceHostsOptions,
-    private readonly folder: string,
+    private readonly folder: TemporaryFolder,
   ) {}
 
   /** Starts all. A plugin that does not open, or ends its host while it opens, is listed as unavailable. */
   static async start(options: DeviceHostsOptions): Promise<DeviceHosts> {
     // Sockets in it are for this user only, whatever their own mode.
-    const hosts = new DeviceHosts(options, await mkdtemp(join(tmpdir(), 'axle-hosts-')));
+    const hosts = new DeviceHosts(options, await TemporaryFolder.make('axle-hosts-'));
     try {
       const opened = await Promise.all(
         options.plugins.map((plugin, index) => hosts.openPlugin(plugin, index === 0)),
@@ -94,7 +94,7 @@ export class DeviceHosts {
   /** To be called when nothing uses the backends any more. */
   async close(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.close()));
-    await rm(this.folder, { recursive: true, force: true });
+    await this.folder.close();
   }
 
   private async openPlugin(plugin: PluginSpec, decodesImages: boolean): Promise<Upstreams[]> {
@@ -121,7 +121,7 @@ export class DeviceHosts {
     const { models, storeBytes, limits, weights, log } = this.options;
     const { hungMs = defaultHungMs } = this.options;
     const label = device === undefined ? plugin.name : `${plugin.name}-${device}`;
-    const place = join(this.folder, String(this.opened++));
+    const place = join(this.folder.path, String(this.opened++));
     const store = `${place}.store`;
     await mkdir(store, { recursive: true, mode: 0o700 });
     const socket = `${place}.sock`;

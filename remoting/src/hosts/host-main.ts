@@ -1,6 +1,6 @@
 // A device host: a server with the devices of one plugin, for the server that started it and for nobody else. What tenants
 // send is decoded, parsed and run here, so that what it breaks is this process.
-import { rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { messageOf, Runtime } from '@axle/core/internal';
@@ -8,6 +8,7 @@ import { messageOf, Runtime } from '@axle/core/internal';
 import { readListenSpec } from '../server/listen-spec.js';
 import { Server } from '../server/server.js';
 import { ResourceStore } from '../store/resource-store.js';
+import { aliveName } from '../temporary-folder.js';
 import type { TrustSettings } from '../trust/authenticator.js';
 import { defaultServerLimits, quotaNames, type Quotas } from '../trust/quotas.js';
 import { TokenTable, type TokenRecord } from '../trust/tokens.js';
@@ -97,10 +98,13 @@ function leaveNothing(): void {
   if (places === undefined) return;
   rmSync(places.store, { recursive: true, force: true });
   rmSync(places.socket, { force: true });
+  const folder = dirname(places.socket);
   try {
-    rmdirSync(dirname(places.socket));
+    // Another host may have something in it still.
+    const isEmpty = readdirSync(folder).every((name) => name === aliveName);
+    if (isEmpty) rmSync(folder, { recursive: true, force: true });
   } catch {
-    // Another host has something in it still.
+    // Whoever was quicker has taken it away.
   }
 }
 
