@@ -1,8 +1,17 @@
 import { duplexPair, type Duplex } from 'node:stream';
 
-import { AxleError, type BackendTask, type TaskOutcome } from '@axle/core/internal';
+import {
+  AxleError,
+  type BackendTask,
+  type Device,
+  type ModelSource,
+  type TaskOutcome,
+} from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
+import { goawayOf } from '../src/connection/connection.js';
+import type { NamedOnServer } from '../src/client/named-models.js';
+import { RemoteModels } from '../src/client/remote-models.js';
 import { noCredentials } from '../src/client/credentials.js';
 import type { ConnectionTimes } from '../src/connection/times.js';
 import { RemoteBinding } from '../src/client/remote-binding.js';
@@ -225,6 +234,25 @@ describe('a session', () => {
       session.close(new AxleError('CANCELLED', 'over'));
     },
   );
+
+  it('hears that a model is loaded from a server that leaves', async () => {
+    const { session, peers, first } = await openSession();
+    const models = new RemoteModels(session, () => undefined);
+    const device = { id: 'd:0' } as Device;
+    const named = { reference: 'm', takeHandle: () => 0 } as NamedOnServer;
+    const loaded = await models.load(device, {} as ModelSource, named);
+    const loading = models.prefetch(loaded, 'd:0');
+    await first.hears('LOAD');
+    const [load] = first.frames.filter(({ type }) => type === 'LOAD') as [Frame];
+    const leaving = goawayOf(new AxleError('UNAVAILABLE', 'it leaves'), 0);
+    first.say({ ...leaving, code: 'OK', last: load.id });
+    while (peers.length < 2) await turn();
+    const counts = { memoryBytes: 0, device: 0, inputCount: 0, outputCount: 0 };
+    first.say({ type: 'LOADED', id: load.id, ...counts });
+    await loading;
+    await first.hears('RELEASE');
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
 
   it('finds the call that ends servers without giving up any other', async () => {
     const { session, timers, peers, first } = await openSession();
