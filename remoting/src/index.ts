@@ -20,6 +20,7 @@ export {
   type ServeSettings,
 } from './server/settings/serve-settings.js';
 export { SettingsSource } from './server/settings/settings-source.js';
+export { TemporaryFolder } from './temporary-folder.js';
 export { isTenantName } from './trust/tenant-name.js';
 export { tenantUriPrefix } from './trust/certificate-tenant.js';
 export { readTokenLines, tokenFileBytesMax, writeTokenLines } from './trust/token-lines.js';

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -335,6 +335,19 @@ describe('a server that leaves', () => {
     await left;
     expect(here.lines).toEqual(['before', 'accepted']);
     expect(there.lines).toEqual(['moved']);
+  });
+
+  it('leaves the socket alone that another server has put in the place of its own', async () => {
+    const socket = path();
+    const { server: first } = await effectServer([`unix:${socket}`]);
+    unlinkSync(socket);
+    const { server, lines } = await effectServer([`unix:${socket}`]);
+    await first.close(0);
+    const client = closed(await connect(server.endpoints[0] as string));
+    await run(client, append, 'here');
+    expect(lines).toEqual(['here']);
+    await server.close(0);
+    expect(existsSync(socket)).toBe(false);
   });
 
   it('loses the devices that another server in its place does not have', async () => {

@@ -58,7 +58,7 @@ async function attach(ticket: Uint8Array) {
   const writer = new FrameWriter();
   writer.write({ type: 'ATTACH', id: 0, ticket });
   const { answer, memory } = await attachMemory(path, Buffer.concat(writer.take()), timeoutMs);
-  const bytes = memory?.bytes;
+  const bytes = memory?.range(0, memory.byteLength);
   const frames: Frame[] = [];
   new FrameSplitter('server').push(answer, (raw) => frames.push(decodeFrame(raw)));
   return { frames, bytes };

@@ -3,8 +3,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { connect, type Client } from 'axle';
-import { WireErrorId, type ErrorFrame } from '@axle/remoting';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WireErrorId, type ErrorFrame, type Frame, type WelcomeFrame } from '@axle/remoting';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
 import { bytesOf, folder } from './serve.js';
@@ -25,6 +25,8 @@ async function enter(server: TrustedServer, token: string, tenant?: string): Pro
 function tokenHello(token: string, changes: Partial<typeof hello> = {}): typeof hello {
   return { ...hello, credential: 'TOKEN', token: Buffer.from(token), ...changes };
 }
+
+const isWelcome = ({ type }: Frame) => type === 'WELCOME';
 
 let places = 0;
 
@@ -207,6 +209,30 @@ describe('quotas', () => {
       message: expect.stringMatching(/6 open handles/) as string,
     });
     two.close();
+  });
+});
+
+describe('shared memory', () => {
+  it('is bounded for each tenant, who does without what is past it', async () => {
+    const [a, b] = ['a', 'b'].map((tenant) => join(folder, `memory-${tenant}.sock`));
+    const server = await serverWith({
+      listen: [`unix:${a},tenant=a`, `unix:${b},tenant=b`],
+      quotas: { sharedMemoryBytes: 300 * 1024 * 1024 },
+    });
+    const peerAt = async (path = '') => {
+      const peer = await RawPeer.at(path, { ...hello, features: 1 });
+      const { features } = (await peer.waitFor(isWelcome)) as WelcomeFrame;
+      return { peer, features };
+    };
+    const first = await peerAt(a);
+    expect(first.features).toBe(1);
+    const [second, other] = [await peerAt(a), await peerAt(b)];
+    expect(second.features).toBe(0);
+    expect(other.features).toBe(1);
+    for (const { peer } of [first, second]) peer.close();
+    await vi.waitUntil(() => server.connections === 1);
+    expect((await peerAt(a)).features).toBe(1);
+    await server.close();
   });
 });
 

@@ -1,10 +1,8 @@
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { ResourceStore, TenantStoreLimits } from '@axle/remoting';
+import type { ResourceStore, TemporaryFolder } from '@axle/remoting';
 
 import { printError } from '../error-line.js';
 import { oneLine, UsageError } from '../failure.js';
@@ -137,7 +135,8 @@ async function serve(
   if ([places, grpc, http, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
+  const { defaultStoreBytesMax, ResourceStore, Server, SettingsSource, TemporaryFolder } =
+    await import('@axle/remoting');
   const source = await SettingsSource.open(
     {
       config: options.config,
@@ -154,6 +153,7 @@ async function serve(
       models: options.models,
       backends: options.backend,
       inProcess: options.inProcess,
+      sharedMemory: options.sharedMemory,
       graceSeconds: options.grace,
     },
     pollMs,
@@ -181,17 +181,24 @@ async function serve(
     log,
   });
   const { runtime } = devices;
+  let temporary: TemporaryFolder | undefined;
   let store: ResourceStore | undefined;
   try {
-    store = await openStore(options.store, storeBytes, (tenant) => {
-      const { named, others } = source.settings.trust.tenancy;
-      return (named.get(tenant) ?? others).quotas;
+    if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
+    store = await ResourceStore.open({
+      folder: options.store ?? temporary?.path ?? '',
+      isTemporary: temporary !== undefined,
+      bytesMax: storeBytes,
+      limitsOf: (tenant) => {
+        const { named, others } = source.settings.trust.tenancy;
+        return (named.get(tenant) ?? others).quotas;
+      },
     });
     const { listen, doors, modelControl, trust, tls } = settings;
-    const { alternate, sharedMemory: arenaBytes } = options;
+    const { alternate } = options;
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes },
+      ...{ alternate, arenaBytes: settings.sharedMemory },
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });
@@ -209,6 +216,7 @@ async function serve(
   } finally {
     await devices.close();
     await store?.close();
+    await temporary?.close();
   }
 }
 
@@ -220,20 +228,6 @@ function foldersOf(said: readonly string[]): readonly string[] {
 
 function log(line: string): void {
   printError(oneLine(new Error(line)));
-}
-
-async function openStore(
-  folder: string | undefined,
-  bytesMax: number,
-  limitsOf: (tenant: string) => TenantStoreLimits,
-): Promise<ResourceStore> {
-  const { ResourceStore } = await import('@axle/remoting');
-  return ResourceStore.open({
-    folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
-    isTemporary: folder === undefined,
-    bytesMax,
-    limitsOf,
-  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

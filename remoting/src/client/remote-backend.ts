@@ -100,7 +100,11 @@ export class RemoteBackend implements Backend, DeviceIds {
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);
-        else reject(error);
+        else {
+          // Nobody has it, to close it or to look for the server again.
+          session.close(error);
+          reject(error);
+        }
       });
       session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
     });
@@ -186,6 +190,8 @@ export class RemoteBackend implements Backend, DeviceIds {
   health(device: Device): Promise<Health> {
     const { lostReason } = this.session;
     if (lostReason !== undefined) {
+      // Whoever asks would use it, and a device that is lost gets no calls that would look for it.
+      this.session.seek();
       return Promise.resolve({ state: 'LOST', message: lostReason.message });
     }
     return Promise.resolve(this.latest.healthOf(this.description.deviceName(device)));

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { lstatSync, renameSync, type Stats } from 'node:fs';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import {
   connect as connectSocket,
@@ -45,6 +46,8 @@ export class Listener {
     private readonly server: NetServer,
     private readonly spec: ListenSpec,
     private readonly protocols: readonly string[] | undefined,
+    /** The socket that it made; undefined: it listens on TCP. */
+    private readonly made: Stats | undefined,
   ) {}
 
   /**
@@ -73,7 +76,8 @@ export class Listener {
     server.on('error', (error) => {
       owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
     });
-    return new Listener(server, spec, bounds.protocols);
+    const made = spec.kind === 'unix' ? fileAt(spec.path) : undefined;
+    return new Listener(server, spec, bounds.protocols, made);
   }
 
   /** As a URL that clients take. */
@@ -104,7 +108,9 @@ export class Listener {
   /** Takes nothing new; resolves when all that it took is closed. */
   async close(): Promise<void> {
     const closed = once(this.server, 'close');
-    this.server.close();
+    const { spec, made } = this;
+    if (spec.kind === 'unix') closeLeaving(this.server, spec.path, made);
+    else this.server.close();
     await closed;
   }
 
@@ -193,6 +199,37 @@ async function removeStale(path: string): Promise<void> {
     throw new AxleError('ALREADY_EXISTS', `a server listens on ${path} already; give another path`);
   }
   await unlink(path);
+}
+
+function fileAt(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/**
+ * Stops listening. Node removes whatever has the path then; a socket that another server has put there since steps aside
+ * for that moment.
+ */
+function closeLeaving(server: NetServer, path: string, made: Stats | undefined): void {
+  const found = fileAt(path);
+  const isOwn = found?.ino === made?.ino && found?.dev === made?.dev;
+  if (found === undefined || isOwn) {
+    server.close();
+    return;
+  }
+  const aside = `${path}.${process.pid}`;
+  const isAside = isRenamed(path, aside);
+  server.close();
+  if (isAside) renameSync(aside, path);
+}
+
+/** @returns false where this process may not: it may not remove it either then */
+function isRenamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function answers(path: string): Promise<boolean> {

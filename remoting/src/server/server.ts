@@ -35,9 +35,8 @@ const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
 const keptBytesMax = 1024 * MiB;
-/** Shared memory of one connection over a unix socket, and of all; pages count once they are used. */
+/** Shared memory of one connection over a unix socket; pages count once they are used. */
 const defaultArenaBytes = 256 * MiB;
-const arenasBytesMax = 8192 * MiB;
 /** Connections open at once at one listener, whoever's they are. */
 const connectionsMax = 8192;
 const defaultNewcomersMax = 1024;
@@ -122,7 +121,7 @@ export class Server {
   private constructor(private readonly options: ServerOptions) {
     const { runtime, store, limits, modelControl, log } = options;
     this.resumption = new Resumption(options.resumeMs);
-    this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes, arenasBytesMax);
+    this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes);
     this.published = publicModels(runtime, limits, modelControl, log);
     this.models = new ServerModels(
       runtime.repository,
@@ -244,7 +243,7 @@ export class Server {
   private arenasFor(socket: Socket): Arenas {
     const { arenas } = this;
     return {
-      offer: () => arenas.offer(),
+      offer: (usage) => arenas.offer(usage),
       handOver: (ticket) => {
         arenas.handOver(ticket, socket);
       },

@@ -17,6 +17,7 @@ import {
 } from '../connection/connection.js';
 import { DEVICE_NONE, WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
 import type { ServerArena } from '../shared-memory/server-arena.js';
+import type { Ledger } from '../trust/ledger.js';
 import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
 import type {
@@ -84,7 +85,7 @@ export interface Admitted {
 
 /** Memory to share with the client of one connection. */
 export interface Arenas {
-  offer(): ArenaOffer | undefined;
+  offer(usage: Ledger): ArenaOffer | undefined;
   /** @throws AxleError PERMISSION_DENIED, UNAVAILABLE. */
   handOver(ticket: Uint8Array): void;
 }
@@ -372,7 +373,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       stream: streamWindow,
     });
     const wantsMemory = (frame.features & WireFeature.SHARED_MEMORY) !== 0;
-    this.offer = wantsMemory ? this.options.arenas?.offer() : undefined;
+    this.offer = wantsMemory ? this.options.arenas?.offer(this.tenant.usage) : undefined;
     this.welcome(this.greeted.session);
     if (this.offer === undefined) return;
     const { arena, bytes, ticket } = this.offer;

@@ -26,6 +26,10 @@ export interface ConfigFile {
   readonly backends?: readonly string[];
   /** Devices are opened in the server's own process. */
   readonly inProcess?: boolean;
+  /** A device host without a sign of life for so long is ended; 0: never. */
+  readonly hostHungSeconds?: number;
+  /** Shared memory of each connection, bytes; 0: none. */
+  readonly sharedMemory?: number;
   readonly graceSeconds?: number;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
@@ -47,6 +51,7 @@ const listenersMax = 64;
 const foldersMax = 256;
 const backendsMax = 256;
 const graceSecondsMax = 3600;
+const hostHungSecondsMax = 3600;
 const metricsTenantsMax = 4096;
 const weightMin = 0.001;
 const weightMax = 1000;
@@ -93,6 +98,12 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       backends: fields.texts('backends', backendsMax, isNotEmpty, 'axle+tls://HOST:PORT ...'),
     }),
     ...(fields.has('inProcess') && { inProcess: fields.boolean('inProcess') }),
+    ...(fields.has('hostHungSeconds') && {
+      hostHungSeconds: fields.number('hostHungSeconds', 0, hostHungSecondsMax),
+    }),
+    ...(fields.has('sharedMemory') && {
+      sharedMemory: fields.wholeNumber('sharedMemory', 0, Number.MAX_SAFE_INTEGER),
+    }),
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
     }),

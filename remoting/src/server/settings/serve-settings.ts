@@ -34,6 +34,7 @@ export interface ServeOptions {
   readonly models?: readonly string[] | undefined;
   readonly backends?: readonly string[] | undefined;
   readonly inProcess?: boolean | undefined;
+  readonly sharedMemory?: number | undefined;
   readonly graceSeconds?: number | undefined;
 }
 
@@ -46,6 +47,9 @@ export interface ServeSettings {
   /** Servers whose devices are offered here. */
   readonly backends: readonly URL[];
   readonly inProcess: boolean;
+  readonly hostHungSeconds: number | undefined;
+  /** Of each connection, bytes; undefined: as the server has it. */
+  readonly sharedMemory: number | undefined;
   readonly graceSeconds: number;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
@@ -103,6 +107,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     models: said('models') ?? [],
     backends: (said('backends') ?? []).map(readBackend),
     inProcess: said('inProcess') ?? false,
+    hostHungSeconds: config.hostHungSeconds,
+    sharedMemory: said('sharedMemory'),
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {

@@ -11,6 +11,8 @@ const startKeys = [
   'modelControl',
   'backends',
   'inProcess',
+  'hostHungSeconds',
+  'sharedMemory',
   'tenantQueueDepth',
   'graceSeconds',
 ] as const;
