@@ -4,10 +4,9 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { ResourceStore, TenantStoreLimits } from '@axle/remoting';
+import type { LogFormat, ResourceStore, TenantStoreLimits } from '@axle/remoting';
 
-import { printError } from '../error-line.js';
-import { oneLine, UsageError } from '../failure.js';
+import { UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
@@ -49,6 +48,8 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly backend?: string[];
   readonly inProcess?: true;
   readonly sharedMemory?: number;
+  readonly logFormat?: LogFormat;
+  readonly accessLog?: true;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -106,6 +107,13 @@ export function addServeCommand(program: Command, context: CommandContext): void
       'memory that each client on a unix socket may share, such as 64M; 0 = none (default: 256M)',
       sharedMemoryBytes,
     )
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'what it tells on stderr: lines for people, or objects of JSON (default: text)',
+      ).choices(['text', 'json']),
+    )
+    .option('--access-log', 'tell of each request; otherwise of those that fail, a few in a while')
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
@@ -138,6 +146,9 @@ async function serve(
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
   const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
+  const { ServerLog } = await import('../server-log.js');
+  const serverLog = new ServerLog(options.logFormat ?? 'text');
+  const log = serverLog.write;
   const source = await SettingsSource.open(
     {
       config: options.config,
@@ -155,11 +166,14 @@ async function serve(
       backends: options.backend,
       inProcess: options.inProcess,
       graceSeconds: options.grace,
+      logFormat: options.logFormat,
+      accessLog: options.accessLog,
     },
     pollMs,
     log,
   );
   const { settings } = source;
+  serverLog.format = settings.logFormat;
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
   // prom-client is loaded by those who want it.
@@ -191,7 +205,7 @@ async function serve(
     const { alternate, sharedMemory: arenaBytes } = options;
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes },
+      ...{ alternate, arenaBytes, accessLog: settings.accessLog },
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });
@@ -216,10 +230,6 @@ function foldersOf(said: readonly string[]): readonly string[] {
   const { AXLE_MODELS: folders = '' } = process.env;
   const all = said.length > 0 ? said : folders.split(delimiter);
   return all.filter((folder) => folder !== '');
-}
-
-function log(line: string): void {
-  printError(oneLine(new Error(line)));
 }
 
 async function openStore(

@@ -4,6 +4,7 @@ import { AxleError, Session, type Limits, type Runtime } from '@axle/core/intern
 
 import type { Authenticator, Identity, Peer } from '../trust/authenticator.js';
 import type { Tenant } from '../trust/tenants.js';
+import type { DoorRequest } from './door-request.js';
 
 /** Sessions that are kept beyond their last call. */
 const sessionsMax = 4096;
@@ -15,6 +16,9 @@ export interface DoorClient {
   readonly identity: Identity;
   readonly tenant: Tenant;
   readonly session: Session;
+  readonly request: DoorRequest;
+  /** It came over a socket of this machine. */
+  readonly isLocal: boolean;
 }
 
 /** What a request says of its sender; headers of HTTP and metadata of gRPC are the same. */
@@ -30,9 +34,17 @@ export class DoorConnection {
   private greeted = false;
   private closed = false;
 
-  /** @param onGreeted a request has come whose sender is known */
+  /**
+   * @param number of it, since the server began
+   * @param listener where it came in, for the log
+   * @param isLocal both ends are processes of this machine
+   * @param onGreeted a request has come whose sender is known
+   */
   constructor(
     readonly peer: Peer,
+    readonly number: number,
+    readonly listener: string,
+    readonly isLocal: boolean,
     socket: Socket,
     private readonly onGreeted: () => void,
   ) {
@@ -71,11 +83,13 @@ export class DoorClients {
   }
 
   /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
-  admit(credentials: Credentials, connection: DoorConnection): DoorClient {
+  admit(credentials: Credentials, connection: DoorConnection, request: DoorRequest): DoorClient {
     const identity = this.authenticator.identify(helloOf(credentials), connection.peer);
     const { tenant } = identity;
+    request.tenant = tenant.name;
     connection.enter(tenant);
-    return { identity, tenant, session: this.sessionOf(tenant) };
+    const { isLocal } = connection;
+    return { identity, tenant, session: this.sessionOf(tenant), request, isLocal };
   }
 
   /** Why a client that was let in is not any more; undefined: it is. */

@@ -71,7 +71,7 @@ export class Listener {
     }
     // Such as no file descriptors left: those that are connected go on.
     server.on('error', (error) => {
-      owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
+      owner.onTrouble(`cannot take connections at ${listenerName(spec)}: ${messageOf(error)}`);
     });
     return new Listener(server, spec, bounds.protocols);
   }
@@ -109,7 +109,7 @@ export class Listener {
   }
 
   get name(): string {
-    return whereOf(this.spec);
+    return listenerName(this.spec);
   }
 }
 
@@ -164,7 +164,8 @@ function sourceOf({ remoteAddress = 'somewhere', remotePort = 0 }: Socket): stri
   return `${remoteAddress} port ${remotePort}`;
 }
 
-function whereOf(spec: ListenSpec): string {
+/** For people. */
+export function listenerName(spec: ListenSpec): string {
   return spec.kind === 'unix' ? spec.path : `${spec.host}:${spec.port}`;
 }
 
@@ -212,7 +213,7 @@ function cannotListen(error: unknown, spec: ListenSpec): AxleError {
   const code = (error as NodeJS.ErrnoException).code;
   return new AxleError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
-    `cannot listen on ${whereOf(spec)}: ${messageOf(error)}`,
+    `cannot listen on ${listenerName(spec)}: ${messageOf(error)}`,
     { cause: error },
   );
 }

@@ -70,7 +70,7 @@ export class CodecCall<Q extends Piece> {
     usage.take('calls');
     let stream: CodecStream;
     try {
-      stream = this.open(client, first);
+      stream = client.request.traced(() => this.open(client, first));
     } catch (error) {
       usage.give('calls');
       throw error;

@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients } from '../door-clients.js';
+import type { DoorRequest } from '../door-request.js';
 import type { InferCall } from '../kserve/infer-call.js';
 import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
 import type { KserveServer } from '../kserve/kserve-server.js';
@@ -61,7 +62,8 @@ export class StreamInfer {
     }
     this.waiting += 1;
     if (this.waiting >= this.inFlightMax) call.pause();
-    const answer = this.answerOf(request);
+    const asked = this.client.request.inStream();
+    const answer = asked.traced(() => this.answerOf(request, asked));
     this.written = this.written.then(async () => {
       await this.write(await answer);
       this.waiting -= 1;
@@ -69,9 +71,23 @@ export class StreamInfer {
     });
   }
 
-  private async answerOf(request: InferRequest | AxleError): Promise<InferAnswer | AxleError> {
+  private async answerOf(
+    request: InferRequest | AxleError,
+    asked: DoorRequest,
+  ): Promise<InferAnswer | AxleError> {
+    const answer = await this.attempt(request, asked);
+    if (answer instanceof AxleError) asked.end(answer.code, answer.message);
+    else asked.end('OK');
+    return answer;
+  }
+
+  private async attempt(
+    request: InferRequest | AxleError,
+    asked: DoorRequest,
+  ): Promise<InferAnswer | AxleError> {
     if (request instanceof AxleError) return request;
-    const inference = this.server.infer(this.client, request, timeLeft(this.call));
+    const { client, call } = this;
+    const inference = this.server.infer({ ...client, request: asked }, request, timeLeft(call));
     this.inFlight.add(inference);
     try {
       return await inference.answer;

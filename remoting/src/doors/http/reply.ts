@@ -4,6 +4,7 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequest } from '../door-request.js';
 import { httpStatusOf } from '../status.js';
 
 /** Of the body of a request that is refused by its headers: more is not read for the connection's sake. */
@@ -17,6 +18,7 @@ export class Reply {
   constructor(
     private readonly request: IncomingMessage,
     private readonly response: ServerResponse,
+    private readonly asked: DoorRequest,
     readonly limits: DoorLimits,
   ) {}
 
@@ -46,6 +48,7 @@ export class Reply {
     try {
       if (this.header('expect') !== undefined) this.response.writeContinue();
       return await this.read((bytes) => {
+        this.asked.bytesIn = bytes;
         if (bytes <= charged) return;
         this.check(bytes);
         tenant.usage.take('requestBytes', bytes - charged);
@@ -72,7 +75,10 @@ export class Reply {
   ): void {
     const { response } = this;
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    response.writeHead(status, { ...headers, 'content-length': length });
+    const id = this.asked.givenId ?? this.asked.id;
+    response.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
+    this.asked.bytesOut = length;
+    this.asked.end('OK');
     if (length <= joinedBytesMax) {
       response.end(Buffer.concat(pieces, length));
       return;
@@ -82,7 +88,8 @@ export class Reply {
   }
 
   fail(error: AxleError): void {
-    const { response, request } = this;
+    const { response, request, asked } = this;
+    asked.end(error.code, error.message);
     if (response.headersSent) {
       response.destroy();
       return;

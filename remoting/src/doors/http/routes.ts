@@ -18,6 +18,8 @@ export interface Exchange {
 
 /** What a path stands for. */
 export interface Route {
+  /** For the log: as the method of gRPC that does the same. */
+  readonly op: string;
   /** Load balancers ask without a token. */
   readonly forAnyone: boolean;
   answer(exchange: Exchange): Promise<void> | void;
@@ -32,6 +34,7 @@ interface KserveExchange extends Exchange {
 }
 
 interface Rule {
+  readonly op: string;
   readonly method: 'GET' | 'POST';
   readonly path: RegExp;
   readonly forAnyone?: boolean;
@@ -41,8 +44,9 @@ interface Rule {
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
 
 const rules: readonly Rule[] = [
-  { method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
+  { op: 'ModelInfer', method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
   {
+    op: 'ServerLive',
     method: 'GET',
     path: /^\/v2\/health\/live$/,
     forAnyone: true,
@@ -51,6 +55,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ServerReady',
     method: 'GET',
     path: /^\/v2\/health\/ready$/,
     forAnyone: true,
@@ -59,6 +64,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ServerMetadata',
     method: 'GET',
     path: /^\/v2\/?$/,
     answer: ({ kserve, reply }) => {
@@ -66,11 +72,13 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelStatistics',
     method: 'GET',
     path: /^\/v2\/models\/stats$/,
     answer: (exchange) => statistics(exchange, '', ''),
   },
   {
+    op: 'ModelMetadata',
     method: 'GET',
     path: new RegExp(`^${ofModel}$`),
     answer: async ({ kserve, client, reply }, model, version) => {
@@ -78,6 +86,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelReady',
     method: 'GET',
     path: new RegExp(`^${ofModel}\\/ready$`),
     answer: async ({ kserve, client, reply }, model, version) => {
@@ -85,14 +94,21 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelConfig',
     method: 'GET',
     path: new RegExp(`^${ofModel}\\/config$`),
     answer: async ({ kserve, client, reply }, model, version) => {
       reply.json(await kserve.modelConfig(client, model, version));
     },
   },
-  { method: 'GET', path: new RegExp(`^${ofModel}\\/stats$`), answer: statistics },
   {
+    op: 'ModelStatistics',
+    method: 'GET',
+    path: new RegExp(`^${ofModel}\\/stats$`),
+    answer: statistics,
+  },
+  {
+    op: 'RepositoryIndex',
     method: 'POST',
     path: /^\/v2\/repository\/index$/,
     answer: async ({ kserve, client, body, reply }) => {
@@ -102,6 +118,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'RepositoryModelLoad',
     method: 'POST',
     path: /^\/v2\/repository\/models\/([^/]+)\/load$/,
     answer: async ({ kserve, client, body, reply }, model) => {
@@ -113,6 +130,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'RepositoryModelUnload',
     method: 'POST',
     path: /^\/v2\/repository\/models\/([^/]+)\/unload$/,
     answer: ({ kserve, client, reply }, model) => {
@@ -130,6 +148,7 @@ export function kserveRoutes(kserve: KserveServer): FindRoute {
     if (rule === undefined) throw noRoute(method, path);
     const [, model, version] = rule.path.exec(path) ?? [];
     return {
+      op: rule.op,
       forAnyone: rule.forAnyone ?? false,
       answer: (exchange) => rule.answer({ ...exchange, kserve }, decoded(model), decoded(version)),
     };

@@ -57,6 +57,7 @@ export class InferCall implements CallWork<InferAnswer> {
     private readonly deadlineMs: number | undefined,
   ) {
     this.startedAt = host.clock();
+    client.request.calls(request.modelName, request.id);
     this.answer = this.run();
   }
 
@@ -92,6 +93,7 @@ export class InferCall implements CallWork<InferAnswer> {
       outputs: askedOf(request.outputs, tensors, servedModel.model),
       report,
     };
+    this.client.request.ran(report);
     this.succeeded(report);
     return answer;
   }

@@ -16,6 +16,7 @@ export function metricsRoutes(metrics: ServerMetrics, readers: readonly string[]
       throw new AxleError('UNIMPLEMENTED', `${method} means nothing here; use GET`);
     }
     return {
+      op: 'Metrics',
       forAnyone: false,
       async answer({ client: { tenant }, reply }) {
         if (!readers.includes(tenant.name)) throw mayNotRead(tenant.name);

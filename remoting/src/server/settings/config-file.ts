@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
+import { logFormats, type LogFormat } from '../../log/log.js';
 import type { ModelControl } from '../models/model-control.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
@@ -27,6 +28,9 @@ export interface ConfigFile {
   /** Devices are opened in the server's own process. */
   readonly inProcess?: boolean;
   readonly graceSeconds?: number;
+  readonly logFormat?: LogFormat;
+  /** A line for each request. */
+  readonly accessLog?: boolean;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
   /** Of the server as a whole. */
@@ -96,6 +100,8 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
     }),
+    ...(fields.has('logFormat') && { logFormat: readLogFormat(fields) }),
+    ...(fields.has('accessLog') && { accessLog: fields.boolean('accessLog') }),
     ...(fields.has('tenantQueueDepth') && {
       tenantQueueDepth: fields.wholeNumber('tenantQueueDepth', 1, queueDepthMax),
     }),
@@ -113,6 +119,11 @@ export type PlaceKey = 'listen' | 'grpc' | 'http' | 'metrics';
 function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function readLogFormat(fields: StrictObject): LogFormat {
+  const isFormat = (value: string) => logFormats.includes(value as LogFormat);
+  return fields.text('logFormat', isFormat, logFormats.join(' or ')) as LogFormat;
 }
 
 function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {

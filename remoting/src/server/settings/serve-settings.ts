@@ -9,6 +9,7 @@ import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
+import type { LogFormat } from '../../log/log.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
 import type { ModelControl } from '../models/model-control.js';
@@ -35,6 +36,8 @@ export interface ServeOptions {
   readonly backends?: readonly string[] | undefined;
   readonly inProcess?: boolean | undefined;
   readonly graceSeconds?: number | undefined;
+  readonly logFormat?: LogFormat | undefined;
+  readonly accessLog?: boolean | undefined;
 }
 
 /** Everything that a server is to be, read and checked. */
@@ -47,6 +50,8 @@ export interface ServeSettings {
   readonly backends: readonly URL[];
   readonly inProcess: boolean;
   readonly graceSeconds: number;
+  readonly logFormat: LogFormat;
+  readonly accessLog: boolean;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
@@ -104,6 +109,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     backends: (said('backends') ?? []).map(readBackend),
     inProcess: said('inProcess') ?? false,
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
+    logFormat: said('logFormat') ?? 'text',
+    accessLog: said('accessLog') ?? false,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
