@@ -48,6 +48,7 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly backend?: string[];
   readonly inProcess?: true;
   readonly sharedMemory?: number;
+  readonly systemSharedMemory?: true;
   readonly logFormat?: LogFormat;
   readonly accessLog?: true;
 }
@@ -106,6 +107,10 @@ export function addServeCommand(program: Command, context: CommandContext): void
       '--shared-memory <bytes>',
       'memory that each client on a unix socket may share, such as 64M; 0 = none (default: 256M)',
       sharedMemoryBytes,
+    )
+    .option(
+      '--system-shared-memory',
+      'standard clients on unix sockets may name shared memory of this machine (docs/doors.md)',
     )
     .addOption(
       new Option(
@@ -166,6 +171,7 @@ async function serve(
       backends: options.backend,
       inProcess: options.inProcess,
       graceSeconds: options.grace,
+      systemSharedMemory: options.systemSharedMemory,
       logFormat: options.logFormat,
       accessLog: options.accessLog,
     },

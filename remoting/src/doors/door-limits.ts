@@ -16,6 +16,10 @@ export interface DoorLimits {
   readonly unreadBytesMax: number;
   /** Requests of one ModelStreamInfer that are worked on; further ones are not read. */
   readonly streamInFlightMax: number;
+  /** Regions of shared memory that one tenant has registered. */
+  readonly sharedRegionsMax: number;
+  /** One of them, bytes. */
+  readonly sharedRegionBytesMax: number;
 }
 
 export const defaultDoorLimits: DoorLimits = {
@@ -26,6 +30,8 @@ export const defaultDoorLimits: DoorLimits = {
   streamsMax: 4096,
   unreadBytesMax: 256 * MiB,
   streamInFlightMax: 64,
+  sharedRegionsMax: 64,
+  sharedRegionBytesMax: 1024 * MiB,
 };
 
 /** Inputs, or requested outputs, of one request. */

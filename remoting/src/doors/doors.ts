@@ -16,6 +16,7 @@ import type { DoorLimits } from './door-limits.js';
 import { DoorRequests } from './door-request.js';
 import type { Door } from './door.js';
 import { KserveServer } from './kserve/kserve-server.js';
+import { SharedRegions } from './kserve/shared-memory/shared-regions.js';
 
 /** Where the standard doors are, and what bounds them. */
 export interface DoorSettings {
@@ -24,6 +25,8 @@ export interface DoorSettings {
   readonly metrics: readonly ListenSpec[];
   /** That may read the metrics. */
   readonly metricsTenants: readonly string[];
+  /** Clients on unix sockets may register shared memory of this machine. */
+  readonly systemSharedMemory: boolean;
   readonly limits: DoorLimits;
 }
 
@@ -70,7 +73,8 @@ export class Doors {
   ) {
     const { runtime, limits, authenticator, models } = host;
     this.clients = new DoorClients(runtime, limits, authenticator);
-    this.kserve = new KserveServer(models, host.controllers, runtime.clock);
+    const regions = settings.systemSharedMemory ? new SharedRegions(settings.limits) : undefined;
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions);
     this.newcomers = new Newcomers(host.newcomersMax);
     this.requests = new DoorRequests(host.requestLog);
   }
@@ -126,6 +130,7 @@ export class Doors {
     await Promise.race([drained, over]);
     clearTimeout(late);
     this.clients.close();
+    this.kserve.close();
     for (const { door } of this.open) door.close();
     for (const socket of this.sockets.keys()) socket.destroy();
     await Promise.all(closed);

@@ -2,6 +2,7 @@ import { AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
@@ -138,7 +139,65 @@ const rules: readonly Rule[] = [
       reply.ok();
     },
   },
+  {
+    op: 'SystemSharedMemoryStatus',
+    method: 'GET',
+    path: /^\/v2\/systemsharedmemory(?:\/region\/([^/]+))?\/status$/,
+    answer: ({ kserve, client, reply }, region) => {
+      reply.json(kserve.regionsOf(client).status(client.tenant.name, region).map(regionMessage));
+    },
+  },
+  {
+    op: 'SystemSharedMemoryRegister',
+    method: 'POST',
+    path: /^\/v2\/systemsharedmemory\/region\/([^/]+)\/register$/,
+    answer: async ({ kserve, client, body, reply }, region) => {
+      const regions = kserve.regionsOf(client);
+      const { key, offset = 0, byte_size: byteSize } = optionsOf(body, reply);
+      if (typeof key !== 'string') {
+        throw new AxleError('INVALID_ARGUMENT', 'the key of a region is missing or no text');
+      }
+      const spec = { name: region, key, offset: Number(offset) };
+      await regions.register(client.tenant.name, { ...spec, byteSize: Number(byteSize) });
+      reply.ok();
+    },
+  },
+  {
+    op: 'SystemSharedMemoryUnregister',
+    method: 'POST',
+    path: /^\/v2\/systemsharedmemory(?:\/region\/([^/]+))?\/unregister$/,
+    answer: ({ kserve, client, reply }, region) => {
+      kserve.regionsOf(client).unregister(client.tenant.name, region);
+      reply.ok();
+    },
+  },
+  ...notServed(
+    /^\/v2\/cudasharedmemory\/.+$/,
+    'CudaSharedMemory',
+    'this server shares no CUDA memory; send the tensors',
+  ),
+  ...notServed(
+    /^\/v2(?:\/models\/[^/]+)?\/trace\/setting$/,
+    'TraceSetting',
+    'tracing is set where the server is started: give it an OpenTelemetry SDK',
+  ),
+  ...notServed(
+    /^\/v2\/logging$/,
+    'LogSettings',
+    'logging is set where the server is started, by --log-format and --access-log',
+  ),
 ];
+
+/** What Triton has there and this server does not. */
+function notServed(path: RegExp, op: string, message: string): Rule[] {
+  const answer = () => {
+    throw new AxleError('UNIMPLEMENTED', message);
+  };
+  return [
+    { op, method: 'GET', path, answer },
+    { op, method: 'POST', path, answer },
+  ];
+}
 
 /** The REST form of the Open Inference Protocol. */
 export function kserveRoutes(kserve: KserveServer): FindRoute {

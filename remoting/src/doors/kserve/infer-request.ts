@@ -52,4 +52,6 @@ export interface AnswerOutput {
   readonly tensor: Tensor;
   /** What was asked of it. */
   readonly asked: Parameters;
+  /** Where it is, if it was written to a region of shared memory. */
+  readonly elsewhere?: Parameters;
 }

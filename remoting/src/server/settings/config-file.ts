@@ -16,6 +16,8 @@ export interface ConfigFile {
   /** That may read the metrics, which are of all tenants. */
   readonly metricsTenants?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
+  /** Standard clients on unix sockets may register shared memory. */
+  readonly systemSharedMemory?: boolean;
   readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
   readonly certificate?: string;
@@ -86,6 +88,9 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       ),
     }),
     doorLimits: readDoorLimits(fields),
+    ...(fields.has('systemSharedMemory') && {
+      systemSharedMemory: fields.boolean('systemSharedMemory'),
+    }),
     modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),

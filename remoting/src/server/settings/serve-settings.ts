@@ -36,6 +36,7 @@ export interface ServeOptions {
   readonly backends?: readonly string[] | undefined;
   readonly inProcess?: boolean | undefined;
   readonly graceSeconds?: number | undefined;
+  readonly systemSharedMemory?: boolean | undefined;
   readonly logFormat?: LogFormat | undefined;
   readonly accessLog?: boolean | undefined;
 }
@@ -97,6 +98,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       grpc: placesOf('grpc', grpcPort),
       http: placesOf('http', httpPort),
       metrics: placesOf('metrics', metricsPort),
+      systemSharedMemory: said('systemSharedMemory') ?? false,
       metricsTenants: config.metricsTenants ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
