@@ -40,6 +40,7 @@ export type { ModelCatalogue } from './models/library.js';
 export type { Model } from './models/model.js';
 export { OpenedModels } from './models/opened-models.js';
 export { ModelRepository } from './models/repository.js';
+export { checkWanted } from './plans/wanted-device.js';
 export { activeTrace, continueTrace } from './trace-context.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';

@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest';
 
 import { jsonLine, textLine } from '../src/log/log-line.js';
 import type { LogFields } from '../src/log/log.js';
-import { RequestLog, type RequestEnd } from '../src/log/request-log.js';
+import { RequestLog, type LoggedRequests, type RequestEnd } from '../src/log/request-log.js';
 
 class Written {
   readonly lines: [string, LogFields | undefined][] = [];
   now = 0;
   readonly log: RequestLog;
 
-  constructor(writesAll: boolean) {
+  constructor(which: LoggedRequests) {
     const write = (message: string, fields?: LogFields) => void this.lines.push([message, fields]);
-    this.log = new RequestLog(write, writesAll, () => this.now);
+    this.log = new RequestLog(write, which, () => this.now);
   }
 
   end(code: RequestEnd['code'], changes: Partial<RequestEnd> = {}): void {
@@ -25,7 +25,7 @@ class Written {
 
 describe('the log of requests', () => {
   it('tells of those that fail, only so many in a while, and how many it left out', () => {
-    const written = new Written(false);
+    const written = new Written('failures');
     for (let i = 0; i < 100; i++) {
       written.end('NOT_FOUND', { model: 'm', reason: 'gone' });
       written.end('OK');
@@ -44,7 +44,7 @@ describe('the log of requests', () => {
   });
 
   it('tells of each where the operator wants it', () => {
-    const written = new Written(true);
+    const written = new Written('all');
     for (let i = 0; i < 30; i++) written.end('OK', { ms: 1.23456, bytesIn: 5 });
     expect(written.messages).toEqual(
       Array.from({ length: 30 }, () => 'Infer - OK 1.235 ms, 5 bytes in, 0 out'),
@@ -52,7 +52,7 @@ describe('the log of requests', () => {
   });
 
   it('leaves out what quotes inputs', () => {
-    const written = new Written(false);
+    const written = new Written('failures');
     written.end('INVALID_ARGUMENT', { reason: 'element 1 is 128' });
     expect(JSON.stringify(written.lines)).not.toContain('128');
   });

@@ -64,7 +64,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
     .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
-    .option('--metrics <where>', 'the same for Prometheus, which asks for /metrics', oneMore)
+    .option(
+      '--metrics <where>',
+      'the same for Prometheus, which asks for /metrics; beside one of those above',
+      oneMore,
+    )
     .addOption(
       new Option(
         '--model-control <mode>',
@@ -147,7 +151,7 @@ async function serve(
   { interruption }: CommandContext,
 ): Promise<void> {
   const { listen: places, grpc, http, metrics } = options;
-  if ([places, grpc, http, options.config].every((each) => each === undefined)) {
+  if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
   const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
@@ -211,7 +215,7 @@ async function serve(
     const { alternate, sharedMemory: arenaBytes } = options;
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes, accessLog: settings.accessLog },
+      ...{ alternate, arenaBytes, loggedRequests: settings.accessLog ? 'all' : 'failures' },
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });

@@ -6,9 +6,9 @@ export interface DoorLimits {
   readonly messageBytesMax: number;
   /** The JSON in a body, bytes: it is read on the thread that serves everyone. Tensors may follow it as they are. */
   readonly jsonBytesMax: number;
-  /** From the first byte of a request until all of it is there, milliseconds. */
+  /** From the first byte of an HTTP request, or the headers of a call of gRPC, until its body or first message is there, milliseconds. */
   readonly requestMs: number;
-  /** Until a new connection has made a request whose sender is known, milliseconds. */
+  /** From the first byte of a connection until it has made a request whose sender is known, or asked for health, milliseconds. */
   readonly firstRequestMs: number;
   /** HTTP/2 streams of one connection. */
   readonly streamsMax: number;

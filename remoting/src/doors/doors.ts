@@ -50,6 +50,9 @@ export interface DoorHost {
   readonly metrics: ServerMetrics | undefined;
 }
 
+/** Connections of those, of all doors: for one more, the oldest goes. */
+const askersMax = 1024;
+
 type DoorKind = 'grpc' | 'http' | 'metrics';
 
 interface OpenDoor {
@@ -65,6 +68,8 @@ export class Doors {
   private readonly clients: DoorClients;
   private readonly kserve: KserveServer;
   private readonly newcomers: Newcomers;
+  /** That asked for nothing but health, which needs no credentials. */
+  private readonly askers = new Newcomers(askersMax);
   private readonly requests: DoorRequests;
 
   private constructor(
@@ -112,6 +117,11 @@ export class Doors {
     const counts = new Map(this.open.map(({ kind }) => [kind, 0]));
     for (const kind of this.sockets.values()) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     return counts;
+  }
+
+  /** Ends the streams of those whose credentials do not hold any more. */
+  expelLapsed(): void {
+    this.clients.lapses.expel();
   }
 
   useTls(tls: TlsMaterial): void {
@@ -188,9 +198,17 @@ export class Doors {
     const isLocal = spec.kind === 'unix' && !spec.isVsock;
     const number = this.host.nextConnection();
     const listener = listenerName(spec);
-    const connection = new DoorConnection(peer, number, listener, isLocal, stream, () => {
-      clearTimeout(late);
-      this.newcomers.remove(arrived);
+    const connection = new DoorConnection(peer, number, listener, isLocal, stream, {
+      onAsked: () => {
+        clearTimeout(late);
+        this.newcomers.remove(arrived);
+        this.askers.add(arrived);
+      },
+      onGreeted: () => {
+        clearTimeout(late);
+        this.newcomers.remove(arrived);
+        this.askers.remove(arrived);
+      },
     });
     this.sockets.set(stream, kind);
     stream.once('close', () => {

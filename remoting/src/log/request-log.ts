@@ -12,6 +12,9 @@ export interface RequestEnd extends LogFields {
   readonly reason?: string;
 }
 
+/** Which requests have a line; of `failures`, only so many in a while. */
+export type LoggedRequests = 'none' | 'failures' | 'all';
+
 /** Failures of the server's own. */
 const faults: ReadonlySet<string> = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS']);
 /** Their words say which element of which input was wrong: the client has them, and a log has no inputs. */
@@ -26,19 +29,24 @@ export class RequestLog {
   private readonly failures: LimitedLog;
 
   /**
-   * @param writesAll there is a line for each request
    * @param clock milliseconds, of any start
    */
   constructor(
     private readonly log: Log,
-    readonly writesAll: boolean,
+    private readonly which: LoggedRequests,
     clock: () => number,
   ) {
     this.failures = new LimitedLog(log, clock);
   }
 
+  /** Those that go well have a line, too. */
+  get writesAll(): boolean {
+    return this.which === 'all';
+  }
+
   /** @param end is asked for what is written only. */
   ended(code: ErrorCodeName | 'OK', end: () => RequestEnd): void {
+    if (this.which === 'none') return;
     if (isFailure(code) && this.failures.takes()) this.writeFailure(end());
     if (this.writesAll) this.writeAccess(end());
   }

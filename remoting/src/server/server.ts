@@ -17,7 +17,7 @@ import {
 } from '../trust/authenticator.js';
 import { LimitedLog } from '../log/limited-log.js';
 import type { Log } from '../log/log.js';
-import { RequestLog } from '../log/request-log.js';
+import { RequestLog, type LoggedRequests } from '../log/request-log.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -67,8 +67,8 @@ export interface ServerOptions {
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
   readonly log: Log;
-  /** A line for each request; otherwise those that fail have one, only so many in a while. */
-  readonly accessLog?: boolean | undefined;
+  /** Default: failures. */
+  readonly loggedRequests?: LoggedRequests | undefined;
   /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
   readonly handshakeMs?: number;
   /** Connections that have not greeted yet; for one more, the oldest goes. */
@@ -142,7 +142,7 @@ export class Server {
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
     this.log = new LimitedLog(options.log, clock);
-    this.requestLog = new RequestLog(options.log, options.accessLog ?? false, clock);
+    this.requestLog = new RequestLog(options.log, options.loggedRequests ?? 'failures', clock);
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
       this.log.add(`refused a client (${address}): ${reason}`, { level: 'warn' });
     });
@@ -351,6 +351,7 @@ export class Server {
   }
 
   private expelLapsed(): void {
+    this.doors?.expelLapsed();
     for (const [front, client] of this.fronts) {
       const reason = client && this.authenticator.lapsed(client.identity);
       if (reason === undefined || client === undefined) continue;

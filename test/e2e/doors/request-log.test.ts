@@ -38,7 +38,7 @@ beforeAll(async () => {
   const config = join(folder, 'config.json');
   const at = (name: string) => `unix:${join(folder, name)}`;
   const places = { listen: [at('wire')], grpc: [at('grpc')], http: [at('http')] };
-  const settings = { ...places, tokens, accessLog: true, inProcess: true };
+  const settings = { ...places, tokens, accessLog: true };
   writeFileSync(config, JSON.stringify(settings));
   const args = [axlePath, 'serve', '--config', config, '--log-format', 'json'];
   server = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });

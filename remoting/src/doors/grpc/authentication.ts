@@ -62,7 +62,8 @@ export function authentication(
             const { givenId } = request;
             if (givenId !== undefined) intercepted.echo(givenId);
             try {
-              if (!forAnyone.has(method.path)) clientOf.set(metadata, admit(metadata, request));
+              if (forAnyone.has(method.path)) connection.ask();
+              else clientOf.set(metadata, admit(metadata, request));
             } catch (error) {
               call.sendStatus(statusOf(asAxleError(error)));
               return;

@@ -9,7 +9,7 @@ import {
   type Tensor,
 } from '@axle/core/internal';
 
-import { ClassifyWork } from '../axle-call.js';
+import { ClassifyWork } from '../classify-work.js';
 import { charged } from '../charged.js';
 import type { DoorClient, DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';

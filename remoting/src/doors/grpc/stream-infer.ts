@@ -42,7 +42,12 @@ export class StreamInfer {
         if (!this.over) call.end();
       });
     });
+    // A stream may live longer than the token that opened it.
+    const unwatch = this.clients.lapses.watch(this.client, (reason) => {
+      this.expel(reason);
+    });
     call.on('cancelled', () => {
+      unwatch();
       this.over = true;
       for (const each of this.inFlight) each.cancel(cancelled());
     });
@@ -50,16 +55,14 @@ export class StreamInfer {
     call.on('error', () => undefined);
   }
 
+  private expel(reason: AxleError): void {
+    this.over = true;
+    for (const each of this.inFlight) each.cancel(reason);
+    this.call.emit('error', statusOf(reason));
+  }
+
   private take(request: InferRequest | AxleError): void {
     const { call } = this;
-    // A stream may live longer than the token that opened it.
-    const lapsed = this.clients.lapsed(this.client);
-    if (lapsed !== undefined) {
-      this.over = true;
-      for (const each of this.inFlight) each.cancel(lapsed);
-      call.emit('error', statusOf(lapsed));
-      return;
-    }
     this.waiting += 1;
     if (this.waiting >= this.inFlightMax) call.pause();
     const asked = this.client.request.inStream();

@@ -82,6 +82,7 @@ export class HttpDoor implements Door {
     try {
       const route = this.findRoute(request.method ?? '', request.url ?? '');
       asked.op = route.op;
+      if (route.forAnyone) this.connectionOf(request.socket).ask();
       const client = route.forAnyone ? undefined : this.admit(request, asked);
       if (this.drained !== undefined) {
         throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');

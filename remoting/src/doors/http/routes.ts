@@ -8,6 +8,7 @@ import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
 import { parseJson } from './json.js';
 import type { Reply } from './reply.js';
+import { WrongMethod } from './wrong-method.js';
 
 /** A request whose sender is known and whose body is there. */
 export interface Exchange {
@@ -264,6 +265,8 @@ function noRoute(method: string, path: string): AxleError {
     const shown = path.slice(0, 128);
     return new AxleError('NOT_FOUND', `there is no ${shown} here; paths begin with /v2`);
   }
-  const methods = fitting.map((rule) => rule.method).join(' or ');
-  return new AxleError('UNIMPLEMENTED', `${method} means nothing here; use ${methods}`);
+  return new WrongMethod(
+    method,
+    fitting.map((rule) => rule.method),
+  );
 }

@@ -194,10 +194,16 @@ async function tlsOf(
 function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
   const served = [...listen, ...doors.grpc, ...doors.http];
   const all = [...served, ...doors.metrics];
+  if (served.length === 0 && doors.metrics.length > 0) {
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'a server with a door for metrics alone has nothing to measure; add --listen, --grpc or --http',
+    );
+  }
   if (served.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
-      'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
+      'nothing says where to listen; give --listen unix:PATH, --grpc or --http, or the same in the config file',
     );
   }
   for (const spec of all) {
