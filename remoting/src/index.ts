@@ -10,6 +10,8 @@ export { connectBackend, connectRemote } from './client/connect-remote.js';
 export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
+export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
+export { jsonLine, textLine } from './log/log-line.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
 export { defaultStoreBytesMax, type TenantStoreLimits } from './store/store-limits.js';

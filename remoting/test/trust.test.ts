@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { LimitedLog } from '../src/server/limited-log.js';
+import { LimitedLog } from '../src/log/limited-log.js';
 import { readListenSpec } from '../src/server/listen-spec.js';
 import { readConfigFile } from '../src/server/settings/config-file.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';

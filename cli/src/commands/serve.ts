@@ -2,10 +2,9 @@ import { once } from 'node:events';
 import { delimiter } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { ResourceStore, TemporaryFolder } from '@axle/remoting';
+import type { LogFormat, ResourceStore, TemporaryFolder } from '@axle/remoting';
 
-import { printError } from '../error-line.js';
-import { oneLine, UsageError } from '../failure.js';
+import { UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
@@ -47,6 +46,9 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly backend?: string[];
   readonly inProcess?: true;
   readonly sharedMemory?: number;
+  readonly systemSharedMemory?: true;
+  readonly logFormat?: LogFormat;
+  readonly accessLog?: true;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -60,7 +62,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
     .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
-    .option('--metrics <where>', 'the same for Prometheus, which asks for /metrics', oneMore)
+    .option(
+      '--metrics <where>',
+      'the same for Prometheus, which asks for /metrics; beside one of those above',
+      oneMore,
+    )
     .addOption(
       new Option(
         '--model-control <mode>',
@@ -104,6 +110,17 @@ export function addServeCommand(program: Command, context: CommandContext): void
       'memory that each client on a unix socket may share, such as 64M; 0 = none (default: 256M)',
       sharedMemoryBytes,
     )
+    .option(
+      '--system-shared-memory',
+      'standard clients on unix sockets may name shared memory of this machine (docs/doors.md)',
+    )
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'what it tells on stderr: lines for people, or objects of JSON (default: text)',
+      ).choices(['text', 'json']),
+    )
+    .option('--access-log', 'tell of each request; otherwise of those that fail, a few in a while')
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
@@ -132,11 +149,14 @@ async function serve(
   { interruption }: CommandContext,
 ): Promise<void> {
   const { listen: places, grpc, http, metrics } = options;
-  if ([places, grpc, http, options.config].every((each) => each === undefined)) {
+  if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
   const { defaultStoreBytesMax, ResourceStore, Server, SettingsSource, TemporaryFolder } =
     await import('@axle/remoting');
+  const { ServerLog } = await import('../server-log.js');
+  const serverLog = new ServerLog(options.logFormat ?? 'text');
+  const log = serverLog.write;
   const source = await SettingsSource.open(
     {
       config: options.config,
@@ -155,11 +175,15 @@ async function serve(
       inProcess: options.inProcess,
       sharedMemory: options.sharedMemory,
       graceSeconds: options.grace,
+      systemSharedMemory: options.systemSharedMemory,
+      logFormat: options.logFormat,
+      accessLog: options.accessLog,
     },
     pollMs,
     log,
   );
   const { settings } = source;
+  serverLog.format = settings.logFormat;
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
   // prom-client is loaded by those who want it.
@@ -199,6 +223,7 @@ async function serve(
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
       ...{ alternate, arenaBytes: settings.sharedMemory },
+      loggedRequests: settings.accessLog ? 'all' : 'failures',
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });
@@ -224,10 +249,6 @@ function foldersOf(said: readonly string[]): readonly string[] {
   const { AXLE_MODELS: folders = '' } = process.env;
   const all = said.length > 0 ? said : folders.split(delimiter);
   return all.filter((folder) => folder !== '');
-}
-
-function log(line: string): void {
-  printError(oneLine(new Error(line)));
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

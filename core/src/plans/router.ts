@@ -1,6 +1,5 @@
 import type { Backend, Device, OfferedOp, Support } from '../backend.js';
 import { AxleError } from '../errors.js';
-import { DeviceKind } from '../generated/constants.js';
 import type { Model } from '../models/model.js';
 import { argsKey, hasFlag, type OpArgs, type OpRange } from '../op.js';
 import type { Registry } from '../registry.js';
@@ -11,6 +10,7 @@ import { argsOf, rangeOf, stepLabel, takesImage, usesModel, type Chain } from '.
 import type { CircuitBreaker } from './circuit-breaker.js';
 import type { CostEntry, CostModel } from './cost-model.js';
 import type { HealthMonitor } from './health-monitor.js';
+import { checkWanted, isWanted } from './wanted-device.js';
 
 /** Consecutive steps that one device runs in one task. */
 export interface Segment {
@@ -102,10 +102,10 @@ export class Router {
     // The common cases: nothing to choose, and a client that has chosen the one there is.
     const [only] = plans;
     if (plans.length === 1 && device === only?.main.device.id) return plans;
-    if (device !== undefined || strict) this.checkPreference(preference);
+    if (device !== undefined || strict) checkWanted(this.registry, preference);
     if (plans.length === 0) throw unimplemented(chain, reasons);
     if (plans.length === 1 && !strict) return plans;
-    const preferred = (plan: Plan) => matches(plan.main.device, device);
+    const preferred = (plan: Plan) => isWanted(plan.main.device, device);
     const allowed = strict ? plans.filter(preferred) : plans;
     if (allowed.length === 0) {
       throw new AxleError(
@@ -193,27 +193,6 @@ export class Router {
     const found = { chain, model, registryVersion: version, plans, reasons };
     ofChain.set(key, found);
     return found;
-  }
-
-  private checkPreference({ device, strict }: Preference): void {
-    if (device === undefined) {
-      if (!strict) return;
-      throw new AxleError('INVALID_ARGUMENT', "'strict' needs 'device': say which device is meant");
-    }
-    const known = this.registry.devices;
-    if (known.some((candidate) => matches(candidate, device))) return;
-    const missing = this.registry.unavailable.find((backend) => backend.backend === device);
-    if (missing !== undefined && strict) {
-      throw new AxleError('UNAVAILABLE', `'${device}' is not available here: ${missing.reason}`);
-    }
-    if (missing !== undefined || isKind(device)) {
-      if (!strict) return;
-      throw new AxleError('UNAVAILABLE', `there is no ${device} here; see axle devices`);
-    }
-    throw new AxleError(
-      'NOT_FOUND',
-      `there is no device '${device}'; give one of ${known.map(({ id }) => id).join(', ')}, a backend, or a kind`,
-    );
   }
 
   private extend(
@@ -333,15 +312,6 @@ function policyOf(offered: OfferedOp, device: Device, model: Model | undefined):
   if (model !== undefined) return modelPolicy(model, device, batchable ? offered.batchMax : 1);
   // A custom op says by the flag alone that its tasks are independent.
   return offered.name !== '' && batchable ? opPolicy(offered.batchMax) : alonePolicy;
-}
-
-function matches(device: Device, wanted: string | undefined): boolean {
-  if (wanted === undefined) return false;
-  return device.id === wanted || device.backend === wanted || device.kind === wanted.toUpperCase();
-}
-
-function isKind(text: string): boolean {
-  return text.toUpperCase() in DeviceKind;
 }
 
 function unimplemented(chain: Chain, reasons: ReadonlyMap<string, string>): AxleError {

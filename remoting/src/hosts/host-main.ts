@@ -74,6 +74,8 @@ async function start(settings: HostSettings): Promise<FromHost> {
     sharesPublic: true,
     store,
     log: (line) => process.stderr.write(`${line}\n`),
+    // The server that has the request tells of it.
+    loggedRequests: 'none',
   });
   const [unavailable] = runtime.registry.unavailable;
   const { devices } = runtime.registry;

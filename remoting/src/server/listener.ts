@@ -74,7 +74,7 @@ export class Listener {
     }
     // Such as no file descriptors left: those that are connected go on.
     server.on('error', (error) => {
-      owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
+      owner.onTrouble(`cannot take connections at ${listenerName(spec)}: ${messageOf(error)}`);
     });
     const made = spec.kind === 'unix' ? fileAt(spec.path) : undefined;
     return new Listener(server, spec, bounds.protocols, made);
@@ -115,7 +115,7 @@ export class Listener {
   }
 
   get name(): string {
-    return whereOf(this.spec);
+    return listenerName(this.spec);
   }
 }
 
@@ -170,7 +170,8 @@ function sourceOf({ remoteAddress = 'somewhere', remotePort = 0 }: Socket): stri
   return `${remoteAddress} port ${remotePort}`;
 }
 
-function whereOf(spec: ListenSpec): string {
+/** For people. */
+export function listenerName(spec: ListenSpec): string {
   return spec.kind === 'unix' ? spec.path : `${spec.host}:${spec.port}`;
 }
 
@@ -249,7 +250,7 @@ function cannotListen(error: unknown, spec: ListenSpec): AxleError {
   const code = (error as NodeJS.ErrnoException).code;
   return new AxleError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
-    `cannot listen on ${whereOf(spec)}: ${messageOf(error)}`,
+    `cannot listen on ${listenerName(spec)}: ${messageOf(error)}`,
     { cause: error },
   );
 }

@@ -55,6 +55,7 @@ import type { Resumption } from './resumption.js';
 import { ServerCall } from './server-call.js';
 import { ServerPut } from './server-put.js';
 import { ServerStream } from './server-stream.js';
+import type { WireRequests } from './wire-requests.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
@@ -110,6 +111,8 @@ export interface WireFrontOptions {
   readonly handshakeMs: number;
   readonly models: ServerModels;
   readonly times?: ConnectionTimes;
+  /** Told how each ends; undefined: nobody logs. */
+  readonly requests?: WireRequests;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -293,6 +296,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
 
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
     const { id } = frame;
+    this.options.requests?.answered(frame, this.handles.get(id));
     this.connection.send(frame);
     if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
     if (following.length > 0) this.sendFollowing(id, following);
@@ -302,6 +306,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   fail(id: number, reason: unknown): void {
     const error = asAxleError(reason);
     const first = error instanceof FailedBefore ? error.handle : id;
+    if (first === id) this.options.requests?.failed(id, error, this.handles.get(id));
     this.connection.forget(id);
     this.connection.send(errorFrame(id, error, first === id ? 0 : first));
     this.failures.set(id, { error, first });
@@ -435,6 +440,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     if (id > this.lastTaken) return;
     this.handles.make(id);
     this.unanswered += 1;
+    this.options.requests?.began(id, raw.type);
     this.tenant.usage.add('calls');
     try {
       this.tenant.usage.check('calls');

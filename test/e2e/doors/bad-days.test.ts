@@ -4,15 +4,16 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 
 import type { TaskEvent } from '@axle/core';
+import type { Metadata } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { matMulModel } from '../../onnx-model.mjs';
 import { folder } from '../serve.js';
 import { TrustedServer } from '../trusted-server.js';
-import { answerOf, GrpcClient, messageOf } from './grpc-door.js';
+import { answerOf, GrpcClient, messageOf, methodOf } from './grpc-door.js';
 import { identityModel, writeModel } from './models.js';
 import { rawOf, type Request } from './request.js';
 import { bodyOf, checked, RestClient } from './rest-door.js';
@@ -121,6 +122,20 @@ describe('gRPC', () => {
   ])('refuses %s', async (_, bytes, code) => {
     await expect(grpc.inference('ModelInfer', bytes)).rejects.toMatchObject({ code });
     await answers();
+  });
+
+  it('says of what grpc-js refuses, too, whether to try it again', async () => {
+    const { path, read } = methodOf('inference.GRPCInferenceService', 'ModelInfer');
+    const tooMuch = Buffer.alloc(messageBytesMax + 1);
+    const trailers = await new Promise<Metadata>((resolve) => {
+      const pass = (bytes: Buffer) => bytes;
+      grpc.client
+        .makeUnaryRequest(path, pass, read, tooMuch, () => undefined)
+        .on('status', ({ metadata }) => {
+          resolve(metadata);
+        });
+    });
+    expect(trailers.get('axle-retryable')).toEqual(['false']);
   });
 
   it('answers in the order of a stream, and goes on after what fails', async () => {
@@ -240,7 +255,23 @@ describe('REST', () => {
       400,
       /not the length/,
     ],
-    ['compressed bodies', '{}', { 'content-encoding': 'gzip' }, 501, /compressed/],
+    ['an unknown encoding', '{}', { 'content-encoding': 'br' }, 501, /gzip or deflate/],
+    ['two encodings', '{}', { 'content-encoding': 'gzip, gzip' }, 501, /gzip or deflate/],
+    ['what is not packed as it says', '{}', { 'content-encoding': 'gzip' }, 400, /is no gzip/],
+    [
+      'half of what was packed',
+      gzipSync('{"inputs":[]}').subarray(0, -12),
+      { 'content-encoding': 'gzip' },
+      400,
+      /is no gzip, or ends too early/,
+    ],
+    [
+      'a small body that unpacks past the limit',
+      gzipSync(Buffer.alloc(200 * messageBytesMax)),
+      { 'content-encoding': 'gzip' },
+      413,
+      /takes 1048576/,
+    ],
     ['a body past the limit', Buffer.alloc(messageBytesMax + 1), {}, 413, /takes 1048576/],
   ])('refuses %s', async (_, body, headers, status, message) => {
     expect(await refused(body, headers)).toEqual([status, expect.stringMatching(message)]);
@@ -266,8 +297,44 @@ describe('REST', () => {
 
   it('knows its paths and methods', async () => {
     expect((await rest.send('GET', '/v3')).status).toBe(404);
-    expect((await rest.send('GET', infer)).status).toBe(501);
+    for (const [method, path, allow] of [
+      ['GET', infer, 'POST'],
+      ['DELETE', '/v2/models/identity', 'GET'],
+      ['DELETE', '/v2/cudasharedmemory/status', 'GET, POST'],
+    ] as const) {
+      const { status, headers } = await rest.send(method, path);
+      expect([status, headers.allow]).toEqual([405, allow]);
+    }
+    for (const path of ['/v2/logging', '/v2/trace/setting', '/v2/cudasharedmemory/status']) {
+      expect((await rest.send('GET', path)).status).toBe(501);
+    }
     expect((await rest.send('GET', '/v2/models/%zz')).status).toBe(400);
+  });
+
+  it.each([
+    ['gzip', gzipSync, gunzipSync],
+    ['deflate', deflateSync, inflateSync],
+  ])('takes and gives bodies in %s', async (encoding, pack, unpack) => {
+    const values = Array.from({ length: 1000 }, (__, i) => i);
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 1000], values }];
+    const { body, jsonBytes } = bodyOf({ ...identity, inputs }, 'binary');
+    const reply = checked(
+      await rest.send('POST', infer, pack(body), {
+        'content-encoding': encoding,
+        'accept-encoding': `br, ${encoding};q=0.5`,
+        'inference-header-content-length': jsonBytes,
+      }),
+    );
+    expect(reply.headers['content-encoding']).toBe(encoding);
+    expect(unpack(reply.body).subarray(-4000)).toEqual(body.subarray(-4000));
+    const { headers } = await rest.send('GET', '/v2', '', { 'accept-encoding': encoding });
+    expect(headers['content-encoding']).toBeUndefined();
+    const never = {
+      'accept-encoding': `${encoding};q=0`,
+      'inference-header-content-length': jsonBytes,
+    };
+    const plain = checked(await rest.send('POST', infer, body, never));
+    expect(plain.headers['content-encoding']).toBeUndefined();
   });
 
   it('does not read the body of whom it refuses', async () => {
@@ -306,6 +373,33 @@ describe('a server that waits 0.3 s', () => {
     expect(headers['grpc-status']).toBe('4');
     expect(headers['grpc-message']).toMatch(/not%20there%20within/);
     session.destroy();
+  });
+
+  it('leaves those alone who ask for nothing but health', async () => {
+    const health = new GrpcClient(impatient.doorEndpoints[0] ?? '');
+    const { path, write, read } = methodOf('grpc.health.v1.Health', 'Watch');
+    const watch = health.client.makeServerStreamRequest(path, write, read, {});
+    const ended = new Promise<string>((resolve) => {
+      watch.on('status', () => {
+        resolve('ended');
+      });
+    });
+    watch.on('error', () => undefined);
+    await once(watch, 'data');
+    const balancer = connect(join(place, 'http.sock'));
+    const ask = 'GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n';
+    balancer.write(ask);
+    await once(balancer, 'data');
+    // It came later, says nothing, and is gone before.
+    const silent = connect(join(place, 'grpc.sock')).resume();
+    await once(silent, 'close');
+    balancer.write(ask);
+    expect(String((await once(balancer, 'data'))[0])).toMatch(/^HTTP\/1.1 200/);
+    expect(await Promise.race([ended, Promise.resolve('watches')])).toBe('watches');
+    expect(await health.call('grpc.health.v1.Health', 'Check', {})).toEqual({ status: 'SERVING' });
+    balancer.destroy();
+    watch.cancel();
+    health.close();
   });
 
   it.each([

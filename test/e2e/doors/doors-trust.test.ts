@@ -130,7 +130,7 @@ describe('over TLS', () => {
     expect(await rest('/v2', { authorization: `Bearer ${dave}` })).toBe(401);
   });
 
-  it('ends a stream whose token is revoked with its next message', async () => {
+  it('ends a stream whose token is revoked, though nothing comes on it', async () => {
     const erin = await server.addToken('erin');
     const [, port = ''] = /:(\d+)$/.exec(server.doorEndpoints[0] ?? '') ?? [];
     const session = connectHttp2(`https://localhost:${port}`, { ca: pem('ca.crt') });
@@ -152,7 +152,6 @@ describe('over TLS', () => {
     stream.resume().write(message);
     await grpcOf(erin).inference('ServerMetadata');
     await server.revoke(erin);
-    stream.write(message);
     expect(await status).toBe('16');
     session.destroy();
   });

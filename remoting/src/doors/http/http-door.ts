@@ -5,6 +5,7 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequest, DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
 import { Reply } from './reply.js';
 import type { FindRoute, Route } from './routes.js';
@@ -29,6 +30,7 @@ export class HttpDoor implements Door {
   constructor(
     private readonly findRoute: FindRoute,
     private readonly clients: DoorClients,
+    private readonly requests: DoorRequests,
     private readonly limits: DoorLimits,
   ) {
     const { requestMs } = limits;
@@ -69,19 +71,23 @@ export class HttpDoor implements Door {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.inFlight += 1;
+    const asked = this.begin(request);
     response.once('close', () => {
       this.inFlight -= 1;
+      asked.end('CANCELLED');
       this.endIfDrained();
     });
     response.shouldKeepAlive &&= this.drained === undefined;
-    const reply = new Reply(request, response, this.limits);
+    const reply = new Reply(request, response, asked, this.limits);
     try {
       const route = this.findRoute(request.method ?? '', request.url ?? '');
-      const client = route.forAnyone ? undefined : this.admit(request);
+      asked.op = route.op;
+      if (route.forAnyone) this.connectionOf(request.socket).ask();
+      const client = route.forAnyone ? undefined : this.admit(request, asked);
       if (this.drained !== undefined) {
         throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');
       }
-      await this.answer(route, client, reply);
+      await asked.traced(() => this.answer(route, client, reply));
     } catch (error) {
       reply.fail(asAxleError(error));
     }
@@ -92,17 +98,33 @@ export class HttpDoor implements Door {
     await route.answer({ client: client as DoorClient, body, reply });
   }
 
-  private admit({ headers, socket }: IncomingMessage): DoorClient {
-    const connection = this.connections.get(socket);
-    if (connection === undefined) throw new Error('a request over a connection that is gone');
+  private begin({ headers, socket }: IncomingMessage): DoorRequest {
+    return this.requests.begin(this.connectionOf(socket), {
+      id: oneOf(headers['x-request-id']),
+      traceparent: oneOf(headers['traceparent']),
+    });
+  }
+
+  private admit({ headers, socket }: IncomingMessage, request: DoorRequest): DoorClient {
     const { authorization, 'axle-tenant': tenant } = headers;
     return this.clients.admit(
-      { authorization, tenant: [tenant ?? []].flat().join(', ') },
-      connection,
+      { authorization, tenant: oneOf(tenant) },
+      this.connectionOf(socket),
+      request,
     );
+  }
+
+  private connectionOf(socket: Socket): DoorConnection {
+    const connection = this.connections.get(socket);
+    if (connection === undefined) throw new Error('a request over a connection that is gone');
+    return connection;
   }
 
   private endIfDrained(): void {
     if (this.inFlight === 0) this.drained?.();
   }
+}
+
+function oneOf(header: string | readonly string[] | undefined): string | undefined {
+  return header === undefined ? undefined : [header].flat().join(', ');
 }

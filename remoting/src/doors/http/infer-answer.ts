@@ -15,7 +15,10 @@ export interface WrittenAnswer {
  */
 export function writeAnswer(answer: InferAnswer, answersBinary: boolean): WrittenAnswer {
   const { modelName, modelVersion, id, parameters, outputs } = answer;
-  const binary = outputs.filter(({ asked }) => flagOf(asked, 'binary_data', answersBinary));
+  const binary = outputs.filter(
+    ({ asked, elsewhere }) =>
+      elsewhere === undefined && flagOf(asked, 'binary_data', answersBinary),
+  );
   const fields = [
     `"model_name":${JSON.stringify(modelName)}`,
     `"model_version":${JSON.stringify(modelVersion)}`,
@@ -38,10 +41,13 @@ export function writeAnswer(answer: InferAnswer, answersBinary: boolean): Writte
 }
 
 /** Numbers are written here, since JSON.stringify has none of 64 bits. */
-function outputOf({ name, tensor }: AnswerOutput, isBinary: boolean): string {
+function outputOf({ name, tensor, elsewhere }: AnswerOutput, isBinary: boolean): string {
   const { dtype, shape } = tensor;
-  const contents = isBinary
-    ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
-    : `"data":${jsonOf(name, tensor)}`;
+  const contents =
+    elsewhere !== undefined
+      ? `"parameters":${JSON.stringify(Object.fromEntries(elsewhere))}`
+      : isBinary
+        ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
+        : `"data":${jsonOf(name, tensor)}`;
   return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${contents}}`;
 }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
+import { logFormats, type LogFormat } from '../../log/log.js';
 import type { ModelControl } from '../models/model-control.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
@@ -15,6 +16,8 @@ export interface ConfigFile {
   /** That may read the metrics, which are of all tenants. */
   readonly metricsTenants?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
+  /** Standard clients on unix sockets may register shared memory. */
+  readonly systemSharedMemory?: boolean;
   readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
   readonly certificate?: string;
@@ -31,6 +34,9 @@ export interface ConfigFile {
   /** Shared memory of each connection, bytes; 0: none. */
   readonly sharedMemory?: number;
   readonly graceSeconds?: number;
+  readonly logFormat?: LogFormat;
+  /** A line for each request. */
+  readonly accessLog?: boolean;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
   /** Of the server as a whole. */
@@ -87,6 +93,9 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       ),
     }),
     doorLimits: readDoorLimits(fields),
+    ...(fields.has('systemSharedMemory') && {
+      systemSharedMemory: fields.boolean('systemSharedMemory'),
+    }),
     modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
@@ -107,6 +116,8 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
     }),
+    ...(fields.has('logFormat') && { logFormat: readLogFormat(fields) }),
+    ...(fields.has('accessLog') && { accessLog: fields.boolean('accessLog') }),
     ...(fields.has('tenantQueueDepth') && {
       tenantQueueDepth: fields.wholeNumber('tenantQueueDepth', 1, queueDepthMax),
     }),
@@ -124,6 +135,11 @@ export type PlaceKey = 'listen' | 'grpc' | 'http' | 'metrics';
 function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function readLogFormat(fields: StrictObject): LogFormat {
+  const isFormat = (value: string) => logFormats.includes(value as LogFormat);
+  return fields.text('logFormat', isFormat, logFormats.join(' or ')) as LogFormat;
 }
 
 function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {

@@ -9,6 +9,7 @@ import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
+import type { LogFormat } from '../../log/log.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
 import type { ModelControl } from '../models/model-control.js';
@@ -36,6 +37,9 @@ export interface ServeOptions {
   readonly inProcess?: boolean | undefined;
   readonly sharedMemory?: number | undefined;
   readonly graceSeconds?: number | undefined;
+  readonly systemSharedMemory?: boolean | undefined;
+  readonly logFormat?: LogFormat | undefined;
+  readonly accessLog?: boolean | undefined;
 }
 
 /** Everything that a server is to be, read and checked. */
@@ -51,6 +55,8 @@ export interface ServeSettings {
   /** Of each connection, bytes; undefined: as the server has it. */
   readonly sharedMemory: number | undefined;
   readonly graceSeconds: number;
+  readonly logFormat: LogFormat;
+  readonly accessLog: boolean;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
@@ -96,6 +102,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       grpc: placesOf('grpc', grpcPort),
       http: placesOf('http', httpPort),
       metrics: placesOf('metrics', metricsPort),
+      systemSharedMemory: said('systemSharedMemory') ?? false,
       metricsTenants: config.metricsTenants ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
@@ -110,6 +117,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     hostHungSeconds: config.hostHungSeconds,
     sharedMemory: said('sharedMemory'),
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
+    logFormat: said('logFormat') ?? 'text',
+    accessLog: said('accessLog') ?? false,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
@@ -191,10 +200,16 @@ async function tlsOf(
 function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
   const served = [...listen, ...doors.grpc, ...doors.http];
   const all = [...served, ...doors.metrics];
+  if (served.length === 0 && doors.metrics.length > 0) {
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'a server with a door for metrics alone has nothing to measure; add --listen, --grpc or --http',
+    );
+  }
   if (served.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
-      'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
+      'nothing says where to listen; give --listen unix:PATH, --grpc or --http, or the same in the config file',
     );
   }
   for (const spec of all) {
