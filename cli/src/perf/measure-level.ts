@@ -5,6 +5,9 @@ import { grownBy, Tally, Tallying, type AnswerTiming, type ServerSums } from './
 /** How long answers are waited for once no more requests are made, milliseconds. */
 const drainMs = 10_000;
 
+/** How long the server is asked what it did, milliseconds. */
+const sumsMs = 1000;
+
 /** A load that runs until `end`. */
 export type BeginLoad = (
   observer: LoadObserver<AnswerTiming | undefined>,
@@ -108,6 +111,19 @@ class LevelMeasuring {
     drained.abort();
   }
 
+  /** Of a server that is gone meanwhile, the requests tell, and what was measured of them is still good. */
+  private async sumsAfter(): Promise<ServerSums | undefined> {
+    const { clock, serverSums } = this.surroundings;
+    const asked = new AbortController();
+    const nothing = () => undefined;
+    const sums = await Promise.race([
+      serverSums?.().catch(nothing),
+      clock.until(clock.now() + sumsMs, asked.signal).then(nothing),
+    ]);
+    asked.abort();
+    return sums;
+  }
+
   private async tallied(run: () => Promise<void>): Promise<Tally> {
     const { clock, serverSums } = this.surroundings;
     const before = await serverSums?.();
@@ -117,7 +133,7 @@ class LevelMeasuring {
     await run();
     this.observer.tally = undefined;
     tally.durationMs = clock.now() - startedAt;
-    const after = before === undefined ? undefined : await serverSums?.();
+    const after = before === undefined ? undefined : await this.sumsAfter();
     if (before !== undefined && after !== undefined) tally.server = grownBy(before, after);
     return tally;
   }

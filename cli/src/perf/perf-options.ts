@@ -79,7 +79,11 @@ export function addPerfOptions(command: Command): Command {
       wholeNumber(1, outstandingMax),
       1024,
     )
-    .option('-l, --latency-threshold <ms>', 'end the search where the latency is longer', positive)
+    .option(
+      '-l, --latency-threshold <ms>',
+      'end the search where the latency is longer, or a request fails or is not sent',
+      positive,
+    )
     .option(
       '--binary-search',
       'halve the range until the largest load within the threshold is known',

@@ -23,7 +23,7 @@ export function formatPerf({ target, levels, percentile }: PerfReport, paint: Pa
   const header = [
     byRate ? 'REQUESTS/S' : 'CONCURRENCY',
     items === 1 ? 'ANSWERED/S' : 'ITEMS/S',
-    'MEAN ms',
+    'MEAN',
     ...shown.map((percent) => `P${percent}`),
     'MAX',
     ...(hasServer ? ['QUEUE', 'TRANSFER', 'COMPUTE', 'BATCH'] : []),
@@ -47,7 +47,7 @@ export function formatPerf({ target, levels, percentile }: PerfReport, paint: Pa
     ];
   });
   const batch = items === 1 ? '' : `, ${items} items in a request`;
-  return `${printable(name)} through ${printable(via)}${batch}\n${formatTable(header, rows, paint)}`;
+  return `${printable(name)} through ${printable(via)}${batch}; times in ms\n${formatTable(header, rows, paint)}`;
 }
 
 function transferMs(means: ReturnType<typeof serverMeans>): number | undefined {

@@ -141,8 +141,12 @@ class PerfRun {
         },
       );
       const { aborted: interrupted } = this.signal;
+      const { failed, notSent } = level.tally;
       const withinThreshold =
-        thresholdMs === undefined ? undefined : latencyOf(level.tally) <= thresholdMs;
+        thresholdMs === undefined
+          ? undefined
+          : // The latencies of the others say nothing of these.
+            failed === 0 && notSent === 0 && latencyOf(level.tally) <= thresholdMs;
       this.measured.push({ ...level, by, load, withinThreshold, interrupted });
       if (interrupted || level.tally.succeeded === 0 || level.unanswered > 0) return 'stop';
       return withinThreshold === false ? 'missed' : 'met';
