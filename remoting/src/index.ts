@@ -7,6 +7,14 @@ export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
 export { readCredentials } from './client/credentials.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
+export { connectKserve } from './kserve-client/connect-kserve.js';
+export type {
+  KserveClient,
+  KserveModel,
+  KserveStatistics,
+  PreparedRequest,
+  TensorForms,
+} from './kserve-client/kserve-client.js';
 export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';

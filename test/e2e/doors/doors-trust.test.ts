@@ -5,10 +5,10 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { shippedModels } from 'axle';
+import { shippedModels, type AxleError } from 'axle';
 import { credentials } from '@grpc/grpc-js';
-import { loadServeSettings } from '@axle/remoting';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectKserve, loadServeSettings } from '@axle/remoting';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { folder } from '../serve.js';
 import { makeCertificates, TrustedServer } from '../trusted-server.js';
@@ -106,6 +106,29 @@ describe('over TLS', () => {
     expect(await rest('/v2')).toBe(401);
     expect(await rest('/v2', { authorization: 'Basic eDp5' })).toBe(401);
     expect(await rest('/v2', { authorization: `Bearer ${alice}`, 'axle-tenant': 'bob' })).toBe(403);
+  });
+
+  it('is entered by the client that measures doors, as whom the environment says', async () => {
+    const statusOf = async (url: string, variables: Readonly<Record<string, string>>) => {
+      for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
+      const client = await connectKserve(url, { input: 'binary', output: 'binary' });
+      vi.unstubAllEnvs();
+      opened.push(client);
+      return client.model('mlp', '').then(
+        ({ name }) => name,
+        (error: unknown) => (error as AxleError).code,
+      );
+    };
+    const AXLE_TLS_CA = join(pki, 'ca.crt');
+    const AXLE_TLS_CERT = join(pki, 'client-bob.crt');
+    const AXLE_TLS_KEY = join(pki, 'client-bob.key');
+    for (const endpoint of server.doorEndpoints) {
+      const url = endpoint.replace(/\/\/.*:/, '//localhost:');
+      expect(await statusOf(url, { AXLE_TLS_CA, AXLE_TOKEN: alice })).toBe('mlp');
+      expect(await statusOf(url, { AXLE_TLS_CA, AXLE_TLS_CERT, AXLE_TLS_KEY })).toBe('mlp');
+      expect(await statusOf(url, { AXLE_TLS_CA })).toBe('UNAUTHENTICATED');
+      expect(await statusOf(url, { AXLE_TOKEN: alice })).toBe('UNAVAILABLE');
+    }
   });
 
   it('says to anyone that the server is there, and no more', async () => {
