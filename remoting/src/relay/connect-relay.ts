@@ -6,7 +6,8 @@ import {
 } from '@axle/core/internal';
 
 import { connectBackend, type BackendOptions } from '../client/connect-remote.js';
-import { LimitedLog } from '../server/limited-log.js';
+import { LimitedLog } from '../log/limited-log.js';
+import type { Log } from '../log/log.js';
 import { RelayBackend } from './relay-backend.js';
 import { serverLabels } from './server-label.js';
 import { Upstreams } from './upstreams.js';
@@ -18,7 +19,7 @@ const askedForMax = 64;
 export interface RelayWatch {
   /** Those that are known to come: it is said if the relay may not act for one. */
   readonly tenants: readonly string[];
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }
 
 /**
@@ -75,7 +76,11 @@ function changeLog({ href }: URL, { log }: RelayWatch): (lostBy: AxleError | und
   const limited = new LimitedLog(log, () => performance.now());
   return (lostBy) => {
     if (lostBy === undefined) limited.add(`${href} is back`);
-    else limited.add(`lost ${href}: ${lostBy.message}; its devices are LOST until it is back`);
+    else {
+      limited.add(`lost ${href}: ${lostBy.message}; its devices are LOST until it is back`, {
+        level: 'warn',
+      });
+    }
   };
 }
 
