@@ -258,6 +258,7 @@ describe('inputs', () => {
     ]);
     expect(await values(2)).toEqual([[[2, 2], 1, 2, 3, 4]]);
     expect(await values(4)).toEqual([[[4, 2], 1, 2, 3, 4, 5, 6, 1, 2]]);
+    await expect(values(2 ** 28)).rejects.toThrow(/all requests would have \d+ bytes/);
     for (const [text, message] of [
       ['{', /is no JSON/],
       ['{"data": []}', /it is \{"data"/],

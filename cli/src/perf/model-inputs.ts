@@ -4,8 +4,8 @@ import { DATA_TYPE_BYTES, Tensor, type DataTypeName } from '@axle/core';
 
 import { FileError, fileFailure, UsageError } from '../failure.js';
 import { SeededRandom } from '../load/index.js';
-import { bfloat16, encodeSmallFloat, float16 } from '../small-float.js';
-import { readTensorJson } from '../tensor-json.js';
+import { parseInputItems, type Item, type ItemInput } from './input-file.js';
+import { countOf, randomTensor, zeros } from './made-tensor.js';
 
 /** What a model takes, wherever it is. */
 export interface ModelDescription {
@@ -31,8 +31,6 @@ export interface InputSettings {
   readonly seed: number;
 }
 
-export type RequestInputs = Readonly<Record<string, Tensor>>;
-
 /** Of all requests together. */
 const inputBytesMax = 1024 ** 3;
 const fileBytesMax = 256 * 1024 ** 2;
@@ -45,23 +43,23 @@ const fileBytesMax = 256 * 1024 ** 2;
 export async function makeInputs(
   model: ModelDescription,
   settings: InputSettings,
-): Promise<RequestInputs[]> {
+): Promise<Item[]> {
   checkNames(model, settings);
-  const shapes = model.inputs.map((input) => itemShape(model, input, settings));
-  const { data, batchSize } = settings;
+  const inputs = model.inputs.map((input) => itemInput(model, input, settings));
+  const { data, seed, stringLength } = settings;
   if (data !== 'random' && data !== 'zero') {
-    const items = await readItems(data, model, shapes);
-    return batched(model, items, batchSize);
+    return batched(model, inputs, await readItems(data, inputs), settings.batchSize);
   }
-  const random = new SeededRandom(settings.seed);
-  const inputs = model.inputs.map(({ name, dtype }, index) => {
-    const shape = withBatch(model, shapes[index] ?? [], batchSize);
-    checkBytes(name, dtype, shape, settings);
+  const random = new SeededRandom(seed);
+  const made = inputs.map(({ name, dtype, shape: ofItem }) => {
+    const shape = withBatch(model, ofItem, settings.batchSize);
+    const elementBytes = dtype === 'BYTES' ? stringLength + 4 : DATA_TYPE_BYTES[dtype];
+    checkBytes(`input ${name} of shape [${shape.join(',')}]`, countOf(shape) * elementBytes);
     const tensor =
-      data === 'zero' ? zeros(dtype, shape) : randomTensor(dtype, shape, random, settings);
+      data === 'zero' ? zeros(dtype, shape) : randomTensor(dtype, shape, random, stringLength);
     return [name, tensor] as const;
   });
-  return [Object.fromEntries(inputs)];
+  return [Object.fromEntries(made)];
 }
 
 function checkNames({ name, maxBatchSize, inputs }: ModelDescription, settings: InputSettings) {
@@ -78,12 +76,11 @@ function checkNames({ name, maxBatchSize, inputs }: ModelDescription, settings: 
 
 type ModelInput = ModelDescription['inputs'][number];
 
-/** Of one item. */
-function itemShape(
+function itemInput(
   { name: model, maxBatchSize }: ModelDescription,
-  { name, shape }: ModelInput,
+  { name, dtype, shape }: ModelInput,
   { shapes }: InputSettings,
-): readonly number[] {
+): ItemInput {
   const declared = maxBatchSize > 0 ? shape.slice(1) : shape;
   const asked = shapes.get(name) ?? declared;
   const said = `[${declared.join(',')}]`;
@@ -98,7 +95,7 @@ function itemShape(
       `${model} takes ${name} of any size, ${said}; say which by --shape ${name}:${declared.map((size) => (size < 0 ? 'N' : size)).join(',')}`,
     );
   }
-  return asked;
+  return { name, dtype, shape: asked };
 }
 
 function withBatch(
@@ -109,184 +106,45 @@ function withBatch(
   return maxBatchSize > 0 ? [batchSize, ...shape] : shape;
 }
 
-function countOf(shape: readonly number[]): number {
-  return shape.reduce((product, size) => product * size, 1);
-}
-
-function checkBytes(
-  name: string,
-  dtype: DataTypeName,
-  shape: readonly number[],
-  { stringLength }: InputSettings,
-): void {
-  const elementBytes = dtype === 'BYTES' ? stringLength + 4 : DATA_TYPE_BYTES[dtype];
-  const bytes = countOf(shape) * elementBytes;
+function checkBytes(what: string, bytes: number): void {
   if (bytes <= inputBytesMax) return;
-  throw new UsageError(
-    `input ${name} of shape [${shape.join(',')}] would have ${bytes} bytes; ${inputBytesMax} are the most`,
-  );
+  throw new UsageError(`${what} would have ${bytes} bytes; ${inputBytesMax} are the most`);
 }
 
-function zeros(dtype: DataTypeName, shape: readonly number[]): Tensor {
-  if (dtype === 'BYTES') return Tensor.from(dtype, Array<string>(countOf(shape)).fill(''), shape);
-  return Tensor.fromBytes(dtype, new Uint8Array(countOf(shape) * DATA_TYPE_BYTES[dtype]), shape);
-}
-
-/** Small enough to be an index into most tables, which whole numbers often are. */
-const wholeNumberMax = 127;
-const letters = 'abcdefghijklmnopqrstuvwxyz';
-
-/** Fractions from 0 to 1, bytes from 0 to 255, other whole numbers from 0 to 127, letters. */
-function randomTensor(
-  dtype: DataTypeName,
-  shape: readonly number[],
-  random: SeededRandom,
-  { stringLength }: InputSettings,
-): Tensor {
-  const length = countOf(shape);
-  const whole = () => random.below(wholeNumberMax + 1);
-  switch (dtype) {
-    case 'BYTES': {
-      const text = () =>
-        Array.from({ length: stringLength }, () => letters[random.below(26)]).join('');
-      return Tensor.from(dtype, Array.from({ length }, text), shape);
-    }
-    case 'BOOL':
-      return Tensor.from(
-        dtype,
-        Uint8Array.from({ length }, () => random.below(2)),
-        shape,
-      );
-    case 'UINT8':
-      return Tensor.from(
-        dtype,
-        Uint8Array.from({ length }, () => random.below(256)),
-        shape,
-      );
-    case 'INT8':
-      return Tensor.from(dtype, Int8Array.from({ length }, whole), shape);
-    case 'UINT16':
-      return Tensor.from(dtype, Uint16Array.from({ length }, whole), shape);
-    case 'INT16':
-      return Tensor.from(dtype, Int16Array.from({ length }, whole), shape);
-    case 'UINT32':
-      return Tensor.from(dtype, Uint32Array.from({ length }, whole), shape);
-    case 'INT32':
-      return Tensor.from(dtype, Int32Array.from({ length }, whole), shape);
-    case 'UINT64':
-      return Tensor.from(
-        dtype,
-        BigUint64Array.from({ length }, () => BigInt(whole())),
-        shape,
-      );
-    case 'INT64':
-      return Tensor.from(
-        dtype,
-        BigInt64Array.from({ length }, () => BigInt(whole())),
-        shape,
-      );
-    case 'FP16':
-    case 'BF16': {
-      const format = dtype === 'FP16' ? float16 : bfloat16;
-      const half = () => encodeSmallFloat(format, random.next());
-      return Tensor.from(dtype, Uint16Array.from({ length }, half), shape);
-    }
-    case 'FP32':
-      return Tensor.from(
-        dtype,
-        Float32Array.from({ length }, () => random.next()),
-        shape,
-      );
-    case 'FP64':
-      return Tensor.from(
-        dtype,
-        Float64Array.from({ length }, () => random.next()),
-        shape,
-      );
-  }
-}
-
-/** Items of a file, each with all inputs of the model. */
-async function readItems(
-  file: string,
-  model: ModelDescription,
-  shapes: readonly (readonly number[])[],
-): Promise<RequestInputs[]> {
-  const entries = await readEntries(file);
-  return entries.map((entry, index) => {
-    const tensors = model.inputs.map(({ name, dtype }, at) => {
-      const value = entry[name];
-      if (value === undefined) {
-        throw new FileError('INVALID_ARGUMENT', `${file}: data[${index}] has no input ${name}`);
-      }
-      try {
-        return [name, itemTensor(value, dtype, shapes[at] ?? [])] as const;
-      } catch (error) {
-        const said = error instanceof Error ? error.message : String(error);
-        throw new FileError('INVALID_ARGUMENT', `${file}: data[${index}].${name}: ${said}`, {
-          cause: error,
-        });
-      }
-    });
-    return Object.fromEntries(tensors);
-  });
-}
-
-async function readEntries(file: string): Promise<Readonly<Record<string, unknown>>[]> {
-  let value: unknown;
+async function readItems(file: string, inputs: readonly ItemInput[]): Promise<Item[]> {
   try {
     const { size } = await stat(file);
     if (size > fileBytesMax) {
-      throw new FileError(
-        'RESOURCE_EXHAUSTED',
-        `${file} has ${size} bytes; ${fileBytesMax} are the most`,
-      );
+      const message = `it has ${size} bytes; ${fileBytesMax} are the most`;
+      throw new FileError('RESOURCE_EXHAUSTED', message);
     }
-    value = JSON.parse(await readFile(file, 'utf8'));
+    return parseInputItems(await readFile(file, 'utf8'), inputs);
   } catch (error) {
-    if (!(error instanceof SyntaxError)) throw fileFailure(error, file);
-    throw new FileError('INVALID_ARGUMENT', `${file} is no JSON: ${error.message}`);
+    if (!(error instanceof FileError)) throw fileFailure(error, file);
+    throw new FileError(error.code, `${file}: ${error.message}`, { cause: error });
   }
-  const { data } = (value ?? {}) as { readonly data?: unknown };
-  const isEntry = (each: unknown) =>
-    typeof each === 'object' && each !== null && !Array.isArray(each);
-  if (Array.isArray(data) && data.length > 0 && data.every(isEntry)) {
-    return data as Record<string, unknown>[];
-  }
-  throw new FileError(
-    'INVALID_ARGUMENT',
-    `${file}: it is {"data": [{"INPUT": [...]}, ...]}, each object an item with every input of the model`,
-  );
-}
-
-/** `[...]`, `{"content": [...], "shape": [...]}` or, raw, `{"b64": "..."}`. */
-function itemTensor(value: unknown, dtype: DataTypeName, shape: readonly number[]): Tensor {
-  const { b64, content = value } = (value ?? {}) as { b64?: unknown; content?: unknown };
-  if (typeof b64 === 'string') return Tensor.fromBytes(dtype, Buffer.from(b64, 'base64'), shape);
-  const array = readTensorJson(content, dtype);
-  return array.dtype === 'BYTES'
-    ? Tensor.from('BYTES', array.elements, shape)
-    : Tensor.fromBytes(array.dtype, array.bytes, shape);
 }
 
 /** As many items as one request has, one after another; the first ones fill the last request up. */
 function batched(
   model: ModelDescription,
-  items: readonly RequestInputs[],
+  inputs: readonly ItemInput[],
+  items: readonly Item[],
   batchSize: number,
-): RequestInputs[] {
+): Item[] {
   const count = Math.max(1, Math.floor(items.length / batchSize));
+  const bytesOf = (item: Item) =>
+    Object.values(item).reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const itemBytesMax = items.reduce((max, item) => Math.max(max, bytesOf(item)), 0);
+  checkBytes('all requests', count * batchSize * itemBytesMax);
   return Array.from({ length: count }, (_, request) => {
     const first = request * batchSize;
     const its = Array.from({ length: batchSize }, (_, i) => items[(first + i) % items.length]);
-    const inputs = model.inputs.map(({ name, dtype }) => {
-      const tensors = its.map((item) => item?.[name] as Tensor);
-      const shape = withBatch(model, tensors[0]?.shape ?? [], batchSize);
-      return [
-        name,
-        Tensor.fromBytes(dtype, Buffer.concat(tensors.map(({ bytes }) => bytes)), shape),
-      ] as const;
+    const made = inputs.map(({ name, dtype, shape: ofItem }) => {
+      const bytes = its.flatMap((item) => item?.[name]?.bytes ?? []);
+      const shape = withBatch(model, ofItem, batchSize);
+      return [name, Tensor.fromBytes(dtype, Buffer.concat(bytes), shape)] as const;
     });
-    return Object.fromEntries(inputs);
+    return Object.fromEntries(made);
   });
 }
