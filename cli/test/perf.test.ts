@@ -67,6 +67,25 @@ describe('a level', () => {
     expect(await level).toMatchObject({ trials: 4, stable: false });
   });
 
+  it('is given up where the server goes away, with what was measured before', async () => {
+    const clock = new VirtualClock();
+    const load = callers(clock, 1, async () => {
+      await clock.until(clock.now() + 10);
+      if (clock.now() > 150) throw new Error('it is gone');
+    });
+    const surroundings = {
+      clock,
+      signal: new AbortController().signal,
+      onEnd: () => undefined,
+      serverSums: () => Promise.reject(new Error('nobody is there')),
+    };
+    const level = measureLevel(load, settings, surroundings);
+    await clock.advanceTo(2000);
+    const { tally, ...rest } = await level;
+    expect(rest).toMatchObject({ failing: true, stable: false, trials: 3 });
+    expect(tally.succeeded).toBe(15);
+  });
+
   it('ends when nothing but failures comes, and counts them by code', async () => {
     const clock = new VirtualClock();
     const load = callers(clock, 1, async () => {

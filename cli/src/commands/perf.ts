@@ -21,7 +21,7 @@ export function addPerfCommand(program: Command, context: CommandContext): void 
     'after',
     `
 With a rate, latency counts from the moment at which a request was due, however late it could be sent. Ctrl-C prints what
-was measured. Exit code 1: a load had no answer, or none kept --latency-threshold.
+was measured. Exit code 1: the server was lost or nothing succeeded, or no load kept --latency-threshold.
 
 Examples:
   $ axle perf mlp --concurrency-range 1:64:21

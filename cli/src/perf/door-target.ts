@@ -28,6 +28,8 @@ export async function openDoorTarget(
   });
   try {
     const model = await client.model(name, version);
+    // Who may not ask this hears it before the work.
+    await client.statistics(name, version);
     const inputs = await makeInputs(model, inputSettings(options));
     const requests = inputs.map((each) => client.prepare({ model: name, version, inputs: each }));
     return {

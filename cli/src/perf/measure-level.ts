@@ -42,6 +42,8 @@ export interface Level {
   readonly trials: number;
   /** Undefined where requests were counted. */
   readonly stable: boolean | undefined;
+  /** It was given up, because in one measurement nothing succeeded. */
+  readonly failing: boolean;
   /** Requests that had no answer when all had long been made. */
   readonly unanswered: number;
 }
@@ -77,7 +79,7 @@ class LevelMeasuring {
       const load = this.begin(this.observer, { signal: this.ending, requests });
       await Promise.race([load, aborted(this.surroundings.signal)]);
     });
-    return { tally, trials: 1, stable: undefined, unanswered: 0 };
+    return { tally, trials: 1, stable: undefined, failing: isFailing(tally), unanswered: 0 };
   }
 
   async inIntervals(): Promise<Level> {
@@ -87,12 +89,13 @@ class LevelMeasuring {
     const last: Tally[] = [];
     let trials = 0;
     let stable = false;
-    while (!stable && trials < trialsMax && !signal.aborted) {
+    let failing = false;
+    while (!stable && !failing && trials < trialsMax && !signal.aborted) {
       const tally = await this.tallied(() => clock.until(clock.now() + intervalMs, signal));
       trials += 1;
       last.push(tally);
       if (last.length > stableCount) last.shift();
-      if (tally.succeeded === 0 && tally.failed > 0) break;
+      failing = isFailing(tally);
       stable = isStable(last, stabilityPercent, latencyOf);
     }
     this.stop.abort();
@@ -100,7 +103,7 @@ class LevelMeasuring {
     const all = new Tally(this.settings.items);
     for (const tally of last) all.add(tally);
     const unanswered = signal.aborted ? 0 : this.observer.outstanding;
-    return { tally: all, trials, stable, unanswered };
+    return { tally: all, trials, stable, failing, unanswered };
   }
 
   private async drain(load: Promise<void>): Promise<void> {
@@ -111,8 +114,8 @@ class LevelMeasuring {
     drained.abort();
   }
 
-  /** Of a server that is gone meanwhile, the requests tell, and what was measured of them is still good. */
-  private async sumsAfter(): Promise<ServerSums | undefined> {
+  /** Of a server that is gone, the requests tell; what was measured of them before is still good. */
+  private async serverSums(): Promise<ServerSums | undefined> {
     const { clock, serverSums } = this.surroundings;
     const asked = new AbortController();
     const nothing = () => undefined;
@@ -125,18 +128,22 @@ class LevelMeasuring {
   }
 
   private async tallied(run: () => Promise<void>): Promise<Tally> {
-    const { clock, serverSums } = this.surroundings;
-    const before = await serverSums?.();
+    const { clock } = this.surroundings;
+    const before = await this.serverSums();
     const tally = new Tally(this.settings.items);
     const startedAt = clock.now();
     this.observer.tally = tally;
     await run();
     this.observer.tally = undefined;
     tally.durationMs = clock.now() - startedAt;
-    const after = before === undefined ? undefined : await this.sumsAfter();
+    const after = before === undefined ? undefined : await this.serverSums();
     if (before !== undefined && after !== undefined) tally.server = grownBy(before, after);
     return tally;
   }
+}
+
+function isFailing({ succeeded, failed }: Tally): boolean {
+  return succeeded === 0 && failed > 0;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

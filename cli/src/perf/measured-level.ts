@@ -61,6 +61,7 @@ export function warningsOf({
   tally,
   stable,
   trials,
+  failing,
   unanswered,
   interrupted,
 }: MeasuredLevel): string[] {
@@ -72,7 +73,7 @@ export function warningsOf({
   }
   if (succeeded === 0 && failures.size === 0 && !interrupted) {
     warnings.push(`${name}: no answer in ${Math.round(tally.durationMs)} ms; measure for longer`);
-  } else if (stable === false && !interrupted) {
+  } else if (stable === false && !failing && !interrupted) {
     warnings.push(`${name}: not stable after ${trials} measurements`);
   }
   if (notSent > 0) {

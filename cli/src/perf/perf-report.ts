@@ -71,7 +71,8 @@ export function perfJson({ target, levels, percentile, seed }: PerfReport): obje
 }
 
 function levelJson(level: MeasuredLevel, percents: readonly number[]): object {
-  const { by, load, tally, trials, stable, withinThreshold, unanswered, interrupted } = level;
+  const { by, load, tally, trials, stable, failing, withinThreshold, unanswered, interrupted } =
+    level;
   const means = serverMeans(tally.server);
   return {
     ...(by === 'concurrency' ? { concurrency: load } : { requestRate: load }),
@@ -88,6 +89,7 @@ function levelJson(level: MeasuredLevel, percents: readonly number[]): object {
     server: means ?? null,
     trials,
     stable: stable ?? null,
+    failing,
     withinThreshold: withinThreshold ?? null,
     interrupted,
     warnings: warningsOf(level),

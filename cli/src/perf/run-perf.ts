@@ -15,7 +15,7 @@ import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 import { painterFor } from '../terminal.js';
 import { searchByHalves, searchUp, type Verdict } from './level-range.js';
-import { measureLevel, type BeginLoad } from './measure-level.js';
+import { measureLevel, type BeginLoad, type Level } from './measure-level.js';
 import { latencyBy, levelName, warningsOf, type MeasuredLevel } from './measured-level.js';
 import { formatCsv } from './perf-csv.js';
 import { readSearch, type PerfCommandOptions, type Search } from './perf-options.js';
@@ -148,7 +148,7 @@ class PerfRun {
           : // The latencies of the others say nothing of these.
             failed === 0 && notSent === 0 && latencyOf(level.tally) <= thresholdMs;
       this.measured.push({ ...level, by, load, withinThreshold, interrupted });
-      if (interrupted || level.tally.succeeded === 0 || level.unanswered > 0) return 'stop';
+      if (interrupted || isLost(level)) return 'stop';
       return withinThreshold === false ? 'missed' : 'met';
     } finally {
       progress.stop();
@@ -189,8 +189,12 @@ async function report(
   );
 }
 
+/** There is nothing more to be had of the server. */
+function isLost({ tally, failing, unanswered }: Level): boolean {
+  return failing || unanswered > 0 || tally.succeeded === 0;
+}
+
 /** Nothing was answered at some load, or a latency was asked for that no load keeps. */
 function isFailure(levels: readonly MeasuredLevel[]): boolean {
-  if (levels.some(({ tally }) => tally.succeeded === 0)) return true;
-  return levels.every(({ withinThreshold }) => withinThreshold === false);
+  return levels.some(isLost) || levels.every(({ withinThreshold }) => withinThreshold === false);
 }
