@@ -109,6 +109,17 @@ describe('gRPC', () => {
       /element 1 is 128, which does not fit/,
     ],
     ['no contents', { raw_input_contents: [] }, /input 'x' for model 'identity' has no data/],
+    [
+      'a shape of more than there is',
+      { inputs: [{ ...identity.inputs[0], shape: [1_000_000, 1_000_000] }] },
+      /got 8/,
+    ],
+    [
+      'a shape whose size is no number',
+      { inputs: [{ ...identity.inputs[0], shape: [2 ** 52, 2 ** 52] }] },
+      /more elements than fit/,
+    ],
+    ['a shape below 0', { inputs: [{ ...identity.inputs[0], shape: [-1, 2] }] }, /shape/],
   ])('refuses %s', async (_, changes, expected) => {
     const refusal = grpc.inference('ModelInfer', message(changes));
     await expect(refusal).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -179,6 +190,26 @@ describe('gRPC', () => {
     await closed;
   });
 
+  it.each([
+    ['settings', http2Frame(4, Buffer.of(0, 3, 0, 0, 0, 100))],
+    ['pings', http2Frame(6, Buffer.alloc(8))],
+    ['priorities of streams that are not there', http2Frame(2, Buffer.of(0, 0, 0, 0, 9), 1)],
+  ])('outlives a flood of %s that takes no acknowledgement', async (_, frame) => {
+    const flood = connect(grpcPath).resume();
+    // The server may end it.
+    flood.on('error', () => undefined);
+    const closed = new Promise((resolve) => flood.once('close', resolve));
+    flood.write(Buffer.concat([Buffer.from(preface), http2Frame(4, Buffer.alloc(0))]));
+    const many = Buffer.concat(Array.from({ length: 10_000 }, () => frame));
+    for (let i = 0; i < 10 && !flood.destroyed; i++) {
+      flood.write(many);
+      await answers();
+    }
+    flood.destroy();
+    await closed;
+    await answers();
+  });
+
   it('leaves a client that takes no answers with so many bytes of them', async () => {
     const big = Buffer.alloc(512 * 1024);
     const packed = gzipSync(big);
@@ -213,6 +244,17 @@ describe('gRPC', () => {
     await answers();
   });
 });
+
+const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+/** A frame of HTTP/2 without flags. */
+function http2Frame(type: number, payload: Uint8Array, stream = 0): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.byteLength, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
 
 const grpcHeaders = {
   ':method': 'POST',
@@ -418,7 +460,7 @@ describe('a server that waits 0.3 s', () => {
 });
 
 describe('a call that nobody waits for any more', () => {
-  const calls = 8;
+  const calls = 16;
   /** How tasks of the slow model ended. */
   let ends: string[] = [];
   const note = (event: unknown) => {
@@ -439,6 +481,9 @@ describe('a call that nobody waits for any more', () => {
     return server.runtime.loadOf(device!);
   };
 
+  /** Where the machine is busy, the first are done before the last have come. */
+  const allBegan = () => load() + ends.length >= calls;
+
   /** Those that ran may have gone on to their end; those that waited never began. */
   const expectFreed = async () => {
     await until(() => load() === 0 && ends.length >= calls);
@@ -449,7 +494,7 @@ describe('a call that nobody waits for any more', () => {
     const begun = Array.from({ length: calls }, () =>
       grpc.begin('inference.GRPCInferenceService', 'ModelInfer', messageOf(slow, 'raw')),
     );
-    await until(() => load() >= calls);
+    await until(allBegan);
     for (const { cancel } of begun) cancel();
     const ends = await Promise.allSettled(begun.map(({ answer }) => answer));
     for (const end of ends) expect(end).toMatchObject({ reason: { code: 'CANCELLED' } });
@@ -464,7 +509,7 @@ describe('a call that nobody waits for any more', () => {
       `Inference-Header-Content-Length: ${jsonBytes}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
     const sockets = Array.from({ length: calls }, () => connect(httpPath));
     for (const socket of sockets) socket.write(Buffer.concat([Buffer.from(head), body]));
-    await until(() => load() >= calls);
+    await until(allBegan);
     for (const socket of sockets) socket.destroy();
     await expectFreed();
     await answers();

@@ -1,7 +1,7 @@
 import { promisify } from 'node:util';
 import { createGunzip, createInflate, constants, deflate, gzip } from 'node:zlib';
 
-import { AxleError } from '@axle/core/internal';
+import { asAxleError, AxleError } from '@axle/core/internal';
 
 /** In the order in which they are preferred; `deflate` is zlib's format, as HTTP has it. */
 const encodings = ['gzip', 'deflate'] as const;
@@ -60,7 +60,7 @@ export function decoded(
         each(bytes);
       } catch (error) {
         stream.destroy();
-        reject(error);
+        reject(asAxleError(error));
         return;
       }
       chunks.push(chunk);
