@@ -417,7 +417,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
       callsMax: limits.callsInFlightMax,
-      handlesMax,
+      // 0 would be against the protocol; what is refused is refused when it comes.
+      handlesMax: Math.max(1, Math.min(handlesMax, this.tenant.settings.quotas.handles)),
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
       modelBytesMax: models.store.modelBytesMax(tenant),
