@@ -299,7 +299,10 @@ describe.concurrent('peers that never say who they are', () => {
     dripping.sendBytes(Buffer.from([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     for (const peer of [silent, dripping]) {
       const [goaway] = await peer.untilClosed();
-      expect(goaway).toMatchObject({ wireError: WireErrorId.HANDSHAKE_TIMEOUT });
+      expect(goaway).toMatchObject({
+        wireError: WireErrorId.HANDSHAKE_TIMEOUT,
+        message: expect.stringMatching(/^within \d+ ms: no HELLO came/) as string,
+      });
     }
     clearInterval(drip);
     await expect.poll(() => server.connections).toBe(0);

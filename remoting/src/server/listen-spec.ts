@@ -20,6 +20,8 @@ export interface TcpSpec {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
+  /** It was asked for as `tls:`, rather than not refused. */
+  readonly saysTls: boolean;
   /** Who whoever can connect is taken for; undefined: clients show who they are. */
   readonly tenant: string | undefined;
 }
@@ -41,7 +43,7 @@ export function readListenSpec(text: string, insecure: boolean, port = defaultPo
   const [place = '', ...options] = rest.split(',');
   if (kind === 'unix') return readUnix(place, options, text);
   if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text);
-  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, port, text);
+  if (kind !== '') return readTcp(place, options, kind === 'tls', insecure, port, text);
   throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
 }
 
@@ -73,7 +75,8 @@ function readUnix(path: string, options: readonly string[], text: string): UnixS
 function readTcp(
   place: string,
   options: readonly string[],
-  tls: boolean,
+  saysTls: boolean,
+  insecure: boolean,
   otherwise: number,
   text: string,
 ): TcpSpec {
@@ -91,7 +94,8 @@ function readTcp(
     kind: 'tcp',
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),
-    tls,
+    tls: saysTls || !insecure,
+    saysTls,
     tenant,
   };
 }

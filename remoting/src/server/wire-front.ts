@@ -157,7 +157,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
-      this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
+      this.connection.fail(
+        new WireError('HANDSHAKE_TIMEOUT', `within ${this.options.handshakeMs} ms`),
+      );
     }, options.handshakeMs);
   }
 
