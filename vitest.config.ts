@@ -15,6 +15,8 @@ export default defineConfig({
           exclude: ['**/node_modules/**', '**/dist/**', '**/build/**', 'test/native/**'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          // Of tests that say that they are concurrent: those that wait for processes of their own.
+          maxConcurrency: 2,
           sequence: { groupOrder: 0 },
         },
       },

@@ -123,9 +123,9 @@ describe('axle plugin check', () => {
 
   it('says how many rules are broken, and which says most', async () => {
     const rules = ['runs', 'cancel', 'many'].flatMap((id) => ['--rule', id]);
-    const options = ['--option', 'fault=lose-cancelled', '--timeout', '1'];
+    const options = ['--option', 'fault=lose-cancelled', '--timeout', '4'];
     const lost = await runCli(['plugin', 'check', fault, ...rules, ...options]);
-    expect(lost.stderr).toMatch(/breaks the rule 'cancel': no end of it within 1 s/);
+    expect(lost.stderr).toMatch(/breaks the rule 'cancel': no end of it within 4 s/);
     const wrong = ['--option', 'fault=complete-in-submit', '--json'];
     const several = await runCli(['plugin', 'check', fault, ...rules, ...wrong]);
     expect(several.stderr).toMatch(/breaks 3 rules; look first at 'runs': .*inside submit/);

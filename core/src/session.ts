@@ -11,10 +11,9 @@ import type { Model } from './models/model.js';
 import { OpenedModels } from './models/opened-models.js';
 import type { Preference } from './plans/router.js';
 import type { Runtime } from './runtime.js';
+import { priorityMax } from './scheduling/priority-levels.js';
 import { SessionCall, type CallWork } from './session-call.js';
 import { continueTrace, type TraceContext } from './trace-context.js';
-
-const priorityMax = 100;
 
 /**
  * One user of a runtime: its tenant, its limits, the models that it opened, and the calls that it has not been

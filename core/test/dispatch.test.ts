@@ -53,6 +53,7 @@ const model: Model = {
     maxQueueDelayMs: 0,
     preserveOrdering: false,
     queuePolicy: { maxQueueSize: 0, timeoutMs: 0, timeoutAction: 'reject' },
+    priorityLevels: undefined,
   },
   sloAware: false,
   instanceGroups: [],
@@ -336,6 +337,7 @@ describe('Dispatch', () => {
         maxQueueDelayMs: 0,
         preserveOrdering: false,
         queuePolicy,
+        priorityLevels: undefined,
       },
     };
     const call = (strict: boolean) =>

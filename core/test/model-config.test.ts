@@ -14,6 +14,8 @@ describe('parseModelConfig', () => {
        dynamic_batching {
          preferred_batch_size: [ 8, 4 ] max_queue_delay_microseconds: 1500 preserve_ordering: false
          default_queue_policy { timeout_action: DELAY default_timeout_microseconds: 2500 max_queue_size: 7 }
+         priority_levels: 5 default_priority_level: 2
+         priority_queue_policy [ { key: 4 value { max_queue_size: 1 } }, { key: 1 value { max_queue_size: 9 } } ]
        }
        model_warmup {
          name: "zeros" batch_size: 4 count: 2
@@ -34,6 +36,14 @@ describe('parseModelConfig', () => {
         maxQueueDelayMs: 1.5,
         preserveOrdering: false,
         queuePolicy: { maxQueueSize: 7, timeoutMs: 2.5, timeoutAction: 'delay' },
+        priorityLevels: {
+          count: 5,
+          defaultLevel: 2,
+          queuePolicies: [
+            { level: 1, policy: { maxQueueSize: 9, timeoutMs: 0, timeoutAction: 'reject' } },
+            { level: 4, policy: { maxQueueSize: 1, timeoutMs: 0, timeoutAction: 'reject' } },
+          ],
+        },
       },
       instanceGroups: [{ kind: 'CPU', count: 2 }],
       warmUps: [
@@ -61,11 +71,29 @@ describe('parseModelConfig', () => {
     ['ensemble_scheduling { step [ ] }', /'ensemble_scheduling' is not supported: call its models/],
     [
       'dynamic_batching { priority_levels: 2 }',
-      /'priority_levels' is not supported: calls have the option 'priority'/,
+      /'default_priority_level' takes a level from 1 to 2/,
+    ],
+    [
+      'dynamic_batching { priority_levels: 2 default_priority_level: 3 }',
+      /'default_priority_level' takes a level from 1 to 2/,
+    ],
+    [
+      'dynamic_batching { priority_levels: 202 default_priority_level: 3 }',
+      /'priority_levels' takes at most 201/,
+    ],
+    [
+      `dynamic_batching { priority_levels: 2 default_priority_level: 1
+         priority_queue_policy { key: 3 value { } } }`,
+      /priority_queue_policy: field 'key' takes a level from 1 to 2/,
+    ],
+    [
+      `dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1
+         priority_queue_policy { key: 2 value { timeout_action: DELAY } } }`,
+      /'preserve_ordering' takes no timeout_action DELAY beside it/,
     ],
     [
       'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }',
-      /'priority_queue_policy' is not supported: calls have the option 'priority'/,
+      /'priority_levels' takes their number/,
     ],
     ['input { data_type: TYPE_FP32 }', /config.pbtxt: input: field 'name'/],
     ['input { name: "x" data_type: TYPE_FP99 dims: 1 }', /field 'data_type'/],
@@ -99,7 +127,7 @@ describe('parseModelConfig', () => {
   it.each([
     'platform: "" backend: "onnxruntime"',
     'dynamic_batching { priority_levels: 0 }',
-    'dynamic_batching { priority_levels: 1 }',
+    'dynamic_batching { priority_levels: 1 default_priority_level: 1 }',
     '\ufeffmax_batch_size: 8',
   ])('takes %j', (text) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).not.toThrow();

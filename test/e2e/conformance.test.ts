@@ -15,6 +15,8 @@ import {
 } from './plugins.js';
 
 const timeoutMs = 30_000;
+/** Devices of these plugins can be opened by several processes. */
+const jobs = 2;
 const ruleIds = pluginRules.map(({ id }) => id);
 
 interface Conforming {
@@ -93,7 +95,13 @@ describe('every plugin of this checkout', () => {
 
   it('keeps the rules inside the fault plugin too', async () => {
     const { path, options } = wrappedCpuPlugin('none');
-    const results = await checkPlugin(path, { options, oracle: cpuPlugin, models, timeoutMs });
+    const results = await checkPlugin(path, {
+      options,
+      oracle: cpuPlugin,
+      models,
+      timeoutMs,
+      jobs,
+    });
     expect(wrongVerdicts(results, [])).toEqual([]);
     expectDevices(results, ['fault:0']);
   }, 300_000);
@@ -102,7 +110,13 @@ describe('every plugin of this checkout', () => {
     '%s keeps the rules, on its own devices',
     async (_, { plugin, devices, skips }) => {
       const { path, options } = plugin;
-      const results = await checkPlugin(path, { options, oracle: cpuPlugin, models, timeoutMs });
+      const results = await checkPlugin(path, {
+        options,
+        oracle: cpuPlugin,
+        models,
+        timeoutMs,
+        jobs,
+      });
       expect(results.map(({ rule }) => rule)).toEqual(ruleIds);
       expect(wrongVerdicts(results, skips)).toEqual([]);
       expectDevices(results, devices);

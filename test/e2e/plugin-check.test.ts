@@ -108,14 +108,14 @@ const foundSlowly: readonly (readonly [
 ];
 
 describe('checkPlugin', () => {
-  it.each(found)('finds by the rule %s: %s', async (rule, fault, reason) => {
+  it.concurrent.each(found)('finds by the rule %s: %s', async (rule, fault, reason) => {
     const { path, options } = builtPlugin('fault', { fault });
     const [result] = await checkPlugin(path, { options, rules: [rule], timeoutMs });
     expect(result).toMatchObject({ rule, verdict: 'fail' });
     expect(result?.reason).toMatch(reason);
   });
 
-  it.each(foundWrapped)(
+  it.concurrent.each(foundWrapped)(
     'finds by the rule %s: %s of another plugin',
     async (rule, fault, reason) => {
       const { path, options } = wrappedCpuPlugin(fault);
@@ -128,7 +128,7 @@ describe('checkPlugin', () => {
     },
   );
 
-  it.each(foundSlowly)('finds by the rule %s: %j', async (rule, options, reason) => {
+  it.concurrent.each(foundSlowly)('finds by the rule %s: %j', async (rule, options, reason) => {
     const { path } = builtPlugin('fault');
     const [result] = await checkPlugin(path, { options, rules: [rule], timeoutMs: hangMs });
     expect(result).toMatchObject({ rule, verdict: 'fail' });
@@ -255,6 +255,28 @@ describe('checkPlugin', () => {
     }
     const missing = checkPlugin(cpuPlugin.path, { models: [join(folder, 'lookup.onnx')] });
     await expect(missing).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  it('gives results in the order of the rules however many are tried at once', async () => {
+    const { path } = builtPlugin('fault');
+    const rules = ['runs', 'health', 'queues', 'scatter', 'many'];
+    const seen: string[] = [];
+    const results = await checkPlugin(path, {
+      options: { fault: 'crash' },
+      rules,
+      jobs: 3,
+      onResult: ({ rule }) => seen.push(rule),
+    });
+    const inOrder = pluginRules.map(({ id }) => id).filter((id) => rules.includes(id));
+    expect(results.map(({ rule }) => rule)).toEqual(inOrder);
+    expect(seen).toEqual(inOrder);
+    const verdicts = Object.fromEntries(results.map(({ rule, verdict }) => [rule, verdict]));
+    const wanted = { runs: 'fail', health: 'pass', queues: 'pass', scatter: 'fail', many: 'fail' };
+    expect(verdicts).toEqual(wanted);
+    for (const jobs of [0, 65, 1.5]) {
+      const refused = checkPlugin(path, { jobs });
+      await expect(refused).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
   });
 
   it('ends with the reason of its signal', async () => {

@@ -19,9 +19,11 @@ interface CheckCommandOptions extends JsonOption {
   readonly oracle?: string;
   readonly oracleOption?: string[];
   readonly timeout: number;
+  readonly jobs: number;
 }
 
 const timeoutSecondsMax = 3600;
+const jobsMax = 64;
 const idWidth = 18;
 const noOracle = 'none';
 /** Which failure says most of what is wrong: others often come of it. */
@@ -69,6 +71,12 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
       'for one rule; longer is a hang',
       wholeNumber(1, timeoutSecondsMax),
       30,
+    )
+    .option(
+      '--jobs <count>',
+      'rules tried at once, where several processes may open the devices',
+      wholeNumber(1, jobsMax),
+      1,
     )
     .action((file: string, options: CheckCommandOptions) => checkFile(file, options, context));
   addJsonOption(check).addHelpText(
@@ -127,6 +135,7 @@ async function checkFile(
   const results = await checkPlugin(file, {
     options: parseOptions('--option', options.option),
     timeoutMs: options.timeout * 1000,
+    jobs: options.jobs,
     signal,
     models: options.model ?? [],
     ...(oracle === undefined ? {} : { oracle }),

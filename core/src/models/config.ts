@@ -1,6 +1,7 @@
 import type { TensorSpec } from '../backend.js';
 import { AxleError } from '../errors.js';
 import { DataType, type DataTypeName } from '../generated/constants.js';
+import { priorityLevelsMax } from '../scheduling/priority-levels.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
@@ -38,6 +39,16 @@ export interface DynamicBatching {
   readonly maxQueueDelayMs: number;
   readonly preserveOrdering: boolean;
   readonly queuePolicy: QueuePolicy;
+  /** Undefined: calls of all priorities wait in one queue. */
+  readonly priorityLevels: PriorityLevelsConfig | undefined;
+}
+
+/** Triton's `priority_levels`: 1 goes first, and each has a queue of its own. */
+export interface PriorityLevelsConfig {
+  readonly count: number;
+  readonly defaultLevel: number;
+  /** By level, ascending; the others have `queuePolicy`. */
+  readonly queuePolicies: readonly { readonly level: number; readonly policy: QueuePolicy }[];
 }
 
 /** Triton's `default_queue_policy`. */
@@ -261,24 +272,51 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   if (preferredBatchSizes.some((size) => size < 1)) {
     throw fields.error('preferred_batch_size', 'sizes from 1 up');
   }
-  checkNoPriorityLevels(fields);
   const preserveOrdering = fields.flag('preserve_ordering') ?? false;
   const queuePolicy = readQueuePolicy(fields.message('default_queue_policy'));
-  if (preserveOrdering && queuePolicy.timeoutAction === 'delay') {
+  const priorityLevels = readPriorityLevels(fields);
+  const policies = [
+    queuePolicy,
+    ...(priorityLevels?.queuePolicies ?? []).map(({ policy }) => policy),
+  ];
+  if (preserveOrdering && policies.some(({ timeoutAction }) => timeoutAction === 'delay')) {
     throw fields.error('preserve_ordering', 'no timeout_action DELAY beside it: all would wait');
   }
-  return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy };
+  return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy, priorityLevels };
 }
 
-/** One level says nothing. */
-function checkNoPriorityLevels(fields: FieldReader): void {
-  const levels = fields.count('priority_levels') ?? 0;
-  const name = levels > 1 ? 'priority_levels' : 'priority_queue_policy';
-  if (levels <= 1 && !fields.has(name)) return;
-  throw fields.unsupported(
-    name,
-    "calls have the option 'priority' and one queue, whose policy is default_queue_policy",
-  );
+function readPriorityLevels(fields: FieldReader): PriorityLevelsConfig | undefined {
+  const count = fields.count('priority_levels') ?? 0;
+  const defaultLevel = fields.count('default_priority_level') ?? 0;
+  const entries = fields.messages('priority_queue_policy');
+  if (count === 0) {
+    if (defaultLevel === 0 && entries.length === 0) return undefined;
+    throw fields.error(
+      'priority_levels',
+      'their number, where there are policies or a default of them',
+    );
+  }
+  if (count > priorityLevelsMax) {
+    throw fields.error('priority_levels', `at most ${priorityLevelsMax}`);
+  }
+  if (defaultLevel < 1 || defaultLevel > count) {
+    throw fields.error('default_priority_level', `a level from 1 to ${count}`);
+  }
+  return { count, defaultLevel, queuePolicies: readLevelPolicies(entries, count) };
+}
+
+function readLevelPolicies(
+  entries: readonly FieldReader[],
+  count: number,
+): PriorityLevelsConfig['queuePolicies'] {
+  const policies = new Map<number, QueuePolicy>();
+  for (const entry of entries) {
+    const level = entry.count('key') ?? 0;
+    if (level < 1 || level > count) throw entry.error('key', `a level from 1 to ${count}`);
+    policies.set(level, readQueuePolicy(entry.message('value')));
+  }
+  const byLevel = [...policies].map(([level, policy]) => ({ level, policy }));
+  return byLevel.sort((a, b) => a.level - b.level);
 }
 
 function readQueuePolicy(fields: FieldReader | undefined): QueuePolicy {

@@ -1,20 +1,16 @@
-import { fork } from 'node:child_process';
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
-import type { CheckReport, FailureCause } from './check-child.js';
-import { verdictOfExit } from './child-exit.js';
+import { argumentError } from '../argument-error.js';
+import type { FailureCause } from './check-child.js';
 import { Course } from './course.js';
 import { readGivenModel } from './given-model.js';
+import { runRule, type RuleRun } from './rule-process.js';
 import type { CheckedPlugin, Subject } from './rule.js';
 import { rules } from './rules.js';
 
-const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
 const timeoutMsDefault = 30_000;
-/** Wide enough for a row too many; more would only slow the rules down. See core/native/src/fence.cc. */
-const fenceBytes = 4096;
-/** Of what a child writes to stderr, the last characters that are kept. A sanitizer's report fits. */
-const errorTextMax = 65_536;
+/** Most rules that are tried at once. */
+export const checkJobsMax = 64;
 
 export interface CheckOptions {
   /** That the plugin is opened with. */
@@ -27,8 +23,13 @@ export interface CheckOptions {
   readonly timeoutMs?: number;
   /** Only these rules. */
   readonly rules?: readonly string[];
+  /**
+   * Rules tried at once, each in its process, from 1 (the default) to 64. More than one is for plugins whose devices can
+   * be opened by several processes, and leaves less of the machine for each.
+   */
+  readonly jobs?: number;
   readonly signal?: AbortSignal;
-  /** Called as each rule is done. */
+  /** Called for each rule, in their order. */
   readonly onResult?: (result: RuleResult) => void;
 }
 
@@ -54,10 +55,14 @@ export const pluginRules: readonly { readonly id: string; readonly title: string
  * Holds a plugin against the rules of plugin.h, each in a process of its own with a watchdog, so that one that crashes,
  * hangs or never completes a task fails that rule and no other.
  *
- * @throws AxleError of a model in `models` that cannot be read, before any rule is tried; the signal's reason.
+ * @throws AxleError INVALID_ARGUMENT for `jobs` out of range, and of a model in `models` that cannot be read, before any
+ * rule is tried; the signal's reason.
  */
 export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
-  const { oracle } = options;
+  const { oracle, jobs = 1 } = options;
+  if (!Number.isInteger(jobs) || jobs < 1 || jobs > checkJobsMax) {
+    throw argumentError('jobs', jobs, `a whole number from 1 to ${checkJobsMax}`);
+  }
   const models = (options.models ?? []).map((model) => resolve(model));
   // What is wrong with the model itself is nothing against the plugin.
   for (const model of models) await readGivenModel(model);
@@ -68,57 +73,38 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
     ...(oracle === undefined ? {} : { oracle: { ...oracle, path: resolve(oracle.path) } }),
   };
   const wanted = options.rules ?? rules.map(({ id }) => id);
-  const results: RuleResult[] = [];
+  const chosen = rules.filter(({ id }) => wanted.includes(id));
   const course = new Course(options.timeoutMs ?? timeoutMsDefault);
-  for (const { id, title } of rules.filter((rule) => wanted.includes(rule.id))) {
-    options.signal?.throwIfAborted();
-    const startedAt = performance.now();
-    const report = course.notRun() ?? (await runRule(id, subject, course.timeoutMs, options));
-    const { verdict, tasks } = course.add(id, report);
-    const ms = performance.now() - startedAt;
-    const result = { rule: id, title, reason: '', ...verdict, tasks, ms };
-    results.push(result);
-    options.onResult?.(result);
+  const stop = new AbortController();
+  const signal =
+    options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
+  const started: Promise<RuleRun>[] = [];
+  const results: RuleResult[] = [];
+  try {
+    for (const [at, { id, title }] of chosen.entries()) {
+      options.signal?.throwIfAborted();
+      // What comes of the first rule says whether the others need be tried.
+      const until = at === 0 ? 1 : Math.min(at + jobs, chosen.length);
+      while (started.length < until && course.notRun() === undefined) {
+        const { id: next } = chosen[started.length] as { readonly id: string };
+        const run = runRule(next, subject, course.timeoutMs, signal);
+        // Nobody waits for it yet.
+        run.catch(() => undefined);
+        started.push(run);
+      }
+      const { report, ms, timeoutMs } = (await started[at]) ?? notRun(course);
+      const { verdict, tasks } = course.add(id, report, timeoutMs);
+      const result = { rule: id, title, reason: '', ...verdict, tasks, ms };
+      results.push(result);
+      options.onResult?.(result);
+    }
+  } finally {
+    stop.abort();
   }
   return results;
 }
 
-function runRule(
-  rule: string,
-  subject: Subject,
-  timeoutMs: number,
-  { signal }: CheckOptions,
-): Promise<CheckReport> {
-  return new Promise((settle, reject) => {
-    const child = fork(childModule, [JSON.stringify({ rule, ...subject })], {
-      // A young generation that stays small: its growth would hide what a plugin leaves behind.
-      execArgv: ['--expose-gc', '--max-semi-space-size=1'],
-      env: { ...process.env, AXLE_FENCE_BYTES: String(fenceBytes) },
-      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-    });
-    let report: CheckReport | undefined;
-    let timedOut = false;
-    let errors = '';
-    child.stderr?.on(
-      'data',
-      (chunk: Buffer) => (errors = (errors + chunk.toString()).slice(-errorTextMax)),
-    );
-    const kill = () => child.kill('SIGKILL');
-    const watchdog = setTimeout(() => {
-      timedOut = true;
-      kill();
-    }, timeoutMs);
-    signal?.addEventListener('abort', kill);
-    child.on('message', (message) => (report = message as CheckReport));
-    child.on('error', reject);
-    child.on('close', (code, killedBy) => {
-      clearTimeout(watchdog);
-      signal?.removeEventListener('abort', kill);
-      if (signal?.aborted === true) reject(signal.reason as Error);
-      else {
-        const verdict = verdictOfExit({ report, timedOut, timeoutMs, code, killedBy, errors });
-        settle({ ...verdict, tasks: report?.tasks ?? {} });
-      }
-    });
-  });
+function notRun(course: Course): RuleRun {
+  const { timeoutMs } = course;
+  return { report: course.notRun() as RuleRun['report'], ms: 0, timeoutMs };
 }

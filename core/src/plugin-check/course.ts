@@ -33,13 +33,15 @@ export class Course {
   add(
     rule: string,
     { tasks, ...verdict }: CheckReport,
+    /** That the rule was given. */
+    timeoutMs: number,
   ): { readonly verdict: CheckVerdict; readonly tasks: CheckReport['tasks'] } {
     if (verdict.verdict !== 'fail') return { verdict, tasks };
     const { cause } = verdict;
     if (rule === 'loads') this.unloadable = howLoadingEnds[cause];
     if (cause !== 'hang') return { verdict, tasks };
-    if (this.hung !== undefined && this.timeoutMs < this.timeoutMsAtFirst) {
-      const seconds = this.timeoutMs / 1000;
+    if (this.hung !== undefined && timeoutMs < this.timeoutMsAtFirst) {
+      const seconds = timeoutMs / 1000;
       const reason = `not at its end after ${seconds} s, and was given no longer because '${this.hung}' hung`;
       return { verdict: { verdict: 'skip', reason }, tasks };
     }

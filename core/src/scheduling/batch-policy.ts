@@ -1,8 +1,20 @@
+import type { PriorityLevels } from './priority-levels.js';
+
+/** For how long how many tasks of a model may wait on a device: Triton's queue policy. */
+export interface QueueBounds {
+  /** Tasks that may wait; 0 = only the device's own bound holds. */
+  readonly queueMax: number;
+  /** Time in the queue after which `onTimeout` is done, milliseconds; 0 = none. */
+  readonly queueTimeoutMs: number;
+  /** `reject`: it fails. `delay`: it runs after all others, or all of its priority level. */
+  readonly onTimeout: 'reject' | 'delay';
+}
+
 /**
  * With whom a task may be computed, and for how long it may wait for them: Triton's knobs of `dynamic_batching` and
  * `instance_group`. Tasks of one batch key have one policy.
  */
-export interface BatchPolicy {
+export interface BatchPolicy extends QueueBounds {
   /** Most items of a batch. 1: always alone. */
   readonly itemsMax: number;
   /** Sizes that run best, items, ascending: a batch that reaches one of them goes without waiting. */
@@ -11,12 +23,8 @@ export interface BatchPolicy {
   readonly delayMs: number;
   /** Batches of one model under way on a device at once; 0 = as many as the device takes. */
   readonly instances: number;
-  /** Tasks of one model that may wait on a device; 0 = only the device's own bound holds. */
-  readonly queueMax: number;
-  /** Time in the queue after which `onTimeout` is done, milliseconds; 0 = none. */
-  readonly queueTimeoutMs: number;
-  /** `reject`: it fails. `delay`: it runs after all others. */
-  readonly onTimeout: 'reject' | 'delay';
+  /** Undefined: calls of all priorities wait in one queue. */
+  readonly levels: PriorityLevels | undefined;
   /** Tasks take time by their items alone, so that what past ones took tells what the next one takes. */
   readonly predictable: boolean;
   /** Results of a model come in the order of its calls. */
@@ -37,6 +45,7 @@ export const alonePolicy: BatchPolicy = {
   queueMax: 0,
   queueTimeoutMs: 0,
   onTimeout: 'reject',
+  levels: undefined,
   predictable: false,
   preserveOrdering: false,
   sloAware: false,

@@ -12,9 +12,16 @@ import type { OpArgs, OpRange } from '../op.js';
 import { timerMsMax } from '../timer-limit.js';
 import type { TraceContext } from '../trace-context.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
+import { priorityAmong } from './priority-levels.js';
 import { ResultOrder } from './result-order.js';
 import { Scheduler, type Batch, type DropReason } from './scheduler.js';
-import type { Lane, Schedulable, TaskGroup, TaskTraits } from './task-group.js';
+import {
+  boundsOf,
+  type Lane,
+  type Schedulable,
+  type TaskGroup,
+  type TaskTraits,
+} from './task-group.js';
 
 /** One task on its way through a device's queue. */
 export interface QueuedTask extends TaskTraits, Omit<BackendTask, 'settle' | 'backendData'> {
@@ -36,6 +43,9 @@ export type Clock = () => number;
 
 /** Batches that may wait inside a busy device, for each that it computes at once; all but the first must be tiny. */
 const aheadOfEach = 3;
+
+/** Of the tasks of a batch that failed: each was waited for already. */
+const goesAtOnce = { delayMs: 0, preferredItems: [], queueTimeoutMs: 0, levels: undefined };
 
 /** Of the last batch in that average. */
 const taskMsShare = 0.2;
@@ -240,14 +250,14 @@ export class DeviceQueue {
         continue;
       }
       ticket.batchKey = `${ticket.task.batchKey} part ${this.splits}`;
-      ticket.policy = { ...ticket.task.policy, delayMs: 0, preferredItems: [], queueTimeoutMs: 0 };
+      ticket.policy = { ...ticket.task.policy, ...goesAtOnce };
       this.scheduler.readmit(ticket);
     }
   }
 
   private drop(ticket: Ticket, why: DropReason): void {
     if (why === 'timeout') {
-      const { queueTimeoutMs } = ticket.policy;
+      const { queueTimeoutMs } = boundsOf(ticket);
       this.fail(
         ticket,
         'UNAVAILABLE',
@@ -288,6 +298,7 @@ function mayHalve({ task }: Ticket, { batch, taken }: Flight, error: AxleError):
 export class Ticket implements Schedulable<Ticket>, BackendTask {
   batchKey: string;
   policy: BatchPolicy;
+  readonly priority: number;
   sequence = 0;
   heapIndex = -1;
   overdue = false;
@@ -306,6 +317,8 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
   ) {
     this.batchKey = task.batchKey;
     this.policy = task.policy;
+    const { levels } = task.policy;
+    this.priority = levels === undefined ? task.priority : priorityAmong(levels, task.priority);
   }
 
   get range(): OpRange {
@@ -342,10 +355,6 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
 
   get items(): number {
     return this.task.items;
-  }
-
-  get priority(): number {
-    return this.task.priority;
   }
 
   get tenant(): string {

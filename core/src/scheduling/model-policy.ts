@@ -1,6 +1,8 @@
 import type { Device } from '../backend.js';
+import type { DynamicBatching, QueuePolicy } from '../models/config.js';
 import type { Model } from '../models/model.js';
-import { alonePolicy, type BatchPolicy } from './batch-policy.js';
+import { alonePolicy, type BatchPolicy, type QueueBounds } from './batch-policy.js';
+import type { PriorityLevels } from './priority-levels.js';
 import { batchTasksMax } from './scheduler.js';
 
 /** Of a batchable op that runs no model: its tasks are independent, and that is all that is known of them. */
@@ -17,19 +19,29 @@ export function modelPolicy(model: Model, device: Device, batchMax: number): Bat
   const { dynamicBatching, maxBatchSize, sloAware } = model;
   const common = { ...alonePolicy, predictable: true, instances: instancesOn(model, device) };
   if (dynamicBatching === undefined) return common;
-  const { maxQueueDelayMs, preferredBatchSizes, preserveOrdering, queuePolicy } = dynamicBatching;
+  const { maxQueueDelayMs, preferredBatchSizes, preserveOrdering } = dynamicBatching;
   const itemsMax = batchMax === 0 ? maxBatchSize : Math.min(maxBatchSize, batchMax);
   return {
     ...common,
     itemsMax,
     preferredItems: preferredBatchSizes.filter((size) => size <= itemsMax),
     delayMs: maxQueueDelayMs,
-    queueMax: queuePolicy.maxQueueSize,
-    queueTimeoutMs: queuePolicy.timeoutMs,
-    onTimeout: queuePolicy.timeoutAction,
+    ...boundsOf(dynamicBatching.queuePolicy),
+    levels: levelsOf(dynamicBatching),
     preserveOrdering,
     sloAware,
   };
+}
+
+function boundsOf({ maxQueueSize, timeoutMs, timeoutAction }: QueuePolicy): QueueBounds {
+  return { queueMax: maxQueueSize, queueTimeoutMs: timeoutMs, onTimeout: timeoutAction };
+}
+
+function levelsOf({ priorityLevels }: DynamicBatching): PriorityLevels | undefined {
+  if (priorityLevels === undefined) return undefined;
+  const { count, defaultLevel, queuePolicies } = priorityLevels;
+  const bounds = queuePolicies.map(({ level, policy }) => ({ level, ...boundsOf(policy) }));
+  return { count, defaultLevel, bounds };
 }
 
 /** 0: as many as the device takes. */

@@ -2,6 +2,7 @@ import { AxleError } from '../errors.js';
 import type { LatencyProfile } from './latency-profile.js';
 import { chooseSloBatch, type SloChoice, type SloTask } from './slo-batch.js';
 import {
+  boundsOf,
   compareByDeadline,
   dueAt,
   itemsOf,
@@ -96,7 +97,8 @@ export class Scheduler<T extends Schedulable<T>> {
   private readonly groups: TaskGroup<T>[] = [];
   private readonly tenants = new Tenants();
   private readonly underWayOfModel = new Map<string, number>();
-  private readonly waitingOfModel = new Map<string, number>();
+  /** By model, and level where it has some; only of queues that have a bound. */
+  private readonly waitingOfQueue = new Map<string, number>();
   private sequence = 0;
   private underWay = 0;
   private tasksSent = 0;
@@ -132,8 +134,8 @@ export class Scheduler<T extends Schedulable<T>> {
     ) {
       throw queueFull(tenantQueueDepthMax, `${device} from tenant ${task.tenant}`);
     }
-    const { queueMax } = task.policy;
-    if (queueMax > 0 && (this.waitingOfModel.get(task.modelKey) ?? 0) >= queueMax) {
+    const { queueMax } = boundsOf(task);
+    if (queueMax > 0 && (this.waitingOfQueue.get(queueKeyOf(task)) ?? 0) >= queueMax) {
       throw queueFull(queueMax, `this model on ${device}`);
     }
     const group = this.groupOf(task);
@@ -255,7 +257,7 @@ export class Scheduler<T extends Schedulable<T>> {
     group.add(task as Waiting<T>);
     if (group.place < 0) group.place = this.groups.push(group) - 1;
     this.size += 1;
-    if (task.policy.queueMax > 0) count(this.waitingOfModel, task.modelKey, 1);
+    if (boundsOf(task).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(task), 1);
   }
 
   private take(waiting: Waiting<T>): void {
@@ -265,11 +267,11 @@ export class Scheduler<T extends Schedulable<T>> {
 
   /** Accounts for a task that was taken out of its lane's queue. */
   private left(waiting: Waiting<T>): void {
-    const { group, policy } = waiting;
+    const { group } = waiting;
     waiting.lane.tenant.waiting -= 1;
     group.left(waiting);
     this.size -= 1;
-    if (policy.queueMax > 0) count(this.waitingOfModel, waiting.modelKey, -1);
+    if (boundsOf(waiting).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(waiting), -1);
     this.dropIfEmpty(group);
   }
 
@@ -297,28 +299,18 @@ export class Scheduler<T extends Schedulable<T>> {
         }
       }
       if (expired.length > 0) return { kind: 'dropped', tasks: expired, why: 'deadline' };
-      const timedOut = this.takeTimedOut(group, now);
-      if (timedOut.length > 0) return { kind: 'dropped', tasks: timedOut, why: 'timeout' };
+      for (const queue of group.queues) {
+        const timedOut = queue.timedOut(now);
+        if (timedOut.length === 0) continue;
+        if (queue.bounds.onTimeout === 'delay') {
+          for (const waiting of timedOut) group.delay(waiting);
+          continue;
+        }
+        for (const waiting of timedOut) this.take(waiting);
+        return { kind: 'dropped', tasks: timedOut, why: 'timeout' };
+      }
     }
     return undefined;
-  }
-
-  private takeTimedOut(group: TaskGroup<T>, now: number): T[] {
-    const { queueTimeoutMs, onTimeout } = group.policy;
-    const oldest = group.oldest();
-    if (queueTimeoutMs === 0 || oldest === undefined) return [];
-    if (oldest.offeredAt + queueTimeoutMs > now) return [];
-    const overdue: Waiting<T>[] = [];
-    for (const waiting of group.inOrderOfArrival()) {
-      if (waiting.offeredAt + queueTimeoutMs > now) break;
-      overdue.push(waiting);
-    }
-    if (onTimeout === 'delay') {
-      for (const waiting of overdue) group.delay(waiting);
-      return [];
-    }
-    for (const waiting of overdue) this.take(waiting);
-    return overdue;
   }
 
   /** The task whose batch goes now, or when to look again. */
@@ -326,7 +318,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const heads: Waiting<T>[] = [];
     let nextAt = Infinity;
     for (const group of this.groups) {
-      nextAt = Math.min(nextAt, this.overdueAt(group));
+      nextAt = Math.min(nextAt, group.nextDropAt());
       if (!this.mayStart(group)) continue;
       const ripeAt = this.ripeAt(group, now);
       if (ripeAt > now) {
@@ -336,17 +328,6 @@ export class Scheduler<T extends Schedulable<T>> {
       for (const lane of group.lanes) heads.push(lane.queue.peek() as Waiting<T>);
     }
     return { head: this.firstOf(heads), nextAt };
-  }
-
-  /** When the first of a group's tasks is to be dropped or delayed. */
-  private overdueAt(group: TaskGroup<T>): number {
-    const { queueTimeoutMs, onTimeout } = group.policy;
-    const oldest = group.oldest();
-    const rejects = queueTimeoutMs > 0 && onTimeout === 'reject' && oldest !== undefined;
-    return Math.min(
-      group.earliestDeadline(),
-      rejects ? oldest.offeredAt + queueTimeoutMs : Infinity,
-    );
   }
 
   private mayStart(group: TaskGroup<T>): boolean {
@@ -599,6 +580,11 @@ function itemsAhead<T extends Schedulable<T>>(group: TaskGroup<T>, task: T): num
     }
   }
   return items;
+}
+
+/** Of the queue that a task is counted in where it has a bound. */
+function queueKeyOf({ modelKey, policy, priority }: TaskTraits): string {
+  return policy.levels === undefined ? modelKey : `${modelKey} ${priority}`;
 }
 
 function isQuiet<T extends Schedulable<T>>({ size, underWay }: TaskGroup<T>): boolean {

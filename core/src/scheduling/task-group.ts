@@ -1,10 +1,14 @@
-import type { BatchPolicy } from './batch-policy.js';
+import { Arrivals } from './arrivals.js';
+import type { BatchPolicy, QueueBounds } from './batch-policy.js';
 import { Heap, type HeapEntry } from './heap.js';
 import { LatencyProfile } from './latency-profile.js';
+import { boundsAmong } from './priority-levels.js';
 import type { Tenant } from './tenants.js';
 
-/** Below all priorities: tasks whose queue timeout has passed. */
+/** Below all priorities: tasks whose queue timeout has passed, of models without levels. */
 const delayedPriority = -Infinity;
+/** Of a task whose queue timeout has passed, where there are levels: behind all others of its own. */
+const delayedByLevels = 0.5;
 
 /** What the scheduler looks at in a task; the rest of it is the caller's. */
 export interface TaskTraits {
@@ -48,6 +52,12 @@ export function dueAt({ deadlineAt }: TaskTraits): number {
   return deadlineAt ?? Infinity;
 }
 
+/** What bounds its wait: equal objects for tasks of one queue. */
+export function boundsOf({ policy, priority }: TaskTraits): QueueBounds {
+  const { levels } = policy;
+  return levels === undefined ? policy : boundsAmong(levels, priority, policy);
+}
+
 /** What a task counts for in a batch: an empty one is work too. */
 export function itemsOf({ items }: TaskTraits): number {
   return Math.max(1, items);
@@ -89,9 +99,8 @@ export class TaskGroup<T extends Schedulable<T>> {
   items = 0;
   /** Tasks that wait and are overdue. */
   overdue = 0;
-  /** In order of arrival; those that left are skipped when they come to the front. */
-  private readonly arrivals: Waiting<T>[] = [];
-  private front = 0;
+  /** By what bounds them; more than one where the model has priority levels. */
+  readonly queues: Arrivals<T>[];
   /** The lane that emptied last, for when it fills again. */
   private spare: Lane<T> | undefined;
 
@@ -100,7 +109,9 @@ export class TaskGroup<T extends Schedulable<T>> {
     /** What the device must have ready to run it. */
     readonly model: string,
     readonly policy: BatchPolicy,
-  ) {}
+  ) {
+    this.queues = [new Arrivals(this, policy)];
+  }
 
   laneOf(priority: number, tenant: Tenant): Lane<T> {
     for (const lane of this.lanes) {
@@ -116,7 +127,7 @@ export class TaskGroup<T extends Schedulable<T>> {
   }
 
   add(waiting: Waiting<T>): void {
-    this.arrivals.push(waiting);
+    this.queueOf(boundsOf(waiting)).push(waiting);
     waiting.lane.queue.push(waiting);
     this.size += 1;
     this.items += itemsOf(waiting);
@@ -129,41 +140,40 @@ export class TaskGroup<T extends Schedulable<T>> {
     if (waiting.overdue) this.overdue -= 1;
     this.items -= itemsOf(waiting);
     if (this.size > 0) return;
-    this.arrivals.length = 0;
-    this.front = 0;
+    for (const queue of this.queues) queue.clear();
   }
 
-  /** Moves a task whose timeout has passed behind all others. */
+  /** Moves a task whose timeout has passed behind all others, or all of its priority level. */
   delay(waiting: Waiting<T>): void {
     const { lane } = waiting;
     lane.queue.remove(waiting);
     this.dropIfEmpty(lane);
-    waiting.lane = this.laneOf(delayedPriority, lane.tenant);
+    const hasLevels = this.policy.levels !== undefined;
+    const priority = hasLevels ? waiting.priority - delayedByLevels : delayedPriority;
+    waiting.lane = this.laneOf(priority, lane.tenant);
     waiting.lane.queue.push(waiting);
     waiting.overdue = true;
     this.overdue += 1;
   }
 
-  /** The task that waits longest, but for those that are overdue: they are looked at once. */
+  /** The task that waits longest, but for those that are overdue. */
   oldest(): Waiting<T> | undefined {
-    let first = this.arrivals[this.front];
-    while (first !== undefined && !this.isInTurn(first)) {
-      this.front += 1;
-      first = this.arrivals[this.front];
+    const { queues } = this;
+    let oldest = (queues[0] as Arrivals<T>).oldest();
+    for (let i = 1; i < queues.length; i++) {
+      const other = (queues[i] as Arrivals<T>).oldest();
+      if (other !== undefined && (oldest === undefined || other.sequence < oldest.sequence)) {
+        oldest = other;
+      }
     }
-    if (this.front > 32 && this.front * 2 > this.arrivals.length) {
-      this.arrivals.splice(0, this.front);
-      this.front = 0;
-    }
-    return first;
+    return oldest;
   }
 
-  /** All that wait and are not overdue, in order of arrival. */
-  *inOrderOfArrival(): Generator<Waiting<T>> {
-    for (let i = this.front; i < this.arrivals.length; i++) {
-      const waiting = this.arrivals[i] as Waiting<T>;
-      if (this.isInTurn(waiting)) yield waiting;
-    }
+  /** When the next task is to be dropped: for its deadline, or because its queue refuses it. */
+  nextDropAt(): number {
+    let at = this.earliestDeadline();
+    for (const queue of this.queues) at = Math.min(at, queue.nextRefusedAt());
+    return at;
   }
 
   /** The earliest deadline of those that wait; Infinity without any. */
@@ -186,9 +196,12 @@ export class TaskGroup<T extends Schedulable<T>> {
     return 0;
   }
 
-  /** A task that left may wait in another group since. */
-  private isInTurn(task: Waiting<T>): boolean {
-    return task.group === this && task.heapIndex >= 0 && !task.overdue;
+  private queueOf(bounds: QueueBounds): Arrivals<T> {
+    const { queues } = this;
+    for (const queue of queues) if (queue.bounds === bounds) return queue;
+    const queue = new Arrivals(this, bounds);
+    queues.push(queue);
+    return queue;
   }
 
   private dropIfEmpty(lane: Lane<T>): void {

@@ -233,6 +233,20 @@ it('counts every task that waits or runs, not the batches that they are in', asy
   expect(queue.load).toBe(0);
 });
 
+it('takes a priority for the level that it is, and any other for the default level', async () => {
+  const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => batch.map(() => value(1)));
+  const queue = queueOver(backend);
+  const levels = { count: 3, defaultLevel: 2, bounds: [] };
+  const levelled = policy({ itemsMax: 1, levels });
+  // The highest priority is level 1.
+  const priorities = [98, 0, 99, 50, 100, -100];
+  await Promise.all(
+    priorities.map((priority, i) => add(queue, taskOf(i, levelled, { priority })).done),
+  );
+  const order = backend.batchesSeen.map(([task]) => priorities[numberOf(task as BackendTask)]);
+  expect(order).toEqual([100, 0, 99, 50, -100, 98]);
+});
+
 describe('a backend that makes the batches itself', () => {
   function there(): TestBackend {
     const backend = new TestBackend('far', [singleOp('infer')], (batch) =>

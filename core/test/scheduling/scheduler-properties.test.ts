@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
 import type { Batch, Scheduler } from '../../src/scheduling/scheduler.js';
+import { boundsOf } from '../../src/scheduling/task-group.js';
 import { policy, schedulerWith, task, took, type TestTask } from './test-task.js';
 
 /** One policy for each key, as the scheduler asks for. */
@@ -15,6 +16,18 @@ const policies: Readonly<Record<string, BatchPolicy>> = {
   aware: policy({ itemsMax: 5, sloAware: true }),
   impatient: policy({ itemsMax: 2, queueTimeoutMs: 12 }),
   lenient: policy({ itemsMax: 3, queueTimeoutMs: 5, onTimeout: 'delay', delayMs: 2 }),
+  levelled: policy({
+    itemsMax: 4,
+    queueMax: 6,
+    levels: {
+      count: 102,
+      defaultLevel: 101,
+      bounds: [
+        { level: 100, queueMax: 0, queueTimeoutMs: 9, onTimeout: 'reject' },
+        { level: 102, queueMax: 2, queueTimeoutMs: 4, onTimeout: 'delay' },
+      ],
+    },
+  }),
 };
 
 const offering = fc.record({
@@ -87,7 +100,19 @@ class Simulation {
       this.leaves(name);
     }
     expect(this.waiting.size).toBeLessThanOrEqual(this.depthMax);
+    this.checkQueueOf(offered);
     expect(this.scheduler.waiting).toBe(this.waiting.size);
+  }
+
+  /** A queue with a bound of its own keeps it. */
+  private checkQueueOf(offered: TestTask): void {
+    const { queueMax } = boundsOf(offered);
+    if (queueMax === 0) return;
+    const inQueue = [...this.waiting.values()].filter(
+      ({ task: { batchKey, priority } }) =>
+        batchKey === offered.batchKey && priority === offered.priority,
+    );
+    expect(inQueue.length).toBeLessThanOrEqual(queueMax);
   }
 
   private cancel(which: number): void {
@@ -115,9 +140,11 @@ class Simulation {
         for (const { name } of decision.batch.tasks) this.leaves(name);
       } else if (decision.kind === 'dropped') {
         expect(decision.tasks.length).toBeGreaterThan(0);
-        for (const { deadlineAt, policy: its } of decision.tasks) {
+        for (const dropped of decision.tasks) {
           // Without a deadline nothing is given up for others.
-          expect(deadlineAt !== undefined || its.queueTimeoutMs > 0).toBe(true);
+          const { queueTimeoutMs, onTimeout } = boundsOf(dropped);
+          const mayTimeOut = queueTimeoutMs > 0 && onTimeout === 'reject';
+          expect(dropped.deadlineAt !== undefined || mayTimeOut).toBe(true);
         }
         for (const { name } of decision.tasks) this.leaves(name);
       } else {
@@ -166,11 +193,14 @@ class Simulation {
     }
   }
 
-  /** Of a waiting task; those that are overdue and may be delayed come after all others. */
-  private priorityOf({ name, priority, policy: its }: TestTask): number {
+  /** Of a waiting task; those that are overdue and may be delayed come after all others, or after those of their level. */
+  private priorityOf(waiting: TestTask): number {
+    const { name, priority, policy: its } = waiting;
     const { offeredAt } = this.waiting.get(name) as Offered;
-    const overdue = its.queueTimeoutMs > 0 && offeredAt + its.queueTimeoutMs <= this.now;
-    return overdue && its.onTimeout === 'delay' ? -Infinity : priority;
+    const { queueTimeoutMs, onTimeout } = boundsOf(waiting);
+    const overdue = queueTimeoutMs > 0 && offeredAt + queueTimeoutMs <= this.now;
+    if (!overdue || onTimeout === 'reject') return priority;
+    return its.levels === undefined ? -Infinity : priority - 0.5;
   }
 
   /** Whether a waiting task is past its delay, or a batch of its kind is full, and its model has an instance free. */

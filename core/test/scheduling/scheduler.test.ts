@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 
+import { priorityOfLevel } from '../../src/scheduling/priority-levels.js';
 import { batchOf, namesOf, policy, schedulerWith, task, teach, took } from './test-task.js';
 
 const alone = { policy: policy({ itemsMax: 1 }) };
@@ -206,6 +207,46 @@ describe('bounds', () => {
     expect(first.tasks[0]?.name).toBe('new');
     scheduler.finished(first, took(1));
     expect(namesOf(scheduler.poll(13))).toEqual(['old']);
+  });
+
+  it('bounds each priority level as its own policy says, and delays within the level', () => {
+    const scheduler = schedulerWith();
+    const bounds = [
+      { level: 1, queueMax: 3, queueTimeoutMs: 5, onTimeout: 'delay' },
+      { level: 3, queueMax: 0, queueTimeoutMs: 8, onTimeout: 'reject' },
+    ] as const;
+    const levels = { count: 3, defaultLevel: 2, bounds };
+    const levelled = { batchKey: 'n', policy: policy({ itemsMax: 1, queueMax: 1, levels }) };
+    const offer = (name: string, level: number, at: number) => {
+      scheduler.offer(task(name, { ...levelled, priority: priorityOfLevel(level) }), at);
+    };
+    scheduler.offer(task('running', alone), 0);
+    const running = batchOf(scheduler.poll(0));
+    offer('1a', 1, 0);
+    offer('1b', 1, 1);
+    offer('2a', 2, 1);
+    expect(() => {
+      offer('2b', 2, 1);
+    }).toThrow(/1 tasks wait for this model/);
+    offer('3a', 3, 1);
+    offer('3b', 3, 4);
+    expect(scheduler.poll(4)).toEqual({ kind: 'wait', untilAt: 9 });
+    const dropped = scheduler.poll(9);
+    expect(dropped).toMatchObject({ kind: 'dropped', why: 'timeout' });
+    expect(namesOf(dropped)).toEqual(['3a']);
+    scheduler.finished(running, took(1));
+    offer('1c', 1, 9);
+    expect(() => {
+      offer('1d', 1, 9);
+    }).toThrow(/3 tasks wait for this model/);
+    // The old ones of level 1 come after its new one and before level 2.
+    const order = ['1c', '1a', '1b', '2a', '3b'].map(() => {
+      const batch = batchOf(scheduler.poll(9));
+      scheduler.finished(batch, took(0.1));
+      return batch.tasks[0]?.name;
+    });
+    expect(order).toEqual(['1c', '1a', '1b', '2a', '3b']);
+    expect(scheduler.waiting).toBe(0);
   });
 
   it('removes a waiting task once', () => {

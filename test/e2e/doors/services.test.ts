@@ -9,7 +9,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { folder } from '../serve.js';
 import { TrustedServer } from '../trusted-server.js';
 import { GrpcClient, messageOf, methodOf, type Fields } from './grpc-door.js';
+import { identityModel, writeModel } from './models.js';
 import { RestClient } from './rest-door.js';
+
+const levelled = `max_batch_size: 8 dynamic_batching {
+  priority_levels: 2 default_priority_level: 2
+  priority_queue_policy { key: 1 value { timeout_action: DELAY default_timeout_microseconds: 70 } }
+}`;
 
 let server: TrustedServer;
 let grpc: GrpcClient;
@@ -18,10 +24,12 @@ let rest: RestClient;
 beforeAll(async () => {
   const place = join(folder, 'services');
   mkdirSync(place);
+  const models = join(place, 'models');
+  writeModel(models, 'levelled', identityModel(1, ['n', 4]), '1', levelled);
   server = await TrustedServer.start(place, {
     grpc: [`unix:${join(place, 'grpc')}`],
     http: [`unix:${join(place, 'http')}`],
-    models: [shippedModels],
+    models: [shippedModels, models],
   });
   const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
   grpc = new GrpcClient(grpcEndpoint);
@@ -59,6 +67,23 @@ it('a model is described as it is configured, the same through both doors', asyn
   });
   const json = (await rest.json('GET', '/v2/models/mlp/config')) as Fields;
   expect(config).toMatchObject(json);
+});
+
+it('the queues of a model are described by priority level', async () => {
+  const { config } = (await grpc.inference('ModelConfig', { name: 'levelled' })) as {
+    config: Fields;
+  };
+  const policy = { timeout_action: 'DELAY', default_timeout_microseconds: 70, max_queue_size: 0 };
+  const batching = config.dynamic_batching as Fields;
+  expect(batching).toMatchObject({
+    priority_levels: 2,
+    default_priority_level: 2,
+    default_queue_policy: { timeout_action: 'REJECT' },
+  });
+  // protobuf.js gives keys of 64 bits in a form of its own.
+  expect(Object.values(batching.priority_queue_policy as Fields)).toMatchObject([policy]);
+  const json = (await rest.json('GET', '/v2/models/levelled/config')) as Fields;
+  expect(json.dynamic_batching).toMatchObject({ priority_queue_policy: { 1: policy } });
 });
 
 it('calls are counted for their sender, with what they were computed with', async () => {

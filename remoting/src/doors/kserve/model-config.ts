@@ -1,4 +1,4 @@
-import type { DataTypeName, Model, TensorSpec } from '@axle/core/internal';
+import type { DataTypeName, Model, QueuePolicy, TensorSpec } from '@axle/core/internal';
 
 import { platform } from './metadata.js';
 
@@ -48,16 +48,27 @@ export function modelConfig(name: string, model: Model): object {
 
 function batchingOf({ dynamicBatching: batching }: Model): object {
   if (batching === undefined) return {};
-  const { queuePolicy } = batching;
+  const { queuePolicy, priorityLevels: levels } = batching;
   return {
     preferred_batch_size: batching.preferredBatchSizes,
     max_queue_delay_microseconds: Math.round(batching.maxQueueDelayMs * usPerMs),
     preserve_ordering: batching.preserveOrdering,
-    default_queue_policy: {
-      timeout_action: queuePolicy.timeoutAction.toUpperCase(),
-      default_timeout_microseconds: Math.round(queuePolicy.timeoutMs * usPerMs),
-      max_queue_size: queuePolicy.maxQueueSize,
-    },
+    ...(levels !== undefined && {
+      priority_levels: levels.count,
+      default_priority_level: levels.defaultLevel,
+      priority_queue_policy: Object.fromEntries(
+        levels.queuePolicies.map(({ level, policy }) => [level, queuePolicyOf(policy)]),
+      ),
+    }),
+    default_queue_policy: queuePolicyOf(queuePolicy),
+  };
+}
+
+function queuePolicyOf({ timeoutAction, timeoutMs, maxQueueSize }: QueuePolicy): object {
+  return {
+    timeout_action: timeoutAction.toUpperCase(),
+    default_timeout_microseconds: Math.round(timeoutMs * usPerMs),
+    max_queue_size: maxQueueSize,
   };
 }
 

@@ -1,4 +1,4 @@
-import { AxleError } from '@axle/core/internal';
+import { AxleError, priorityOfLevel } from '@axle/core/internal';
 
 import type { Parameters, ParameterValue } from './infer-request.js';
 
@@ -12,7 +12,6 @@ export interface CallParameters {
   readonly marksFinal: boolean;
 }
 
-const priorityHighest = 100;
 const usPerMs = 1000;
 const plain: CallParameters = { priority: 0, timeoutMs: undefined, marksFinal: false };
 
@@ -28,7 +27,7 @@ export function callParameters(parameters: Parameters): CallParameters {
   const level = countOf(parameters, 'priority') ?? 0;
   const timeoutUs = countOf(parameters, 'timeout') ?? 0;
   return {
-    priority: level === 0 ? 0 : Math.max(-priorityHighest, priorityHighest + 1 - level),
+    priority: level === 0 ? 0 : priorityOfLevel(level),
     timeoutMs: timeoutUs === 0 ? undefined : timeoutUs / usPerMs,
     marksFinal: flagOf(parameters, 'triton_enable_empty_final_response'),
   };
