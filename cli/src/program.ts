@@ -27,7 +27,7 @@ export function createProgram(context: CommandContext): Command {
     .helpOption('-h, --help', 'show this help, or that of a command')
     .option(
       '--on <url>',
-      'work on a server: axle+unix:/PATH or axle://HOST:PORT; also AXLE_ENDPOINT',
+      'work on a server: axle+unix:/PATH, axle+tls://HOST:PORT or axle://HOST:PORT; also AXLE_ENDPOINT',
     )
     .option('--debug', 'show where an error came from; also AXLE_DEBUG=1')
     .exitOverride()

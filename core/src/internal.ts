@@ -44,7 +44,6 @@ export { ModelRepository } from './models/repository.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { activeTrace, continueTrace } from './trace-context.js';
-export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
 export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';

@@ -249,6 +249,7 @@ describe('settings with which nobody, or anybody, could enter', () => {
   it.each([
     [{}, /where to listen/],
     [{ listen: ['tcp:h:1'] }, /without TLS.*--tls-cert.*--insecure/],
+    [{ listen: ['tls:h:1'] }, /^TLS at h:1 .*--tls-cert and --tls-key .*axle ca dev makes/],
     [{ listen: ['tls:h:1'], insecure: true }, /--tls-cert/],
     [{ listen: ['tcp:h:1'], certificate: closed }, /--tls-cert and --tls-key/],
     [{ listen: ['tcp:h:1'], certificate: closed, key: closed }, /cannot be used.*PEM/],

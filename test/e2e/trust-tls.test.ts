@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createServer, type AddressInfo } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 
@@ -162,6 +163,14 @@ describe('a client asks who the server is', () => {
     const plain = enter({}, `axle://127.0.0.1:${server.port}`);
     await expect(plain).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(plain).rejects.toThrow(/axle\+tls:/);
+    expect(server.log.at(-1)).toMatch(/no TLS with .*: the other side does not speak TLS$/);
+    const listener = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as AddressInfo;
+    await expect(enter({}, `axle+tls://127.0.0.1:${port}`)).rejects.toThrow(
+      /\(the other side does not speak TLS\); if it is a server without TLS, connect with axle:$/,
+    );
+    listener.close();
   });
 });
 
@@ -183,7 +192,9 @@ describe('certificates that change while the server runs', () => {
   it('stay as they were when the new ones cannot be used, which is logged', async () => {
     copyFileSync(join(theirs, 'server.key'), join(place, 'server.key'));
     await server.reload();
-    expect(server.log.at(-1)).toMatch(/stay as they were: .*key of that certificate|mismatch/);
+    expect(server.log.at(-1)).toMatch(
+      /stay as they were: .*\(the key belongs to another certificate\)/,
+    );
     await enter({ tls: asTenant('alice') });
     const terms = ['-days', '-1', '-CA', join(ours, 'ca.crt'), '-CAkey', join(ours, 'ca.key')];
     const request = join(place, 'old.csr');

@@ -212,6 +212,26 @@ describe('quotas', () => {
   });
 });
 
+describe('a client', () => {
+  it('keeps no more bindings than its handles have room for', async () => {
+    const quotas = { handles: 8 };
+    const server = await serverWith({ tenants: { alice: { quotas } } });
+    const [alice, bob] = [await server.addToken('alice'), await server.addToken('bob')];
+    const levels = Array.from({ length: 12 }, (_, i) => ({ level: i + 1 }));
+    const client = await enter(server, alice);
+    for (const level of levels) await client.compress(bytesOf(9), level);
+
+    // One that was told of many more finds out when it is refused.
+    const other = await enter(server, bob);
+    for (const level of levels) await other.compress(bytesOf(9), level);
+    await server.configure({ tenants: { alice: { quotas }, bob: { quotas } } });
+    const refused = other.compress(bytesOf(9), { level: 13 });
+    await expect(refused).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryable: true });
+    for (const level of levels) await other.compress(bytesOf(9), level);
+    await server.close();
+  });
+});
+
 describe('shared memory', () => {
   it('is bounded for each tenant, who does without what is past it', async () => {
     const [a, b] = ['a', 'b'].map((tenant) => join(folder, `memory-${tenant}.sock`));
@@ -279,7 +299,10 @@ describe.concurrent('peers that never say who they are', () => {
     dripping.sendBytes(Buffer.from([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     for (const peer of [silent, dripping]) {
       const [goaway] = await peer.untilClosed();
-      expect(goaway).toMatchObject({ wireError: WireErrorId.HANDSHAKE_TIMEOUT });
+      expect(goaway).toMatchObject({
+        wireError: WireErrorId.HANDSHAKE_TIMEOUT,
+        message: expect.stringMatching(/^within \d+ ms: no HELLO came/) as string,
+      });
     }
     clearInterval(drip);
     await expect.poll(() => server.connections).toBe(0);

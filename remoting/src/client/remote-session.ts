@@ -65,6 +65,7 @@ export class RemoteSession implements WireClientListener {
   private greeting: WireClient | undefined;
   private greetingFailed: ((reason: AxleError) => void) | undefined;
   private lastHandle = 0;
+  private lastHandlesMax = Infinity;
   private openedAt = 0;
   private isWelcome = false;
   private isReconnecting = false;
@@ -98,6 +99,11 @@ export class RemoteSession implements WireClientListener {
     let unanswered = this.waiting.size + (this.current?.unanswered ?? 0);
     for (const client of this.draining) unanswered += client.unanswered;
     return unanswered;
+  }
+
+  /** Handles that may be open at a time, as the last server has said. */
+  get handlesMax(): number {
+    return this.lastHandlesMax;
   }
 
   /** What would be made again on another connection, beside calls. */
@@ -198,6 +204,7 @@ export class RemoteSession implements WireClientListener {
 
   onWelcome(client: WireClient): void {
     this.isWelcome = true;
+    this.lastHandlesMax = client.handlesMax;
     this.openedAt = this.timers.now();
     if (client !== this.greeting) return;
     this.greeting = undefined;

@@ -22,6 +22,8 @@ export interface TcpSpec {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
+  /** It was asked for as `tls:`, rather than not refused. */
+  readonly saysTls: boolean;
   /** Who whoever can connect is taken for; undefined: clients show who they are. */
   readonly tenant: string | undefined;
 }
@@ -43,7 +45,7 @@ export function readListenSpec(text: string, insecure: boolean, port = defaultPo
   const [place = '', ...options] = rest.split(',');
   if (kind === 'unix') return readUnix(place, options, text, false);
   if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text, true);
-  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, port, text);
+  if (kind !== '') return readTcp(place, options, kind === 'tls', insecure, port, text);
   throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
 }
 
@@ -80,7 +82,8 @@ function readUnix(
 function readTcp(
   place: string,
   options: readonly string[],
-  tls: boolean,
+  saysTls: boolean,
+  insecure: boolean,
   otherwise: number,
   text: string,
 ): TcpSpec {
@@ -98,7 +101,8 @@ function readTcp(
     kind: 'tcp',
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),
-    tls,
+    tls: saysTls || !insecure,
+    saysTls,
     tenant,
   };
 }

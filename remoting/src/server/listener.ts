@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { lstatSync, renameSync, type Stats } from 'node:fs';
+import { existsSync, lstatSync, renameSync, type Stats } from 'node:fs';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import {
   connect as connectSocket,
@@ -8,12 +8,13 @@ import {
   type Server as NetServer,
   type Socket,
 } from 'node:net';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from 'node:tls';
 import { isMainThread } from 'node:worker_threads';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
+import { tlsWords } from '../tls-words.js';
 import type { Peer } from '../trust/authenticator.js';
 import type { ListenSpec, UnixSpec } from './listen-spec.js';
 import { peerCertificateOf, tlsServerOptions, type TlsMaterial } from './tls.js';
@@ -151,7 +152,7 @@ function serverOf(
     owner.onArrival(socket);
   });
   server.on('tlsClientError', (error, socket) => {
-    owner.onTrouble(`no TLS with ${sourceOf(socket)}: ${messageOf(error)}`);
+    owner.onTrouble(`no TLS with ${sourceOf(socket)}: ${tlsWords(error)}`);
     socket.destroy();
   });
   return server;
@@ -248,6 +249,14 @@ function answers(path: string): Promise<boolean> {
 
 function cannotListen(error: unknown, spec: ListenSpec): AxleError {
   const code = (error as NodeJS.ErrnoException).code;
+  // Which the system, by way of Node, calls EACCES.
+  if (spec.kind === 'unix' && !existsSync(dirname(spec.path))) {
+    const folder = dirname(spec.path);
+    return new AxleError(
+      'NOT_FOUND',
+      `cannot listen on ${spec.path}: there is no folder ${folder}; make it first`,
+    );
+  }
   return new AxleError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
     `cannot listen on ${listenerName(spec)}: ${messageOf(error)}`,

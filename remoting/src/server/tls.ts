@@ -1,9 +1,10 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type TlsOptions, type TLSSocket } from 'node:tls';
 
-import { AxleError, messageOf } from '@axle/core/internal';
+import { AxleError } from '@axle/core/internal';
 
 import { alpnProtocol } from '../alpn.js';
+import { tlsWords } from '../tls-words.js';
 import { certificateTenant } from '../trust/certificate-tenant.js';
 import type { PeerCertificate } from '../trust/authenticator.js';
 
@@ -27,7 +28,7 @@ export function checkTlsMaterial(material: TlsMaterial, now: number): void {
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `the certificate, its key or the CA of clients cannot be used (${messageOf(error)}); give PEM files, the key ` +
+      `the certificate, its key or the CA of clients cannot be used (${tlsWords(error)}); give PEM files, the key ` +
         'without a password and of that certificate',
       { cause: error },
     );

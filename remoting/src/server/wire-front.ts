@@ -160,7 +160,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
-      this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
+      this.connection.fail(
+        new WireError('HANDSHAKE_TIMEOUT', `within ${this.options.handshakeMs} ms`),
+      );
     }, options.handshakeMs);
   }
 
@@ -422,7 +424,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
       callsMax: limits.callsInFlightMax,
-      handlesMax,
+      // 0 would be against the protocol; what is refused is refused when it comes.
+      handlesMax: Math.max(1, Math.min(handlesMax, this.tenant.settings.quotas.handles)),
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
       modelBytesMax: models.store.modelBytesMax(tenant),

@@ -215,6 +215,13 @@ function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings):
   for (const spec of all) {
     if (spec.kind === 'unix' || !spec.tls) continue;
     const where = `${spec.host}:${spec.port}`;
+    if (tls === undefined && spec.saysTls) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `TLS at ${where} takes a certificate and its key; give --tls-cert and --tls-key (axle ca dev makes some to try it ` +
+          'out with)',
+      );
+    }
     if (tls === undefined) {
       throw new AxleError(
         'FAILED_PRECONDITION',
