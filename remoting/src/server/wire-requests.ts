@@ -14,7 +14,9 @@ export class WireRequests {
   tenant: string | undefined = undefined;
   /** Those that are not answered, where each has a line. */
   private readonly begun = new Map<number, Begun>();
-  private last = { id: 0, type: '' };
+  /** Of the frame that came last: two fields, since every call sets them. */
+  private lastId = 0;
+  private lastType = '';
 
   /** @param connection its number since the server began */
   constructor(
@@ -25,7 +27,8 @@ export class WireRequests {
 
   /** @param type of the frame that makes the handle */
   began(id: number, type: string): void {
-    this.last = { id, type };
+    this.lastId = id;
+    this.lastType = type;
     if (this.log.writesAll) this.begun.set(id, { type, at: performance.now() });
   }
 
@@ -47,8 +50,8 @@ export class WireRequests {
     const begun = this.begun.get(id);
     this.begun.delete(id);
     this.log.ended(code, () => {
-      const { connection, listener, tenant, last } = this;
-      const op = begun?.type ?? (last.id === id ? last.type : '');
+      const { connection, listener, tenant, lastId, lastType } = this;
+      const op = begun?.type ?? (lastId === id ? lastType : '');
       return {
         ...(reason !== undefined && { reason }),
         ...{ requestId: `${connection}-${id}`, tenant, code, listener, connection },
