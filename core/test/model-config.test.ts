@@ -87,9 +87,8 @@ describe('parseModelConfig', () => {
       /priority_queue_policy: field 'key' takes a level from 1 to 2/,
     ],
     [
-      `dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1
-         priority_queue_policy { key: 2 value { timeout_action: DELAY } } }`,
-      /'preserve_ordering' takes no timeout_action DELAY beside it/,
+      'dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1 }',
+      /'preserve_ordering' takes one priority level beside it/,
     ],
     [
       'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }',

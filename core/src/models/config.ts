@@ -275,12 +275,14 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   const preserveOrdering = fields.flag('preserve_ordering') ?? false;
   const queuePolicy = readQueuePolicy(fields.message('default_queue_policy'));
   const priorityLevels = readPriorityLevels(fields);
-  const policies = [
-    queuePolicy,
-    ...(priorityLevels?.queuePolicies ?? []).map(({ policy }) => policy),
-  ];
-  if (preserveOrdering && policies.some(({ timeoutAction }) => timeoutAction === 'delay')) {
+  if (preserveOrdering && queuePolicy.timeoutAction === 'delay') {
     throw fields.error('preserve_ordering', 'no timeout_action DELAY beside it: all would wait');
+  }
+  if (preserveOrdering && (priorityLevels?.count ?? 1) > 1) {
+    throw fields.error(
+      'preserve_ordering',
+      'one priority level beside it: results of the first would wait for those of the last',
+    );
   }
   return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy, priorityLevels };
 }

@@ -1,4 +1,5 @@
 import { AxleError } from '../errors.js';
+import { FreeLanes } from './free-lanes.js';
 import type { LatencyProfile } from './latency-profile.js';
 import { chooseSloBatch, type SloChoice, type SloTask } from './slo-batch.js';
 import {
@@ -93,8 +94,11 @@ interface SentBatch<T extends Schedulable<T>> extends Batch<T> {
  */
 export class Scheduler<T extends Schedulable<T>> {
   private readonly groupsByKey = new Map<string, TaskGroup<T>>();
-  /** Those with waiting tasks. */
+  /** Those with waiting tasks, but for the free ones. */
   private readonly groups: TaskGroup<T>[] = [];
+  private readonly freeLanes = new FreeLanes<T>();
+  /** Groups at which empty ones are forgotten. */
+  private groupsMax = groupsMax;
   private readonly tenants = new Tenants();
   private readonly underWayOfModel = new Map<string, number>();
   /** By model, and level where it has some; only of queues that have a bound. */
@@ -209,7 +213,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const { batchKey, modelKey, policy } = task;
     let group = this.groupsByKey.get(batchKey);
     if (group === undefined) {
-      if (this.groupsByKey.size >= groupsMax) this.forgetEmptyGroups();
+      if (this.groupsByKey.size >= this.groupsMax) this.forgetEmptyGroups();
       group = new TaskGroup<T>(batchKey, modelKey, policy);
       this.groupsByKey.set(batchKey, group);
     }
@@ -218,6 +222,8 @@ export class Scheduler<T extends Schedulable<T>> {
 
   private forgetEmptyGroups(): void {
     for (const [key, group] of this.groupsByKey) if (group.size === 0) this.groupsByKey.delete(key);
+    // Where few were empty it is not tried again for each that comes.
+    this.groupsMax = Math.max(groupsMax, 2 * this.groupsByKey.size);
   }
 
   /**
@@ -240,8 +246,8 @@ export class Scheduler<T extends Schedulable<T>> {
   /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
   private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
     // Not among the groups while none of its tasks waits.
-    let ms = ownGroup.place < 0 ? bestMs(ownGroup, task.items) : 0;
-    for (const group of this.groups) {
+    let ms = ownGroup.size === 0 ? bestMs(ownGroup, task.items) : 0;
+    for (const group of this.waitingGroups()) {
       const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
       if (ahead > 0) ms += bestMs(group, ahead);
     }
@@ -255,7 +261,8 @@ export class Scheduler<T extends Schedulable<T>> {
     task.lane = group.laneOf(task.priority, tenant);
     task.overdue = false;
     group.add(task as Waiting<T>);
-    if (group.place < 0) group.place = this.groups.push(group) - 1;
+    if (group.isFree) this.freeLanes.changed(task.lane);
+    else if (group.place < 0) group.place = this.groups.push(group) - 1;
     this.size += 1;
     if (boundsOf(task).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(task), 1);
   }
@@ -267,8 +274,9 @@ export class Scheduler<T extends Schedulable<T>> {
 
   /** Accounts for a task that was taken out of its lane's queue. */
   private left(waiting: Waiting<T>): void {
-    const { group } = waiting;
-    waiting.lane.tenant.waiting -= 1;
+    const { group, lane } = waiting;
+    lane.tenant.waiting -= 1;
+    if (group.isFree) this.freeLanes.changed(lane);
     group.left(waiting);
     this.size -= 1;
     if (boundsOf(waiting).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(waiting), -1);
@@ -276,14 +284,20 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   private dropIfEmpty(group: TaskGroup<T>): void {
-    if (group.size > 0 || group.place < 0) return;
+    if (group.size > 0) return;
+    if (group.temporary) this.groupsByKey.delete(group.key);
+    if (group.place < 0) return;
     const last = this.groups.pop() as TaskGroup<T>;
     if (last !== group) {
       this.groups[group.place] = last;
       last.place = group.place;
     }
     group.place = -1;
-    if (group.temporary) this.groupsByKey.delete(group.key);
+  }
+
+  private *waitingGroups(): Generator<TaskGroup<T>> {
+    yield* this.groups;
+    yield* this.freeLanes.groups();
   }
 
   /** Tasks whose deadline or queue timeout has passed. */
@@ -310,6 +324,22 @@ export class Scheduler<T extends Schedulable<T>> {
         return { kind: 'dropped', tasks: timedOut, why: 'timeout' };
       }
     }
+    return this.takeOverdueOfFree(now);
+  }
+
+  private takeOverdueOfFree(now: number): Decision<T> | undefined {
+    for (const { lanes } of this.freeLanes.classes) {
+      const lane = lanes.peek() as Lane<T>;
+      // The first of its class: where its deadline has not passed, no other's has.
+      if (dueAt(lane.first as Waiting<T>) > now) continue;
+      const expired: T[] = [];
+      for (let top = lane.queue.peek(); top !== undefined && dueAt(top) <= now;) {
+        expired.push(top);
+        this.take(top);
+        top = lane.queue.peek();
+      }
+      return { kind: 'dropped', tasks: expired, why: 'deadline' };
+    }
     return undefined;
   }
 
@@ -326,6 +356,11 @@ export class Scheduler<T extends Schedulable<T>> {
         continue;
       }
       for (const lane of group.lanes) heads.push(lane.queue.peek() as Waiting<T>);
+    }
+    for (const { lanes } of this.freeLanes.classes) {
+      const head = (lanes.peek() as Lane<T>).first as Waiting<T>;
+      nextAt = Math.min(nextAt, dueAt(head));
+      if (this.mayStart(head.group)) heads.push(head);
     }
     return { head: this.firstOf(heads), nextAt };
   }
@@ -399,7 +434,7 @@ export class Scheduler<T extends Schedulable<T>> {
 
   private largestBatchMs(): number {
     let largest = 0;
-    for (const group of this.groups) largest = Math.max(largest, batchMs(group));
+    for (const group of this.waitingGroups()) largest = Math.max(largest, batchMs(group));
     return largest;
   }
 

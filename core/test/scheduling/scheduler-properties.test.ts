@@ -16,6 +16,8 @@ const policies: Readonly<Record<string, BatchPolicy>> = {
   aware: policy({ itemsMax: 5, sloAware: true }),
   impatient: policy({ itemsMax: 2, queueTimeoutMs: 12 }),
   lenient: policy({ itemsMax: 3, queueTimeoutMs: 5, onTimeout: 'delay', delayMs: 2 }),
+  free: policy({ itemsMax: 1, predictable: false }),
+  freeToo: policy({ itemsMax: 3, predictable: false }),
   levelled: policy({
     itemsMax: 4,
     queueMax: 6,
@@ -90,6 +92,8 @@ class Simulation {
     const offered = task(name, {
       ...fields,
       policy: policies[fields.batchKey] as BatchPolicy,
+      // Ops without a model wait for the device alone, and are kept by themselves.
+      modelKey: fields.batchKey.startsWith('free') ? '' : fields.batchKey,
       deadlineAt: timeLeft === undefined ? undefined : this.now + timeLeft,
     });
     try {

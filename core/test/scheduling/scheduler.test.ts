@@ -18,6 +18,33 @@ describe('order', () => {
     expect(scheduler.poll(1)).toEqual({ kind: 'idle' });
   });
 
+  it('is the same among tasks of no model, however many kinds of them there are', () => {
+    const scheduler = schedulerWith({ queueDepthMax: 10_000 });
+    const kinds = 3000;
+    const fields = (i: number) => ({ ...alone, modelKey: '', batchKey: `kind ${i}` });
+    for (let i = 0; i < kinds; i++) {
+      const deadlineAt = i % 3 === 0 ? 2 * kinds - i : undefined;
+      scheduler.offer(task(String(i), { ...fields(i), deadlineAt, priority: i % 2 }), 0);
+    }
+    const cancelled = task('cancelled', { ...fields(kinds), priority: 5 });
+    scheduler.offer(cancelled, 0);
+    expect(scheduler.remove(cancelled)).toBe(true);
+    const order: number[] = [];
+    for (let i = 0; i < kinds; i++) {
+      const batch = batchOf(scheduler.poll(0));
+      order.push(Number(batch.tasks[0]?.name));
+      scheduler.finished(batch, took(1));
+    }
+    const rank = (i: number) => [1 - (i % 2), i % 3 === 0 ? 2 * kinds - i : Infinity, i];
+    const wanted = Array.from({ length: kinds }, (_, i) => i).sort((a, b) => {
+      const [x, y] = [rank(a), rank(b)];
+      const at = x.findIndex((value, k) => value !== y[k]);
+      return (x[at] as number) - (y[at] as number);
+    });
+    expect(order).toEqual(wanted);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+  });
+
   it('never has more batches under way than the device takes', () => {
     const scheduler = schedulerWith();
     scheduler.offer(task('a', alone), 0);
