@@ -25,6 +25,8 @@ export interface Segment {
   readonly flags: number;
   /** PURE or IDEMPOTENT: it may run a second time. */
   readonly repeatable: boolean;
+  /** How well the device says that it does this, from 1: the higher the better. */
+  readonly score: number;
   readonly usesModel: boolean;
   /** Dimension 0 of its inputs counts items of a batch. */
   readonly countsItems: boolean;
@@ -63,6 +65,16 @@ export interface Preference {
   /** Device id, backend name or device kind. */
   readonly device: string | undefined;
   readonly strict: boolean;
+}
+
+/** A plan, and what it is ranked by: the first of these that differs. */
+interface RankedPlan {
+  readonly plan: Plan;
+  readonly broken: boolean;
+  readonly preferred: boolean;
+  /** Parts of a range that is offered as one, and not known to be quicker. */
+  readonly guessed: boolean;
+  readonly costMs: number;
 }
 
 /** Plans that are looked at, and that are kept for fallback. */
@@ -117,11 +129,11 @@ export class Router {
       );
     }
     if (allowed.length === 1) return allowed;
-    const ranked = allowed.map((plan) => ({
+    const ranked: RankedPlan[] = allowed.map((plan) => ({
       plan,
       broken: plan.segments.some((segment) => this.isBroken(segment.device)),
       preferred: preferred(plan),
-      // A device that offers a range says that it is worth it: parts take its place only if they are known to be quicker.
+      // A device that offers a range says that it is worth it.
       guessed: plan.splitsRange && !this.costs.isMeasured(plan.segments),
       costMs: this.costs.planMs(plan.segments, model, bytes),
     }));
@@ -132,7 +144,30 @@ export class Router {
         Number(a.guessed) - Number(b.guessed) ||
         a.costMs - b.costMs,
     );
+    const again = this.toTryAgain(ranked);
+    if (again > 0) ranked.unshift(...ranked.splice(again, 1));
     return ranked.slice(0, plansKeptMax).map(({ plan }) => plan);
+  }
+
+  /**
+   * Now and then a plan whose device is no worse by what it says is tried although it was slower: what was measured may
+   * have been a cold start, or on a machine that was busy.
+   *
+   * @returns its place; 0: none is due.
+   */
+  private toTryAgain(ranked: readonly RankedPlan[]): number {
+    const [best] = ranked as readonly [RankedPlan];
+    for (let i = 1; i < ranked.length; i++) {
+      const other = ranked[i] as RankedPlan;
+      const isPeer =
+        other.broken === best.broken &&
+        other.preferred === best.preferred &&
+        other.guessed === best.guessed;
+      if (!isPeer) break;
+      const { score, cost } = other.plan.main;
+      if (score >= best.plan.main.score && this.costs.passOver(cost)) return i;
+    }
+    return 0;
   }
 
   /**
@@ -249,6 +284,7 @@ export class Router {
           device,
           flags: offered.flags,
           repeatable: hasFlag(offered.flags, 'PURE') || hasFlag(offered.flags, 'IDEMPOTENT'),
+          score: support.score,
           usesModel: withModel,
           countsItems: (itsModel?.maxBatchSize ?? 0) > 0 && !takesImage(chain, first),
           modelKey,

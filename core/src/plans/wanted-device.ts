@@ -26,15 +26,20 @@ export function checkWanted(
   if (devices.some((candidate) => isWanted(candidate, device))) return;
   const missing = unavailable.find(({ backend }) => backend === device);
   if (missing !== undefined && strict) {
-    throw new AxleError('UNAVAILABLE', `'${device}' is not available here: ${missing.reason}`);
+    throw notHere(`'${device}' is not available here: ${missing.reason}`);
   }
   if (missing !== undefined || device.toUpperCase() in DeviceKind) {
     if (!strict) return;
-    throw new AxleError('UNAVAILABLE', `there is no ${device} here; see axle devices`);
+    throw notHere(`there is no ${device} here; see axle devices`);
   }
   const known = devices.map(({ id }) => id).join(', ');
   throw new AxleError(
     'NOT_FOUND',
     `there is no device '${device}'; give one of ${known}, a backend, or a kind`,
   );
+}
+
+/** What is here does not change while a process runs: it would be the same next time. */
+function notHere(message: string): AxleError {
+  return new AxleError('UNAVAILABLE', message, { retryable: false });
 }
