@@ -364,6 +364,24 @@ describe('a server that leaves', () => {
   });
 });
 
+describe('the guest of a virtual machine', () => {
+  it('reaches a server at the socket that its monitor opens for the port of the vsock', async () => {
+    const vsock = path();
+    const { lines } = await effectServer([`vsock-unix:${vsock}:7471,tenant=vm1`]);
+    const direct = await RawPeer.at(`${vsock}_7471`, hello);
+    expect(await direct.waitFor(({ type }) => type === 'WELCOME')).toMatchObject({ tenant: 'vm1' });
+    direct.close();
+    // As a monitor does: bytes go over, and files do not, so that no memory is shared.
+    const monitor = closed(await Relay.at(path(), `${vsock}_7471`));
+    const guest = closed(await connect(monitor.endpoint));
+    const input = Buffer.alloc(3_000_000, 'guest');
+    const { outputs } = await guest.run(reverse, { bytes: input });
+    expect(outputs['bytes']?.bytes.byteLength).toBe(input.byteLength);
+    await run(guest, append, 'from the guest');
+    expect(lines).toEqual(['from the guest']);
+  });
+});
+
 describe('time', () => {
   it('may jump on the wall by days either way: deadlines and connections do not notice', async () => {
     const socket = path();

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createServer, type AddressInfo } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -171,6 +171,36 @@ describe('a client asks who the server is', () => {
       /\(the other side does not speak TLS\); if it is a server without TLS, connect with axle:$/,
     );
     listener.close();
+  });
+});
+
+describe('certificates of clients', () => {
+  it('that their CA has revoked are refused from then on', async () => {
+    const config = join(place, 'ca.cnf');
+    const file = (name: string) => join(place, name);
+    writeFileSync(file('index.txt'), '');
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca=d\n[d]\ndatabase=${file('index.txt')}\ndefault_md=sha256\ndefault_crl_days=1\n`,
+    );
+    const ca = (...args: readonly string[]) => {
+      const keys = ['-keyfile', join(ours, 'ca.key'), '-cert', join(ours, 'ca.crt')];
+      execFileSync('openssl', ['ca', '-config', config, ...keys, ...args], { stdio: 'pipe' });
+    };
+    ca('-gencrl', '-out', file('clients.crl'));
+    const tls = { certificate: 'server.crt', key: 'server.key', clientCa: join(ours, 'ca.crt') };
+    await server.configure({ tls: { ...tls, crl: 'clients.crl' } });
+    await enter({ tls: asTenant('alice') });
+    ca('-revoke', join(ours, 'client-alice.crt'));
+    ca('-gencrl', '-out', file('clients.crl'));
+    await server.waitForLog(/in force/);
+    await expect(enter({ tls: asTenant('alice') })).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
+    expect(server.log.at(-1)).toMatch(/CERT_REVOKED|revoked/);
+    await enter({ tls: asTenant('bob') });
+    await server.configure({ tls });
+    await enter({ tls: asTenant('alice') });
   });
 });
 

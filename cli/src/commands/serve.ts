@@ -217,6 +217,7 @@ async function serve(
         const { named, others } = source.settings.trust.tenancy;
         return (named.get(tenant) ?? others).quotas;
       },
+      wholeLimits: () => source.settings.trust.tenancy.limits,
     });
     const { listen, doors, modelControl, trust, tls } = settings;
     const { alternate } = options;

@@ -23,6 +23,8 @@ export interface ConfigFile {
   readonly certificate?: string;
   readonly key?: string;
   readonly clientCa?: string;
+  /** Certificates that the CA of clients has revoked. */
+  readonly crl?: string;
   readonly tokens?: string;
   readonly models?: readonly string[];
   /** Other servers, as URLs, whose devices are offered here. */
@@ -182,6 +184,7 @@ function readTls(
     ...pathOf(tls, 'certificate'),
     ...pathOf(tls, 'key'),
     ...pathOf(tls, 'clientCa'),
+    ...pathOf(tls, 'crl'),
   };
   tls.end();
   return paths;

@@ -76,6 +76,8 @@ const defaultModelControl: ModelControl = {
   tenants: [anonymousTenant],
 };
 const pemBytesMax = 1024 * 1024;
+/** Some 100,000 certificates. */
+const crlBytesMax = 8 * 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
 /** As many as a tenant may have calls, by default. */
@@ -92,7 +94,10 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   const config = await configOf(options, files);
   const said = <K extends Exclude<keyof ServeOptions & keyof ConfigFile, 'modelControl'>>(key: K) =>
     options[key] ?? config[key];
-  const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
+  const paths = {
+    ...{ certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') },
+    crl: config.crl,
+  };
   const tokens = said('tokens');
   const placesOf = (key: PlaceKey, port: number) =>
     (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
@@ -173,10 +178,11 @@ interface TlsPaths {
   readonly certificate: string | undefined;
   readonly key: string | undefined;
   readonly clientCa: string | undefined;
+  readonly crl: string | undefined;
 }
 
 async function tlsOf(
-  { certificate, key, clientCa }: TlsPaths,
+  { certificate, key, clientCa, crl }: TlsPaths,
   files: SettingsFiles,
 ): Promise<TlsMaterial | undefined> {
   if (certificate === undefined && key === undefined && clientCa === undefined) return undefined;
@@ -186,12 +192,22 @@ async function tlsOf(
       'TLS needs a certificate and its key; give both (--tls-cert and --tls-key, or tls in the config file)',
     );
   }
-  const [certificatePem, keyPem, clientCaPem] = await Promise.all([
+  if (crl !== undefined && clientCa === undefined) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      'a revocation list (tls.crl) is of the CA of clients; give that too (tls.clientCa)',
+    );
+  }
+  const [certificatePem, keyPem, clientCaPem, crlPem] = await Promise.all([
     files.bytes(certificate, pemBytesMax, 'the certificate'),
     files.bytes(key, pemBytesMax, 'the key of the certificate'),
     clientCa === undefined ? undefined : files.bytes(clientCa, pemBytesMax, 'the CA of clients'),
+    crl === undefined ? undefined : files.bytes(crl, crlBytesMax, 'the revocation list'),
   ]);
-  const material = { certificate: certificatePem, key: keyPem, clientCa: clientCaPem };
+  const material = {
+    ...{ certificate: certificatePem, key: keyPem },
+    ...{ clientCa: clientCaPem, crl: crlPem },
+  };
   checkTlsMaterial(material, Date.now());
   return material;
 }
