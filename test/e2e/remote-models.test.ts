@@ -409,6 +409,9 @@ describe('the store of a server', () => {
 
   it('says when the disk is full, and harms nothing', async () => {
     const at = join(folder, 'full.sock');
+    const storesIn = async () =>
+      (await readdir(folder)).filter((name) => name.startsWith('axle-store-')).sort();
+    const before = await storesIn();
     const full = spawn(
       'sh',
       [
@@ -424,6 +427,7 @@ describe('the store of a server', () => {
       { env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     await once(createInterface(full.stdout), 'line');
+    expect(await storesIn()).toHaveLength(before.length + 1);
     const peer = await RawPeer.at(at, hello);
     const { answer } = await upload(peer, 1, large(1, 500_000));
     expect(answer).toMatchObject({
@@ -435,9 +439,7 @@ describe('the store of a server', () => {
     peer.close();
     full.kill('SIGTERM');
     expect(await once(full, 'close')).toEqual([0, null]);
-    expect((await readdir(folder)).filter((name) => name.startsWith('axle-store-'))).toHaveLength(
-      2,
-    );
+    expect(await storesIn()).toEqual(before);
   });
 });
 

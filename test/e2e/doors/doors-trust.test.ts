@@ -240,7 +240,7 @@ describe('a call of nobody', () => {
 describe('settings', () => {
   it.each([
     [{ grpc: ['tcp:127.0.0.1:0'] }, /without TLS/],
-    [{ http: ['tls:127.0.0.1'] }, /without TLS/],
+    [{ http: ['tls:127.0.0.1'] }, /takes a certificate and its key; give --tls-cert/],
     [{}, /nothing says where to listen/],
   ])('that open no safe door are refused: %j', async (options, message) => {
     await expect(loadServeSettings(options)).rejects.toThrow(message);
