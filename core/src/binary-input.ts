@@ -136,29 +136,20 @@ async function readPath<T>(
   }
 }
 
-/** Stops reading, and ends the source, when the call is to stop. */
+/** Stops reading, and ends the source with the reason, when the call is to stop or the source is not what it should be. */
 async function readStream(
   stream: AsyncIterable<unknown>,
   what: string,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array[]> {
-  if (stream instanceof Readable && (stream.readableEnded || stream.destroyed)) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `the ${what} stream was read to its end or destroyed before; open it anew`,
-    );
-  }
+  const source = openSource(stream, what);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const stop = {
-    cancelled() {
-      if (stream instanceof Readable) stream.destroy();
-    },
-  };
+  const stop = { cancelled: source.end };
   cancellation.subscribe(stop);
   try {
-    for await (const chunk of stream) {
+    for await (const chunk of source.chunks) {
       cancellation.check();
       if (!(chunk instanceof Uint8Array)) {
         throw new AxleError(
@@ -170,10 +161,57 @@ async function readStream(
       if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
       chunks.push(chunk);
     }
+  } catch (error) {
+    source.end(error);
+    throw error;
   } finally {
     cancellation.unsubscribe(stop);
   }
   return chunks;
+}
+
+interface Source {
+  readonly chunks: AsyncIterable<unknown>;
+  /** Also while a chunk is waited for. */
+  readonly end: (reason: unknown) => void;
+}
+
+function openSource(stream: AsyncIterable<unknown>, what: string): Source {
+  if (stream instanceof ReadableStream) return openWebStream(stream, what);
+  if (!(stream instanceof Readable)) return { chunks: stream, end: () => undefined };
+  if (stream.readableEnded || stream.destroyed) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream was read to its end or destroyed before; open it anew`,
+    );
+  }
+  return { chunks: stream, end: () => stream.destroy() };
+}
+
+function openWebStream(stream: ReadableStream<unknown>, what: string): Source {
+  if (stream.locked) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream is locked by another reader; release it first, or give one branch of tee()`,
+    );
+  }
+  const reader = stream.getReader();
+  return {
+    chunks: chunksOf(reader),
+    end(reason) {
+      const ended = stream.locked ? reader.cancel(reason) : stream.cancel(reason);
+      // Whatever its source says of that, the call ends with the reason.
+      ended.catch(() => undefined);
+    },
+  };
+}
+
+async function* chunksOf(reader: ReadableStreamDefaultReader<unknown>): AsyncGenerator<unknown> {
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    reader.releaseLock();
+  }
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
