@@ -84,6 +84,17 @@ describe('a batch that fails', () => {
     expect(backend.batchesSeen.map((batch) => batch.length)).toHaveLength(11);
   });
 
+  it("is run again at once, without the model's delay", async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => {
+      if (batch.length > 1) throw new AxleError('INTERNAL', 'poisoned');
+      return batch.map(() => value(1));
+    });
+    const queue = queueOver(backend);
+    const delayed = policy({ itemsMax: 64, preferredItems: [2], delayMs: 3_600_000 });
+    const results = await Promise.all([1, 2].map((i) => add(queue, taskOf(i, delayed)).done));
+    expect(results.map(({ outcome }) => outcome.ok)).toEqual([true, true]);
+  });
+
   it('is not run again where an op may have had an effect', async () => {
     const backend = new TestBackend('gpu', [singleOp('infer')], () => {
       throw new AxleError('INTERNAL', 'broken');
