@@ -113,6 +113,10 @@ describe('parseModelConfig', () => {
       'dynamic_batching { default_queue_policy { timeout_action: WAIT } }',
       /field 'timeout_action' takes REJECT or DELAY/,
     ],
+    [
+      'parameters { key: "axle.slo_awareness" value { string_value: "true" } }',
+      /parameters: field 'key' takes axle.batching.slo_aware, axle.classify.output, .* not 'axle.slo_awareness'/,
+    ],
     ['instance_group { count: 0 }', /field 'count' takes a whole number from 1 up/],
     ['instance_group { kind: KIND_TPU }', /field 'kind' takes KIND_AUTO or KIND_CPU/],
     ['model_warmup { count: 100000 }', /field 'count' takes at most 1000/],
@@ -129,6 +133,7 @@ describe('parseModelConfig', () => {
     'dynamic_batching { priority_levels: 0 }',
     'dynamic_batching { priority_levels: 1 default_priority_level: 1 }',
     '\ufeffmax_batch_size: 8',
+    'parameters { key: "execution_mode" value { string_value: "1" } }',
   ])('takes %j', (text) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).not.toThrow();
   });
