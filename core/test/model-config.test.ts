@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
+
 import { describe, expect, it } from 'vitest';
 
+import { axleParameters } from '../src/models/axle-parameters.js';
 import { parseModelConfig } from '../src/models/config.js';
 
 describe('parseModelConfig', () => {
@@ -136,5 +139,17 @@ describe('parseModelConfig', () => {
     'parameters { key: "execution_mode" value { string_value: "1" } }',
   ])('takes %j', (text) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).not.toThrow();
+  });
+
+  it('is as docs/models.md shows it, which names every parameter of Axle', async () => {
+    const page = await readFile(new URL('../../docs/models.md', import.meta.url), 'utf8');
+    const example = page.split('```').find((block) => block.includes('max_batch_size:'));
+    expect(parseModelConfig(example ?? '', 'docs/models.md')).toMatchObject({
+      maxBatchSize: 32,
+      dynamicBatching: { maxQueueDelayMs: 0.5, priorityLevels: { count: 3, defaultLevel: 2 } },
+      warmUps: [{ name: 'first', inputs: [{ data: 'zero' }] }],
+    });
+    const keys = axleParameters.map((key) => key.replace('axle.preprocess.std', 'std'));
+    for (const key of keys) expect(page).toContain(key);
   });
 });
