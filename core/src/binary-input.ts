@@ -11,6 +11,14 @@ import { pathOfUrl } from './file-url.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
 import { isResizable } from './resizable-memory.js';
 
+/** What messages call it. */
+type InputKind = 'image' | 'input';
+
+const smallerAdvice: Readonly<Record<InputKind, string>> = {
+  image: 'scale it down, or raise the limit imageBytesMax',
+  input: 'use compressStream or decompressStream, or raise the limit payloadBytesMax',
+};
+
 /** The whole of an input, which may lie in several pieces. */
 export interface BinaryPieces {
   readonly pieces: readonly Uint8Array[];
@@ -23,13 +31,12 @@ export interface BinaryPieces {
 /**
  * The whole of an input in one piece; memory is viewed, not copied.
  *
- * @param what for messages: 'image', 'input'.
  * @throws AxleError NOT_FOUND for a file that is not there and PERMISSION_DENIED for one that may not be read,
  * RESOURCE_EXHAUSTED past `bytesMax`, INVALID_ARGUMENT for something that is no input.
  */
 export async function readBinaryInput(
   input: BinaryInput,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<BinaryPieces> {
@@ -46,7 +53,7 @@ const piecesMax = 4096;
 /** As `readBinaryInput`, for those who need no single piece: streams are not put together, files are read sooner. */
 export async function readBinaryPieces(
   input: BinaryInput,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<BinaryPieces> {
@@ -77,7 +84,7 @@ function bytesOf(pieces: readonly Uint8Array[]): number {
  * Resizable memory is copied: it could shrink while a device reads it. Nothing in Node-API keeps other memory from being
  * transferred away meanwhile; callers are told not to.
  */
-function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
+function memoryOf(input: BinaryInput, what: InputKind): Uint8Array | undefined {
   const view = ArrayBuffer.isView(input) ? input : undefined;
   const memory = view?.buffer ?? (isAnyArrayBuffer(input) ? input : undefined);
   if (memory === undefined) return undefined;
@@ -92,7 +99,7 @@ function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
 
 async function readElsewhere(
   input: unknown,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array> {
@@ -113,7 +120,7 @@ function pathOf(input: unknown): string | undefined {
 
 async function readPath<T>(
   path: string,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   read: (path: string, sizeBytes: number) => Promise<T>,
 ): Promise<T> {
@@ -139,7 +146,7 @@ async function readPath<T>(
 /** Stops reading, and ends the source with the reason, when the call is to stop or the source is not what it should be. */
 async function readStream(
   stream: AsyncIterable<unknown>,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array[]> {
@@ -176,7 +183,7 @@ interface Source {
   readonly end: (reason: unknown) => void;
 }
 
-function openSource(stream: AsyncIterable<unknown>, what: string): Source {
+function openSource(stream: AsyncIterable<unknown>, what: InputKind): Source {
   if (stream instanceof ReadableStream) return openWebStream(stream, what);
   if (!(stream instanceof Readable)) return { chunks: stream, end: () => undefined };
   if (stream.readableEnded || stream.destroyed) {
@@ -188,7 +195,7 @@ function openSource(stream: AsyncIterable<unknown>, what: string): Source {
   return { chunks: stream, end: () => stream.destroy() };
 }
 
-function openWebStream(stream: ReadableStream<unknown>, what: string): Source {
+function openWebStream(stream: ReadableStream<unknown>, what: InputKind): Source {
   if (stream.locked) {
     throw new AxleError(
       'INVALID_ARGUMENT',
@@ -222,10 +229,10 @@ function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Arr
   return typeof input === 'object' && input !== null && Symbol.asyncIterator in input;
 }
 
-function tooLarge(what: string, bytes: number, bytesMax: number): AxleError {
+function tooLarge(what: InputKind, bytes: number, bytesMax: number): AxleError {
   return new AxleError(
     'RESOURCE_EXHAUSTED',
-    `the ${what} has ${bytes} bytes or more; the limit is ${bytesMax}. Use a stream, or raise the limit`,
+    `the ${what} has ${bytes} bytes or more; the limit is ${bytesMax}; ${smallerAdvice[what]}`,
     { retryable: false },
   );
 }

@@ -70,9 +70,15 @@ export async function connectTo(target: string | URL, options: ConnectOptions): 
   const url = URL.canParse(String(target)) ? new URL(target) : undefined;
   const connector = url && connectors.get(url.protocol);
   if (url !== undefined && connector !== undefined) return connector(url, options);
+  // Without what may be a secret.
+  const shown = String(target).replace(/\/\/.*@/, '//');
+  const isAddress = url === undefined && connectors.has(/^[^:]*:/.exec(shown)?.[0] ?? '');
+  const why = isAddress
+    ? 'its host or port is wrong; ports go up to 65535'
+    : `URLs start with ${[...connectors.keys()].join(' or ')}`;
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `cannot connect to '${String(target)}' (given, or from AXLE_ENDPOINT); URLs start with ${[...connectors.keys()].join(' or ')}`,
+    `cannot connect to '${shown}' (given, or from AXLE_ENDPOINT); ${why}`,
   );
 }
 

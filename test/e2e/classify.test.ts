@@ -395,6 +395,12 @@ describe('a client', () => {
 
   it('refuses a URL that it does not understand', async () => {
     await expect(connect('gopher://127.0.0.1')).rejects.toThrow(/URLs start with local:/);
+    await expect(connect('axle://a:secret@127.0.0.1:99999')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^cannot connect to 'axle:\/\/127.0.0.1:99999' .* port is wrong; ports go up to 65535/,
+      ) as string,
+    });
   });
 
   it('describes one model, by name and by path', async () => {

@@ -244,6 +244,8 @@ describe('codecs', () => {
       expect(ends.pop()).toMatchObject({ code });
       expect(stream.locked).toBe(false);
     }
+    const late = client.compress(endless(), { deadlineMs: 1 });
+    await expect(late).rejects.toThrow(/deadline \(1 ms were left\); give it more time$/);
     const read = new Blob(['x']).stream();
     await client.compress(read);
     expect(read.locked).toBe(false);

@@ -223,6 +223,15 @@ it('says which bound a task ran into', async () => {
   expect(() => queue.add(one, { taskDone: () => undefined }, performance.now())).toThrow(
     /2 tasks wait for this model on gpu:0 already/,
   );
+  const late = taskOf(4, wide, { batchKey: 'n', deadlineAt: performance.now() + 1 });
+  expect((await add(queue, late).done).outcome).toMatchObject({
+    error: {
+      code: 'DEADLINE_EXCEEDED',
+      retryable: false,
+      message:
+        'the deadline passed while this waited for gpu:0; give it more time, or send less at once',
+    },
+  });
   for (const { done } of waiting) {
     expect((await done).outcome).toMatchObject({
       ok: false,
