@@ -26,6 +26,8 @@ export type {
 export type { CallObserver, ObservedCall } from './call-observer.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
+export { connectLocal, connectTo, registerScheme } from './connect.js';
+export type { Connector } from './connect.js';
 export { asAxleError, messageOf } from './errors.js';
 export { fileError } from './file-error.js';
 export { DeviceFlag, OpFlag, OPS } from './generated/constants.js';
@@ -43,7 +45,8 @@ export { OpenedModels } from './models/opened-models.js';
 export { ModelRepository } from './models/repository.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
-export { activeTrace, continueTrace } from './trace-context.js';
+export { activeTrace, continueTrace, setTracePropagator } from './trace-context.js';
+export type { TraceContext, TracePropagator } from './trace-context.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
 export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';

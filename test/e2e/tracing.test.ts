@@ -270,4 +270,20 @@ describe('enableTracing', () => {
     ]);
     expect(spans()).toEqual([]);
   });
+
+  it('refuses what is no tracer provider, and goes on with what was enabled', async () => {
+    const own = new InMemorySpanExporter();
+    const tracerProvider = new NodeTracerProvider({
+      spanProcessors: [new SimpleSpanProcessor(own)],
+    });
+    const stop = enableTracing({ tracerProvider });
+    for (const options of [null, 5, { tracerProvider: 5 }, { tracerProvider: {} }]) {
+      expect(() => enableTracing(options as never)).toThrow(
+        expect.objectContaining({ name: 'AxleError', code: 'INVALID_ARGUMENT' }) as Error,
+      );
+    }
+    await client.compress(Buffer.from('x'));
+    stop();
+    expect(own.getFinishedSpans()).toHaveLength(2);
+  });
 });

@@ -2,6 +2,7 @@ import type { TensorSpec } from '../backend.js';
 import { AxleError } from '../errors.js';
 import { DataType, type DataTypeName } from '../generated/constants.js';
 import { priorityLevelsMax } from '../scheduling/priority-levels.js';
+import { axleParameters, isUnknownParameter } from './axle-parameters.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
@@ -254,6 +255,9 @@ function readParameters(fields: FieldReader): Record<string, string> {
   for (const entry of fields.messages('parameters')) {
     const key = entry.string('key');
     if (!key) throw entry.error('key', 'the name of the parameter');
+    if (isUnknownParameter(key)) {
+      throw entry.error('key', `${axleParameters.join(', ')} or what is not Axle's, not '${key}'`);
+    }
     parameters[key] = entry.message('value')?.string('string_value') ?? '';
   }
   return parameters;

@@ -64,6 +64,8 @@ const tinyBatchMs = 0.02;
 const unknownMsPerItem = 1;
 /** Batch keys that are remembered, and with them what their batches take. */
 const groupsMax = 1024;
+/** The same call would be late again: DEADLINE_EXCEEDED is not to be tried again as it is. */
+export const lateAdvice = 'give it more time, or send less at once';
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
 
@@ -239,7 +241,7 @@ export class Scheduler<T extends Schedulable<T>> {
     throw AxleError.expected(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
-        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; try again later or give it more time`,
+        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; ${lateAdvice}`,
     );
   }
 
