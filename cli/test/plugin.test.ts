@@ -1,11 +1,26 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { cpuPlugin, shippedModels } from 'axle';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import { runCli } from './run-cli.js';
+import { runCli, startCli } from './run-cli.js';
 
 const fault = fileURLToPath(new URL('../../plugins/fault/build/libaxle_fault.so', import.meta.url));
+
+/** The process of a rule, once the kit has started one. */
+function firstChildOf(pid: number): number {
+  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  expect(child).toMatch(/^\d+$/);
+  return Number(child);
+}
+
+/** One that ended and that nobody has waited for yet does not run. */
+function isRunning(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !readFileSync(path, 'latin1').includes(') Z ');
+}
 
 describe('axle plugin check', () => {
   it('says pass or fail for each rule, and ends with 1 when one is broken', async () => {
@@ -120,6 +135,17 @@ describe('axle plugin check', () => {
       expect(stderr).toMatch(/breaks the rule 'loads': /);
     },
   );
+
+  it('leaves no process behind, however it is ended while a plugin hangs', async () => {
+    const hangs = ['--option', 'fault=never-complete', '--rule', 'runs'];
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const check = startCli(['plugin', 'check', fault, ...hangs]);
+      const childPid = await vi.waitFor(() => firstChildOf(check.pid as number), 10_000);
+      check.kill(signal);
+      await once(check, 'exit');
+      await vi.waitFor(() => expect(isRunning(childPid)).toBe(false), 10_000);
+    }
+  });
 
   it('says how many rules are broken, and which says most', async () => {
     const rules = ['runs', 'cancel', 'many'].flatMap((id) => ['--rule', id]);

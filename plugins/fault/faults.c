@@ -42,6 +42,7 @@ static const char *const faults[] = {
     [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
     [FAULT_HANG_ON_CLOSE] = "hang-on-close",
     [FAULT_LEFT_THREAD] = "left-thread",
+    [FAULT_FORK_ON_OPEN] = "fork-on-open",
     [FAULT_LOST] = "lost",
     [FAULT_ANY_OPTION] = "any-option",
     [FAULT_SLOW_SUPPORTS] = "slow-supports",
