@@ -65,7 +65,8 @@ describe('axle plugin check', () => {
       'fault=leak',
       '--json',
     ]);
-    expect(JSON.parse(own.stdout.toString())).toMatchObject([{ verdict: 'fail' }]);
+    const reason = "the oracle does not offer it: fault:0: plugin 'fault' has no such op";
+    expect(JSON.parse(own.stdout.toString())).toMatchObject([{ verdict: 'skip', reason }]);
     const oracle = [`wrap=${cpuPlugin.path}`, 'fault=none'].flatMap((o) => ['--oracle-option', o]);
     const same = await runCli([...wrapped, '--oracle', fault, ...oracle, '--json']);
     const results = JSON.parse(same.stdout.toString()) as unknown;
@@ -101,14 +102,19 @@ describe('axle plugin check', () => {
   it('ends with 2 when a model cannot be read, before any rule', async () => {
     const missing = await runCli(['plugin', 'check', fault, '--model', './nope.onnx']);
     expect(missing).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
-    expect(missing.stderr).toMatch(/^axle: --model: no model at .*nope.onnx.*\n/);
+    expect(missing.stderr).toMatch(/^axle: no model at .*nope.onnx.*\n/);
     const image = `${shippedModels}/samples/A.png`;
     const damaged = await runCli(['plugin', 'check', fault, '--json', '--model', image]);
     expect(damaged.code).toBe(2);
     expect(damaged.stderr).toMatch(/A.png.*ONNX/);
   });
 
-  it('ends with 2 when the oracle is not there', async () => {
+  it('ends with 2 when the oracle is not there, or does not open', async () => {
+    const text = fileURLToPath(import.meta.url);
+    const damaged = ['--rule', 'runs', '--rule', 'oracle-topk', '--oracle', text];
+    const unloadable = await runCli(['plugin', 'check', fault, ...damaged]);
+    expect(unloadable).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
+    expect(unloadable.stderr).toMatch(/^axle: the oracle does not open: .*plugin.test.ts/);
     const { code, stderr } = await runCli(['plugin', 'check', fault, '--oracle', './nope.so']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/--oracle .*nope.so: there is no such file; name the shared library/);

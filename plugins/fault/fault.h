@@ -40,6 +40,7 @@ typedef enum fault {
   FAULT_LEAK_MUCH,
   FAULT_LEAK_DESCRIPTORS,
   FAULT_CRASH,
+  FAULT_CRASH_WHEN_LARGE,
   FAULT_EXIT,
   /* of the plugin */
   FAULT_CRASH_ON_CLOSE,

@@ -38,6 +38,7 @@ static const char *const faults[] = {
     [FAULT_LEAK_MUCH] = "leak-much",
     [FAULT_LEAK_DESCRIPTORS] = "leak-descriptors",
     [FAULT_CRASH] = "crash",
+    [FAULT_CRASH_WHEN_LARGE] = "crash-when-large",
     [FAULT_EXIT] = "exit",
     [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
     [FAULT_HANG_ON_CLOSE] = "hang-on-close",
