@@ -10,6 +10,7 @@
 #define LEAKED_MUCH_BYTES (1024u * 1024u)
 /* Further than the host looks where the kit does not ask for more, and within its block of memory. */
 #define FAR_BYTES 40
+#define LARGE_BYTES 1000000u
 #define LARGE_BATCH 1000000u
 
 void copy_describe(axle_op_info *info) {
@@ -116,6 +117,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   if (instance->fault == FAULT_CRASH) abort();
   if (instance->fault == FAULT_EXIT) exit(0);
   const axle_tensor *input = &task->inputs[0];
+  if (instance->fault == FAULT_CRASH_WHEN_LARGE && input->bytes > LARGE_BYTES) abort();
   uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
   if (output == NULL) {
     if (instance->fault == FAULT_IGNORE_CAP) return AXLE_STATUS_OK;

@@ -35,7 +35,7 @@ const models = ['glyphs', 'mlp'].map((name) => join(shippedModels, name));
 
 /** By folder of `plugins/`. */
 const conforming: Readonly<Record<string, Conforming>> = {
-  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: [] },
+  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: ['large'] },
   template: {
     plugin: builtPlugin('template'),
     devices: ['template:0'],
