@@ -87,7 +87,7 @@ export function inputSettings(options: PerfCommandOptions) {
 
 async function describe(client: Client, reference: string): Promise<ModelDescription> {
   const { name, maxBatchSize, inputs } = await client.model(reference);
-  return { name, maxBatchSize, inputs: inputs as ModelDescription['inputs'] };
+  return { name, maxBatchSize, inputs };
 }
 
 async function fileOf(
