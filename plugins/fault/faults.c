@@ -108,7 +108,7 @@ static int32_t read_fault(axle_instance *instance, const char *name, axle_error 
     instance->fault = (fault)i;
     return AXLE_STATUS_OK;
   }
-  return refuse(error, "there is no fault '%s'", name);
+  return refuse(error, "there is no fault '%s'; plugins/fault/faults.c lists them", name);
 }
 
 static int32_t read_number(const axle_option *option, long most, long *number, axle_error *error) {
