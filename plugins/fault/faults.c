@@ -21,6 +21,8 @@ static const char *const faults[] = {
     [FAULT_EMIT_AFTER_COMPLETE] = "emit-after-complete",
     [FAULT_WRITE_PAST_END] = "write-past-end",
     [FAULT_WRITE_FAR_PAST_END] = "write-far-past-end",
+    [FAULT_WRITE_PAST_FENCE] = "write-past-fence",
+    [FAULT_WRITE_PAST_BLOCK] = "write-past-block",
     [FAULT_WRITE_BEFORE_START] = "write-before-start",
     [FAULT_WRITE_INPUT] = "write-input",
     [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
@@ -106,7 +108,7 @@ static int32_t read_fault(axle_instance *instance, const char *name, axle_error 
     instance->fault = (fault)i;
     return AXLE_STATUS_OK;
   }
-  return refuse(error, "there is no fault '%s'", name);
+  return refuse(error, "there is no fault '%s'; plugins/fault/faults.c lists them", name);
 }
 
 static int32_t read_number(const axle_option *option, long most, long *number, axle_error *error) {

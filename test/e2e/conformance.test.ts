@@ -87,7 +87,8 @@ describe('every plugin of this checkout', () => {
     const folders = readdirSync(pluginsFolder).filter((name) =>
       existsSync(join(pluginsFolder, name, 'CMakeLists.txt')),
     );
-    expect(new Set(Object.keys(conforming))).toEqual(new Set(folders));
+    const hint = `a folder of plugins/ that is not in 'conforming' of this file, or the other way round: list it there`;
+    expect(new Set(Object.keys(conforming)), hint).toEqual(new Set(folders));
     for (const { plugin } of Object.values(conforming)) {
       expect(existsSync(plugin.path), `${plugin.path} is built`).toBe(true);
     }

@@ -9,7 +9,7 @@ import { endGroup, groupSize } from './process-group.js';
 import type { Subject } from './rule.js';
 
 const childModule = fileURLToPath(new URL('check-child.js', import.meta.url));
-/** Wide enough for a row too many; more would only slow the rules down. See core/native/src/fence.cc. */
+/** Wide enough for a row too many; guard pages begin behind it. See core/native/src/fence.cc and guard_pages.h. */
 const fenceBytes = 4096;
 /** Of what a child writes to stderr, the last characters that are kept. A sanitizer's report fits. */
 const errorTextMax = 65_536;
