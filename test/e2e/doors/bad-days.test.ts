@@ -19,6 +19,7 @@ import { rawOf, type Request } from './request.js';
 import { bodyOf, checked, RestClient } from './rest-door.js';
 
 const messageBytesMax = 1024 * 1024;
+const jsonBytesMax = messageBytesMax / 2;
 const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
 const models = join(folder, 'models');
@@ -34,7 +35,7 @@ beforeAll(async () => {
     grpc: [`unix:${grpcPath}`],
     http: [`unix:${httpPath}`],
     models: [models],
-    doorLimits: { messageBytesMax, unreadBytesMax: messageBytesMax },
+    doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
   });
   const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
   grpc = new GrpcClient(grpcEndpoint);
@@ -377,6 +378,76 @@ describe('REST', () => {
     };
     const plain = checked(await rest.send('POST', infer, body, never));
     expect(plain.headers['content-encoding']).toBeUndefined();
+  });
+
+  it.each([
+    ['in escaped quotes', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}`],
+    ['in a last backslash', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}\\`],
+    ['in opened lists', '['.repeat(jsonBytesMax - 1)],
+  ])('takes no longer for text that ends %s', async (_, body) => {
+    // From each quote anew, it would take hours.
+    expect(await refused(body)).toEqual([400, expect.stringMatching(/no JSON|no object/)]);
+    await answers();
+  });
+
+  it.each([
+    ['no HTTP', 'HELLO\r\n\r\n', 400, 'INVALID_ARGUMENT'],
+    [
+      'two lengths',
+      `POST ${infer} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n`,
+      400,
+      'INVALID_ARGUMENT',
+    ],
+    [
+      'headers without an end',
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nLong: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'RESOURCE_EXHAUSTED',
+    ],
+    [
+      'too many headers',
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${'a: b\r\n'.repeat(127)}\r\n`,
+      400,
+      'INVALID_ARGUMENT',
+    ],
+    [
+      'two tokens',
+      'GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+        'Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n',
+      400,
+      'INVALID_ARGUMENT',
+    ],
+  ])('answers %s in the form of all errors', async (_, text, status, code) => {
+    const socket = connect(httpPath);
+    socket.write(text);
+    const [head = '', body = ''] = (await textOf(socket)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(head.toLowerCase()).toContain(`axle-code: ${code.toLowerCase()}`);
+    expect(JSON.parse(body)).toEqual({ error: expect.any(String) as string });
+    await answers();
+  });
+
+  it('takes as many headers as it says, and no expectation for a promise', async () => {
+    const socket = connect(httpPath);
+    const more = 'a: b\r\n'.repeat(125);
+    socket.write(
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: wonders\r\n${more}\r\n`,
+    );
+    expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('writes no more in JSON than it reads of it', async () => {
+    const columns = jsonBytesMax / 4 + 1;
+    const raw = new Uint8Array(4 * columns);
+    const inputs = [{ ...identity.inputs[0]!, shape: [1, columns], raw }];
+    const parameters = { binary_data_output: false };
+    const { body, jsonBytes } = bodyOf({ ...identity, inputs, parameters }, 'binary');
+    const headers = { 'inference-header-content-length': jsonBytes };
+    const advice = expect.stringMatching(/most in JSON; ask for them as binary data/) as string;
+    expect(await refused(body, headers)).toEqual([413, advice]);
+    const binary = bodyOf({ ...identity, inputs }, 'binary');
+    const length = { 'inference-header-content-length': binary.jsonBytes };
+    checked(await rest.send('POST', infer, binary.body, length));
   });
 
   it('does not read the body of whom it refuses', async () => {

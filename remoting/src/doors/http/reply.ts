@@ -53,7 +53,7 @@ export class Reply {
       charged = bytes;
     };
     try {
-      if (this.header('expect') !== undefined) this.response.writeContinue();
+      if (this.header('expect')?.toLowerCase() === '100-continue') this.response.writeContinue();
       const body = await this.read(charge);
       this.asked.bytesIn = body.byteLength;
       if (encoding === undefined) return body;
@@ -110,6 +110,8 @@ export class Reply {
     const { response } = this;
     // The client may have gone while it was packed.
     if (response.destroyed) return;
+    // A client that takes nothing of it for so long does not keep it here.
+    response.setTimeout(this.limits.requestMs, () => response.destroy());
     const id = this.asked.givenId ?? this.asked.id;
     response.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
     if (length <= joinedBytesMax) {

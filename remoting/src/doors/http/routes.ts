@@ -231,7 +231,11 @@ async function infer(
   reply.onCancelled((reason) => {
     call.cancel(reason);
   });
-  const { headers, pieces } = writeAnswer(await call.answer, answersBinary);
+  const { headers, pieces } = writeAnswer(
+    await call.answer,
+    answersBinary,
+    reply.limits.jsonBytesMax,
+  );
   reply.send(200, headers, pieces);
 }
 

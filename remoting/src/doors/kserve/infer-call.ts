@@ -220,7 +220,13 @@ function tensorsOf(inputs: readonly RequestInput[], model: Model): Record<string
 
 /** Before anything is computed. @throws AxleError INVALID_ARGUMENT */
 function checkOutputs(asked: readonly RequestedOutput[], { name: model, outputs }: Model): void {
+  const names = new Set<string>();
   for (const { name, parameters } of asked) {
+    // Each would be written whole: a small request for a huge answer.
+    if (names.has(name)) {
+      throw new AxleError('INVALID_ARGUMENT', `output '${name}' is asked for twice; name it once`);
+    }
+    names.add(name);
     if (!outputs.some((output) => output.name === name)) {
       const known = outputs.map((output) => `'${output.name}'`).join(', ');
       throw new AxleError(
