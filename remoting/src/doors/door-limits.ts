@@ -43,4 +43,4 @@ export const parametersMax = 256;
 /** Names of models, versions, tensors, parameters, ids and parameters' text, characters. */
 export const textCharactersMax = 1024;
 /** Elements of one BYTES tensor: each costs more here than the bytes that it came as. */
-export const bytesElementsMax = 4 * MiB;
+export const bytesElementsMax = MiB;

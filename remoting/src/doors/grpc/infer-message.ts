@@ -164,7 +164,7 @@ function readContents(reader: Reader, contents: TypedContents): void {
   });
 }
 
-/** An entry of a map; the last one of a name counts. */
+/** An entry of a map. No encoder writes a name twice; that a stranger does it millions of times, nobody waits for. */
 function readParameter(reader: Reader, into: Map<string, ParameterValue>): void {
   let name = '';
   let value: ParameterValue | undefined;
@@ -175,6 +175,9 @@ function readParameter(reader: Reader, into: Map<string, ParameterValue>): void 
     else return false;
     return true;
   });
+  if (into.has(name)) {
+    throw new AxleError('INVALID_ARGUMENT', `parameter '${name}' is there twice; give it once`);
+  }
   if (into.size >= parametersMax) throw tooMany(`there are more than ${parametersMax} parameters`);
   if (value !== undefined) into.set(name, value);
 }
