@@ -61,6 +61,9 @@ const AXLE_SUBPATHS = new Set(['/metrics', '/plugin-check', '/tracing']);
 /** What core offers to Axle's own packages only, and what `axle` passes on. */
 const CORE_SUBPATHS = new Set(['/internal', '/plugin-check']);
 
+/** The load generator: nothing of Axle, for what measures it. */
+const CLI_SUBPATHS = new Set(['/load']);
+
 /**
  * @typedef {object} SourceFile
  * @property {string} path relative to the root, with `/`
@@ -131,7 +134,8 @@ function packageProblem({ area, folder }, specifier) {
   const isEntry =
     PUBLIC_SUBPATHS.has(subpath) ||
     (name === 'axle' && AXLE_SUBPATHS.has(subpath)) ||
-    (name === '@axle/core' && CORE_SUBPATHS.has(subpath));
+    (name === '@axle/core' && CORE_SUBPATHS.has(subpath)) ||
+    (name === '@axle/cli' && CLI_SUBPATHS.has(subpath));
   if (!isEntry) return `${specifier} is not a public entry of ${name}`;
   return undefined;
 }

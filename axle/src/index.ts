@@ -1,15 +1,8 @@
 import { delimiter } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import {
-  AxleError,
-  connectLocal,
-  connectTo,
-  registerScheme,
-  type Client,
-  type ConnectOptions,
-  type PluginSpec,
-} from '@axle/core';
+import { AxleError, type Client, type ConnectOptions, type PluginSpec } from '@axle/core';
+import { connectLocal, connectTo, registerScheme } from '@axle/core/internal';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';

@@ -12,7 +12,8 @@ export interface MetricsOptions {
 
 /**
  * Different values that a label may take in one registry; what comes later is counted as 'other'. Callers choose the
- * names of tenants and ops, and each new one costs the process and whoever scrapes it memory for good.
+ * names of tenants and ops, and each new one costs the process and whoever scrapes it memory for good. An op of a plugin has
+ * a value of its own from its first success on: whoever calls what is not there takes nobody's place.
  */
 export const metricLabelValuesMax = 100;
 
@@ -22,6 +23,8 @@ const secondsBuckets = [
   30,
 ];
 const batchBuckets = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
+/** What every client has, whatever plugins it has. */
+const semanticOps = ['classify', 'infer', 'compress', 'decompress', 'prefetch'] as const;
 const healthStates = ['OK', 'DEGRADED', 'LOST'] as const;
 
 /**
@@ -95,8 +98,8 @@ function countCalls(define: Define): () => void {
     ...define('axle_call_duration_seconds', 'From a call to its end', ['op']),
     buckets: secondsBuckets,
   });
-  const opLabel = boundedLabel();
-  const tenantLabel = boundedLabel();
+  const opLabel = new BoundedLabel(semanticOps);
+  const tenantLabel = new BoundedLabel();
   const startedAt = new WeakMap<CallEvent, number>();
   const onStart = (event: CallEvent) => {
     startedAt.set(event, performance.now());
@@ -104,9 +107,9 @@ function countCalls(define: Define): () => void {
   const onEnd = (event: CallEvent) => {
     const start = startedAt.get(event);
     if (start === undefined) return;
-    const op = opLabel(event.op);
     const code = 'error' in event ? outcomeCode(event.error) : 'OK';
-    total.inc({ op, code, tenant: tenantLabel(event.tenant) });
+    const op = opLabel.of(event.op, code === 'OK');
+    total.inc({ op, code, tenant: tenantLabel.of(event.tenant) });
     duration.observe({ op }, (performance.now() - start) / 1000);
   };
   const calls = tracingChannel<unknown, CallEvent>('axle.call');
@@ -131,11 +134,11 @@ function countTasks(define: Define): () => void {
     ...define('axle_batch_size', 'Tasks computed together, for each task', ['device']),
     buckets: batchBuckets,
   });
-  const opLabel = boundedLabel();
+  const opLabel = new BoundedLabel();
   const onTask = (message: unknown) => {
     const event = message as TaskEvent;
     const { device, code, queueMs, ran } = event;
-    const op = opLabel(event.op);
+    const op = opLabel.of(event.op);
     total.inc({ device, op, code });
     queue.observe({ device, op }, queueMs / 1000);
     if (ran === undefined) return;
@@ -192,12 +195,18 @@ async function devicesOf(client: Pick<Client, 'devices'>) {
 }
 
 /** Gives a value as it is as long as there are few of them. */
-function boundedLabel(): (value: string) => string {
-  const known = new Set<string>();
-  return (value) => {
-    if (known.has(value)) return value;
-    if (known.size >= metricLabelValuesMax) return 'other';
-    known.add(value);
+class BoundedLabel {
+  private readonly known: Set<string>;
+
+  constructor(always: readonly string[] = []) {
+    this.known = new Set(always);
+  }
+
+  /** @param mayJoin whether it is one of them from now on */
+  of(value: string, mayJoin = true): string {
+    if (this.known.has(value)) return value;
+    if (!mayJoin || this.known.size >= metricLabelValuesMax) return 'other';
+    this.known.add(value);
     return value;
-  };
+  }
 }

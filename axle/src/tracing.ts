@@ -2,14 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 import { createRequire } from 'node:module';
 
-import {
-  AxleError,
-  setTracePropagator,
-  type CallEvent,
-  type CallSummary,
-  type TaskEvent,
-  type TracePropagator,
-} from '@axle/core';
+import { AxleError, type CallEvent, type CallSummary, type TaskEvent } from '@axle/core';
+import { argumentError, setTracePropagator, type TracePropagator } from '@axle/core/internal';
 import {
   context,
   isSpanContextValid,
@@ -55,17 +49,38 @@ let stopCurrent: (() => void) | undefined;
  * replaces what was enabled before.
  *
  * @returns what ends it
+ * @throws AxleError INVALID_ARGUMENT for what is no tracer provider; what was enabled before stays.
  */
-export function enableTracing({ tracerProvider = trace }: TracingOptions = {}): () => void {
+export function enableTracing(options: TracingOptions = {}): () => void {
+  const tracer = providerOf(options).getTracer('axle', version);
   forgoAutomaticTracing();
   stopCurrent?.();
-  const stop = subscribe(tracerProvider.getTracer('axle', version));
+  const stop = subscribe(tracer);
   stopCurrent = stop;
   return () => {
     if (stopCurrent !== stop) return;
     stopCurrent = undefined;
     stop();
   };
+}
+
+/** Callers in plain JavaScript have no types to tell them. */
+function providerOf(options: unknown): TracerProvider {
+  if (typeof options !== 'object' || options === null) {
+    throw argumentError('options', options, 'an object, or nothing');
+  }
+  const { tracerProvider = trace } = options as { readonly tracerProvider?: unknown };
+  if (isTracerProvider(tracerProvider)) return tracerProvider;
+  throw argumentError(
+    "'tracerProvider'",
+    tracerProvider,
+    'a TracerProvider of OpenTelemetry, or nothing for the registered one',
+  );
+}
+
+function isTracerProvider(value: unknown): value is TracerProvider {
+  if (typeof value !== 'object' || value === null) return false;
+  return 'getTracer' in value && typeof value.getTracer === 'function';
 }
 
 function subscribe(tracer: Tracer): () => void {

@@ -42,7 +42,7 @@ export interface PluginsOption {
 export function addPluginsOption(command: Command): Command {
   return command.option(
     '--plugin <name=path>',
-    'the shared library of one more plugin, and the name for its devices; may be repeated',
+    'the shared library of one more plugin, and what it is listed as while it does not open; may be repeated',
     (text: string, before: NamedPlugin[] | undefined) => [...(before ?? []), namedPlugin(text)],
   );
 }

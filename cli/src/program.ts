@@ -11,6 +11,7 @@ import { addDevicesCommand } from './commands/devices.js';
 import { addInferCommand } from './commands/infer.js';
 import { addModelCommand } from './commands/model.js';
 import { addModelsCommand } from './commands/models.js';
+import { addPerfCommand } from './commands/perf.js';
 import { addPluginCommand } from './commands/plugin.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
@@ -26,7 +27,7 @@ export function createProgram(context: CommandContext): Command {
     .helpOption('-h, --help', 'show this help, or that of a command')
     .option(
       '--on <url>',
-      'work on a server: axle+unix:/PATH or axle://HOST:PORT; also AXLE_ENDPOINT',
+      'work on a server: axle+unix:/PATH, axle+tls://HOST:PORT or axle://HOST:PORT; also AXLE_ENDPOINT',
     )
     .option('--debug', 'show where an error came from; also AXLE_DEBUG=1')
     .exitOverride()
@@ -54,6 +55,7 @@ Examples:
   addInferCommand(program, context);
   addCompressCommand(program, context);
   addDecompressCommand(program, context);
+  addPerfCommand(program, context);
   addServeCommand(program, context);
   addTopCommand(program, context);
   addTokenCommand(program);

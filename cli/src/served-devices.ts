@@ -1,6 +1,8 @@
 import type { Backend, Limits, PluginSpec, Runtime, UnavailableBackend } from '@axle/core/internal';
 import type { DeviceHosts, ServeSettings, TenantWeights } from '@axle/remoting';
 
+const msPerSecond = 1000;
+
 export interface ServedDevicesOptions {
   readonly settings: ServeSettings;
   /** Of this machine. */
@@ -30,18 +32,22 @@ export class ServedDevices {
         models,
         limits,
         loadsAhead: true,
-        backends: await relays(settings.backends),
+        backends: await relays(options),
       });
       return new ServedDevices(runtime, undefined);
     }
     const { DeviceHosts } = await import('@axle/remoting');
     const weights = weightsOf(settings);
-    const hosts = await DeviceHosts.start({ plugins, models, storeBytes, limits, weights, log });
+    const { hostHungSeconds } = settings;
+    const hosts = await DeviceHosts.start({
+      ...{ plugins, models, storeBytes, limits, weights, log },
+      hungMs: hostHungSeconds === undefined ? undefined : hostHungSeconds * msPerSecond,
+    });
     try {
       const runtime = await Runtime.start({
         plugins: [],
         decodesImages: false,
-        backends: [...(await relays(settings.backends)), ...hosts.backends],
+        backends: [...(await relays(options)), ...hosts.backends],
         models,
         limits,
       });
@@ -74,10 +80,17 @@ export class ServedDevices {
   }
 }
 
-async function relays(urls: readonly URL[]): Promise<readonly Backend[]> {
-  if (urls.length === 0) return [];
+async function relays({ settings, log }: ServedDevicesOptions): Promise<readonly Backend[]> {
+  if (settings.backends.length === 0) return [];
   const { connectRelays } = await import('@axle/remoting');
-  return connectRelays(urls, {});
+  return connectRelays(settings.backends, {}, { tenants: tenantsOf(settings), log });
+}
+
+/** Those that are sure to come, by what the settings say. */
+function tenantsOf({ listen, doors, trust }: ServeSettings): readonly string[] {
+  const places = [...listen, ...doors.grpc, ...doors.http].flatMap(({ tenant }) => tenant ?? []);
+  const named = [...trust.tenancy.named].flatMap(([name, { disabled }]) => (disabled ? [] : name));
+  return [...new Set([...places, ...named])];
 }
 
 function weightsOf({ trust }: ServeSettings): TenantWeights {

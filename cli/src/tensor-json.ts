@@ -31,6 +31,11 @@ export function parseTensorJson(text: string, declared: DataTypeName | undefined
   } catch (error) {
     throw invalid(`it is no JSON: ${(error as Error).message}`);
   }
+  return readTensorJson(value, declared);
+}
+
+/** As `parseTensorJson`, of JSON that was parsed. */
+export function readTensorJson(value: unknown, declared: DataTypeName | undefined): ArrayData {
   const object = readObject(value);
   const { shape: nesting, elements } = flatten(object === undefined ? value : object.data);
   const shape = object?.shape ?? nesting;

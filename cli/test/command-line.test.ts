@@ -13,6 +13,7 @@ const commands = [
   'infer',
   'compress',
   'decompress',
+  'perf',
   'plugin',
   'token',
   'top',

@@ -1,11 +1,26 @@
+import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 import { cpuPlugin, shippedModels } from 'axle';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import { runCli } from './run-cli.js';
+import { runCli, startCli } from './run-cli.js';
 
 const fault = fileURLToPath(new URL('../../plugins/fault/build/libaxle_fault.so', import.meta.url));
+
+/** The process of a rule, once the kit has started one. */
+function firstChildOf(pid: number): number {
+  const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  expect(child).toMatch(/^\d+$/);
+  return Number(child);
+}
+
+/** One that ended and that nobody has waited for yet does not run. */
+function isRunning(pid: number): boolean {
+  const path = `/proc/${pid}/stat`;
+  return existsSync(path) && !readFileSync(path, 'latin1').includes(') Z ');
+}
 
 describe('axle plugin check', () => {
   it('says pass or fail for each rule, and ends with 1 when one is broken', async () => {
@@ -50,7 +65,8 @@ describe('axle plugin check', () => {
       'fault=leak',
       '--json',
     ]);
-    expect(JSON.parse(own.stdout.toString())).toMatchObject([{ verdict: 'fail' }]);
+    const reason = "the oracle does not offer it: fault:0: plugin 'fault' has no such op";
+    expect(JSON.parse(own.stdout.toString())).toMatchObject([{ verdict: 'skip', reason }]);
     const oracle = [`wrap=${cpuPlugin.path}`, 'fault=none'].flatMap((o) => ['--oracle-option', o]);
     const same = await runCli([...wrapped, '--oracle', fault, ...oracle, '--json']);
     const results = JSON.parse(same.stdout.toString()) as unknown;
@@ -86,14 +102,19 @@ describe('axle plugin check', () => {
   it('ends with 2 when a model cannot be read, before any rule', async () => {
     const missing = await runCli(['plugin', 'check', fault, '--model', './nope.onnx']);
     expect(missing).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
-    expect(missing.stderr).toMatch(/^axle: --model: no model at .*nope.onnx.*\n/);
+    expect(missing.stderr).toMatch(/^axle: no model at .*nope.onnx.*\n/);
     const image = `${shippedModels}/samples/A.png`;
     const damaged = await runCli(['plugin', 'check', fault, '--json', '--model', image]);
     expect(damaged.code).toBe(2);
     expect(damaged.stderr).toMatch(/A.png.*ONNX/);
   });
 
-  it('ends with 2 when the oracle is not there', async () => {
+  it('ends with 2 when the oracle is not there, or does not open', async () => {
+    const text = fileURLToPath(import.meta.url);
+    const damaged = ['--rule', 'runs', '--rule', 'oracle-topk', '--oracle', text];
+    const unloadable = await runCli(['plugin', 'check', fault, ...damaged]);
+    expect(unloadable).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
+    expect(unloadable.stderr).toMatch(/^axle: the oracle does not open: .*plugin.test.ts/);
     const { code, stderr } = await runCli(['plugin', 'check', fault, '--oracle', './nope.so']);
     expect(code).toBe(2);
     expect(stderr).toMatch(/--oracle .*nope.so: there is no such file; name the shared library/);
@@ -120,6 +141,17 @@ describe('axle plugin check', () => {
       expect(stderr).toMatch(/breaks the rule 'loads': /);
     },
   );
+
+  it('leaves no process behind, however it is ended while a plugin hangs', async () => {
+    const hangs = ['--option', 'fault=never-complete', '--rule', 'runs'];
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const check = startCli(['plugin', 'check', fault, ...hangs]);
+      const childPid = await vi.waitFor(() => firstChildOf(check.pid as number), 10_000);
+      check.kill(signal);
+      await once(check, 'exit');
+      await vi.waitFor(() => expect(isRunning(childPid)).toBe(false), 10_000);
+    }
+  });
 
   it('says how many rules are broken, and which says most', async () => {
     const rules = ['runs', 'cancel', 'many'].flatMap((id) => ['--rule', id]);

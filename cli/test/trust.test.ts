@@ -101,6 +101,13 @@ describe('axle serve', () => {
     expect(stderr).toMatch(/^axle: [^\n]*without TLS[^\n]*--tls-cert[^\n]*--insecure[^\n]*\n$/);
   });
 
+  it('says that there is no folder for its socket', async () => {
+    const listen = ['--listen', 'unix:/nowhere/at/all.sock', '--in-process'];
+    const { code, stderr } = await runCli(['serve', ...listen]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/there is no folder \/nowhere\/at; make it first/);
+  });
+
   it('serves tenants over TLS, and takes changes on SIGHUP and without it', async () => {
     const cwd = temporaryFolder();
     const made = await runCli(['ca', 'dev', 'pki', '--client', 'alice'], { cwd });

@@ -11,6 +11,14 @@ import { pathOfUrl } from './file-url.js';
 import { readFilePieces, readWholeFile } from './file-reader.js';
 import { isResizable } from './resizable-memory.js';
 
+/** What messages call it. */
+type InputKind = 'image' | 'input';
+
+const smallerAdvice: Readonly<Record<InputKind, string>> = {
+  image: 'scale it down, or raise the limit imageBytesMax',
+  input: 'use compressStream or decompressStream, or raise the limit payloadBytesMax',
+};
+
 /** The whole of an input, which may lie in several pieces. */
 export interface BinaryPieces {
   readonly pieces: readonly Uint8Array[];
@@ -23,13 +31,12 @@ export interface BinaryPieces {
 /**
  * The whole of an input in one piece; memory is viewed, not copied.
  *
- * @param what for messages: 'image', 'input'.
  * @throws AxleError NOT_FOUND for a file that is not there and PERMISSION_DENIED for one that may not be read,
  * RESOURCE_EXHAUSTED past `bytesMax`, INVALID_ARGUMENT for something that is no input.
  */
 export async function readBinaryInput(
   input: BinaryInput,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<BinaryPieces> {
@@ -46,7 +53,7 @@ const piecesMax = 4096;
 /** As `readBinaryInput`, for those who need no single piece: streams are not put together, files are read sooner. */
 export async function readBinaryPieces(
   input: BinaryInput,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<BinaryPieces> {
@@ -77,7 +84,7 @@ function bytesOf(pieces: readonly Uint8Array[]): number {
  * Resizable memory is copied: it could shrink while a device reads it. Nothing in Node-API keeps other memory from being
  * transferred away meanwhile; callers are told not to.
  */
-function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
+function memoryOf(input: BinaryInput, what: InputKind): Uint8Array | undefined {
   const view = ArrayBuffer.isView(input) ? input : undefined;
   const memory = view?.buffer ?? (isAnyArrayBuffer(input) ? input : undefined);
   if (memory === undefined) return undefined;
@@ -92,7 +99,7 @@ function memoryOf(input: BinaryInput, what: string): Uint8Array | undefined {
 
 async function readElsewhere(
   input: unknown,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array> {
@@ -113,7 +120,7 @@ function pathOf(input: unknown): string | undefined {
 
 async function readPath<T>(
   path: string,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   read: (path: string, sizeBytes: number) => Promise<T>,
 ): Promise<T> {
@@ -136,29 +143,20 @@ async function readPath<T>(
   }
 }
 
-/** Stops reading, and ends the source, when the call is to stop. */
+/** Stops reading, and ends the source with the reason, when the call is to stop or the source is not what it should be. */
 async function readStream(
   stream: AsyncIterable<unknown>,
-  what: string,
+  what: InputKind,
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array[]> {
-  if (stream instanceof Readable && (stream.readableEnded || stream.destroyed)) {
-    throw new AxleError(
-      'INVALID_ARGUMENT',
-      `the ${what} stream was read to its end or destroyed before; open it anew`,
-    );
-  }
+  const source = openSource(stream, what);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  const stop = {
-    cancelled() {
-      if (stream instanceof Readable) stream.destroy();
-    },
-  };
+  const stop = { cancelled: source.end };
   cancellation.subscribe(stop);
   try {
-    for await (const chunk of stream) {
+    for await (const chunk of source.chunks) {
       cancellation.check();
       if (!(chunk instanceof Uint8Array)) {
         throw new AxleError(
@@ -170,10 +168,57 @@ async function readStream(
       if (bytes > bytesMax) throw tooLarge(what, bytes, bytesMax);
       chunks.push(chunk);
     }
+  } catch (error) {
+    source.end(error);
+    throw error;
   } finally {
     cancellation.unsubscribe(stop);
   }
   return chunks;
+}
+
+interface Source {
+  readonly chunks: AsyncIterable<unknown>;
+  /** Also while a chunk is waited for. */
+  readonly end: (reason: unknown) => void;
+}
+
+function openSource(stream: AsyncIterable<unknown>, what: InputKind): Source {
+  if (stream instanceof ReadableStream) return openWebStream(stream, what);
+  if (!(stream instanceof Readable)) return { chunks: stream, end: () => undefined };
+  if (stream.readableEnded || stream.destroyed) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream was read to its end or destroyed before; open it anew`,
+    );
+  }
+  return { chunks: stream, end: () => stream.destroy() };
+}
+
+function openWebStream(stream: ReadableStream<unknown>, what: InputKind): Source {
+  if (stream.locked) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream is locked by another reader; release it first, or give one branch of tee()`,
+    );
+  }
+  const reader = stream.getReader();
+  return {
+    chunks: chunksOf(reader),
+    end(reason) {
+      const ended = stream.locked ? reader.cancel(reason) : stream.cancel(reason);
+      // Whatever its source says of that, the call ends with the reason.
+      ended.catch(() => undefined);
+    },
+  };
+}
+
+async function* chunksOf(reader: ReadableStreamDefaultReader<unknown>): AsyncGenerator<unknown> {
+  try {
+    for (let next = await reader.read(); !next.done; next = await reader.read()) yield next.value;
+  } finally {
+    reader.releaseLock();
+  }
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
@@ -184,10 +229,10 @@ function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Arr
   return typeof input === 'object' && input !== null && Symbol.asyncIterator in input;
 }
 
-function tooLarge(what: string, bytes: number, bytesMax: number): AxleError {
+function tooLarge(what: InputKind, bytes: number, bytesMax: number): AxleError {
   return new AxleError(
     'RESOURCE_EXHAUSTED',
-    `the ${what} has ${bytes} bytes or more; the limit is ${bytesMax}. Use a stream, or raise the limit`,
+    `the ${what} has ${bytes} bytes or more; the limit is ${bytesMax}; ${smallerAdvice[what]}`,
     { retryable: false },
   );
 }

@@ -208,7 +208,7 @@ export class CallExecution implements TaskListener, CancelListener {
   /** @param begun whether the device was asked. */
   private tryNextPlan(error: unknown, begun: boolean): void {
     if (this.over) return;
-    const last = this.planIndex === this.plans.length - 1 || this.call.preference.strict;
+    const last = this.planIndex === this.plans.length - 1;
     if (last || !(error instanceof AxleError) || !this.mayDoBetter(error, begun)) {
       this.fail(error);
       return;

@@ -27,6 +27,11 @@ export class Cancellation {
     if (deadlineMs !== undefined && this.stopped === undefined) this.startTimer(deadlineMs);
   }
 
+  /** For advice to whoever is late. */
+  protected get runsModel(): boolean {
+    return false;
+  }
+
   /** Throws the reason when the call is to stop. */
   check(): void {
     if (this.stopped !== undefined) throw this.stopped.reason;
@@ -86,15 +91,24 @@ export class Cancellation {
   }
 
   private startTimer(deadlineMs: number): void {
-    const expire = () => {
+    const expire = (runsModel: boolean) => {
+      const advice = runsModel ? ', or load the model ahead with prefetch' : '';
       this.cancel(
         AxleError.expected(
           'DEADLINE_EXCEEDED',
-          `no result within the deadline (${deadlineMs.toFixed(0)} ms were left); give it more time, or load the model ahead with prefetch`,
+          `no result within the deadline (${deadlineMs.toFixed(0)} ms were left); give it more time${advice}`,
         ),
       );
     };
-    if (deadlineMs <= 0) expire();
-    else this.timer = setTimeout(expire, Math.min(deadlineMs, timerMsMax));
+    if (deadlineMs <= 0) {
+      expire(false);
+      return;
+    }
+    this.timer = setTimeout(
+      () => {
+        expire(this.runsModel);
+      },
+      Math.min(deadlineMs, timerMsMax),
+    );
   }
 }

@@ -61,9 +61,6 @@ export interface InferOptions extends CallOptions {
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
 export type NamedInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
 
-/** What `NamedInputs` was called. */
-export type InferInputs = NamedInputs;
-
 export interface ExplainOptions {
   /** Of classify (default 'glyphs') and infer. */
   readonly model?: string | URL | undefined;
@@ -166,7 +163,7 @@ export interface Client extends AsyncDisposable {
    * not copied on its way. Elsewhere, and when the server has no more of it, ordinary memory: all works the same, slower.
    * It holds whatever was there before, cannot be transferred, and goes back by itself once nothing refers to it.
    *
-   * @throws AxleError INVALID_ARGUMENT for a length that is none.
+   * @throws AxleError INVALID_ARGUMENT for a length that is none, RESOURCE_EXHAUSTED for more than there is in one piece.
    */
   allocate(byteLength: number): Promise<Uint8Array>;
 

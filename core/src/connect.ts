@@ -1,6 +1,7 @@
 import { argumentError } from './argument-error.js';
 import type { Client } from './client.js';
 import { AxleError } from './errors.js';
+import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import { limitsWith, type Limits } from './limits.js';
 import { LocalClient } from './local-client.js';
 import type { PluginSpec } from './native-backend.js';
@@ -61,15 +62,23 @@ export function registerScheme(scheme: string, connector: Connector): void {
 /**
  * Connects to whatever a URL names.
  *
- * @throws AxleError INVALID_ARGUMENT for a URL that no connector knows; otherwise as the connector says.
+ * @throws AxleError INVALID_ARGUMENT for a URL that no connector knows, and for an option that there is not; otherwise as
+ * the connector says.
  */
 export async function connectTo(target: string | URL, options: ConnectOptions): Promise<Client> {
+  checkNames(options);
   const url = URL.canParse(String(target)) ? new URL(target) : undefined;
   const connector = url && connectors.get(url.protocol);
   if (url !== undefined && connector !== undefined) return connector(url, options);
+  // Without what may be a secret.
+  const shown = String(target).replace(/\/\/.*@/, '//');
+  const isAddress = url === undefined && connectors.has(/^[^:]*:/.exec(shown)?.[0] ?? '');
+  const why = isAddress
+    ? 'its host or port is wrong; ports go up to 65535'
+    : `URLs start with ${[...connectors.keys()].join(' or ')}`;
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `cannot connect to '${String(target)}' (given, or from AXLE_ENDPOINT); URLs start with ${[...connectors.keys()].join(' or ')}`,
+    `cannot connect to '${shown}' (given, or from AXLE_ENDPOINT); ${why}`,
   );
 }
 
@@ -81,6 +90,17 @@ export async function connectLocal(options: ConnectOptions): Promise<Client> {
   const folders = typeof models === 'string' ? [models] : models;
   const runtime = await Runtime.start({ plugins, models: folders, limits });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
+}
+
+function checkNames(options: ConnectOptions): void {
+  refuseUnknownOptions(options, knownOptions.connect, 'connect');
+  for (const part of ['tls', 'reconnect'] as const) {
+    const its: unknown = options[part];
+    if (its === undefined) continue;
+    if (!isRecord(its))
+      throw argumentError(`'${part}'`, its, 'an object of its options, or nothing');
+    refuseUnknownOptions(its, knownOptions[part], `'${part}'`);
+  }
 }
 
 /** Callers in plain JavaScript have no types to tell them. */
@@ -97,13 +117,17 @@ const pluginsWanted = 'an array of {name, path, options}';
 
 function checkPluginSpec(spec: unknown): void {
   if (!isRecord(spec)) throw argumentError("one of 'plugins'", spec, '{name, path, options}');
-  const { name, path, options = {} } = spec;
+  const { name, path, options = {}, device } = spec;
   if (typeof name !== 'string' || name === '') {
     throw argumentError("'name' of one of 'plugins'", name, 'what messages call it, as a string');
   }
   const of = `of the plugin '${name}'`;
   if (typeof path !== 'string' || path === '') {
     throw argumentError(`'path' ${of}`, path, 'the absolute path of its shared library');
+  }
+  refuseUnknownOptions(spec, knownOptions.plugin, `the plugin '${name}'`);
+  if (device !== undefined && !(Number.isSafeInteger(device) && (device as number) >= 0)) {
+    throw argumentError(`'device' ${of}`, device, 'the number of one of its devices, from 0 up');
   }
   if (!isRecord(options)) {
     throw argumentError(`'options' ${of}`, options, 'an object of strings, or nothing');

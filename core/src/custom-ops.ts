@@ -47,7 +47,10 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
     version,
     ...spec,
     streamable: hasFlag(flags, 'STREAMABLE'),
-    devices: registry.candidates(customOp(name, version)).map(({ device }) => device.id),
+    devices: registry
+      .candidates(customOp(name, version))
+      .filter(({ backend, device, offered }) => backend.offers?.(device, offered) ?? true)
+      .map(({ device }) => device.id),
   }));
 }
 

@@ -30,11 +30,17 @@ async function describeDevice(
     version: device.version ?? backend.version,
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
-    ops: backend.ops.filter((op) => backend.offers?.(device, op) ?? true).map(opLabel),
+    ops: opLabels(backend, device),
     tasks: loadOf(device),
     health: health.state,
     healthMessage: health.message,
   };
+}
+
+/** Each once: behind a server, several plugins may offer the same op. */
+function opLabels(backend: Backend, device: Device): string[] {
+  const offered = backend.ops.filter((op) => backend.offers?.(device, op) ?? true);
+  return [...new Set(offered.map(opLabel))];
 }
 
 /** 'infer', 'vendor.example/blur', or for a fused range 'classify[preprocess..topk]'. */

@@ -7,7 +7,6 @@ export type {
   CustomOpArg,
   ExplainOptions,
   DecompressOptions,
-  InferInputs,
   InferOptions,
   NamedInputs,
   RunOptions,
@@ -15,10 +14,7 @@ export type {
 export type { CallEvent, CallSummary } from './call-channel.js';
 export type { CodecStream } from './codec-stream.js';
 export type { CodecWebStream } from './codec-web-stream.js';
-export { connectLocal, connectTo, registerScheme } from './connect.js';
-export type { ClientTlsOptions, ConnectOptions, Connector, ReconnectOptions } from './connect.js';
-export { setTracePropagator } from './trace-context.js';
-export type { TraceContext, TracePropagator } from './trace-context.js';
+export type { ClientTlsOptions, ConnectOptions, ReconnectOptions } from './connect.js';
 export { AxleError, errorCodeOf } from './errors.js';
 export type { AxleErrorOptions } from './errors.js';
 export { dataTypeNameOf } from './data-types.js';

@@ -90,10 +90,7 @@ export function limitsWith(changes: Partial<Limits>): Limits {
       throw new AxleError('INVALID_ARGUMENT', `there is no limit '${name}'; there are: ${known}`);
     }
     if (!Number.isSafeInteger(value) || value < 1) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `limit ${name} is ${String(value)}; give a whole number from 1 up`,
-      );
+      throw argumentError(`limit ${name}`, value, 'a whole number from 1 up');
     }
   }
   return { ...defaultLimits, ...changes };

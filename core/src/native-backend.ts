@@ -155,11 +155,17 @@ export class NativeHost {
 
   /**
    * @throws AxleError UNAVAILABLE with the reason when this machine lacks what the plugin needs; NOT_FOUND or
-   * FAILED_PRECONDITION when the file is no plugin of this ABI.
+   * FAILED_PRECONDITION when the file is no plugin of this ABI; NOT_FOUND also when it has fewer devices.
    */
   async open(spec: PluginSpec): Promise<Backend> {
     const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options ?? {}));
-    return new NativeBackend(this.binding, this.pending, info, spec.device);
+    const { device } = spec;
+    if (device !== undefined && device >= info.devices.length) {
+      await rethrown(this.binding.pluginClose(info.pluginId));
+      const has = `it has ${info.devices.length} here, counted from 0`;
+      throw new AxleError('NOT_FOUND', `plugin '${info.name}' has no device ${device}: ${has}`);
+    }
+    return new NativeBackend(this.binding, this.pending, info, device);
   }
 
   private complete(

@@ -15,7 +15,12 @@ export async function allocateMemory(registry: Registry, byteLength: number): Pr
     const memory = await backend.allocate?.(byteLength);
     if (memory !== undefined) return memory;
   }
-  return new Uint8Array(byteLength);
+  try {
+    return new Uint8Array(byteLength);
+  } catch (error) {
+    const message = `there is no memory for ${byteLength} bytes in one piece; ask for less`;
+    throw new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false, cause: error });
+  }
 }
 
 /** Callers in plain JavaScript have no types to tell them. @throws AxleError INVALID_ARGUMENT */

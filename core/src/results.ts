@@ -1,4 +1,5 @@
 import type {
+  DataTypeName,
   ArgTypeName,
   CodecName,
   DeviceKindName,
@@ -174,7 +175,7 @@ export interface ModelReport {
 
 export interface TensorReport {
   readonly name: string;
-  readonly dtype: string;
+  readonly dtype: DataTypeName;
   /** -1 stands for any. */
   readonly shape: readonly number[];
 }

@@ -176,8 +176,8 @@ async function within(ms: number, work: Promise<void>, who: string): Promise<voi
       reject(
         new AxleError(
           'DEADLINE_EXCEEDED',
-          `${who} did not end its tasks within ${ms} ms after they were cancelled, and is left open; ` +
-            'the process ends with process.exit only',
+          `${who} did not close within ${ms} ms: a task was not ended after it was cancelled, or a call ` +
+            'of its plugin does not return; it is left open, and the process ends with process.exit only',
         ),
       );
     }, ms);

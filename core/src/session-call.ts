@@ -118,6 +118,10 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
     this.work.released?.();
   }
 
+  protected override get runsModel(): boolean {
+    return (this.request?.model ?? this.work.knownModel) !== undefined;
+  }
+
   private tellFailed(reason: unknown): void {
     const { callObserver } = this.session.runtime;
     if (callObserver === undefined) return;

@@ -9,19 +9,32 @@ import { loadNativeBinding } from './native-loader.js';
 /** How much one process gives another at most, and takes from it, bytes. */
 export const sharedMemoryBytesMax = 2 ** 40;
 
+const windowBytes = 2 ** 21;
+
 /** Memory that is shared with another process. It is mapped until the last range of it is collected. */
 export class MappedMemory {
   private whole: Uint8Array | undefined;
+  /** By their place: the first starts at 0. */
+  private readonly windows: Uint8Array[] = [];
 
   constructor(
     private readonly mapping: NativeMapping,
     readonly byteLength: number,
   ) {}
 
-  /** All of it. Made when it is first asked for: V8 looks for garbage when that much memory comes all at once. */
-  get bytes(): Uint8Array {
-    this.whole ??= this.range(0, this.byteLength);
-    return this.whole;
+  /**
+   * A part of it, in an ArrayBuffer of many. V8 looks for garbage in the whole heap when much memory comes all at once, so
+   * what uses little of it is not charged for the whole.
+   */
+  view(offset: number, byteLength: number): Uint8Array {
+    const window = Math.floor(offset / windowBytes);
+    const start = window * windowBytes;
+    if (offset + byteLength > start + windowBytes) {
+      this.whole ??= this.range(0, this.byteLength);
+      return this.whole.subarray(offset, offset + byteLength);
+    }
+    this.windows[window] ??= this.range(start, Math.min(windowBytes, this.byteLength - start));
+    return this.windows[window].subarray(offset - start, offset - start + byteLength);
   }
 
   /** A part of it, with an ArrayBuffer of its own that cannot be transferred. */

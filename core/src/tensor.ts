@@ -54,6 +54,9 @@ const arrayConstructors: ReadonlyMap<string, ArrayConstructorOf> = new Map(
  */
 const copiedBytesMax = 1023;
 
+/** What `new Tensor` takes from this file only. */
+const ownKey = Symbol('Tensor');
+
 /**
  * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
  * the wire see; `data` is the typed view of the same memory (a copy only for BYTES and for unaligned memory).
@@ -62,6 +65,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   private joined: Uint8Array | undefined;
 
   private constructor(
+    key: symbol,
     readonly dtype: T,
     /** Sizes of the dimensions, outermost first; empty for a scalar. */
     readonly shape: readonly number[],
@@ -69,7 +73,12 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     readonly segments: readonly Uint8Array[],
     /** Another process may write to the memory at any time: only code that no value of a byte can harm may read it. */
     readonly mayChange = false,
-  ) {}
+  ) {
+    // Callers in plain JavaScript have no types to tell them.
+    if (key === ownKey) return;
+    const advice = 'make it with Tensor.from, or with Tensor.fromBytes from its raw bytes';
+    throw new AxleError('INVALID_ARGUMENT', `a tensor is not made with new; ${advice}`);
+  }
 
   /**
    * Wraps `data` without copying it, unless its memory is resizable. BOOL takes booleans too, FP16 and BF16 take bit patterns in a Uint16Array.
@@ -103,7 +112,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       checkDataType(dtype);
       const elements = checkedElements(data);
       checkLength(dtype, shape, count, elements.length);
-      return new Tensor(dtype, shape, [packBytes(elements)]);
+      return new Tensor(ownKey, dtype, shape, [packBytes(elements)]);
     }
     const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
     if (!(array instanceof expected)) {
@@ -118,7 +127,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     const isSmall = isForCall && array instanceof Uint8Array && length <= copiedBytesMax;
     const bytes = isSmall ? array : rawBytes(array);
     if (dtype === 'BOOL') checkBooleans(bytes);
-    return new Tensor(dtype, shape, [bytes]);
+    return new Tensor(ownKey, dtype, shape, [bytes]);
   }
 
   /**
@@ -149,7 +158,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     if (!Array.isArray(segments) || !segments.every((piece) => piece instanceof Uint8Array)) {
       throw new AxleError('INVALID_ARGUMENT', 'the raw bytes of a tensor are given as Uint8Arrays');
     }
-    const tensor = new Tensor(dtype, [...shape], segments);
+    const tensor = new Tensor(ownKey, dtype, [...shape], segments);
     const count = elementCount(shape);
     if (dtype === 'BYTES') {
       checkLength(dtype, shape, count, tensor.elements.length);
@@ -178,7 +187,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
     mayChange = false,
   ): Tensor {
-    return new Tensor(dtype, shape, segments, mayChange);
+    return new Tensor(ownKey, dtype, shape, segments, mayChange);
   }
 
   /**
@@ -196,7 +205,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
       at += segment.byteLength;
     }
     copiedBytes.add(byteLength);
-    return new Tensor(this.dtype, this.shape, [copy]);
+    return new Tensor(ownKey, this.dtype, this.shape, [copy]);
   }
 
   /** Of the raw form. */
@@ -240,7 +249,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
   /** The same memory under another shape with as many elements. */
   reshape(shape: readonly number[]): Tensor<T> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
-    return new Tensor(this.dtype, [...shape], this.segments, this.mayChange);
+    return new Tensor(ownKey, this.dtype, [...shape], this.segments, this.mayChange);
   }
 }
 

@@ -49,7 +49,7 @@ describe('tracing:axle.call', () => {
       'asyncEnd compress local',
     ]);
     // No device of this client compresses.
-    expect(devices).toEqual(['test:test:0', 'UNIMPLEMENTED', undefined]);
+    expect(devices).toEqual(['test:test:1', 'UNIMPLEMENTED', undefined]);
   });
 
   it('tells nothing of what a call works on', async () => {

@@ -4,11 +4,13 @@ import { verdictOfExit, type Exit } from '../src/plugin-check/child-exit.js';
 
 const exited: Exit = {
   report: { verdict: 'pass', tasks: {} },
+  closing: false,
   timedOut: false,
   timeoutMs: 2000,
   code: 0,
   killedBy: null,
   errors: '',
+  left: 0,
 };
 
 const reasonOf = (exit: Partial<Exit>) => {
@@ -25,6 +27,15 @@ describe('the verdict on a process', () => {
   it('tells a rule that did not end from a process that did not', () => {
     expect(reasonOf({ report: undefined, timedOut: true })).toMatch(/^no end of it within 2 s/);
     expect(reasonOf({ timedOut: true })).toMatch(/^the process did not exit within 2 s/);
+    const closing = { report: undefined, closing: true, timedOut: true };
+    expect(reasonOf(closing)).toBe('its close did not return within 2 s');
+  });
+
+  it('is not its own when the plugin left processes running', () => {
+    expect(reasonOf({ left: 1 })).toBe('it left a process running that it had started');
+    expect(reasonOf({ left: 2 })).toBe('it left 2 processes running that it had started');
+    const broken = { verdict: 'fail', reason: 'worse', cause: 'result', tasks: {} } as const;
+    expect(reasonOf({ left: 1, report: broken })).toBe('worse');
   });
 
   it('is not its own when it was ended, or ended with an error', () => {

@@ -13,7 +13,7 @@ function costsWith(load: number, hasModel: boolean) {
   const costs = new CostModel({ load: () => load, hasModel: () => hasModel });
   const segment = (range: OpRange, usesModel: boolean) => {
     const cost = costs.entryOf(device, range, usesModel ? model : undefined);
-    return { device, range, usesModel, cost } as Segment;
+    return { device, range, usesModel, cost, score: 1 } as Segment;
   };
   return {
     costs,

@@ -2,15 +2,18 @@ import { dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { NamedTensor, TaskOutcome } from '../src/backend.js';
+import type { Device, NamedTensor, TaskOutcome } from '../src/backend.js';
 import type { Client } from '../src/client.js';
 import { connectLocal } from '../src/connect.js';
+import { describeCustomOps } from '../src/custom-ops.js';
+import { describeDevices } from '../src/describe-devices.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits } from '../src/limits.js';
 import { LocalClient } from '../src/local-client.js';
 import { NativeHost } from '../src/native-backend.js';
 import { nativeAddonPath } from '../src/native-loader.js';
 import { customOp } from '../src/op.js';
+import { Registry } from '../src/registry.js';
 import { Runtime } from '../src/runtime.js';
 import { Session } from '../src/session.js';
 import { Tensor } from '../src/tensor.js';
@@ -38,6 +41,27 @@ function transferred(): Uint8Array {
 }
 
 describe('custom ops', () => {
+  it('are listed once for each device that offers them, where a server has them from two plugins', async () => {
+    const range = customOp('test.axle/twin', 1);
+    const both = new TestBackend('twins', [range, range], () => []);
+    const spec = { doc: '', args: [], inputs: [], outputs: [] };
+    const ops = both.ops.map((op) => ({ ...op, name: 'test.axle/twin', spec }));
+    const [first] = both.devices as [Device];
+    const devices = [first, { ...first, id: 'twins:1', index: 1 }];
+    const backend = Object.assign(both, {
+      ops,
+      devices,
+      offers: ({ index }: Device) => index === 0,
+    });
+    const registry = new Registry();
+    registry.add(backend);
+    expect(describeCustomOps(registry)).toMatchObject([
+      { name: 'test.axle/twin', devices: ['twins:0'] },
+    ]);
+    const report = await describeDevices(registry, () => 0);
+    expect(report.devices.map((device) => device.ops)).toEqual([['test.axle/twin'], []]);
+  });
+
   it('are listed with what they take and give, and who offers them', async () => {
     const ops = await client.ops();
     expect(ops.map(({ name }) => name)).toEqual([...ops.map(({ name }) => name)].sort());

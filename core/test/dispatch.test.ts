@@ -373,6 +373,43 @@ describe('Dispatch', () => {
     expect(sound.batchesSeen).toHaveLength(0);
   });
 
+  it('falls back among the devices that a strict preference allows, and to no other', async () => {
+    const broken = new TestBackend('broken', [compress], failing('UNAVAILABLE'));
+    const alike = new TestBackend('alike', [compress], appending(9));
+    const other = new TestBackend('other', [compress], appending(5));
+    (broken.devices[0] as { kind: string }).kind = 'CPU';
+    (alike.devices[0] as { kind: string }).kind = 'CPU';
+    const { run } = dispatchOver(broken, other, alike);
+    const preference = { device: 'cpu', strict: true };
+    const { outputs, report } = await run(compressChain, value(1), { preference });
+    expect(bytesOf(outputs)).toEqual([1, 9]);
+    expect(report.fallbacks).toMatchObject([{ devices: ['broken:0'], code: 'UNAVAILABLE' }]);
+    expect(other.batchesSeen).toEqual([]);
+  });
+
+  it('takes the device that says it is better, and keeps to it while that is so', async () => {
+    const software = new TestBackend('software', [compress], appending(1));
+    const hardware = new TestBackend('hardware', [compress], appending(2));
+    hardware.support = { score: 100, reason: '' };
+    software.computeMs = 0.4;
+    hardware.computeMs = 0.1;
+    const { run } = dispatchOver(software, hardware);
+    for (let i = 0; i < 100; i++) await run(compressChain, value(0));
+    expect(software.batchesSeen).toEqual([]);
+    // It says so, and is slower: only tried now and then, since that may change.
+    hardware.computeMs = 4;
+    for (let i = 0; i < 100; i++) await run(compressChain, value(0));
+    const before = hardware.batchesSeen.length;
+    expect(software.batchesSeen.length).toBeGreaterThan(50);
+    for (let i = 0; i < 1000; i++) await run(compressChain, value(0));
+    const tried = hardware.batchesSeen.length - before;
+    expect(tried).toBeGreaterThan(0);
+    expect(tried).toBeLessThan(20);
+    hardware.computeMs = 0.1;
+    for (let i = 0; i < 3000; i++) await run(compressChain, value(0));
+    expect((await run(compressChain, value(0))).report.device).toBe('hardware:0');
+  });
+
   it('does not say to try again where the device that must run an op does not offer it', async () => {
     const other = new TestBackend('other', [singleOp('decompress')], appending(1));
     const { run } = dispatchOver(new TestBackend('sound', [compress], appending(9)), other);

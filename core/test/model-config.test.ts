@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises';
+
 import { describe, expect, it } from 'vitest';
 
+import { axleParameters } from '../src/models/axle-parameters.js';
 import { parseModelConfig } from '../src/models/config.js';
 
 describe('parseModelConfig', () => {
@@ -87,9 +90,8 @@ describe('parseModelConfig', () => {
       /priority_queue_policy: field 'key' takes a level from 1 to 2/,
     ],
     [
-      `dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1
-         priority_queue_policy { key: 2 value { timeout_action: DELAY } } }`,
-      /'preserve_ordering' takes no timeout_action DELAY beside it/,
+      'dynamic_batching { preserve_ordering: true priority_levels: 2 default_priority_level: 1 }',
+      /'preserve_ordering' takes one priority level beside it/,
     ],
     [
       'dynamic_batching { priority_queue_policy { key: 1 value { max_queue_size: 4 } } }',
@@ -113,6 +115,10 @@ describe('parseModelConfig', () => {
       'dynamic_batching { default_queue_policy { timeout_action: WAIT } }',
       /field 'timeout_action' takes REJECT or DELAY/,
     ],
+    [
+      'parameters { key: "axle.slo_awareness" value { string_value: "true" } }',
+      /parameters: field 'key' takes axle.batching.slo_aware, axle.classify.output, .* not 'axle.slo_awareness'/,
+    ],
     ['instance_group { count: 0 }', /field 'count' takes a whole number from 1 up/],
     ['instance_group { kind: KIND_TPU }', /field 'kind' takes KIND_AUTO or KIND_CPU/],
     ['model_warmup { count: 100000 }', /field 'count' takes at most 1000/],
@@ -129,7 +135,20 @@ describe('parseModelConfig', () => {
     'dynamic_batching { priority_levels: 0 }',
     'dynamic_batching { priority_levels: 1 default_priority_level: 1 }',
     '\ufeffmax_batch_size: 8',
+    'parameters { key: "execution_mode" value { string_value: "1" } }',
   ])('takes %j', (text) => {
     expect(() => parseModelConfig(text, 'config.pbtxt')).not.toThrow();
+  });
+
+  it('is as docs/models.md shows it, which names every parameter of Axle', async () => {
+    const page = await readFile(new URL('../../docs/models.md', import.meta.url), 'utf8');
+    const example = page.split('```').find((block) => block.includes('max_batch_size:'));
+    expect(parseModelConfig(example ?? '', 'docs/models.md')).toMatchObject({
+      maxBatchSize: 32,
+      dynamicBatching: { maxQueueDelayMs: 0.5, priorityLevels: { count: 3, defaultLevel: 2 } },
+      warmUps: [{ name: 'first', inputs: [{ data: 'zero' }] }],
+    });
+    const keys = axleParameters.map((key) => key.replace('axle.preprocess.std', 'std'));
+    for (const key of keys) expect(page).toContain(key);
   });
 });

@@ -217,10 +217,8 @@ describe('ModelRepository', () => {
   it.each([
     ['axle.classify.scores', 'logit', /takes probabilities or logits/],
     ['axle.classify.output', 'nope', /its outputs are y/],
-    ['axle.classify.score', 'logits', /no parameter axle.classify.score/],
     ['axle.preprocess.mean', ',,', /takes 3 numbers/],
     ['axle.preprocess.mean', '1e300,0,0', /takes 3 numbers/],
-    ['axle.preprocess.fitt', 'fill', /no parameter axle.preprocess.fitt/],
   ])('says so when %s is %s', async (key, value, problem) => {
     const { repository } = await repositoryWith(`parameter ${key} ${value}`, {
       'add/1/model.onnx': addModel([3, 4, 4], { data: new Float32Array(48) }),

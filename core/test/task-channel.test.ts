@@ -36,7 +36,8 @@ describe('axle.task', () => {
       {
         op,
         step: op,
-        device: 'test:test:0',
+        // The one that says it is better.
+        device: 'test:test:1',
         model: undefined,
         tenant: 'local',
         code: 'OK',

@@ -47,6 +47,11 @@ describe('Tensor', () => {
     );
   });
 
+  it('is not made with new in plain JavaScript either', () => {
+    const Plain = Tensor as unknown as new (...args: unknown[]) => unknown;
+    expect(() => new Plain('UINT8', [1], [Uint8Array.of(1)])).toThrow(/make it with Tensor.from/);
+  });
+
   it('refuses memory that was transferred away, whatever shape it is given', () => {
     const data = new Float32Array(2);
     structuredClone(data, { transfer: [data.buffer] });

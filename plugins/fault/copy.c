@@ -10,6 +10,10 @@
 #define LEAKED_MUCH_BYTES (1024u * 1024u)
 /* Further than the host looks where the kit does not ask for more, and within its block of memory. */
 #define FAR_BYTES 40
+/* Further than the fence that the kit asks for, and than any block of memory for its inputs. */
+#define PAST_FENCE_BYTES 5000
+#define PAST_BLOCK_BYTES 200000
+#define LARGE_BYTES 1000000u
 #define LARGE_BATCH 1000000u
 
 void copy_describe(axle_op_info *info) {
@@ -61,6 +65,12 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
       return;
     case FAULT_WRITE_FAR_PAST_END:
       output[input->bytes + FAR_BYTES] ^= 0x5a;
+      return;
+    case FAULT_WRITE_PAST_FENCE:
+      output[input->bytes + PAST_FENCE_BYTES] ^= 0x5a;
+      return;
+    case FAULT_WRITE_PAST_BLOCK:
+      output[input->bytes + PAST_BLOCK_BYTES] ^= 0x5a;
       return;
     case FAULT_WRITE_BEFORE_START:
       output[-1] ^= 0x5a;
@@ -116,6 +126,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   if (instance->fault == FAULT_CRASH) abort();
   if (instance->fault == FAULT_EXIT) exit(0);
   const axle_tensor *input = &task->inputs[0];
+  if (instance->fault == FAULT_CRASH_WHEN_LARGE && input->bytes > LARGE_BYTES) abort();
   uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
   if (output == NULL) {
     if (instance->fault == FAULT_IGNORE_CAP) return AXLE_STATUS_OK;

@@ -21,6 +21,8 @@ static const char *const faults[] = {
     [FAULT_EMIT_AFTER_COMPLETE] = "emit-after-complete",
     [FAULT_WRITE_PAST_END] = "write-past-end",
     [FAULT_WRITE_FAR_PAST_END] = "write-far-past-end",
+    [FAULT_WRITE_PAST_FENCE] = "write-past-fence",
+    [FAULT_WRITE_PAST_BLOCK] = "write-past-block",
     [FAULT_WRITE_BEFORE_START] = "write-before-start",
     [FAULT_WRITE_INPUT] = "write-input",
     [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
@@ -38,10 +40,12 @@ static const char *const faults[] = {
     [FAULT_LEAK_MUCH] = "leak-much",
     [FAULT_LEAK_DESCRIPTORS] = "leak-descriptors",
     [FAULT_CRASH] = "crash",
+    [FAULT_CRASH_WHEN_LARGE] = "crash-when-large",
     [FAULT_EXIT] = "exit",
     [FAULT_CRASH_ON_CLOSE] = "crash-on-close",
     [FAULT_HANG_ON_CLOSE] = "hang-on-close",
     [FAULT_LEFT_THREAD] = "left-thread",
+    [FAULT_FORK_ON_OPEN] = "fork-on-open",
     [FAULT_LOST] = "lost",
     [FAULT_ANY_OPTION] = "any-option",
     [FAULT_SLOW_SUPPORTS] = "slow-supports",
@@ -104,7 +108,7 @@ static int32_t read_fault(axle_instance *instance, const char *name, axle_error 
     instance->fault = (fault)i;
     return AXLE_STATUS_OK;
   }
-  return refuse(error, "there is no fault '%s'", name);
+  return refuse(error, "there is no fault '%s'; plugins/fault/faults.c lists them", name);
 }
 
 static int32_t read_number(const axle_option *option, long most, long *number, axle_error *error) {

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fault.h"
 
@@ -60,6 +61,7 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
   }
   pthread_t lingering;
   if (instance->fault == FAULT_LEFT_THREAD) pthread_create(&lingering, NULL, linger, NULL);
+  if (instance->fault == FAULT_FORK_ON_OPEN && fork() == 0) linger(NULL);
   *opened = instance;
   return AXLE_STATUS_OK;
 }

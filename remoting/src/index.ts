@@ -7,9 +7,19 @@ export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
 export { readCredentials } from './client/credentials.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
+export { connectKserve } from './kserve-client/connect-kserve.js';
+export type {
+  KserveClient,
+  KserveModel,
+  KserveStatistics,
+  PreparedRequest,
+  TensorForms,
+} from './kserve-client/kserve-client.js';
 export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
+export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
+export { jsonLine, textLine } from './log/log-line.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
 export { defaultStoreBytesMax, type TenantStoreLimits } from './store/store-limits.js';
@@ -20,6 +30,7 @@ export {
   type ServeSettings,
 } from './server/settings/serve-settings.js';
 export { SettingsSource } from './server/settings/settings-source.js';
+export { TemporaryFolder } from './temporary-folder.js';
 export { isTenantName } from './trust/tenant-name.js';
 export { tenantUriPrefix } from './trust/certificate-tenant.js';
 export { readTokenLines, tokenFileBytesMax, writeTokenLines } from './trust/token-lines.js';

@@ -1,13 +1,22 @@
 import { duplexPair, type Duplex } from 'node:stream';
 
-import { AxleError, type BackendTask, type TaskOutcome } from '@axle/core/internal';
+import {
+  AxleError,
+  type BackendTask,
+  type Device,
+  type ModelSource,
+  type TaskOutcome,
+} from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
+import { goawayOf } from '../src/connection/connection.js';
+import type { NamedOnServer } from '../src/client/named-models.js';
+import { RemoteModels } from '../src/client/remote-models.js';
 import { noCredentials } from '../src/client/credentials.js';
 import type { ConnectionTimes } from '../src/connection/times.js';
 import { RemoteBinding } from '../src/client/remote-binding.js';
 import { RemoteCall } from '../src/client/remote-call.js';
-import { RemoteSession } from '../src/client/remote-session.js';
+import { RemoteSession, type SessionOptions } from '../src/client/remote-session.js';
 import { decodeFrame } from '../src/wire/decode-frame.js';
 import type { BindFrame, CallFrame, Frame } from '../src/wire/frames.js';
 import { FrameSplitter } from '../src/wire/frame-splitter.js';
@@ -96,7 +105,7 @@ function bindFrame(id: number): BindFrame {
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
 /** A session, its time, and the peers of its connections in order. */
-async function openSession(times?: ConnectionTimes) {
+async function openSession(times?: ConnectionTimes, onChange?: SessionOptions['onChange']) {
   const timers = new VirtualTimers();
   const peers: Peer[] = [];
   const dial = () => {
@@ -105,7 +114,8 @@ async function openSession(times?: ConnectionTimes) {
     return Promise.resolve({ stream: client, credentials: noCredentials });
   };
   const url = new URL('axle+unix:/nowhere');
-  const session = await RemoteSession.open({ url, dial, timers, times, alternates: new Map() });
+  const options = { url, dial, timers, times, onChange, alternates: new Map() };
+  const session = await RemoteSession.open(options);
   const [first] = peers as [Peer];
   first.say(welcome);
   await first.hears('HELLO');
@@ -128,6 +138,31 @@ describe('a session', () => {
     await peers[1]?.hears('HELLO');
     session.close(failure as AxleError);
     await turn();
+    expect(timers.waiting).toBe(0);
+  });
+
+  it('that gave up looks for its server again when it is asked to, and says what becomes of it', async () => {
+    const changes: (string | undefined)[] = [];
+    const { session, timers, peers, first } = await openSession(undefined, (lostBy) =>
+      changes.push(lostBy?.code),
+    );
+    first.far.destroy();
+    while (peers.length < 2) await turn();
+    // Past all tries of a round, none of which is answered.
+    for (let i = 0; i < 100; i++) {
+      timers.advance(1000);
+      await turn();
+    }
+    const tried = peers.length;
+    session.seek();
+    while (peers.length === tried) await turn();
+    peers[tried]?.say(welcome);
+    while (session.lostReason !== undefined) await turn();
+    expect(changes).toEqual(['UNAVAILABLE', undefined]);
+    session.close(new AxleError('CANCELLED', 'over'));
+    session.seek();
+    await turn();
+    expect(peers).toHaveLength(tried + 1);
     expect(timers.waiting).toBe(0);
   });
 
@@ -199,6 +234,25 @@ describe('a session', () => {
       session.close(new AxleError('CANCELLED', 'over'));
     },
   );
+
+  it('hears that a model is loaded from a server that leaves', async () => {
+    const { session, peers, first } = await openSession();
+    const models = new RemoteModels(session, () => undefined);
+    const device = { id: 'd:0' } as Device;
+    const named = { reference: 'm', takeHandle: () => 0 } as NamedOnServer;
+    const loaded = await models.load(device, {} as ModelSource, named);
+    const loading = models.prefetch(loaded, 'd:0');
+    await first.hears('LOAD');
+    const [load] = first.frames.filter(({ type }) => type === 'LOAD') as [Frame];
+    const leaving = goawayOf(new AxleError('UNAVAILABLE', 'it leaves'), 0);
+    first.say({ ...leaving, code: 'OK', last: load.id });
+    while (peers.length < 2) await turn();
+    const counts = { memoryBytes: 0, device: 0, inputCount: 0, outputCount: 0 };
+    first.say({ type: 'LOADED', id: load.id, ...counts });
+    await loading;
+    await first.hears('RELEASE');
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
 
   it('finds the call that ends servers without giving up any other', async () => {
     const { session, timers, peers, first } = await openSession();

@@ -15,7 +15,10 @@ async function sharing(run: (task: BackendTask) => void, flags = pure) {
   const memory = new Uint8Array(1024 * KiB);
   const backend = new CustomBackend('device', flags, run);
   const offer = {
-    arena: new ServerArena(arena, { bytes: memory, byteLength: memory.byteLength }),
+    arena: new ServerArena(arena, {
+      view: (offset, bytes) => memory.subarray(offset, offset + bytes),
+      byteLength: memory.byteLength,
+    }),
     bytes: memory.byteLength,
     ticket: new Uint8Array(16),
     end: () => undefined,

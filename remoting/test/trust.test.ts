@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { LimitedLog } from '../src/server/limited-log.js';
+import { LimitedLog } from '../src/log/limited-log.js';
 import { readListenSpec } from '../src/server/listen-spec.js';
 import { readConfigFile } from '../src/server/settings/config-file.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
@@ -249,6 +249,7 @@ describe('settings with which nobody, or anybody, could enter', () => {
   it.each([
     [{}, /where to listen/],
     [{ listen: ['tcp:h:1'] }, /without TLS.*--tls-cert.*--insecure/],
+    [{ listen: ['tls:h:1'] }, /^TLS at h:1 .*--tls-cert and --tls-key .*axle ca dev makes/],
     [{ listen: ['tls:h:1'], insecure: true }, /--tls-cert/],
     [{ listen: ['tcp:h:1'], certificate: closed }, /--tls-cert and --tls-key/],
     [{ listen: ['tcp:h:1'], certificate: closed, key: closed }, /cannot be used.*PEM/],

@@ -3,9 +3,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { coarseClock, openLoop, poissonGaps, SeededRandom } from '@axle/cli/load';
 import { connect, shippedModels, Tensor } from 'axle';
 
-import { Random } from '../fuzz/random.mjs';
+import { callsPerSecond } from './calls-per-second.mjs';
 import { compare, median, row } from './row.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
@@ -44,7 +45,7 @@ export async function benchBatching(progress) {
       await writeModel(folder, name, batching);
     const client = await connect({ models: folder });
     // Compiled and learned, whichever comes first.
-    for (const name of Object.keys(CONFIGS)) await callsPerSecond(client, name, CALLERS, ROUND_MS);
+    for (const name of Object.keys(CONFIGS)) await callsOf(client, name, CALLERS, ROUND_MS)();
     const rows = [await throughput(client, progress), ...(await goodput(client, progress))];
     await client.close();
     return rows;
@@ -85,31 +86,19 @@ async function throughput(client, progress) {
     goal: 2.5,
     rounds: ROUNDS,
     better: 'higher',
-    run: () => callsPerSecond(client, 'on', CALLERS, ROUND_MS),
-    runPeer: () => callsPerSecond(client, 'off', CALLERS, ROUND_MS),
+    run: callsOf(client, 'on', CALLERS, ROUND_MS),
+    runPeer: callsOf(client, 'off', CALLERS, ROUND_MS),
   });
 }
 
 /**
- * Callers that each wait for a result and call again.
- *
  * @param {Client} client
  * @param {string} model
  * @param {number} callers
  * @param {number} forMs
  */
-async function callsPerSecond(client, model, callers, forMs) {
-  const startedAt = performance.now();
-  const until = startedAt + forMs;
-  let calls = 0;
-  const caller = async () => {
-    while (performance.now() < until) {
-      await client.infer(model, { image: IMAGE });
-      calls += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: callers }, caller));
-  return (calls * 1000) / (performance.now() - startedAt);
+function callsOf(client, model, callers, forMs) {
+  return () => callsPerSecond(callers, forMs, () => client.infer(model, { image: IMAGE }));
 }
 
 /**
@@ -127,7 +116,7 @@ async function goodput(client, progress) {
     const rates = [];
     for (let round = 0; round < ROUNDS; round++) {
       // Anew each time: a virtual machine has fast minutes and slow ones.
-      const rate = load * (await callsPerSecond(client, 'on', CAPACITY_CALLERS, CAPACITY_MS));
+      const rate = load * (await callsOf(client, 'on', CAPACITY_CALLERS, CAPACITY_MS)());
       rates.push(rate);
       measured.single.push(await inTimePerSecond(client, 'off', rate));
       measured.fixed.push(await inTimePerSecond(client, 'fixed', rate));
@@ -163,30 +152,24 @@ async function goodput(client, progress) {
  * @param {number} perSecond
  */
 async function inTimePerSecond(client, model, perSecond) {
-  const random = new Random(7);
-  const startedAt = performance.now();
-  let dueAt = startedAt;
+  const clock = coarseClock;
   let inTime = 0;
-  /** @type {Set<Promise<void>>} */
-  const calls = new Set();
-  while (dueAt < startedAt + GOODPUT_MS) {
-    const now = performance.now();
-    while (dueAt <= now) {
-      const deadlineAt = dueAt + DEADLINE_MS;
-      const call = client
-        .infer(model, { image: IMAGE }, { deadlineMs: Math.max(0, deadlineAt - now) })
-        .then(
-          () => {
-            if (performance.now() <= deadlineAt) inTime += 1;
-          },
-          () => undefined,
-        )
-        .finally(() => calls.delete(call));
-      calls.add(call);
-      dueAt += (-Math.log(1 - random.below(2 ** 32) / 2 ** 32) / perSecond) * 1000;
-    }
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
-  await Promise.all(calls);
+  await openLoop({
+    clock,
+    gaps: poissonGaps(perSecond, new SeededRandom(7)),
+    outstandingMax: Infinity,
+    send: ({ dueAt, sentAt }) => {
+      const deadlineMs = Math.max(0, dueAt + DEADLINE_MS - sentAt);
+      return client.infer(model, { image: IMAGE }, { deadlineMs });
+    },
+    observer: {
+      succeeded: ({ dueAt }, endedAt) => {
+        if (endedAt <= dueAt + DEADLINE_MS) inTime += 1;
+      },
+      // Too late, or refused because it would be.
+      failed: () => undefined,
+    },
+    end: { atMs: clock.now() + GOODPUT_MS },
+  });
   return (inTime * 1000) / GOODPUT_MS;
 }

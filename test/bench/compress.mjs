@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-import { connectLocal } from 'axle';
+import { connectLocal } from '@axle/core/internal';
 import { plugin } from '@axle/plugin-cpu-fallback';
 
 import { compare, row } from './row.mjs';

@@ -395,6 +395,12 @@ describe('a client', () => {
 
   it('refuses a URL that it does not understand', async () => {
     await expect(connect('gopher://127.0.0.1')).rejects.toThrow(/URLs start with local:/);
+    await expect(connect('axle://a:secret@127.0.0.1:99999')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(
+        /^cannot connect to 'axle:\/\/127.0.0.1:99999' .* port is wrong; ports go up to 65535/,
+      ) as string,
+    });
   });
 
   it('describes one model, by name and by path', async () => {
@@ -506,6 +512,19 @@ describe('a client', () => {
         () => open({ plugins: [{ name: 'x', path: '/x', options: { threads: 2 } }] }),
         /option 'threads' of the plugin 'x' is 2; give a string/,
       ],
+      [
+        () => open({ plugins: [{ name: 'x', path: '/x', option: {} }] }),
+        /no option 'option'; the plugin 'x' has name, path, options, device/,
+      ],
+      ...[-1, 1.5, 'x', null].map((device): (typeof calls)[number] => [
+        () => open({ plugins: [{ name: 'x', path: '/x', device }] }),
+        /'device' of the plugin 'x' is .*; give the number/,
+      ]),
+      [() => open({ modells: '/x' }), /no option 'modells'; connect has models, plugins/],
+      [() => open({ tls: { cA: '/x' } }), /no option 'cA'; 'tls' has ca, cert/],
+      [() => open({ tls: 5 }), /'tls' is 5; give an object/],
+      [() => open({ reconnect: { timeout: 5 } }), /no option 'timeout'; 'reconnect' has timeoutMs/],
+      [() => open({ limits: { imageBytesMax: '5' } }), /imageBytesMax is '5'; give a whole/],
     ];
     for (const [call, message] of calls) {
       const error = await call()?.catch((reason: unknown) => reason);

@@ -211,6 +211,56 @@ describe('codecs', () => {
     expect(() => client.decompressStream({ outputBytesMax: -1 })).toThrow(/outputBytesMax is -1/);
   });
 
+  it('ends a web stream that it reads, with the reason, when it is aborted or refuses what comes', async () => {
+    const ends: unknown[] = [];
+    const endless = (chunk?: unknown) =>
+      new ReadableStream({
+        async pull(controller) {
+          if (chunk === undefined) await new Promise(() => undefined);
+          else controller.enqueue(chunk);
+        },
+        cancel(reason) {
+          ends.push(reason);
+        },
+      });
+    const aborting = new AbortController();
+    const waiting = endless();
+    const aborted = client.compress(waiting, { signal: aborting.signal });
+    const reason = new Error('enough');
+    setImmediate(() => {
+      aborting.abort(reason);
+    });
+    await expect(aborted).rejects.toBe(reason);
+    expect(ends).toEqual([reason]);
+    await expect.poll(() => waiting.locked).toBe(false);
+
+    await using limited = await connect({ limits: { payloadBytesMax: 1000 } });
+    for (const [chunk, code] of [
+      [Buffer.alloc(600), 'RESOURCE_EXHAUSTED'],
+      ['text', 'INVALID_ARGUMENT'],
+    ] as const) {
+      const stream = endless(chunk);
+      await expect(limited.compress(stream)).rejects.toMatchObject({ code });
+      expect(ends.pop()).toMatchObject({ code });
+      expect(stream.locked).toBe(false);
+    }
+    const late = client.compress(endless(), { deadlineMs: 1 });
+    await expect(late).rejects.toThrow(/deadline \(1 ms were left\); give it more time$/);
+    const read = new Blob(['x']).stream();
+    await client.compress(read);
+    expect(read.locked).toBe(false);
+  });
+
+  it('refuses a web stream that another reads', async () => {
+    const stream = new ReadableStream<Uint8Array>();
+    const reader = stream.getReader();
+    await expect(client.compress(stream)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringMatching(/locked by another reader/) as string,
+    });
+    reader.releaseLock();
+  });
+
   it('can be aborted in the middle of long work', async () => {
     const controller = new AbortController();
     const call = client.compress(mixed(64_000_000), { level: 19, signal: controller.signal });

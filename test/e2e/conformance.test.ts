@@ -35,7 +35,7 @@ const models = ['glyphs', 'mlp'].map((name) => join(shippedModels, name));
 
 /** By folder of `plugins/`. */
 const conforming: Readonly<Record<string, Conforming>> = {
-  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: [] },
+  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: ['large'] },
   template: {
     plugin: builtPlugin('template'),
     devices: ['template:0'],
@@ -87,7 +87,8 @@ describe('every plugin of this checkout', () => {
     const folders = readdirSync(pluginsFolder).filter((name) =>
       existsSync(join(pluginsFolder, name, 'CMakeLists.txt')),
     );
-    expect(new Set(Object.keys(conforming))).toEqual(new Set(folders));
+    const hint = `a folder of plugins/ that is not in 'conforming' of this file, or the other way round: list it there`;
+    expect(new Set(Object.keys(conforming)), hint).toEqual(new Set(folders));
     for (const { plugin } of Object.values(conforming)) {
       expect(existsSync(plugin.path), `${plugin.path} is built`).toBe(true);
     }
@@ -95,13 +96,10 @@ describe('every plugin of this checkout', () => {
 
   it('keeps the rules inside the fault plugin too', async () => {
     const { path, options } = wrappedCpuPlugin('none');
-    const results = await checkPlugin(path, {
-      options,
-      oracle: cpuPlugin,
-      models,
-      timeoutMs,
-      jobs,
-    });
+    // Those that are shown to find what it spoils in there; the others know no more of it than of any plugin.
+    const rules = idsOf('loads', 'runs', 'stream-damage', 'model-', 'range', 'oracle-', 'given-');
+    const checked = { options, oracle: cpuPlugin, models, rules, timeoutMs, jobs };
+    const results = await checkPlugin(path, checked);
     expect(wrongVerdicts(results, [])).toEqual([]);
     expectDevices(results, ['fault:0']);
   }, 300_000);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { limitsWith, type PluginSpec } from '@axle/core/internal';
-import { DeviceHosts } from '@axle/remoting';
+import { DeviceHosts, type DeviceHostsOptions } from '@axle/remoting';
 import { cpuPlugin, shippedModels, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
@@ -21,7 +21,10 @@ interface Hosted {
 }
 
 /** A server in this process whose devices are in others, for tenants a and b. */
-async function hosted(plugins: readonly PluginSpec[]): Promise<Hosted> {
+async function hosted(
+  plugins: readonly PluginSpec[],
+  options: Partial<DeviceHostsOptions> = {},
+): Promise<Hosted> {
   const log: string[] = [];
   const models = [shippedModels];
   const hosts = await DeviceHosts.start({
@@ -31,6 +34,7 @@ async function hosted(plugins: readonly PluginSpec[]): Promise<Hosted> {
     limits: limitsWith({}),
     weights: { others: 1, named: {} },
     log: (line) => log.push(line),
+    ...options,
   });
   afterTest(() => hosts.close());
   const server = await serveTenants(['a', 'b'], hosts.backends, models);
@@ -75,6 +79,23 @@ describe('a device host', () => {
     expect((await other.compress(bytesOf(9))).data.byteLength).toBeGreaterThan(0);
   });
 
+  it('that hangs is ended and started again, and calls run there', async () => {
+    const { hosts, log, connect: client } = await hosted([cpuPlugin], { hungMs: 800 });
+    const axle = await client();
+    const input = bytesOf(20_000);
+    await axle.compress(input);
+    const [host] = hosts.all;
+    const hung = host?.processId as number;
+    process.kill(hung, 'SIGSTOP');
+    const { data } = await axle.compress(input, { codec: 'gzip' });
+    expect(gunzipSync(data).equals(input)).toBe(true);
+    expect(log.slice(0, 2)).toEqual([
+      'the device host of cpu-fallback gave no sign of life for 0.8 s and is ended',
+      'the device host of cpu-fallback ended (SIGKILL) and is started again',
+    ]);
+    expect(host?.processId).not.toBe(hung);
+  });
+
   it('ends with the call that crashes its plugin, which is given up; all others run', async () => {
     const { hosts, connect: client } = await hosted([cpuPlugin, crashing]);
     const axle = await client();
@@ -103,14 +124,22 @@ describe('a device host', () => {
   });
 
   it('ends with its server, and nothing of it is left', async () => {
-    const before = readdirSync(folder);
-    const server = await serveUnix('killed.sock');
-    const [mine] = readdirSync(folder).filter(
-      (name) => !before.includes(name) && name.startsWith('axle-hosts-'),
-    );
-    expect(mine).toBeDefined();
-    server.process.kill('SIGKILL');
-    await once(server.process, 'exit');
-    await vi.waitUntil(() => !existsSync(join(folder, mine as string)));
+    const foldersOf = () => readdirSync(folder).filter((name) => /^axle-(hosts|store)-/.test(name));
+    const before = foldersOf();
+    await serveUnix('living.sock');
+    const living = foldersOf().filter((name) => !before.includes(name));
+    const killed = await serveUnix('killed.sock');
+    const left = foldersOf().filter((name) => ![...before, ...living].includes(name));
+    expect([living.length, left.length]).toEqual([2, 2]);
+    killed.process.kill('SIGKILL');
+    await once(killed.process, 'exit');
+    const there = (name: string) => existsSync(join(folder, name));
+    const gone = (kind: string) => left.every((name) => !name.includes(kind) || !there(name));
+    await vi.waitUntil(() => gone('hosts'), { timeout: 10_000 });
+    expect(gone('store')).toBe(false);
+    // The next one takes away what nobody has any more, and nothing else.
+    await serveUnix('next.sock');
+    await vi.waitUntil(() => gone('store'), { timeout: 10_000 });
+    expect(living.every(there)).toBe(true);
   });
 });

@@ -38,4 +38,13 @@ describe('the echo plugin', () => {
       { backend: 'echo', reason: expect.stringContaining(reason) as string },
     ]);
   });
+
+  it('is not there for a device that it does not have', async () => {
+    await using client = await connect({ plugins: [{ name: 'echo', path, device: 1 }] });
+    expect((await client.devices()).unavailable).toEqual([
+      { backend: 'echo', reason: "plugin 'echo' has no device 1: it has 1 here, counted from 0" },
+    ]);
+    await using other = await connect({ plugins: [{ name: 'echo', path, device: 0 }] });
+    expect((await other.devices()).devices.map(({ id }) => id)).toContain('echo:0');
+  });
 });

@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -337,6 +337,19 @@ describe('a server that leaves', () => {
     expect(there.lines).toEqual(['moved']);
   });
 
+  it('leaves the socket alone that another server has put in the place of its own', async () => {
+    const socket = path();
+    const { server: first } = await effectServer([`unix:${socket}`]);
+    unlinkSync(socket);
+    const { server, lines } = await effectServer([`unix:${socket}`]);
+    await first.close(0);
+    const client = closed(await connect(server.endpoints[0] as string));
+    await run(client, append, 'here');
+    expect(lines).toEqual(['here']);
+    await server.close(0);
+    expect(existsSync(socket)).toBe(false);
+  });
+
   it('loses the devices that another server in its place does not have', async () => {
     const socket = path();
     const { server } = await effectServer([`unix:${socket}`]);
@@ -348,6 +361,24 @@ describe('a server that leaves', () => {
     await expect(after).rejects.toMatchObject({ code: 'UNAVAILABLE', retryable: true });
     const { devices } = await client.devices();
     expect(devices).toMatchObject([{ id: 'remote/effect:0', health: 'LOST' }]);
+  });
+});
+
+describe('the guest of a virtual machine', () => {
+  it('reaches a server at the socket that its monitor opens for the port of the vsock', async () => {
+    const vsock = path();
+    const { lines } = await effectServer([`vsock-unix:${vsock}:7471,tenant=vm1`]);
+    const direct = await RawPeer.at(`${vsock}_7471`, hello);
+    expect(await direct.waitFor(({ type }) => type === 'WELCOME')).toMatchObject({ tenant: 'vm1' });
+    direct.close();
+    // As a monitor does: bytes go over, and files do not, so that no memory is shared.
+    const monitor = closed(await Relay.at(path(), `${vsock}_7471`));
+    const guest = closed(await connect(monitor.endpoint));
+    const input = Buffer.alloc(3_000_000, 'guest');
+    const { outputs } = await guest.run(reverse, { bytes: input });
+    expect(outputs['bytes']?.bytes.byteLength).toBe(input.byteLength);
+    await run(guest, append, 'from the guest');
+    expect(lines).toEqual(['from the guest']);
   });
 });
 

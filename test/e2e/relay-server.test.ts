@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib';
 
 import { connectRelays } from '@axle/remoting';
 import { shippedModels } from 'axle';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
 import { bytesOf, folder } from './serve.js';
 import { afterTest, serveTenants, type TenantsServer } from './tenants-server.js';
@@ -15,19 +15,35 @@ import { TrustedServer } from './trusted-server.js';
 
 const sample = fileURLToPath(new URL('../../axle/models/samples/A.png', import.meta.url));
 
+interface Relayed {
+  /** Another one in its place, as the first was. */
+  readonly again: () => Promise<TrustedServer>;
+  readonly server: TrustedServer;
+  readonly relay: TenantsServer;
+  /** Of the relay about its upstream. */
+  readonly log: string[];
+}
+
 /** A server, and a relay to it whose token may act for a and b. */
-async function relayed(config = {}): Promise<{ server: TrustedServer; relay: TenantsServer }> {
+async function relayed(config = {}): Promise<Relayed> {
   const own = mkdtempSync(join(folder, 'upstream-'));
   const path = join(own, 'gpu1.sock');
-  const server = await TrustedServer.start(own, {
-    listen: [`unix:${path},tenant=nobody`],
-    tokens: 'tokens.jsonl',
-    ...config,
-  });
-  afterTest(() => server.close());
+  const start = async (tokensOf?: TrustedServer) => {
+    const settings = { listen: [`unix:${path},tenant=nobody`], tokens: 'tokens.jsonl', ...config };
+    const started = await TrustedServer.start(own, settings, tokensOf && { tokensOf });
+    afterTest(() => started.close());
+    return started;
+  };
+  const server = await start();
   const token = await server.addToken('relay', { mayActFor: ['a', 'b'] });
-  const backends = await connectRelays([new URL(`axle+unix:${path}`)], { token });
-  return { server, relay: await serveTenants(['a', 'b', 'c'], backends, [shippedModels]) };
+  const log: string[] = [];
+  const backends = await connectRelays(
+    [new URL(`axle+unix:${path}`)],
+    { token, reconnect: { timeoutMs: 300 } },
+    { tenants: ['a', 'c'], log: (line) => log.push(line) },
+  );
+  const relay = await serveTenants(['a', 'b', 'c'], backends, [shippedModels]);
+  return { again: () => start(server), server, relay, log };
 }
 
 describe('a relay', () => {
@@ -68,5 +84,24 @@ describe('a relay', () => {
     await expect(b?.compress(input)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
     await expect(c?.compress(input)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(a?.compress(input)).resolves.toBeDefined();
+  });
+
+  it('says at its start for whom it may not act, and that a server goes and comes back', async () => {
+    const { again, server, relay, log } = await relayed();
+    expect(log).toEqual([expect.stringContaining('does not let this relay act for c')]);
+    const a = await relay.connect('a');
+    const healthOf = async () => {
+      const { devices } = await a.devices();
+      return devices.find(({ id }) => id.endsWith('cpu-fallback:0'))?.health;
+    };
+    await server.close();
+    await vi.waitUntil(async () => (await healthOf()) === 'LOST', { timeout: 20_000 });
+    // Nobody calls a device that is lost, and still it is found again.
+    await again();
+    await vi.waitUntil(async () => (await healthOf()) === 'OK', { timeout: 20_000 });
+    expect(log.slice(1)).toEqual([
+      expect.stringMatching(/^lost axle\+unix:.*gpu1.sock: /),
+      expect.stringMatching(/^axle\+unix:.*gpu1.sock is back$/),
+    ]);
   });
 });

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -331,35 +332,45 @@ describe('a server that is sent models', () => {
 });
 
 describe('the store of a server', () => {
-  it('keeps what has a name, lets go what was used longest ago, and says when it is full', async () => {
-    const tight = await serveUnix('tight.sock', '--store-bytes', '1000000');
-    const at = join(folder, 'tight.sock');
-    const put = async (number: number, name?: string) => {
-      const peer = await RawPeer.at(at, hello);
-      const { answer, needed } = await upload(peer, 1, large(number));
-      if (name !== undefined) {
-        peer.send({ type: 'PUBLISH', id: 2, model: 1, name, version: '', replace: false });
-        await peer.answerOf(2);
-      }
-      peer.close();
-      await peer.untilClosed();
-      return answer.type === 'DONE' ? needed.length : answer;
-    };
-    expect(await put(1)).toBe(1);
-    expect(await put(2, 'two')).toBe(1);
-    expect(await put(1)).toBe(0);
-    // Two of 400 KB fit.
-    expect(await put(3, 'three')).toBe(1);
-    expect(await put(2)).toBe(0);
-    expect(await put(1)).toMatchObject({ type: 'ERROR', code: 'RESOURCE_EXHAUSTED' });
-    const manager = await ModelManager.connect(new URL(tight.endpoint), {});
-    await manager.remove('two', '');
-    expect(await put(1)).toBe(1);
-    await expect(manager.push(await saveLarge(9, 300_000), {})).rejects.toMatchObject({
-      code: 'RESOURCE_EXHAUSTED',
-    });
-    await manager.close();
-  });
+  const limited = join(folder, 'limits.json');
+  writeFileSync(limited, JSON.stringify({ limits: { models: 2, modelBytes: 1_250_000 } }));
+
+  it.each([
+    ['--store-bytes', '1000000'],
+    ['--config', limited],
+  ])(
+    'with %s keeps what has a name, lets go what was used longest ago, and says when it is full',
+    async (...bound) => {
+      const name = `tight${bound[0]}.sock`;
+      const tight = await serveUnix(name, ...bound);
+      const at = join(folder, name);
+      const put = async (number: number, name?: string) => {
+        const peer = await RawPeer.at(at, hello);
+        const { answer, needed } = await upload(peer, 1, large(number));
+        if (name !== undefined) {
+          peer.send({ type: 'PUBLISH', id: 2, model: 1, name, version: '', replace: false });
+          await peer.answerOf(2);
+        }
+        peer.close();
+        await peer.untilClosed();
+        return answer.type === 'DONE' ? needed.length : answer;
+      };
+      expect(await put(1)).toBe(1);
+      expect(await put(2, 'two')).toBe(1);
+      expect(await put(1)).toBe(0);
+      // Two of 400 KB fit.
+      expect(await put(3, 'three')).toBe(1);
+      expect(await put(2)).toBe(0);
+      expect(await put(1)).toMatchObject({ type: 'ERROR', code: 'RESOURCE_EXHAUSTED' });
+      const manager = await ModelManager.connect(new URL(tight.endpoint), {});
+      await manager.remove('two', '');
+      expect(await put(1)).toBe(1);
+      await expect(manager.push(await saveLarge(9, 300_000), {})).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+      });
+      await manager.close();
+    },
+  );
 
   it('outlives its server, and notices files that are not what they were', async () => {
     const store = join(folder, 'kept');
@@ -398,6 +409,9 @@ describe('the store of a server', () => {
 
   it('says when the disk is full, and harms nothing', async () => {
     const at = join(folder, 'full.sock');
+    const storesIn = async () =>
+      (await readdir(folder)).filter((name) => name.startsWith('axle-store-')).sort();
+    const before = await storesIn();
     const full = spawn(
       'sh',
       [
@@ -413,6 +427,7 @@ describe('the store of a server', () => {
       { env: { ...process.env, TMPDIR: folder }, stdio: ['ignore', 'pipe', 'inherit'] },
     );
     await once(createInterface(full.stdout), 'line');
+    expect(await storesIn()).toHaveLength(before.length + 1);
     const peer = await RawPeer.at(at, hello);
     const { answer } = await upload(peer, 1, large(1, 500_000));
     expect(answer).toMatchObject({
@@ -424,9 +439,7 @@ describe('the store of a server', () => {
     peer.close();
     full.kill('SIGTERM');
     expect(await once(full, 'close')).toEqual([0, null]);
-    expect((await readdir(folder)).filter((name) => name.startsWith('axle-store-'))).toHaveLength(
-      2,
-    );
+    expect(await storesIn()).toEqual(before);
   });
 });
 

@@ -58,7 +58,7 @@ async function attach(ticket: Uint8Array) {
   const writer = new FrameWriter();
   writer.write({ type: 'ATTACH', id: 0, ticket });
   const { answer, memory } = await attachMemory(path, Buffer.concat(writer.take()), timeoutMs);
-  const bytes = memory?.bytes;
+  const bytes = memory?.range(0, memory.byteLength);
   const frames: Frame[] = [];
   new FrameSplitter('server').push(answer, (raw) => frames.push(decodeFrame(raw)));
   return { frames, bytes };
@@ -243,6 +243,10 @@ describe('memory from allocate', () => {
       const { outputs } = await client.run(echo, { bytes: input }, { into });
       expect(Buffer.compare(outputs['bytes']?.bytes as Uint8Array, input)).toBe(0);
       await expect(client.allocate(-1)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(client.allocate(Number.MAX_SAFE_INTEGER)).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        retryable: false,
+      });
       await expect(client.run(echo, [{ bytes: input }], { into })).rejects.toThrow("'into'");
       await client.close();
     }

@@ -96,7 +96,8 @@ describe('axle top', () => {
   it.skipIf(spawnSync('script', ['--version']).status !== 0)(
     'draws on a terminal, and leaves it as it was (needs script of util-linux)',
     async () => {
-      const command = [process.execPath, axlePath, 'top', metricsUrl, '--interval', '0.1'];
+      // In the shell's place: one that stays, as some do, would itself end of the Ctrl-C.
+      const command = ['exec', process.execPath, axlePath, 'top', metricsUrl, '--interval', '0.1'];
       const child = spawn(
         'script',
         ['-qfec', `stty cols 50 rows 9; ${command.join(' ')}`, '/dev/null'],

@@ -6,6 +6,7 @@ import {
   type ReadableSpan,
 } from '@opentelemetry/sdk-trace-node';
 import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
@@ -19,6 +20,9 @@ import { callEnded } from './call-ended.js';
 import { cpuPlugin } from './plugins.js';
 import { folder } from './serve.js';
 import { startServer } from './start-server.mjs';
+import { TrustedServer } from './trusted-server.js';
+import { GrpcClient, messageOf } from './doors/grpc-door.js';
+import { bodyOf, RestClient } from './doors/rest-door.js';
 
 const image = `${shippedModels}/samples/A.png`;
 const exporter = new InMemorySpanExporter();
@@ -67,6 +71,52 @@ describe('with an OpenTelemetry SDK registered before connect', () => {
       ) as [ReadableSpan, ReadableSpan];
       expect(far.spanContext().traceId).toBe(near.spanContext().traceId);
       expect(parentId(far)).toBe(near.spanContext().spanId);
+    }
+  });
+
+  it('continues the trace of a standard client, through every door and on to the device', async () => {
+    const place = join(folder, 'doors');
+    mkdirSync(place);
+    const server = await TrustedServer.start(place, {
+      grpc: [`unix:${join(place, 'grpc')}`],
+      http: [`unix:${join(place, 'http')}`],
+      models: [shippedModels],
+    });
+    const [grpcAt = '', httpAt = ''] = server.doorEndpoints;
+    const request = {
+      model: 'mlp',
+      inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 1, 32, 32], values: [] }],
+    };
+    const raw = { raw: Buffer.alloc(4096) };
+    const message = messageOf({ ...request, inputs: [{ ...request.inputs[0]!, ...raw }] }, 'raw');
+    const body = Buffer.alloc(3 * 1024).toString('base64');
+    const traceOf = (digit: string) => digit.repeat(32);
+    const headerOf = (digit: string) => `00-${traceOf(digit)}-${'b'.repeat(16)}-01`;
+    const grpc = new GrpcClient(grpcAt);
+    await grpc.inference('ModelInfer', message, {}, { traceparent: headerOf('1') });
+    const stream = 'inference.GRPCInferenceService';
+    await grpc.stream(stream, 'ModelStreamInfer', [message], { traceparent: headerOf('2') });
+    const pack = { data: Buffer.from(body) };
+    await grpc.stream('axle.v1.Axle', 'CompressStream', [pack], { traceparent: headerOf('3') });
+    grpc.close();
+    const rest = new RestClient(httpAt);
+    const { body: asked, jsonBytes } = bodyOf(
+      { ...request, inputs: [{ ...request.inputs[0]!, ...raw }] },
+      'binary',
+    );
+    const headers = { 'inference-header-content-length': jsonBytes, traceparent: headerOf('4') };
+    expect((await rest.send('POST', '/v2/models/mlp/infer', asked, headers)).status).toBe(200);
+    rest.close();
+    await server.close();
+    for (const digit of ['1', '2', '3', '4']) {
+      const its = spans().filter((span) => span.spanContext().traceId === traceOf(digit));
+      const call = its.find(({ name }) => /^axle (infer|compressStream)$/.test(name));
+      expect(call && parentId(call)).toBe('b'.repeat(16));
+      // A stream has one span.
+      if (digit === '3') continue;
+      const step = its.find(({ name }) => name === 'axle step infer');
+      expect(step && parentId(step)).toBe(call?.spanContext().spanId);
+      expect(step?.attributes['axle.device']).toBe('cpu-fallback:0');
     }
   });
 
@@ -219,5 +269,21 @@ describe('enableTracing', () => {
       'axle compress',
     ]);
     expect(spans()).toEqual([]);
+  });
+
+  it('refuses what is no tracer provider, and goes on with what was enabled', async () => {
+    const own = new InMemorySpanExporter();
+    const tracerProvider = new NodeTracerProvider({
+      spanProcessors: [new SimpleSpanProcessor(own)],
+    });
+    const stop = enableTracing({ tracerProvider });
+    for (const options of [null, 5, { tracerProvider: 5 }, { tracerProvider: {} }]) {
+      expect(() => enableTracing(options as never)).toThrow(
+        expect.objectContaining({ name: 'AxleError', code: 'INVALID_ARGUMENT' }) as Error,
+      );
+    }
+    await client.compress(Buffer.from('x'));
+    stop();
+    expect(own.getFinishedSpans()).toHaveLength(2);
   });
 });

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { createServer, type AddressInfo } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { once } from 'node:events';
 
@@ -162,6 +163,44 @@ describe('a client asks who the server is', () => {
     const plain = enter({}, `axle://127.0.0.1:${server.port}`);
     await expect(plain).rejects.toMatchObject({ code: 'UNAVAILABLE' });
     await expect(plain).rejects.toThrow(/axle\+tls:/);
+    expect(server.log.at(-1)).toMatch(/no TLS with .*: the other side does not speak TLS$/);
+    const listener = createServer((socket) => socket.end('hello\n')).listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const { port } = listener.address() as AddressInfo;
+    await expect(enter({}, `axle+tls://127.0.0.1:${port}`)).rejects.toThrow(
+      /\(the other side does not speak TLS\); if it is a server without TLS, connect with axle:$/,
+    );
+    listener.close();
+  });
+});
+
+describe('certificates of clients', () => {
+  it('that their CA has revoked are refused from then on', async () => {
+    const config = join(place, 'ca.cnf');
+    const file = (name: string) => join(place, name);
+    writeFileSync(file('index.txt'), '');
+    writeFileSync(
+      config,
+      `[ca]\ndefault_ca=d\n[d]\ndatabase=${file('index.txt')}\ndefault_md=sha256\ndefault_crl_days=1\n`,
+    );
+    const ca = (...args: readonly string[]) => {
+      const keys = ['-keyfile', join(ours, 'ca.key'), '-cert', join(ours, 'ca.crt')];
+      execFileSync('openssl', ['ca', '-config', config, ...keys, ...args], { stdio: 'pipe' });
+    };
+    ca('-gencrl', '-out', file('clients.crl'));
+    const tls = { certificate: 'server.crt', key: 'server.key', clientCa: join(ours, 'ca.crt') };
+    await server.configure({ tls: { ...tls, crl: 'clients.crl' } });
+    await enter({ tls: asTenant('alice') });
+    ca('-revoke', join(ours, 'client-alice.crt'));
+    ca('-gencrl', '-out', file('clients.crl'));
+    await server.waitForLog(/in force/);
+    await expect(enter({ tls: asTenant('alice') })).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+    });
+    expect(server.log.at(-1)).toMatch(/CERT_REVOKED|revoked/);
+    await enter({ tls: asTenant('bob') });
+    await server.configure({ tls });
+    await enter({ tls: asTenant('alice') });
   });
 });
 
@@ -183,7 +222,9 @@ describe('certificates that change while the server runs', () => {
   it('stay as they were when the new ones cannot be used, which is logged', async () => {
     copyFileSync(join(theirs, 'server.key'), join(place, 'server.key'));
     await server.reload();
-    expect(server.log.at(-1)).toMatch(/stay as they were: .*key of that certificate|mismatch/);
+    expect(server.log.at(-1)).toMatch(
+      /stay as they were: .*\(the key belongs to another certificate\)/,
+    );
     await enter({ tls: asTenant('alice') });
     const terms = ['-days', '-1', '-CA', join(ours, 'ca.crt'), '-CAkey', join(ours, 'ca.key')];
     const request = join(place, 'old.csr');

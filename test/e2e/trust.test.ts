@@ -3,8 +3,8 @@ import { connect as connectSocket, type Socket } from 'node:net';
 import { join } from 'node:path';
 
 import { connect, type Client } from 'axle';
-import { WireErrorId, type ErrorFrame } from '@axle/remoting';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WireErrorId, type ErrorFrame, type Frame, type WelcomeFrame } from '@axle/remoting';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
 import { bytesOf, folder } from './serve.js';
@@ -25,6 +25,8 @@ async function enter(server: TrustedServer, token: string, tenant?: string): Pro
 function tokenHello(token: string, changes: Partial<typeof hello> = {}): typeof hello {
   return { ...hello, credential: 'TOKEN', token: Buffer.from(token), ...changes };
 }
+
+const isWelcome = ({ type }: Frame) => type === 'WELCOME';
 
 let places = 0;
 
@@ -210,6 +212,50 @@ describe('quotas', () => {
   });
 });
 
+describe('a client', () => {
+  it('keeps no more bindings than its handles have room for', async () => {
+    const quotas = { handles: 8 };
+    const server = await serverWith({ tenants: { alice: { quotas } } });
+    const [alice, bob] = [await server.addToken('alice'), await server.addToken('bob')];
+    const levels = Array.from({ length: 12 }, (_, i) => ({ level: i + 1 }));
+    const client = await enter(server, alice);
+    for (const level of levels) await client.compress(bytesOf(9), level);
+
+    // One that was told of many more finds out when it is refused.
+    const other = await enter(server, bob);
+    for (const level of levels) await other.compress(bytesOf(9), level);
+    await server.configure({ tenants: { alice: { quotas }, bob: { quotas } } });
+    const refused = other.compress(bytesOf(9), { level: 13 });
+    await expect(refused).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED', retryable: true });
+    for (const level of levels) await other.compress(bytesOf(9), level);
+    await server.close();
+  });
+});
+
+describe('shared memory', () => {
+  it('is bounded for each tenant, who does without what is past it', async () => {
+    const [a, b] = ['a', 'b'].map((tenant) => join(folder, `memory-${tenant}.sock`));
+    const server = await serverWith({
+      listen: [`unix:${a},tenant=a`, `unix:${b},tenant=b`],
+      quotas: { sharedMemoryBytes: 300 * 1024 * 1024 },
+    });
+    const peerAt = async (path = '') => {
+      const peer = await RawPeer.at(path, { ...hello, features: 1 });
+      const { features } = (await peer.waitFor(isWelcome)) as WelcomeFrame;
+      return { peer, features };
+    };
+    const first = await peerAt(a);
+    expect(first.features).toBe(1);
+    const [second, other] = [await peerAt(a), await peerAt(b)];
+    expect(second.features).toBe(0);
+    expect(other.features).toBe(1);
+    for (const { peer } of [first, second]) peer.close();
+    await vi.waitUntil(() => server.connections === 1);
+    expect((await peerAt(a)).features).toBe(1);
+    await server.close();
+  });
+});
+
 describe('what one tenant holds', () => {
   it('is not there for another: neither its handles nor what its client is known by', async () => {
     const server = await serverWith();
@@ -253,7 +299,10 @@ describe.concurrent('peers that never say who they are', () => {
     dripping.sendBytes(Buffer.from([0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]));
     for (const peer of [silent, dripping]) {
       const [goaway] = await peer.untilClosed();
-      expect(goaway).toMatchObject({ wireError: WireErrorId.HANDSHAKE_TIMEOUT });
+      expect(goaway).toMatchObject({
+        wireError: WireErrorId.HANDSHAKE_TIMEOUT,
+        message: expect.stringMatching(/^within \d+ ms: no HELLO came/) as string,
+      });
     }
     clearInterval(drip);
     await expect.poll(() => server.connections).toBe(0);

@@ -23,6 +23,8 @@ export type Bounds = Pick<ServerOptions, 'handshakeMs' | 'newcomersMax'>;
 /** Beside the CPU plugin. */
 export interface MorePlugins {
   readonly plugins?: readonly PluginSpec[];
+  /** Whose tokens are good here too. */
+  readonly tokensOf?: TrustedServer;
 }
 
 /** A server in this process, with its settings in files that may be changed while it runs. */
@@ -33,6 +35,7 @@ export class TrustedServer {
   private readonly records: TokenRecord[] = [];
   private server!: Server;
   private source!: SettingsSource;
+  private isClosed = false;
   runtime!: Runtime;
 
   private constructor(
@@ -44,14 +47,15 @@ export class TrustedServer {
   static async start(
     folder: string,
     config: object,
-    { plugins = [], ...options }: Bounds & MorePlugins = {},
+    { plugins = [], tokensOf, ...options }: Bounds & MorePlugins = {},
   ): Promise<TrustedServer> {
     const self = new TrustedServer(folder, config);
     const log = (line: string) => {
       self.log.push(line);
       self.logged?.();
     };
-    self.write('tokens.jsonl', '');
+    self.records.push(...(tokensOf?.records ?? []));
+    self.write('tokens.jsonl', writeTokenLines(self.records));
     self.write('config.json', JSON.stringify(config));
     self.source = await SettingsSource.open({ config: join(folder, 'config.json') }, 20, log);
     const { listen, doors, models, modelControl, trust, tls, tenantQueueDepth } =
@@ -139,6 +143,8 @@ export class TrustedServer {
   }
 
   async close(graceMs = 0): Promise<void> {
+    if (this.isClosed) return;
+    this.isClosed = true;
     this.source.close();
     await this.server.close(graceMs);
     await this.runtime.close();

@@ -91,7 +91,7 @@ async function declaredTypes(
   reference: string,
 ): Promise<ReadonlyMap<string, DataTypeName>> {
   const { inputs } = await client.model(reference);
-  return new Map(inputs.map((input) => [input.name, input.dtype as DataTypeName]));
+  return new Map(inputs.map((input) => [input.name, input.dtype]));
 }
 
 interface InferReport {

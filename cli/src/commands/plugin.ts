@@ -82,9 +82,10 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
   addJsonOption(check).addHelpText(
     'after',
     `
-Ends with 1 when a rule is broken, with 2 when the file, the oracle or a --model cannot be read. A file that does not
-load breaks the rule 'loads', and the others are not run. After a rule that hung, each other is given 3 s. A rule that does not apply (the plugin has no streams, there is no oracle) is
-skipped with the reason. 'axle plugin rules' lists the rules.
+Ends with 1 when a rule is broken, with 2 when the file or a --model cannot be read, or the
+oracle does not open. A file that does not load breaks the rule 'loads', and the others are not run. After a rule that
+hung, each other is given 3 s. A rule that does not apply (the plugin has no streams, there is no oracle, or it does
+not offer the op) is skipped with the reason. 'axle plugin rules' lists the rules.
 
 The rules given-model, given-model-batch and given-model-oracle are for models that --model names: they are loaded,
 run on inputs made up from their description (sizes that it leaves open are those of model_warmup in config.pbtxt,
@@ -145,7 +146,7 @@ async function checkFile(
       heading = '';
     },
   }).catch((error: unknown) => {
-    throw error instanceof AxleError ? new UsageError(`--model: ${error.message}`) : error;
+    throw error instanceof AxleError ? new UsageError(error.message) : error;
   });
   await print(shows ? formatSummary(results) : `${JSON.stringify(results, null, 2)}\n`);
   const failed = results.filter(({ verdict }) => verdict === 'fail');

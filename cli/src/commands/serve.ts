@@ -1,13 +1,10 @@
 import { once } from 'node:events';
-import { mkdtemp } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { ResourceStore, TenantStoreLimits } from '@axle/remoting';
+import type { LogFormat, ResourceStore, TemporaryFolder } from '@axle/remoting';
 
-import { printError } from '../error-line.js';
-import { oneLine, UsageError } from '../failure.js';
+import { UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
@@ -49,6 +46,9 @@ interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly backend?: string[];
   readonly inProcess?: true;
   readonly sharedMemory?: number;
+  readonly systemSharedMemory?: true;
+  readonly logFormat?: LogFormat;
+  readonly accessLog?: true;
 }
 
 export function addServeCommand(program: Command, context: CommandContext): void {
@@ -62,7 +62,11 @@ export function addServeCommand(program: Command, context: CommandContext): void
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)
     .option('--http <where>', 'the same for the REST API of KServe v2', oneMore)
-    .option('--metrics <where>', 'the same for Prometheus, which asks for /metrics', oneMore)
+    .option(
+      '--metrics <where>',
+      'the same for Prometheus, which asks for /metrics; beside one of those above',
+      oneMore,
+    )
     .addOption(
       new Option(
         '--model-control <mode>',
@@ -106,6 +110,17 @@ export function addServeCommand(program: Command, context: CommandContext): void
       'memory that each client on a unix socket may share, such as 64M; 0 = none (default: 256M)',
       sharedMemoryBytes,
     )
+    .option(
+      '--system-shared-memory',
+      'standard clients on unix sockets may name shared memory of this machine (docs/doors.md)',
+    )
+    .addOption(
+      new Option(
+        '--log-format <format>',
+        'what it tells on stderr: lines for people, or objects of JSON (default: text)',
+      ).choices(['text', 'json']),
+    )
+    .option('--access-log', 'tell of each request; otherwise of those that fail, a few in a while')
     .action((options: ServeCommandOptions) => serve(options, context));
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
@@ -134,10 +149,14 @@ async function serve(
   { interruption }: CommandContext,
 ): Promise<void> {
   const { listen: places, grpc, http, metrics } = options;
-  if ([places, grpc, http, options.config].every((each) => each === undefined)) {
+  if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { defaultStoreBytesMax, Server, SettingsSource } = await import('@axle/remoting');
+  const { defaultStoreBytesMax, ResourceStore, Server, SettingsSource, TemporaryFolder } =
+    await import('@axle/remoting');
+  const { ServerLog } = await import('../server-log.js');
+  const serverLog = new ServerLog(options.logFormat ?? 'text');
+  const log = serverLog.write;
   const source = await SettingsSource.open(
     {
       config: options.config,
@@ -154,12 +173,17 @@ async function serve(
       models: options.models,
       backends: options.backend,
       inProcess: options.inProcess,
+      sharedMemory: options.sharedMemory,
       graceSeconds: options.grace,
+      systemSharedMemory: options.systemSharedMemory,
+      logFormat: options.logFormat,
+      accessLog: options.accessLog,
     },
     pollMs,
     log,
   );
   const { settings } = source;
+  serverLog.format = settings.logFormat;
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
   // prom-client is loaded by those who want it.
@@ -181,17 +205,26 @@ async function serve(
     log,
   });
   const { runtime } = devices;
+  let temporary: TemporaryFolder | undefined;
   let store: ResourceStore | undefined;
   try {
-    store = await openStore(options.store, storeBytes, (tenant) => {
-      const { named, others } = source.settings.trust.tenancy;
-      return (named.get(tenant) ?? others).quotas;
+    if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
+    store = await ResourceStore.open({
+      folder: options.store ?? temporary?.path ?? '',
+      isTemporary: temporary !== undefined,
+      bytesMax: storeBytes,
+      limitsOf: (tenant) => {
+        const { named, others } = source.settings.trust.tenancy;
+        return (named.get(tenant) ?? others).quotas;
+      },
+      wholeLimits: () => source.settings.trust.tenancy.limits,
     });
     const { listen, doors, modelControl, trust, tls } = settings;
-    const { alternate, sharedMemory: arenaBytes } = options;
+    const { alternate } = options;
     const server = await Server.start({
       ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes },
+      ...{ alternate, arenaBytes: settings.sharedMemory },
+      loggedRequests: settings.accessLog ? 'all' : 'failures',
       hostRestarts: () => devices.hostRestarts,
       addMetrics: enableMetrics,
     });
@@ -209,6 +242,7 @@ async function serve(
   } finally {
     await devices.close();
     await store?.close();
+    await temporary?.close();
   }
 }
 
@@ -216,24 +250,6 @@ function foldersOf(said: readonly string[]): readonly string[] {
   const { AXLE_MODELS: folders = '' } = process.env;
   const all = said.length > 0 ? said : folders.split(delimiter);
   return all.filter((folder) => folder !== '');
-}
-
-function log(line: string): void {
-  printError(oneLine(new Error(line)));
-}
-
-async function openStore(
-  folder: string | undefined,
-  bytesMax: number,
-  limitsOf: (tenant: string) => TenantStoreLimits,
-): Promise<ResourceStore> {
-  const { ResourceStore } = await import('@axle/remoting');
-  return ResourceStore.open({
-    folder: folder ?? (await mkdtemp(join(tmpdir(), 'axle-store-'))),
-    isTemporary: folder === undefined,
-    bytesMax,
-    limitsOf,
-  });
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

@@ -24,7 +24,7 @@ struct Sizes {
   uint64_t after;
 };
 
-// AXLE_FENCE_BYTES, which `axle plugin check` sets for the processes of its rules, makes both fences as
+// AXLE_FENCE_BYTES, which `axle plugin check` sets for the processes of its rules, makes both fences at least as
 // wide as that; otherwise memory costs no more than eight bytes behind its end.
 Sizes read_sizes() {
   const char *text = kMayBeWide ? std::getenv("AXLE_FENCE_BYTES") : nullptr;
@@ -41,18 +41,26 @@ const Sizes &sizes() {
 
 void fill(uint8_t *at, uint64_t bytes) {
   for (uint64_t i = 0; i < bytes; i += sizeof kPattern) {
-    std::memcpy(at + i, &kPattern, sizeof kPattern);
+    std::memcpy(at + i, &kPattern, std::min(bytes - i, sizeof kPattern));
   }
 }
 
 bool is_whole(const uint8_t *at, uint64_t bytes) {
   for (uint64_t i = 0; i < bytes; i += sizeof kPattern) {
-    if (std::memcmp(at + i, &kPattern, sizeof kPattern) != 0) return false;
+    if (std::memcmp(at + i, &kPattern, std::min(bytes - i, sizeof kPattern)) != 0) return false;
   }
   return true;
 }
 
+// A wide one reaches to the end of the block, where the guard pages begin.
+uint64_t bytes_after(const LiveBlock &live) {
+  if (!fences_are_wide()) return sizes().after;
+  return live.block.capacity - sizes().before - live.bytes;
+}
+
 }  // namespace
+
+bool fences_are_wide() { return sizes().before > 0; }
 
 uint64_t fenced_bytes(uint64_t bytes) { return sizes().before + bytes + sizes().after; }
 
@@ -65,12 +73,12 @@ uint8_t *fenced_data(const LiveBlock &live) {
 void write_fences(const LiveBlock &live) {
   if (live.in_room) return;
   fill(live.block.data, sizes().before);
-  fill(fenced_data(live) + live.bytes, sizes().after);
+  fill(fenced_data(live) + live.bytes, bytes_after(live));
 }
 
 const char *fence_problem(const LiveBlock &live) {
   if (live.in_room) return nullptr;
-  if (!is_whole(fenced_data(live) + live.bytes, sizes().after)) {
+  if (!is_whole(fenced_data(live) + live.bytes, bytes_after(live))) {
     return "wrote past the end of memory from alloc";
   }
   if (!is_whole(live.block.data, sizes().before)) {

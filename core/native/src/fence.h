@@ -10,6 +10,8 @@
 
 namespace axle::host {
 
+// Whether this process holds a plugin against its rules: fences are wide, and blocks lie between guard pages.
+bool fences_are_wide();
 // What a block for `bytes` of a plugin must hold: them and the fences.
 uint64_t fenced_bytes(uint64_t bytes);
 // Bytes of a block before those that the plugin sees; a multiple of 64.

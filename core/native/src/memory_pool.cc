@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "fence.h"
+#include "guard_pages.h"
 #include "limits.h"
 
 namespace axle::host {
@@ -39,7 +41,11 @@ uint64_t class_bytes(uint32_t index) {
   return (uint64_t{1} << log2) + (quarter + 1) * (uint64_t{1} << (log2 - 2));
 }
 
-bool is_mapped(uint64_t capacity) { return kPooled && capacity >= kMappedBytesMin; }
+bool is_guarded() { return kPooled && fences_are_wide(); }
+
+bool is_mapped(uint64_t capacity) {
+  return kPooled && !is_guarded() && capacity >= kMappedBytesMin;
+}
 
 // What the system is asked for: a class, or whole pages past the largest class.
 uint64_t rounded(uint64_t bytes) {
@@ -49,6 +55,7 @@ uint64_t rounded(uint64_t bytes) {
 }
 
 uint8_t *system_alloc(uint64_t capacity) {
+  if (is_guarded()) return guarded_alloc(capacity);
   if (!is_mapped(capacity)) {
     return static_cast<uint8_t *>(std::aligned_alloc(64, std::max<uint64_t>(capacity, 64)));
   }
@@ -57,7 +64,9 @@ uint8_t *system_alloc(uint64_t capacity) {
 }
 
 void system_free(Block block) {
-  if (is_mapped(block.capacity)) {
+  if (is_guarded()) {
+    guarded_free(block);
+  } else if (is_mapped(block.capacity)) {
     munmap(block.data, block.capacity);
   } else {
     std::free(block.data);

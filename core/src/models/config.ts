@@ -2,6 +2,7 @@ import type { TensorSpec } from '../backend.js';
 import { AxleError } from '../errors.js';
 import { DataType, type DataTypeName } from '../generated/constants.js';
 import { priorityLevelsMax } from '../scheduling/priority-levels.js';
+import { axleParameters, isUnknownParameter } from './axle-parameters.js';
 import { parseTextProto, type TextMessage, type TextValue } from './text-proto.js';
 
 /**
@@ -254,6 +255,9 @@ function readParameters(fields: FieldReader): Record<string, string> {
   for (const entry of fields.messages('parameters')) {
     const key = entry.string('key');
     if (!key) throw entry.error('key', 'the name of the parameter');
+    if (isUnknownParameter(key)) {
+      throw entry.error('key', `${axleParameters.join(', ')} or what is not Axle's, not '${key}'`);
+    }
     parameters[key] = entry.message('value')?.string('string_value') ?? '';
   }
   return parameters;
@@ -275,12 +279,14 @@ function readDynamicBatching(fields: FieldReader | undefined): DynamicBatching |
   const preserveOrdering = fields.flag('preserve_ordering') ?? false;
   const queuePolicy = readQueuePolicy(fields.message('default_queue_policy'));
   const priorityLevels = readPriorityLevels(fields);
-  const policies = [
-    queuePolicy,
-    ...(priorityLevels?.queuePolicies ?? []).map(({ policy }) => policy),
-  ];
-  if (preserveOrdering && policies.some(({ timeoutAction }) => timeoutAction === 'delay')) {
+  if (preserveOrdering && queuePolicy.timeoutAction === 'delay') {
     throw fields.error('preserve_ordering', 'no timeout_action DELAY beside it: all would wait');
+  }
+  if (preserveOrdering && (priorityLevels?.count ?? 1) > 1) {
+    throw fields.error(
+      'preserve_ordering',
+      'one priority level beside it: results of the first would wait for those of the last',
+    );
   }
   return { preferredBatchSizes, maxQueueDelayMs, preserveOrdering, queuePolicy, priorityLevels };
 }

@@ -16,7 +16,6 @@ export interface Preprocess {
 }
 
 const prefix = 'axle.preprocess.';
-const keys = ['color', 'fit', 'layout', 'mean', 'standardize', 'std'];
 const imageSideMax = 16_384;
 
 /**
@@ -47,13 +46,6 @@ export function readPreprocess(
     if (values.length === count && values.every(Number.isFinite)) return values;
     throw fail(`parameter ${prefix}${key} is '${text}'; it takes ${count} numbers with commas`);
   };
-
-  const unknown = Object.keys(parameters).find(
-    (key) => key.startsWith(prefix) && !keys.includes(key.slice(prefix.length)),
-  );
-  if (unknown !== undefined) {
-    throw fail(`there is no parameter ${unknown}; there are ${keys.join(', ')}`);
-  }
 
   const channelsLast =
     [1, 3].includes(input.shape[3] ?? 0) && ![1, 3].includes(input.shape[1] ?? 0);

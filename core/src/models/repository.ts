@@ -389,7 +389,6 @@ function readSloAware(parameters: Readonly<Record<string, string>>, model: strin
   );
 }
 
-const classifyKeys = ['axle.classify.output', 'axle.classify.scores'];
 const scoreKinds = ['probabilities', 'logits'] as const;
 
 /** @throws AxleError FAILED_PRECONDITION naming the parameter. */
@@ -400,10 +399,6 @@ function readClassifyParameters(
 ): Pick<ClassifySettings, 'scores'> {
   const fail = (why: string) =>
     new AxleError('FAILED_PRECONDITION', `model '${model}' cannot classify images: ${why}`);
-  const unknown = Object.keys(parameters).find(
-    (key) => key.startsWith('axle.classify.') && !classifyKeys.includes(key),
-  );
-  if (unknown !== undefined) throw fail(`there is no parameter ${unknown}`);
   const output = parameters['axle.classify.output'];
   if (output !== undefined && !outputs.some(({ name }) => name === output)) {
     const names = outputs.map(({ name }) => name).join(', ');

@@ -5,14 +5,21 @@ import type { OpRange } from '../op.js';
 import { LatencyProfile } from '../scheduling/latency-profile.js';
 import type { Segment } from './router.js';
 
-/** Guess for what was never measured, and the cost of one more hop; milliseconds. */
+/**
+ * Guess for what was never measured on a device that is no better at it than software, milliseconds; less where the device
+ * says that it is better.
+ */
 const unknownMs = 1;
+/** Of one more task, milliseconds. */
 const hopMs = 0.05;
 /**
  * Kinds of tasks, and models on devices, that are remembered. A plan that was made before its kind was forgotten keeps
  * what it knows to itself.
  */
 export const costEntriesMax = 4096;
+/** Calls after which a device that was slower is tried again. */
+const retryAfterLeast = 16;
+const retryAfterMost = 1024;
 /** Guess for loading a model that is not on the device yet, milliseconds. */
 const modelLoadMs = 50;
 
@@ -26,9 +33,14 @@ export interface LoadView {
 /** What tasks of one kind took on a device: transfer + compute of one task, milliseconds. */
 export interface CostEntry {
   /** By the bytes of the task's inputs. */
-  readonly bySize: LatencyProfile;
+  bySize: LatencyProfile;
   /** What a task with the model took last on the device, whatever steps it had besides: the guess for others with it. */
   readonly model: { lastMs: number | undefined };
+  /** Calls that went elsewhere since it was last tried, and after how many it is tried again. */
+  passedOver: number;
+  /** The next measurement is to count alone. */
+  isStale: boolean;
+  retryAfter: number;
 }
 
 /** Expected time of a plan, from what its parts took before: queue + transfer + compute, by device and by size. */
@@ -45,7 +57,13 @@ export class CostModel {
     const ofModel = this.modelEntryOf(device, model);
     let entry = this.entries.get(key);
     if (entry === undefined) {
-      entry = { bySize: new LatencyProfile(), model: ofModel };
+      entry = {
+        bySize: new LatencyProfile(),
+        model: ofModel,
+        passedOver: 0,
+        isStale: false,
+        retryAfter: retryAfterLeast,
+      };
       this.entries.set(key, entry);
     }
     return entry;
@@ -53,6 +71,8 @@ export class CostModel {
 
   observe(entry: CostEntry, bytes: number, { transferMs, computeMs, batchSize }: TaskTiming): void {
     const taken = (transferMs + computeMs) / batchSize;
+    if (entry.isStale) entry.bySize = new LatencyProfile();
+    entry.isStale = false;
     entry.bySize.observe(bytes, taken);
     entry.model.lastMs = taken;
   }
@@ -76,15 +96,29 @@ export class CostModel {
     return segments.every(({ cost }) => cost.bySize.count > 0);
   }
 
+  /**
+   * Counts a call that went elsewhere.
+   *
+   * @returns whether it is time to look whether that still is right: again and again, but less and less often.
+   */
+  passOver(entry: CostEntry): boolean {
+    entry.passedOver += 1;
+    if (entry.passedOver < entry.retryAfter) return false;
+    entry.passedOver = 0;
+    entry.isStale = true;
+    entry.retryAfter = Math.min(2 * entry.retryAfter, retryAfterMost);
+    return true;
+  }
+
   segmentCost(
-    { device, usesModel, cost }: Segment,
+    { device, score, usesModel, cost }: Segment,
     chainModel: Model | undefined,
     bytes: number | undefined,
   ): SegmentCost {
     const model = usesModel ? chainModel : undefined;
     const measured = cost.bySize.count > 0;
     const guessMs = model === undefined ? undefined : cost.model.lastMs;
-    const taskMs = measured ? cost.bySize.expectedWithinMs(bytes) : (guessMs ?? unknownMs);
+    const taskMs = measured ? cost.bySize.expectedWithinMs(bytes) : (guessMs ?? unknownMs / score);
     const queueMs = (this.view.load(device) / device.parallel) * taskMs;
     const loadMs = model === undefined || this.view.hasModel(device, model) ? 0 : modelLoadMs;
     const totalMs = hopMs + queueMs + taskMs + loadMs;

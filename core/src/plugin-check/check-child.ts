@@ -2,6 +2,7 @@
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
 import { faultsSeen, tasksByDevice } from './host-connection.js';
+import { endGroup } from './process-group.js';
 import { RuleBroken, RuleSkipped, type Subject } from './rule.js';
 import { rules } from './rules.js';
 
@@ -11,7 +12,7 @@ export interface CheckJob extends Subject {
 
 /**
  * What kind of thing failed: the process was ended by a signal, or by the plugin itself, or did not end in time; the
- * plugin host saw a call that its contract forbids; or what came of the rule was wrong.
+ * plugin did what its contract forbids: a call that the plugin host saw, or a process that it left; or what came of the rule was wrong.
  */
 export type FailureCause = 'crash' | 'exit' | 'hang' | 'contract' | 'result';
 
@@ -25,6 +26,9 @@ export type CheckReport = CheckVerdict & {
   /** Tasks that each device completed: 'cpu-fallback:0' -> 12. */
   readonly tasks: Readonly<Record<string, number>>;
 };
+
+/** What comes over the channel: whenever the plugin's `close` begins or ends, and at last the report. */
+export type CheckMessage = CheckReport | { readonly closing: boolean };
 
 async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdict> {
   const rule = rules.find((candidate) => candidate.id === id);
@@ -54,7 +58,16 @@ function explain(error: unknown): CheckVerdict {
   return failure(`${messageOf(error)} (${lines.at(-1) ?? ''})`, 'contract');
 }
 
+/** Nobody would end this process when it hangs, or those that the plugin starts. */
+function onParentLost(): void {
+  endGroup(process.pid);
+}
+
+process.on('disconnect', onParentLost);
+// Lost before there was a listener.
+if (!process.connected) onParentLost();
 const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);
 const report: CheckReport = { ...verdict, tasks: tasksByDevice() };
+process.off('disconnect', onParentLost);
 process.send?.(report);
 process.disconnect();

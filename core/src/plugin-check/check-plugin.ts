@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { argumentError } from '../argument-error.js';
+import { AxleError } from '../errors.js';
 import type { FailureCause } from './check-child.js';
 import { Course } from './course.js';
 import { readGivenModel } from './given-model.js';
@@ -55,8 +56,8 @@ export const pluginRules: readonly { readonly id: string; readonly title: string
  * Holds a plugin against the rules of plugin.h, each in a process of its own with a watchdog, so that one that crashes,
  * hangs or never completes a task fails that rule and no other.
  *
- * @throws AxleError INVALID_ARGUMENT for `jobs` out of range, and of a model in `models` that cannot be read, before any
- * rule is tried; the signal's reason.
+ * @throws AxleError INVALID_ARGUMENT for `jobs` out of range, an oracle that does not open, and of a model in `models`
+ * that cannot be read, before any rule is tried; the signal's reason.
  */
 export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
   const { oracle, jobs = 1 } = options;
@@ -75,6 +76,9 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
   const wanted = options.rules ?? rules.map(({ id }) => id);
   const chosen = rules.filter(({ id }) => wanted.includes(id));
   const course = new Course(options.timeoutMs ?? timeoutMsDefault);
+  if (subject.oracle !== undefined && chosen.some(({ usesOracle }) => usesOracle === true)) {
+    await checkOracle(subject.oracle, course.timeoutMs, options.signal);
+  }
   const stop = new AbortController();
   const signal =
     options.signal === undefined ? stop.signal : AbortSignal.any([options.signal, stop.signal]);
@@ -102,6 +106,24 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
     stop.abort();
   }
   return results;
+}
+
+/**
+ * Opens the oracle once, in a process of its own, which it may crash.
+ *
+ * @throws AxleError INVALID_ARGUMENT when it does not open and close: nothing against the plugin.
+ */
+async function checkOracle(
+  oracle: CheckedPlugin,
+  timeoutMs: number,
+  signal = new AbortController().signal,
+): Promise<void> {
+  const { report } = await runRule('loads', oracle, timeoutMs, signal);
+  if (report.verdict === 'pass') return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `the oracle does not open: ${report.reason}; give the shared library of a sound plugin, or none`,
+  );
 }
 
 function notRun(course: Course): RuleRun {

@@ -1,8 +1,9 @@
 import { messageOf } from '../errors.js';
-import type { OpId } from '../generated/constants.js';
+import { ErrorCode, type OpId } from '../generated/constants.js';
 import type { NativeOpInfo } from '../native-binding.js';
 import { withDevice, type DeviceUnderTest } from './device-under-test.js';
-import { PluginUnderTest } from './plugin-under-test.js';
+import type { TaskCompletion } from './host-connection.js';
+import { PluginUnderTest, type ModelSource, type TaskRequest } from './plugin-under-test.js';
 import { Attempts, broken, skipped, type CheckedPlugin, type Subject } from './rule.js';
 import { withPlugin } from './trials.js';
 
@@ -46,6 +47,34 @@ export async function withOracle(
     }
     attempts.check();
   });
+}
+
+/**
+ * Runs a task on the oracle.
+ *
+ * @throws RuleSkipped when it does not offer the op, or fails: that is nothing against the plugin.
+ */
+export async function runOnOracle(
+  oracle: DeviceUnderTest,
+  what: string,
+  request: TaskRequest,
+  model: ModelSource | null = null,
+): Promise<TaskCompletion> {
+  checkOffered(oracle, request, model);
+  const completion = await oracle.run(request, model);
+  const { status, message } = completion;
+  if (status === ErrorCode.OK) return completion;
+  return skipped(`${what} failed on the oracle with status ${status}: ${message}`);
+}
+
+/** @throws RuleSkipped when the oracle does not take such a task. */
+export function checkOffered(
+  oracle: DeviceUnderTest,
+  request: TaskRequest,
+  model: ModelSource | null = null,
+): void {
+  const refusal = oracle.refusal(request, model);
+  if (refusal !== undefined) skipped(`the oracle does not offer it: ${refusal}`);
 }
 
 /** @throws RuleBroken: that it is not there is no reason to skip what was asked for. */

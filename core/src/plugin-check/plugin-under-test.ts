@@ -6,6 +6,7 @@ import type {
   NativePluginInfo,
   NativeSupport,
 } from '../native-binding.js';
+import type { CheckMessage } from './check-child.js';
 import { completionOf, connected, type TaskCompletion } from './host-connection.js';
 import { StreamUnderTest } from './stream-under-test.js';
 
@@ -154,8 +155,11 @@ export class PluginUnderTest {
     this.binding.cancel(task.id);
   }
 
-  close(): Promise<void> {
-    return this.binding.pluginClose(this.info.pluginId);
+  /** Says when it begins and ends: the process may have to be ended meanwhile. */
+  async close(): Promise<void> {
+    process.send?.({ closing: true } satisfies CheckMessage);
+    await this.binding.pluginClose(this.info.pluginId);
+    process.send?.({ closing: false } satisfies CheckMessage);
   }
 
   private withArgs<T>(args: readonly NativeArg[] | undefined, work: (argsId: number) => T): T {

@@ -18,6 +18,8 @@ export interface Rule {
   readonly id: string;
   /** What a sound plugin does, in one line. */
   readonly title: string;
+  /** Whether it looks at the oracle, where there is one. */
+  readonly usesOracle?: boolean;
   readonly check: (subject: Subject) => Promise<void>;
 }
 

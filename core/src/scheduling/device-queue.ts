@@ -14,7 +14,7 @@ import type { TraceContext } from '../trace-context.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
 import { priorityAmong } from './priority-levels.js';
 import { ResultOrder } from './result-order.js';
-import { Scheduler, type Batch, type DropReason } from './scheduler.js';
+import { lateAdvice, Scheduler, type Batch, type DropReason } from './scheduler.js';
 import {
   boundsOf,
   type Lane,
@@ -268,10 +268,14 @@ export class DeviceQueue {
         ticket,
         'DEADLINE_EXCEEDED',
         `${this.device.id} cannot do all that waits within its deadlines, and this was given up before it began; ` +
-          'try again later or give it more time',
+          lateAdvice,
       );
     } else {
-      this.fail(ticket, 'DEADLINE_EXCEEDED', 'the deadline passed in the queue');
+      this.fail(
+        ticket,
+        'DEADLINE_EXCEEDED',
+        `the deadline passed while this waited for ${this.device.id}; ${lateAdvice}`,
+      );
     }
   }
 

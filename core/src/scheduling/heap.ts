@@ -27,12 +27,6 @@ export class Heap<E extends HeapEntry> {
     this.up(entry, this.entries.length - 1);
   }
 
-  pop(): E | undefined {
-    const [top] = this.entries;
-    if (top !== undefined) this.remove(top);
-    return top;
-  }
-
   /** Takes all out, in order. Entries that came in order, as most do, are not sorted anew. */
   drain(): E[] {
     const { entries, goesBefore } = this;

@@ -1,4 +1,5 @@
 import { AxleError } from '../errors.js';
+import { FreeLanes } from './free-lanes.js';
 import type { LatencyProfile } from './latency-profile.js';
 import { chooseSloBatch, type SloChoice, type SloTask } from './slo-batch.js';
 import {
@@ -63,6 +64,8 @@ const tinyBatchMs = 0.02;
 const unknownMsPerItem = 1;
 /** Batch keys that are remembered, and with them what their batches take. */
 const groupsMax = 1024;
+/** The same call would be late again: DEADLINE_EXCEEDED is not to be tried again as it is. */
+export const lateAdvice = 'give it more time, or send less at once';
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
 
@@ -93,8 +96,11 @@ interface SentBatch<T extends Schedulable<T>> extends Batch<T> {
  */
 export class Scheduler<T extends Schedulable<T>> {
   private readonly groupsByKey = new Map<string, TaskGroup<T>>();
-  /** Those with waiting tasks. */
+  /** Those with waiting tasks, but for the free ones. */
   private readonly groups: TaskGroup<T>[] = [];
+  private readonly freeLanes = new FreeLanes<T>();
+  /** Groups at which empty ones are forgotten. */
+  private groupsMax = groupsMax;
   private readonly tenants = new Tenants();
   private readonly underWayOfModel = new Map<string, number>();
   /** By model, and level where it has some; only of queues that have a bound. */
@@ -209,7 +215,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const { batchKey, modelKey, policy } = task;
     let group = this.groupsByKey.get(batchKey);
     if (group === undefined) {
-      if (this.groupsByKey.size >= groupsMax) this.forgetEmptyGroups();
+      if (this.groupsByKey.size >= this.groupsMax) this.forgetEmptyGroups();
       group = new TaskGroup<T>(batchKey, modelKey, policy);
       this.groupsByKey.set(batchKey, group);
     }
@@ -218,6 +224,8 @@ export class Scheduler<T extends Schedulable<T>> {
 
   private forgetEmptyGroups(): void {
     for (const [key, group] of this.groupsByKey) if (group.size === 0) this.groupsByKey.delete(key);
+    // Where few were empty it is not tried again for each that comes.
+    this.groupsMax = Math.max(groupsMax, 2 * this.groupsByKey.size);
   }
 
   /**
@@ -233,15 +241,15 @@ export class Scheduler<T extends Schedulable<T>> {
     throw AxleError.expected(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
-        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; try again later or give it more time`,
+        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; ${lateAdvice}`,
     );
   }
 
   /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
   private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
     // Not among the groups while none of its tasks waits.
-    let ms = ownGroup.place < 0 ? bestMs(ownGroup, task.items) : 0;
-    for (const group of this.groups) {
+    let ms = ownGroup.size === 0 ? bestMs(ownGroup, task.items) : 0;
+    for (const group of this.waitingGroups()) {
       const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
       if (ahead > 0) ms += bestMs(group, ahead);
     }
@@ -255,7 +263,8 @@ export class Scheduler<T extends Schedulable<T>> {
     task.lane = group.laneOf(task.priority, tenant);
     task.overdue = false;
     group.add(task as Waiting<T>);
-    if (group.place < 0) group.place = this.groups.push(group) - 1;
+    if (group.isFree) this.freeLanes.changed(task.lane);
+    else if (group.place < 0) group.place = this.groups.push(group) - 1;
     this.size += 1;
     if (boundsOf(task).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(task), 1);
   }
@@ -267,8 +276,9 @@ export class Scheduler<T extends Schedulable<T>> {
 
   /** Accounts for a task that was taken out of its lane's queue. */
   private left(waiting: Waiting<T>): void {
-    const { group } = waiting;
-    waiting.lane.tenant.waiting -= 1;
+    const { group, lane } = waiting;
+    lane.tenant.waiting -= 1;
+    if (group.isFree) this.freeLanes.changed(lane);
     group.left(waiting);
     this.size -= 1;
     if (boundsOf(waiting).queueMax > 0) count(this.waitingOfQueue, queueKeyOf(waiting), -1);
@@ -276,14 +286,20 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   private dropIfEmpty(group: TaskGroup<T>): void {
-    if (group.size > 0 || group.place < 0) return;
+    if (group.size > 0) return;
+    if (group.temporary) this.groupsByKey.delete(group.key);
+    if (group.place < 0) return;
     const last = this.groups.pop() as TaskGroup<T>;
     if (last !== group) {
       this.groups[group.place] = last;
       last.place = group.place;
     }
     group.place = -1;
-    if (group.temporary) this.groupsByKey.delete(group.key);
+  }
+
+  private *waitingGroups(): Generator<TaskGroup<T>> {
+    yield* this.groups;
+    yield* this.freeLanes.groups();
   }
 
   /** Tasks whose deadline or queue timeout has passed. */
@@ -310,6 +326,22 @@ export class Scheduler<T extends Schedulable<T>> {
         return { kind: 'dropped', tasks: timedOut, why: 'timeout' };
       }
     }
+    return this.takeOverdueOfFree(now);
+  }
+
+  private takeOverdueOfFree(now: number): Decision<T> | undefined {
+    for (const { lanes } of this.freeLanes.classes) {
+      const lane = lanes.peek() as Lane<T>;
+      // The first of its class: where its deadline has not passed, no other's has.
+      if (dueAt(lane.first as Waiting<T>) > now) continue;
+      const expired: T[] = [];
+      for (let top = lane.queue.peek(); top !== undefined && dueAt(top) <= now;) {
+        expired.push(top);
+        this.take(top);
+        top = lane.queue.peek();
+      }
+      return { kind: 'dropped', tasks: expired, why: 'deadline' };
+    }
     return undefined;
   }
 
@@ -326,6 +358,11 @@ export class Scheduler<T extends Schedulable<T>> {
         continue;
       }
       for (const lane of group.lanes) heads.push(lane.queue.peek() as Waiting<T>);
+    }
+    for (const { lanes } of this.freeLanes.classes) {
+      const head = (lanes.peek() as Lane<T>).first as Waiting<T>;
+      nextAt = Math.min(nextAt, dueAt(head));
+      if (this.mayStart(head.group)) heads.push(head);
     }
     return { head: this.firstOf(heads), nextAt };
   }
@@ -399,7 +436,7 @@ export class Scheduler<T extends Schedulable<T>> {
 
   private largestBatchMs(): number {
     let largest = 0;
-    for (const group of this.groups) largest = Math.max(largest, batchMs(group));
+    for (const group of this.waitingGroups()) largest = Math.max(largest, batchMs(group));
     return largest;
   }
 

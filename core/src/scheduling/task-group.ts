@@ -73,17 +73,21 @@ export function compareByDeadline<T extends TaskTraits & { readonly sequence: nu
 }
 
 /** Waiting tasks of one group, priority and tenant: earliest deadline first, then in order of arrival. */
-export interface Lane<T extends Schedulable<T>> {
+export interface Lane<T extends Schedulable<T>> extends HeapEntry {
   readonly priority: number;
   readonly tenant: Tenant;
   readonly queue: Heap<Waiting<T>>;
+  /** By which it has its place among the free lanes; undefined = it is not there. Only they write it. */
+  first: Waiting<T> | undefined;
 }
 
 /** Waiting tasks of one batch key: those that may run together. */
 export class TaskGroup<T extends Schedulable<T>> {
   /** Those with waiting tasks. */
   readonly lanes: Lane<T>[] = [];
-  /** Among the groups with waiting tasks; -1 = not there. Only the scheduler writes it. */
+  /** Its tasks wait for the device alone: not for others, or an instance, and no queue of the model bounds them. */
+  readonly isFree: boolean;
+  /** Among the groups with waiting tasks that are not free; -1 = not there. Only the scheduler writes it. */
   place = -1;
   /** Its batches on the device. */
   underWay = 0;
@@ -110,6 +114,7 @@ export class TaskGroup<T extends Schedulable<T>> {
     readonly model: string,
     readonly policy: BatchPolicy,
   ) {
+    this.isFree = model === '' && waitsForNothing(policy);
     this.queues = [new Arrivals(this, policy)];
   }
 
@@ -121,7 +126,13 @@ export class TaskGroup<T extends Schedulable<T>> {
     const lane =
       spare?.priority === priority && spare.tenant === tenant
         ? spare
-        : { priority, tenant, queue: new Heap<Waiting<T>>(goesBefore) };
+        : {
+            priority,
+            tenant,
+            queue: new Heap<Waiting<T>>(goesBefore),
+            first: undefined,
+            heapIndex: -1,
+          };
     this.lanes.push(lane);
     return lane;
   }
@@ -211,6 +222,23 @@ export class TaskGroup<T extends Schedulable<T>> {
     this.lanes.splice(index, 1);
     this.spare = lane;
   }
+}
+
+/** Of two lanes with tasks, the one whose first task goes first. */
+export function firstGoesBefore<T extends Schedulable<T>>(a: Lane<T>, b: Lane<T>): boolean {
+  return goesBefore(a.first as Waiting<T>, b.first as Waiting<T>);
+}
+
+function waitsForNothing({
+  delayMs,
+  instances,
+  queueTimeoutMs,
+  levels,
+  sloAware,
+}: BatchPolicy): boolean {
+  return (
+    delayMs === 0 && instances === 0 && queueTimeoutMs === 0 && levels === undefined && !sloAware
+  );
 }
 
 function goesBefore<T extends TaskTraits & { readonly sequence: number }>(a: T, b: T): boolean {

@@ -84,6 +84,17 @@ describe('a batch that fails', () => {
     expect(backend.batchesSeen.map((batch) => batch.length)).toHaveLength(11);
   });
 
+  it("is run again at once, without the model's delay", async () => {
+    const backend = new TestBackend('gpu', [singleOp('infer')], (batch) => {
+      if (batch.length > 1) throw new AxleError('INTERNAL', 'poisoned');
+      return batch.map(() => value(1));
+    });
+    const queue = queueOver(backend);
+    const delayed = policy({ itemsMax: 64, preferredItems: [2], delayMs: 3_600_000 });
+    const results = await Promise.all([1, 2].map((i) => add(queue, taskOf(i, delayed)).done));
+    expect(results.map(({ outcome }) => outcome.ok)).toEqual([true, true]);
+  });
+
   it('is not run again where an op may have had an effect', async () => {
     const backend = new TestBackend('gpu', [singleOp('infer')], () => {
       throw new AxleError('INTERNAL', 'broken');
@@ -212,6 +223,15 @@ it('says which bound a task ran into', async () => {
   expect(() => queue.add(one, { taskDone: () => undefined }, performance.now())).toThrow(
     /2 tasks wait for this model on gpu:0 already/,
   );
+  const late = taskOf(4, wide, { batchKey: 'n', deadlineAt: performance.now() + 1 });
+  expect((await add(queue, late).done).outcome).toMatchObject({
+    error: {
+      code: 'DEADLINE_EXCEEDED',
+      retryable: false,
+      message:
+        'the deadline passed while this waited for gpu:0; give it more time, or send less at once',
+    },
+  });
   for (const { done } of waiting) {
     expect((await done).outcome).toMatchObject({
       ok: false,

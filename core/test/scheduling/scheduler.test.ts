@@ -18,6 +18,33 @@ describe('order', () => {
     expect(scheduler.poll(1)).toEqual({ kind: 'idle' });
   });
 
+  it('is the same among tasks of no model, however many kinds of them there are', () => {
+    const scheduler = schedulerWith({ queueDepthMax: 10_000 });
+    const kinds = 3000;
+    const fields = (i: number) => ({ ...alone, modelKey: '', batchKey: `kind ${i}` });
+    for (let i = 0; i < kinds; i++) {
+      const deadlineAt = i % 3 === 0 ? 2 * kinds - i : undefined;
+      scheduler.offer(task(String(i), { ...fields(i), deadlineAt, priority: i % 2 }), 0);
+    }
+    const cancelled = task('cancelled', { ...fields(kinds), priority: 5 });
+    scheduler.offer(cancelled, 0);
+    expect(scheduler.remove(cancelled)).toBe(true);
+    const order: number[] = [];
+    for (let i = 0; i < kinds; i++) {
+      const batch = batchOf(scheduler.poll(0));
+      order.push(Number(batch.tasks[0]?.name));
+      scheduler.finished(batch, took(1));
+    }
+    const rank = (i: number) => [1 - (i % 2), i % 3 === 0 ? 2 * kinds - i : Infinity, i];
+    const wanted = Array.from({ length: kinds }, (_, i) => i).sort((a, b) => {
+      const [x, y] = [rank(a), rank(b)];
+      const at = x.findIndex((value, k) => value !== y[k]);
+      return (x[at] as number) - (y[at] as number);
+    });
+    expect(order).toEqual(wanted);
+    expect(scheduler.poll(0)).toEqual({ kind: 'idle' });
+  });
+
   it('never has more batches under way than the device takes', () => {
     const scheduler = schedulerWith();
     scheduler.offer(task('a', alone), 0);
@@ -317,6 +344,33 @@ describe('batches under deadlines', () => {
     expect(namesOf(scheduler.poll(0))).toEqual(['1', '2', '3', '4']);
   });
 
+  it('give nothing up for tasks of lower priority', () => {
+    const scheduler = schedulerWith();
+    teach(scheduler, aware, msOf);
+    scheduler.offer(task('urgent', { ...aware, priority: 1, deadlineAt: 11 }), 0);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      scheduler.offer(task(name, { ...aware, deadlineAt: 17 }), 0);
+    }
+    expect(batchOf(scheduler.poll(0)).tasks.map(({ name }) => name)).toEqual(['urgent']);
+  });
+
+  it('are judged by how long batches took that did not wait inside the device', () => {
+    const scheduler = schedulerWith({ ahead: 1 });
+    const waiting = { policy: policy({ sloAware: true, delayMs: 50 }) };
+    teach(scheduler, waiting, () => 0.1);
+    for (let i = 0; i < 20; i++) {
+      for (const name of ['first', 'ahead'])
+        scheduler.offer(task(name, { ...waiting, items: 4 }), 0);
+      const [first, ahead] = [batchOf(scheduler.poll(0)), batchOf(scheduler.poll(0))];
+      scheduler.finished(first, took(0.1));
+      scheduler.finished(ahead, { workMs: 0.1, latencyMs: 30 });
+    }
+    scheduler.offer(task('due', { ...waiting, deadlineAt: 40 }), 0);
+    const decision = scheduler.poll(0);
+    expect(decision).toMatchObject({ kind: 'wait' });
+    expect(decision.kind === 'wait' && decision.untilAt).toBeCloseTo(39.9);
+  });
+
   it('keep the first one where all can be served', () => {
     const scheduler = schedulerWith();
     teach(scheduler, aware, msOf);
@@ -484,5 +538,42 @@ describe('tenants', () => {
     }
     const switches = models.filter((model, i) => i > 0 && model !== models[i - 1]).length;
     expect(switches).toBeLessThan(10);
+  });
+});
+
+describe('what batches of a key take', () => {
+  const short = { ...alone, batchKey: 'short' };
+
+  /** Whether it is known that the key's batches are short: only then one is sent to a busy device. */
+  function isKnown(scheduler: ReturnType<typeof schedulerWith>): boolean {
+    for (const name of ['running', 'ahead']) scheduler.offer(task(name, short), 0);
+    const batches = [scheduler.poll(0), scheduler.poll(0)].filter(({ kind }) => kind === 'batch');
+    for (const batch of batches) scheduler.finished(batchOf(batch), took(0.1));
+    return batches.length === 2;
+  }
+
+  function taught() {
+    const scheduler = schedulerWith({ ahead: 1 });
+    teach(scheduler, short, () => 0.1);
+    expect(isKnown(scheduler)).toBe(true);
+    return scheduler;
+  }
+
+  it('is forgotten when there were very many keys', () => {
+    const scheduler = taught();
+    for (let i = 0; i < 1024; i++) {
+      scheduler.offer(task('other', { ...alone, batchKey: `${i}` }), 0);
+      scheduler.finished(batchOf(scheduler.poll(0)), took(1));
+    }
+    expect(isKnown(scheduler)).toBe(false);
+  });
+
+  it('is not forgotten for the parts of batches that failed', () => {
+    const scheduler = taught();
+    for (let i = 0; i < 2000; i++) {
+      scheduler.readmit(task('part', { ...alone, batchKey: `part ${i}` }));
+      scheduler.finished(batchOf(scheduler.poll(0)), took(1));
+    }
+    expect(isKnown(scheduler)).toBe(true);
   });
 });

@@ -50,6 +50,8 @@ export interface BackendOptions {
   readonly naming?: DeviceNaming;
   /** Awaited before each try to reach it. @throws as it cannot be reached. */
   readonly whenUp?: (signal: AbortSignal) => Promise<void>;
+  /** Told when the connection is lost, and with undefined when there is one again. */
+  readonly onChange?: ((lostBy: AxleError | undefined) => void) | undefined;
 }
 
 /**
@@ -60,7 +62,7 @@ export interface BackendOptions {
 export async function connectBackend(
   url: URL,
   options: ConnectOptions,
-  { name = backendName, naming, whenUp }: BackendOptions = {},
+  { name = backendName, naming, whenUp, onChange }: BackendOptions = {},
 ): Promise<RemoteBackend> {
   const { reconnect = {} } = options;
   checkReconnect(reconnect);
@@ -73,6 +75,7 @@ export async function connectBackend(
     },
     timeoutMs,
     alternates: readAlternates(alternates),
+    onChange,
   };
   try {
     return await RemoteBackend.connect(session, name, naming);

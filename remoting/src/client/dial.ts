@@ -6,10 +6,11 @@ import {
   type SecureContext,
 } from 'node:tls';
 
-import { AxleError, messageOf } from '@axle/core/internal';
+import { AxleError } from '@axle/core/internal';
 
 import { alpnProtocol } from '../alpn.js';
 import type { Endpoint } from '../endpoint.js';
+import { tlsWords } from '../tls-words.js';
 import type { ClientTls } from './credentials.js';
 
 /**
@@ -66,7 +67,7 @@ function contextOf({ ca, cert, key }: ClientTls): SecureContext {
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `the CA, the certificate or its key cannot be used (${messageOf(error)}); give PEM, the key without a password ` +
+      `the CA, the certificate or its key cannot be used (${tlsWords(error)}); give PEM, the key without a password ` +
         'and of that certificate (AXLE_TLS_CA, AXLE_TLS_CERT, AXLE_TLS_KEY)',
       { cause: error },
     );
@@ -101,16 +102,16 @@ function failure(error: Error, { kind }: Endpoint, name: string): AxleError {
   const { code = '' } = error as NodeJS.ErrnoException;
   const advice = certificateAdvice[code];
   if (advice !== undefined) {
-    const message = `the server at ${name} is not to be trusted (${messageOf(error)}): ${advice}`;
+    const message = `the server at ${name} is not to be trusted (${tlsWords(error)}): ${advice}`;
     return new AxleError('UNAUTHENTICATED', message, { cause: error });
   }
   const hint =
-    kind === 'tls' && code !== 'ECONNREFUSED'
-      ? 'is it a server with TLS?'
+    kind === 'tls' && (code.startsWith('ERR_SSL_') || code === 'ECONNRESET')
+      ? 'if it is a server without TLS, connect with axle:'
       : 'start one with axle serve';
   return new AxleError(
     'UNAVAILABLE',
-    `no server answers at ${name} (${messageOf(error)}); ${hint}`,
+    `no server answers at ${name} (${tlsWords(error)}); ${hint}`,
     { cause: error },
   );
 }

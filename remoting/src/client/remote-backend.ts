@@ -30,8 +30,10 @@ import { RemoteSession, type SessionOptions } from './remote-session.js';
 import { RemoteStream } from './remote-stream.js';
 import { toWireUs } from '../wire/time.js';
 
-/** Kept on the server at once: the oldest is released for one more. */
+/** Kept on the server at once, beyond the calls that use them: the one used longest ago is released for one more. */
 const bindingsMax = 1024;
+/** Of the handles that the server grants, the part that they may take, so that calls find some. */
+const bindingsPart = 4;
 
 /** Of a task, what its binding says. */
 type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model'>;
@@ -61,6 +63,7 @@ export class RemoteBackend implements Backend, DeviceIds {
   readonly catalogue: NamedModels;
   private readonly models: RemoteModels;
   private readonly bindings = new Map<string, KnownBinding>();
+  private kept = bindingsMax;
   /** Of the last call: the next one is likely to have the same, and finds it without a key. */
   private lastBinding: KnownBinding | undefined = undefined;
 
@@ -100,7 +103,11 @@ export class RemoteBackend implements Backend, DeviceIds {
     const description = await new Promise<Description>((resolve, reject) => {
       const answer: Description = new Description((error) => {
         if (error === undefined) resolve(answer);
-        else reject(error);
+        else {
+          // Nobody has it, to close it or to look for the server again.
+          session.close(error);
+          reject(error);
+        }
       });
       session.ask({ type: 'DESCRIBE', id: session.newHandle(), watch: true }, answer);
     });
@@ -186,6 +193,8 @@ export class RemoteBackend implements Backend, DeviceIds {
   health(device: Device): Promise<Health> {
     const { lostReason } = this.session;
     if (lostReason !== undefined) {
+      // Whoever asks would use it, and a device that is lost gets no calls that would look for it.
+      this.session.seek();
       return Promise.resolve({ state: 'LOST', message: lostReason.message });
     }
     return Promise.resolve(this.latest.healthOf(this.description.deviceName(device)));
@@ -232,9 +241,12 @@ export class RemoteBackend implements Backend, DeviceIds {
     const known = this.bindings.get(key);
     const binding = known?.binding ?? this.bind(key, device, task, names, model);
     const used = { binding, device, range, args, outputBytesMax, names, model };
+    // In the order of their last use.
+    this.bindings.delete(key);
     this.bindings.set(key, used);
     this.lastBinding = used;
-    if (this.bindings.size > bindingsMax) this.releaseOldest();
+    const granted = Math.floor(this.session.handlesMax / bindingsPart);
+    this.releaseOldest(Math.max(1, Math.min(this.kept, granted)));
     return binding;
   }
 
@@ -272,9 +284,10 @@ export class RemoteBackend implements Backend, DeviceIds {
       this.isRepeatable(range),
       remote === undefined ? undefined : this.models.journalled(remote),
       // The next call tries a new one.
-      (failed) => {
+      (failed, { code }) => {
         this.session.forget(failed.id);
         if (this.bindings.get(key)?.binding === failed) this.forget(key);
+        if (code === 'RESOURCE_EXHAUSTED') this.keepFewer();
       },
     );
     this.session.hold(binding);
@@ -286,11 +299,19 @@ export class RemoteBackend implements Backend, DeviceIds {
     this.lastBinding = undefined;
   }
 
-  private releaseOldest(): void {
+  /** Handles ran out: the tenant's other clients have them too, or its quota was made smaller. */
+  private keepFewer(): void {
+    this.kept = Math.floor(this.bindings.size / 2);
+    this.releaseOldest(0);
+  }
+
+  /** All but so many that were used last. */
+  private releaseOldest(kept: number): void {
     for (const [key, { binding }] of this.bindings) {
-      this.forget(key);
+      if (this.bindings.size <= kept) return;
+      this.bindings.delete(key);
+      if (this.lastBinding?.binding === binding) this.lastBinding = undefined;
       this.session.release(binding.id);
-      return;
     }
   }
 

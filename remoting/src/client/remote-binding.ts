@@ -18,7 +18,7 @@ export class RemoteBinding implements Journalled, PendingAnswer {
     readonly isRepeatable: boolean,
     /** Its model. */
     readonly needs: Journalled | undefined,
-    private readonly failed: (binding: RemoteBinding) => void,
+    private readonly failed: (binding: RemoteBinding, error: AxleError) => void,
   ) {}
 
   get id(): number {
@@ -40,9 +40,9 @@ export class RemoteBinding implements Journalled, PendingAnswer {
   }
 
   /** Calls fail with what their binding fails with. */
-  onFailed(_error: AxleError): void {
+  onFailed(error: AxleError): void {
     this.hasFailed = true;
-    this.failed(this);
+    this.failed(this, error);
   }
 
   onLost(): void {

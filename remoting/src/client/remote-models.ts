@@ -97,17 +97,18 @@ export class RemoteModels {
     return made;
   }
 
-  /** Settles when the model is on a device of the server. */
-  prefetch(loaded: LoadedModel, device: string): Promise<void> {
+  /** Settles when the model is on a device of the server. @throws AxleError UNAVAILABLE without a connection. */
+  async prefetch(loaded: LoadedModel, device: string): Promise<void> {
     const { session } = this;
     const model = this.handleOf(loaded.handle as RemoteModel);
     const id = session.newHandle();
-    return new Promise((resolve, reject) => {
-      session.ask(
+    const client = session.connected();
+    await new Promise<void>((resolve, reject) => {
+      client.ask(
         { type: 'LOAD', id, strict: true, model, deadlineUs: 0, priority: 0, device },
         new LoadAnswer(() => {
-          // Only that it is there was wanted, no handle for it.
-          session.connected().send({ type: 'RELEASE', id });
+          // Only that it is there was wanted, no handle for it. The session may be on another connection by now.
+          client.send({ type: 'RELEASE', id });
           resolve();
         }, reject),
       );

@@ -41,6 +41,8 @@ export interface SessionOptions {
   readonly timeoutMs?: number | undefined;
   /** Where a server that leaves may send this client. */
   readonly alternates: Alternates;
+  /** Told when the connection is lost, and with undefined when there is one again. */
+  readonly onChange?: ((lostBy: AxleError | undefined) => void) | undefined;
   readonly timers?: Timers;
   readonly times?: ConnectionTimes | undefined;
 }
@@ -63,6 +65,7 @@ export class RemoteSession implements WireClientListener {
   private greeting: WireClient | undefined;
   private greetingFailed: ((reason: AxleError) => void) | undefined;
   private lastHandle = 0;
+  private lastHandlesMax = Infinity;
   private openedAt = 0;
   private isWelcome = false;
   private isReconnecting = false;
@@ -98,9 +101,19 @@ export class RemoteSession implements WireClientListener {
     return unanswered;
   }
 
+  /** Handles that may be open at a time, as the last server has said. */
+  get handlesMax(): number {
+    return this.lastHandlesMax;
+  }
+
   /** What would be made again on another connection, beside calls. */
   get journalled(): number {
     return this.journal.size;
+  }
+
+  /** Starts another round of tries where the last one gave up. */
+  seek(): void {
+    if (this.isWelcome && this.closedBy === undefined) this.reconnectSoon();
   }
 
   /** Calls `run` whenever another connection is open and all is made again on it. */
@@ -191,6 +204,7 @@ export class RemoteSession implements WireClientListener {
 
   onWelcome(client: WireClient): void {
     this.isWelcome = true;
+    this.lastHandlesMax = client.handlesMax;
     this.openedAt = this.timers.now();
     if (client !== this.greeting) return;
     this.greeting = undefined;
@@ -200,6 +214,7 @@ export class RemoteSession implements WireClientListener {
     this.current = client;
     this.makeAgain(client);
     this.reopened();
+    this.options.onChange?.(undefined);
   }
 
   onLeaving(client: WireClient, goaway: GoawayFrame, neverRan: readonly PendingAnswer[]): void {
@@ -210,6 +225,7 @@ export class RemoteSession implements WireClientListener {
       this.lostBy = reason;
       this.targets = this.targetsAfter(goaway.alternate);
       this.noteEnd(client);
+      this.tellLost(reason);
     }
     for (const answer of neverRan) failOrWait(answer, reason, true);
     if (this.closedBy === undefined) this.reconnectSoon();
@@ -225,9 +241,11 @@ export class RemoteSession implements WireClientListener {
       for (const { answer, neverSent } of unanswered) this.move(answer, reason, neverSent);
       return;
     }
-    if (client === this.current) this.current = undefined;
+    const wasCurrent = client === this.current;
+    if (wasCurrent) this.current = undefined;
     this.lostBy = reason;
     this.noteEnd(client);
+    if (wasCurrent) this.tellLost(reason);
     if (!this.isWelcome) {
       // Whoever connects hears why the greeting was refused.
       this.closedBy ??= reason;
@@ -373,6 +391,10 @@ export class RemoteSession implements WireClientListener {
         resolve();
       };
     });
+  }
+
+  private tellLost(reason: AxleError): void {
+    if (this.isWelcome && this.closedBy === undefined) this.options.onChange?.(reason);
   }
 
   private noteEnd({ answered }: WireClient): void {

@@ -70,6 +70,7 @@ export class WireClient implements ConnectionHandler {
   private readonly stopGreetingTimer: () => void;
   /** Of the server's run, in hex. */
   private serverInstance: string | undefined;
+  private serverHandlesMax = 0;
   /** Why the server takes nothing new. */
   private leaving: AxleError | undefined;
   /** Why it was closed. */
@@ -112,6 +113,11 @@ export class WireClient implements ConnectionHandler {
   /** Which run of which server this is; undefined before it has said so. */
   get instance(): string | undefined {
     return this.serverInstance;
+  }
+
+  /** Handles that may be open at a time, as the server has said. */
+  get handlesMax(): number {
+    return this.serverHandlesMax;
   }
 
   get arena(): ClientArena | undefined {
@@ -264,6 +270,7 @@ export class WireClient implements ConnectionHandler {
     const { payloadMax, connectionWindow, streamWindow, instance, features } = frame;
     if (this.serverInstance !== undefined) throw new WireError('WRONG_STATE', 'WELCOME');
     this.serverInstance = Buffer.from(instance).toString('hex');
+    this.serverHandlesMax = frame.handlesMax;
     this.stopGreetingTimer();
     this.connection.peerTakes({
       payloadBytesMax: payloadMax,

@@ -4,6 +4,8 @@ import { AxleError, Session, type Limits, type Runtime } from '@axle/core/intern
 
 import type { Authenticator, Identity, Peer } from '../trust/authenticator.js';
 import type { Tenant } from '../trust/tenants.js';
+import type { DoorRequest } from './door-request.js';
+import { Lapses } from './lapses.js';
 
 /** Sessions that are kept beyond their last call. */
 const sessionsMax = 4096;
@@ -15,6 +17,9 @@ export interface DoorClient {
   readonly identity: Identity;
   readonly tenant: Tenant;
   readonly session: Session;
+  readonly request: DoorRequest;
+  /** It came over a socket of this machine. */
+  readonly isLocal: boolean;
 }
 
 /** What a request says of its sender; headers of HTTP and metadata of gRPC are the same. */
@@ -24,17 +29,33 @@ export interface Credentials {
   readonly tenant: string | undefined;
 }
 
+/** Who keeps count of connections. */
+export interface ConnectionOwner {
+  /** Its first request that needs no credentials has come. */
+  onAsked(): void;
+  /** The first request whose sender is known has come. */
+  onGreeted(): void;
+}
+
 /** One connection to a door: each tenant that made a request over it is charged for it. */
 export class DoorConnection {
   private readonly tenants = new Set<Tenant>();
   private greeted = false;
+  private hasAsked = false;
   private closed = false;
 
-  /** @param onGreeted a request has come whose sender is known */
+  /**
+   * @param number of it, since the server began
+   * @param listener where it came in, for the log
+   * @param isLocal both ends are processes of this machine
+   */
   constructor(
     readonly peer: Peer,
+    readonly number: number,
+    readonly listener: string,
+    readonly isLocal: boolean,
     socket: Socket,
-    private readonly onGreeted: () => void,
+    private readonly owner: ConnectionOwner,
   ) {
     socket.once('close', () => {
       this.closed = true;
@@ -52,13 +73,22 @@ export class DoorConnection {
     }
     if (this.greeted) return;
     this.greeted = true;
-    this.onGreeted();
+    this.owner.onGreeted();
+  }
+
+  /** By anyone, for what anyone may know. */
+  ask(): void {
+    if (this.greeted || this.hasAsked || this.closed) return;
+    this.hasAsked = true;
+    this.owner.onAsked();
   }
 }
 
 /** The senders of requests. All of one tenant share one session, through whichever door they come. */
 export class DoorClients {
   private readonly sessions = new Map<string, Session>();
+  /** Of its streams. */
+  readonly lapses: Lapses;
   private readonly limits: Limits;
 
   constructor(
@@ -66,21 +96,19 @@ export class DoorClients {
     limits: Limits,
     private readonly authenticator: Authenticator,
   ) {
+    this.lapses = new Lapses(authenticator);
     // The tenant's quota of calls bounds those of all its connections together.
     this.limits = { ...limits, callsInFlightMax: Number.MAX_SAFE_INTEGER };
   }
 
   /** @throws AxleError UNAUTHENTICATED, PERMISSION_DENIED or RESOURCE_EXHAUSTED. */
-  admit(credentials: Credentials, connection: DoorConnection): DoorClient {
+  admit(credentials: Credentials, connection: DoorConnection, request: DoorRequest): DoorClient {
     const identity = this.authenticator.identify(helloOf(credentials), connection.peer);
     const { tenant } = identity;
+    request.tenant = tenant.name;
     connection.enter(tenant);
-    return { identity, tenant, session: this.sessionOf(tenant) };
-  }
-
-  /** Why a client that was let in is not any more; undefined: it is. */
-  lapsed({ identity }: DoorClient): AxleError | undefined {
-    return this.authenticator.lapsed(identity);
+    const { isLocal } = connection;
+    return { identity, tenant, session: this.sessionOf(tenant), request, isLocal };
   }
 
   /** Ends what is not answered. */

@@ -6,9 +6,9 @@ export interface DoorLimits {
   readonly messageBytesMax: number;
   /** The JSON in a body, bytes: it is read on the thread that serves everyone. Tensors may follow it as they are. */
   readonly jsonBytesMax: number;
-  /** From the first byte of a request until all of it is there, milliseconds. */
+  /** From the first byte of an HTTP request, or the headers of a call of gRPC, until its body or first message is there, milliseconds. */
   readonly requestMs: number;
-  /** Until a new connection has made a request whose sender is known, milliseconds. */
+  /** From the first byte of a connection until it has made a request whose sender is known, or asked for health, milliseconds. */
   readonly firstRequestMs: number;
   /** HTTP/2 streams of one connection. */
   readonly streamsMax: number;
@@ -16,6 +16,10 @@ export interface DoorLimits {
   readonly unreadBytesMax: number;
   /** Requests of one ModelStreamInfer that are worked on; further ones are not read. */
   readonly streamInFlightMax: number;
+  /** Regions of shared memory that one tenant has registered. */
+  readonly sharedRegionsMax: number;
+  /** One of them, bytes. */
+  readonly sharedRegionBytesMax: number;
 }
 
 export const defaultDoorLimits: DoorLimits = {
@@ -26,6 +30,8 @@ export const defaultDoorLimits: DoorLimits = {
   streamsMax: 4096,
   unreadBytesMax: 256 * MiB,
   streamInFlightMax: 64,
+  sharedRegionsMax: 64,
+  sharedRegionBytesMax: 1024 * MiB,
 };
 
 /** Inputs, or requested outputs, of one request. */
@@ -37,4 +43,4 @@ export const parametersMax = 256;
 /** Names of models, versions, tensors, parameters, ids and parameters' text, characters. */
 export const textCharactersMax = 1024;
 /** Elements of one BYTES tensor: each costs more here than the bytes that it came as. */
-export const bytesElementsMax = 4 * MiB;
+export const bytesElementsMax = MiB;

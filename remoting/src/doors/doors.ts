@@ -2,9 +2,10 @@ import type { Socket } from 'node:net';
 
 import type { Limits, Runtime } from '@axle/core/internal';
 
-import type { LimitedLog } from '../server/limited-log.js';
+import type { LimitedLog } from '../log/limited-log.js';
+import type { RequestLog } from '../log/request-log.js';
 import type { ListenSpec } from '../server/listen-spec.js';
-import { Listener } from '../server/listener.js';
+import { Listener, listenerName } from '../server/listener.js';
 import type { ServerModels } from '../server/models/server-models.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { Newcomers } from '../server/newcomers.js';
@@ -12,8 +13,10 @@ import type { TlsMaterial } from '../server/tls.js';
 import type { Authenticator, Peer } from '../trust/authenticator.js';
 import { DoorClients, DoorConnection } from './door-clients.js';
 import type { DoorLimits } from './door-limits.js';
+import { DoorRequests } from './door-request.js';
 import type { Door } from './door.js';
 import { KserveServer } from './kserve/kserve-server.js';
+import { SharedRegions } from './kserve/shared-memory/shared-regions.js';
 
 /** Where the standard doors are, and what bounds them. */
 export interface DoorSettings {
@@ -22,6 +25,8 @@ export interface DoorSettings {
   readonly metrics: readonly ListenSpec[];
   /** That may read the metrics. */
   readonly metricsTenants: readonly string[];
+  /** Clients on unix sockets may register shared memory of this machine. */
+  readonly systemSharedMemory: boolean;
   readonly limits: DoorLimits;
 }
 
@@ -32,6 +37,9 @@ export interface DoorHost {
   readonly models: ServerModels;
   readonly authenticator: Authenticator;
   readonly log: LimitedLog;
+  readonly requestLog: RequestLog;
+  /** Of a new connection. */
+  readonly nextConnection: () => number;
   readonly handshakeMs: number;
   readonly connectionsMax: number;
   /** Connections that have not made a request yet; for one more, the oldest goes. */
@@ -41,6 +49,9 @@ export interface DoorHost {
   /** Where there is a door for them. */
   readonly metrics: ServerMetrics | undefined;
 }
+
+/** Connections of those, of all doors: for one more, the oldest goes. */
+const askersMax = 1024;
 
 type DoorKind = 'grpc' | 'http' | 'metrics';
 
@@ -57,6 +68,9 @@ export class Doors {
   private readonly clients: DoorClients;
   private readonly kserve: KserveServer;
   private readonly newcomers: Newcomers;
+  /** That asked for nothing but health, which needs no credentials. */
+  private readonly askers = new Newcomers(askersMax);
+  private readonly requests: DoorRequests;
 
   private constructor(
     private readonly host: DoorHost,
@@ -64,8 +78,10 @@ export class Doors {
   ) {
     const { runtime, limits, authenticator, models } = host;
     this.clients = new DoorClients(runtime, limits, authenticator);
-    this.kserve = new KserveServer(models, host.controllers, runtime.clock);
+    const regions = settings.systemSharedMemory ? new SharedRegions(settings.limits) : undefined;
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions);
     this.newcomers = new Newcomers(host.newcomersMax);
+    this.requests = new DoorRequests(host.requestLog);
   }
 
   /** @throws AxleError as `Listener.open` */
@@ -103,6 +119,11 @@ export class Doors {
     return counts;
   }
 
+  /** Ends the streams of those whose credentials do not hold any more. */
+  expelLapsed(): void {
+    this.clients.lapses.expel();
+  }
+
   useTls(tls: TlsMaterial): void {
     for (const { listener } of this.open) listener.useTls(tls);
   }
@@ -119,6 +140,7 @@ export class Doors {
     await Promise.race([drained, over]);
     clearTimeout(late);
     this.clients.close();
+    this.kserve.close();
     for (const { door } of this.open) door.close();
     for (const socket of this.sockets.keys()) socket.destroy();
     await Promise.all(closed);
@@ -137,10 +159,10 @@ export class Doors {
         this.newcomers.add(socket);
       },
       onStream: (stream, arrived, peer) => {
-        this.take(kind, door, stream, arrived, peer);
+        this.take(kind, door, spec, stream, arrived, peer);
       },
       onTrouble: (what) => {
-        this.host.log.add(what);
+        this.host.log.add(what, { level: 'warn' });
       },
     });
     this.open.push({ kind, door, listener });
@@ -148,27 +170,45 @@ export class Doors {
 
   /** What a door needs is loaded when there is one. */
   private async doorOf(kind: DoorKind): Promise<Door> {
-    const { clients, kserve } = this;
+    const { clients, kserve, requests } = this;
     const { limits, metricsTenants } = this.settings;
     if (kind === 'grpc') {
       const { openGrpcDoor } = await import('./grpc/open-grpc-door.js');
-      return openGrpcDoor(kserve, clients, limits);
+      return openGrpcDoor(kserve, clients, requests, limits);
     }
     const { HttpDoor } = await import('./http/http-door.js');
     const { metrics } = this.host;
     if (kind === 'metrics' && metrics !== undefined) {
       const { metricsRoutes } = await import('./metrics/metrics-routes.js');
-      return new HttpDoor(metricsRoutes(metrics, metricsTenants), clients, limits);
+      return new HttpDoor(metricsRoutes(metrics, metricsTenants), clients, requests, limits);
     }
     const { kserveRoutes } = await import('./http/routes.js');
-    return new HttpDoor(kserveRoutes(kserve), clients, limits);
+    return new HttpDoor(kserveRoutes(kserve), clients, requests, limits);
   }
 
-  private take(kind: DoorKind, door: Door, stream: Socket, arrived: Socket, peer: Peer): void {
+  private take(
+    kind: DoorKind,
+    door: Door,
+    spec: ListenSpec,
+    stream: Socket,
+    arrived: Socket,
+    peer: Peer,
+  ): void {
     const late = setTimeout(() => stream.destroy(), this.settings.limits.firstRequestMs);
-    const connection = new DoorConnection(peer, stream, () => {
-      clearTimeout(late);
-      this.newcomers.remove(arrived);
+    const isLocal = spec.kind === 'unix' && !spec.isVsock;
+    const number = this.host.nextConnection();
+    const listener = listenerName(spec);
+    const connection = new DoorConnection(peer, number, listener, isLocal, stream, {
+      onAsked: () => {
+        clearTimeout(late);
+        this.newcomers.remove(arrived);
+        this.askers.add(arrived);
+      },
+      onGreeted: () => {
+        clearTimeout(late);
+        this.newcomers.remove(arrived);
+        this.askers.remove(arrived);
+      },
     });
     this.sockets.set(stream, kind);
     stream.once('close', () => {

@@ -5,6 +5,7 @@ import { AxleError, messageOf } from '@axle/core/internal';
 
 import { Backoff } from '../client/backoff.js';
 import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
+import { HostWatch } from './host-watch.js';
 
 /** Time for a host to open its devices, milliseconds. */
 const startMsMax = 120_000;
@@ -25,7 +26,18 @@ const hostMain = fileURLToPath(new URL('host-main.js', import.meta.url));
 /** What a host said when it was up. */
 export type HostUp = Extract<FromHost, { kind: 'up' }>;
 
-/** A process that has devices, kept running: when it ends, whatever ended it, it is started again. */
+export interface DeviceHostOptions {
+  readonly settings: HostSettings;
+  /** What it hosts: 'cpu-fallback'. */
+  readonly label: string;
+  /** Without a sign of life for so long, milliseconds, it is ended; 0: it is not looked for. */
+  readonly hungMs: number;
+  readonly log: (line: string) => void;
+}
+
+/**
+ * A process that has devices, kept running: when it ends, whatever ended it, or when it hangs, it is started again.
+ */
 export class DeviceHost {
   private child: ChildProcess | undefined = undefined;
   private readonly backoff = new Backoff();
@@ -33,24 +45,19 @@ export class DeviceHost {
   private isClosed = false;
   private restarts = 0;
   private wake: () => void = () => undefined;
+  private settings: HostSettings;
 
-  private constructor(
-    private settings: HostSettings,
-    /** What it hosts: 'cpu-fallback'. */
-    readonly label: string,
-    private readonly log: (line: string) => void,
-  ) {
+  private constructor(private readonly options: DeviceHostOptions) {
+    this.settings = options.settings;
     this.backoff.nextMs();
     this.up = this.start();
   }
 
   /** @throws AxleError UNAVAILABLE when its process ends before it is up; as it says itself. */
   static async start(
-    settings: HostSettings,
-    label: string,
-    log: (line: string) => void,
+    options: DeviceHostOptions,
   ): Promise<{ readonly host: DeviceHost; readonly said: HostUp }> {
-    const host = new DeviceHost(settings, label, log);
+    const host = new DeviceHost(options);
     try {
       const said = await host.up;
       void host.keepUp();
@@ -59,6 +66,10 @@ export class DeviceHost {
       await host.close();
       throw error;
     }
+  }
+
+  get label(): string {
+    return this.options.label;
   }
 
   /** For messages. */
@@ -105,17 +116,39 @@ export class DeviceHost {
     while (!this.isClosed) {
       const startedAt = performance.now();
       const child = this.child as ChildProcess;
+      const watch = this.watch(child);
       await ended(child);
+      watch?.stop();
       if (performance.now() - startedAt > goodMs) this.backoff.reset();
       if (this.closed) return;
-      this.log(`${this.name} ended (${endOf(child)}) and is started again`);
+      this.options.log(`${this.name} ended (${endOf(child)}) and is started again`);
       this.restarts += 1;
       // Those who connect meanwhile wait for the next.
       this.up = this.startLater(this.backoff.nextMs());
       await this.up.catch((error: unknown) => {
-        this.log(`${this.name} did not start: ${messageOf(error)}`);
+        this.options.log(`${this.name} did not start: ${messageOf(error)}`);
       });
     }
+  }
+
+  /** Ends it when it hangs. One that is only starting has `startMsMax`. */
+  private watch(child: ChildProcess): HostWatch | undefined {
+    const { hungMs, log } = this.options;
+    if (hungMs === 0) return undefined;
+    const watch = new HostWatch(
+      hungMs,
+      () => {
+        this.tell({ kind: 'ping' });
+      },
+      () => {
+        log(`${this.name} gave no sign of life for ${hungMs / 1000} s and is ended`);
+        child.kill('SIGKILL');
+      },
+    );
+    child.on('message', () => {
+      watch.heard();
+    });
+    return watch;
   }
 
   /** Read through this, after something was awaited. */
@@ -162,7 +195,7 @@ function firstWord(child: ChildProcess, name: string): Promise<HostUp> {
   return new Promise((resolve, reject) => {
     child.once('message', (message: FromHost) => {
       if (message.kind === 'up') resolve(message);
-      else {
+      else if (message.kind === 'failed') {
         child.kill('SIGKILL');
         reject(new AxleError('UNAVAILABLE', message.message));
       }

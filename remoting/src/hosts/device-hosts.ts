@@ -1,5 +1,4 @@
-import { mkdtemp, mkdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import {
@@ -13,6 +12,7 @@ import {
 import { connectRelay } from '../relay/connect-relay.js';
 import { RelayBackend } from '../relay/relay-backend.js';
 import type { Upstreams } from '../relay/upstreams.js';
+import { TemporaryFolder } from '../temporary-folder.js';
 import { createToken } from '../trust/tokens.js';
 import { DeviceHost, type HostUp } from './device-host.js';
 import type { HostSettings, TenantWeights } from './host-message.js';
@@ -26,8 +26,16 @@ export interface DeviceHostsOptions {
   readonly storeBytes: number;
   readonly limits: Limits;
   readonly weights: TenantWeights;
+  /** A host without a sign of life for so long, milliseconds, is ended and started again; 0: never. Default 10,000. */
+  readonly hungMs?: number | undefined;
   readonly log: (line: string) => void;
 }
+
+/** JavaScript in a host may be busy for a while: with large tensors, or where the machine is overloaded. */
+const defaultHungMs = 10_000;
+
+/** A host that is up and ends before it is connected to is tried again for so long, milliseconds. */
+const connectMsMax = 30_000;
 
 /** Whom a server acts as towards its hosts, where it acts for no tenant. */
 const ownTenant = 'device-hosts';
@@ -41,13 +49,13 @@ export class DeviceHosts {
 
   private constructor(
     private readonly options: DeviceHostsOptions,
-    private readonly folder: string,
+    private readonly folder: TemporaryFolder,
   ) {}
 
   /** Starts all. A plugin that does not open, or ends its host while it opens, is listed as unavailable. */
   static async start(options: DeviceHostsOptions): Promise<DeviceHosts> {
     // Sockets in it are for this user only, whatever their own mode.
-    const hosts = new DeviceHosts(options, await mkdtemp(join(tmpdir(), 'axle-hosts-')));
+    const hosts = new DeviceHosts(options, await TemporaryFolder.make('axle-hosts-'));
     try {
       const opened = await Promise.all(
         options.plugins.map((plugin, index) => hosts.openPlugin(plugin, index === 0)),
@@ -86,7 +94,7 @@ export class DeviceHosts {
   /** To be called when nothing uses the backends any more. */
   async close(): Promise<void> {
     await Promise.all(this.hosts.map((host) => host.close()));
-    await rm(this.folder, { recursive: true, force: true });
+    await this.folder.close();
   }
 
   private async openPlugin(plugin: PluginSpec, decodesImages: boolean): Promise<Upstreams[]> {
@@ -96,8 +104,7 @@ export class DeviceHosts {
     if (said.devices <= 1) return [server];
     // Each device is to fail alone.
     await server.close();
-    await host.close();
-    this.hosts.splice(this.hosts.indexOf(host), 1);
+    await this.end(host);
     const each = await Promise.all(
       Array.from({ length: said.devices }, (_, device) =>
         this.open(plugin, decodesImages && device === 0, device),
@@ -112,8 +119,9 @@ export class DeviceHosts {
     device: number | undefined,
   ): Promise<{ host: DeviceHost; said: HostUp; server: Upstreams } | undefined> {
     const { models, storeBytes, limits, weights, log } = this.options;
+    const { hungMs = defaultHungMs } = this.options;
     const label = device === undefined ? plugin.name : `${plugin.name}-${device}`;
-    const place = join(this.folder, String(this.opened++));
+    const place = join(this.folder.path, String(this.opened++));
     const store = `${place}.store`;
     await mkdir(store, { recursive: true, mode: 0o700 });
     const socket = `${place}.sock`;
@@ -125,8 +133,10 @@ export class DeviceHosts {
       ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, weights },
       token: record,
     };
+    let started: DeviceHost | undefined;
     try {
-      const { host, said } = await DeviceHost.start(settings, label, log);
+      const { host, said } = await DeviceHost.start({ settings, label, hungMs, log });
+      started = host;
       this.hosts.push(host);
       if (said.unavailable !== undefined) {
         this.missing.push({ backend: plugin.name, reason: said.unavailable });
@@ -135,11 +145,19 @@ export class DeviceHosts {
         new URL(`axle+unix:${encodeURI(socket)}`),
         { token },
         { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
+        connectMsMax,
       );
       return { host, said, server };
     } catch (error) {
+      await this.end(started);
       this.missing.push({ backend: plugin.name, reason: messageOf(error) });
       return undefined;
     }
+  }
+
+  private async end(host: DeviceHost | undefined): Promise<void> {
+    if (host === undefined) return;
+    await host.close();
+    this.hosts.splice(this.hosts.indexOf(host), 1);
   }
 }

@@ -1,6 +1,6 @@
 // A device host: a server with the devices of one plugin, for the server that started it and for nobody else. What tenants
 // send is decoded, parsed and run here, so that what it breaks is this process.
-import { rmdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { messageOf, Runtime } from '@axle/core/internal';
@@ -8,8 +8,9 @@ import { messageOf, Runtime } from '@axle/core/internal';
 import { readListenSpec } from '../server/listen-spec.js';
 import { Server } from '../server/server.js';
 import { ResourceStore } from '../store/resource-store.js';
+import { aliveName } from '../temporary-folder.js';
 import type { TrustSettings } from '../trust/authenticator.js';
-import { quotaNames, type Quotas } from '../trust/quotas.js';
+import { defaultServerLimits, quotaNames, type Quotas } from '../trust/quotas.js';
 import { TokenTable, type TokenRecord } from '../trust/tokens.js';
 import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
 
@@ -17,6 +18,9 @@ import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-messa
 const unlimited = Object.fromEntries(
   quotaNames.map((name) => [name, Number.MAX_SAFE_INTEGER]),
 ) as unknown as Quotas;
+
+/** Between a server and this host it is made for each tenant that comes by. */
+const { sharedMemoryBytes } = defaultServerLimits();
 
 let server: Server | undefined;
 let token: TokenRecord | undefined;
@@ -29,6 +33,10 @@ process.on('disconnect', () => {
   process.exit();
 });
 process.on('message', (message: ToHost) => {
+  if (message.kind === 'ping') {
+    tell({ kind: 'pong' });
+    return;
+  }
   if (message.kind === 'weights') {
     if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
     return;
@@ -66,6 +74,8 @@ async function start(settings: HostSettings): Promise<FromHost> {
     sharesPublic: true,
     store,
     log: (line) => process.stderr.write(`${line}\n`),
+    // The server that has the request tells of it.
+    loggedRequests: 'none',
   });
   const [unavailable] = runtime.registry.unavailable;
   const { devices } = runtime.registry;
@@ -77,7 +87,7 @@ function trustOf(record: TokenRecord, { others, named }: TenantWeights): TrustSe
   const tenantOf = (weight: number) => ({ weight, disabled: false, quotas: unlimited });
   return {
     tenancy: {
-      limits: unlimited,
+      limits: { ...unlimited, sharedMemoryBytes },
       others: tenantOf(others),
       named: new Map(Object.entries(named).map(([name, weight]) => [name, tenantOf(weight)])),
     },
@@ -90,10 +100,13 @@ function leaveNothing(): void {
   if (places === undefined) return;
   rmSync(places.store, { recursive: true, force: true });
   rmSync(places.socket, { force: true });
+  const folder = dirname(places.socket);
   try {
-    rmdirSync(dirname(places.socket));
+    // Another host may have something in it still.
+    const isEmpty = readdirSync(folder).every((name) => name === aliveName);
+    if (isEmpty) rmSync(folder, { recursive: true, force: true });
   } catch {
-    // Another host has something in it still.
+    // Whoever was quicker has taken it away.
   }
 }
 

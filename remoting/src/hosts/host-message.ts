@@ -30,9 +30,12 @@ export interface TenantWeights {
 /** To a device host. */
 export type ToHost =
   | { readonly kind: 'start'; readonly settings: HostSettings }
-  | { readonly kind: 'weights'; readonly weights: TenantWeights };
+  | { readonly kind: 'weights'; readonly weights: TenantWeights }
+  | { readonly kind: 'ping' };
 
 /** From a device host. */
 export type FromHost =
   | { readonly kind: 'up'; readonly devices: number; readonly unavailable: string | undefined }
-  | { readonly kind: 'failed'; readonly message: string };
+  | { readonly kind: 'failed'; readonly message: string }
+  /** Its event loop turns. */
+  | { readonly kind: 'pong' };

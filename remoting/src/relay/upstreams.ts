@@ -36,10 +36,19 @@ export class Upstreams {
 
   /**
    * @param open connects for a tenant; for the relay itself when that is ''
+   * @param msMax how long to try for, milliseconds; 0: once
    * @throws AxleError as the connection of the relay itself fails.
    */
-  static async connect(open: (tenant: string) => Promise<RemoteBackend>): Promise<Upstreams> {
-    return new Upstreams(await open(''), open);
+  static async connect(
+    open: (tenant: string) => Promise<RemoteBackend>,
+    msMax = 0,
+  ): Promise<Upstreams> {
+    const own = await untilOpen(
+      () => open(''),
+      msMax,
+      () => false,
+    );
+    return new Upstreams(own, open);
   }
 
   get all(): Iterable<Upstream> {
@@ -51,6 +60,18 @@ export class Upstreams {
     const entry = this.last?.tenant === tenant ? this.last.entry : this.entryOf(tenant);
     entry.usedAt = performance.now();
     return entry.upstream;
+  }
+
+  /** Why the server does not take this relay for the tenant; undefined: it does, or cannot be asked now. */
+  async refusalOf(tenant: string): Promise<AxleError | undefined> {
+    try {
+      const remote = await this.open(tenant);
+      await remote.close();
+    } catch (error) {
+      const refusal = asAxleError(error);
+      return mayPass(refusal) ? undefined : refusal;
+    }
+    return undefined;
   }
 
   async close(): Promise<void> {
@@ -74,28 +95,18 @@ export class Upstreams {
   }
 
   private connected(tenant: string): Upstream {
-    const opening = this.openInTime(tenant);
+    // A server that is away for a moment is waited for, as those wait for it who were connected.
+    const opening = untilOpen(
+      () => this.open(tenant),
+      openMsMax,
+      () => this.isClosed,
+    );
     const upstream = new Upstream(opening);
     // The next call of the tenant tries again.
     opening.catch(() => {
       if (this.byTenant.get(tenant)?.upstream === upstream) this.forget(tenant);
     });
     return upstream;
-  }
-
-  /** A server that is away for a moment is waited for, as those wait for it who were connected. */
-  private async openInTime(tenant: string): Promise<RemoteBackend> {
-    const backoff = new Backoff();
-    const endAt = performance.now() + openMsMax;
-    for (;;) {
-      const waitMs = backoff.nextMs();
-      await new Promise((resolve) => setTimeout(resolve, waitMs));
-      try {
-        return await this.open(tenant);
-      } catch (error) {
-        if (this.isClosed || performance.now() > endAt || !mayPass(asAxleError(error))) throw error;
-      }
-    }
   }
 
   private makeRoom(): void {
@@ -120,5 +131,24 @@ export class Upstreams {
   private forget(tenant: string): void {
     this.byTenant.delete(tenant);
     this.last = undefined;
+  }
+}
+
+/** @throws AxleError as the last try failed. */
+async function untilOpen<T>(
+  open: () => Promise<T>,
+  msMax: number,
+  isClosed: () => boolean,
+): Promise<T> {
+  const backoff = new Backoff();
+  const endAt = performance.now() + msMax;
+  for (;;) {
+    const waitMs = backoff.nextMs();
+    await new Promise((resolve) => setTimeout(resolve, waitMs));
+    try {
+      return await open();
+    } catch (error) {
+      if (isClosed() || performance.now() >= endAt || !mayPass(asAxleError(error))) throw error;
+    }
   }
 }

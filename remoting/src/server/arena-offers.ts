@@ -5,6 +5,7 @@ import { AxleError, SharedMemory } from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
 import { ServerArena } from '../shared-memory/server-arena.js';
+import type { Ledger } from '../trust/ledger.js';
 import { FrameWriter } from '../wire/frame-writer.js';
 
 /** The arena that each connection is offered; with GUEST_MEMORY, 0 is the guest's. */
@@ -26,32 +27,23 @@ interface Offered {
   readonly expiry: NodeJS.Timeout;
 }
 
-/** Makes shared memory for the connections of a server, within a limit for all of them, and hands it over. */
+/** Makes shared memory for the connections of a server, within the quotas of their tenants, and hands it over. */
 export class ArenaOffers {
   private readonly offered = new Map<string, Offered>();
-  private bytesInUse = 0;
+
+  /** @param arenaBytes of each connection; 0: there is none. */
+  constructor(private readonly arenaBytes: number) {}
 
   /**
-   * @param arenaBytes of each connection; 0: there is none.
-   * @param bytesMax of all connections: those past it are offered none.
+   * For a connection of the tenant whose usage it is.
+   *
+   * @returns undefined: there is none to have, and the connection does without.
    */
-  constructor(
-    private readonly arenaBytes: number,
-    private readonly bytesMax: number,
-  ) {}
-
-  /** Undefined: there is none to have, and the connection does without. */
-  offer(): ArenaOffer | undefined {
+  offer(usage: Ledger): ArenaOffer | undefined {
     const { arenaBytes } = this;
-    if (arenaBytes === 0 || this.bytesInUse + arenaBytes > this.bytesMax) return undefined;
-    let memory: SharedMemory;
-    try {
-      memory = new SharedMemory(arenaBytes);
-    } catch (error) {
-      if (error instanceof AxleError) return undefined;
-      throw error;
-    }
-    this.bytesInUse += arenaBytes;
+    if (arenaBytes === 0) return undefined;
+    const memory = made(arenaBytes, usage);
+    if (memory === undefined) return undefined;
     const ticket = randomBytes(ticketBytes);
     const key = ticket.toString('hex');
     const expiry = setTimeout(() => {
@@ -64,7 +56,7 @@ export class ArenaOffers {
       ticket,
       end: () => {
         this.withdraw(key);
-        this.bytesInUse -= arenaBytes;
+        usage.give('sharedMemoryBytes', arenaBytes);
       },
     };
   }
@@ -101,4 +93,23 @@ export class ArenaOffers {
     clearTimeout(offered.expiry);
     offered.memory.seal();
   }
+}
+
+function made(bytes: number, usage: Ledger): SharedMemory | undefined {
+  try {
+    usage.take('sharedMemoryBytes', bytes);
+  } catch (error) {
+    return withoutIt(error);
+  }
+  try {
+    return new SharedMemory(bytes);
+  } catch (error) {
+    usage.give('sharedMemoryBytes', bytes);
+    return withoutIt(error);
+  }
+}
+
+/** Slower, and right. */
+function withoutIt(error: unknown): undefined {
+  if (!(error instanceof AxleError)) throw error;
 }

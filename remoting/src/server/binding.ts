@@ -1,5 +1,6 @@
 import {
   AxleError,
+  checkWanted,
   hasFlag,
   OPS,
   type CallOptions,
@@ -114,22 +115,13 @@ export function bind(front: Front, frame: BindFrame): void {
     throw new AxleError('UNIMPLEMENTED', `there is no op ${frame.op} here`);
   }
   const { registry } = front.runtime;
-  checkDevice(registry, frame);
+  const { strict, device } = frame;
+  // The same words, and the same code, as for a call of this process.
+  if (strict && device !== '') checkWanted(registry, { strict, device });
   const opFlags = opFlagsOf(registry, frame);
   const model = modelOf(front, frame.model);
   front.hold(id, new Binding(frame, opName, model, registry, opFlags));
   front.answer({ type: 'BOUND', id, score: 1, opFlags, device: DEVICE_NONE }, [], true);
-}
-
-/** @throws AxleError NOT_FOUND for a device that calls would have to run on and that is not there. */
-function checkDevice({ devices }: Registry, { strict, device }: BindFrame): void {
-  if (!strict || device === '') return;
-  const isThere = devices.some(
-    ({ id, backend, kind }) => device === id || device === backend || device.toUpperCase() === kind,
-  );
-  if (isThere) return;
-  const known = devices.map(({ id }) => id).join(', ');
-  throw new AxleError('NOT_FOUND', `there is no device '${device}' here; there are ${known}`);
 }
 
 /** Those of the registry; of a custom op those that all who offer it agree on, since any of them may run it. */

@@ -1,7 +1,14 @@
 import type { AxleError } from '@axle/core/internal';
 
+import type { LogFields } from '../log/log.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import type { FailedBefore } from './failed-before.js';
+
+/** What the log may say of a request. */
+export type RequestTold = Pick<
+  LogFields,
+  'model' | 'queueMs' | 'computeMs' | 'bytesIn' | 'bytesOut' | 'traceId'
+> & { readonly op?: string };
 
 /** What a connection holds under a handle. The front alone sets the two marks. */
 export abstract class Held {
@@ -9,6 +16,10 @@ export abstract class Held {
   isAnswered = false;
   /** Its name was taken away: no frame may name it any more. */
   isReleased = false;
+
+  get told(): RequestTold {
+    return {};
+  }
 
   /** DATA of the handle; never called once it was answered. By itself it was on its way when nobody wanted it any more. */
   onData(_raw: RawFrame): void {

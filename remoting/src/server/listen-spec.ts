@@ -13,6 +13,8 @@ export interface UnixSpec {
   readonly mode: number;
   /** Who whoever may open the socket is taken for. */
   readonly tenant: string;
+  /** A virtual machine monitor connects to it, for what is in its guest. */
+  readonly isVsock: boolean;
 }
 
 export interface TcpSpec {
@@ -20,6 +22,8 @@ export interface TcpSpec {
   readonly host: string;
   readonly port: number;
   readonly tls: boolean;
+  /** It was asked for as `tls:`, rather than not refused. */
+  readonly saysTls: boolean;
   /** Who whoever can connect is taken for; undefined: clients show who they are. */
   readonly tenant: string | undefined;
 }
@@ -39,9 +43,9 @@ const vsockPortMax = 0xffff_fffe;
 export function readListenSpec(text: string, insecure: boolean, port = defaultPort): ListenSpec {
   const [, kind = '', rest = ''] = /^(unix|vsock-unix|tcp|tls):(.*)$/s.exec(text) ?? [];
   const [place = '', ...options] = rest.split(',');
-  if (kind === 'unix') return readUnix(place, options, text);
-  if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text);
-  if (kind !== '') return readTcp(place, options, kind === 'tls' || !insecure, port, text);
+  if (kind === 'unix') return readUnix(place, options, text, false);
+  if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text, true);
+  if (kind !== '') return readTcp(place, options, kind === 'tls', insecure, port, text);
   throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
 }
 
@@ -57,7 +61,12 @@ function vsockPath(place: string, text: string): string {
   return `${prefix}_${Number(port)}`;
 }
 
-function readUnix(path: string, options: readonly string[], text: string): UnixSpec {
+function readUnix(
+  path: string,
+  options: readonly string[],
+  text: string,
+  isVsock: boolean,
+): UnixSpec {
   if (path === '') throw wrong(text, 'a path follows unix:');
   let mode = defaultMode;
   let tenant = anonymousTenant;
@@ -67,13 +76,14 @@ function readUnix(path: string, options: readonly string[], text: string): UnixS
     else if (key === 'tenant' && isTenantName(value)) tenant = value;
     else throw wrong(text, `'${option}' is neither mode=0600 nor tenant=NAME`);
   }
-  return { kind: 'unix', path, mode, tenant };
+  return { kind: 'unix', path, mode, tenant, isVsock };
 }
 
 function readTcp(
   place: string,
   options: readonly string[],
-  tls: boolean,
+  saysTls: boolean,
+  insecure: boolean,
   otherwise: number,
   text: string,
 ): TcpSpec {
@@ -91,7 +101,8 @@ function readTcp(
     kind: 'tcp',
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),
-    tls,
+    tls: saysTls || !insecure,
+    saysTls,
     tenant,
   };
 }

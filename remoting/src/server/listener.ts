@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync, lstatSync, renameSync, type Stats } from 'node:fs';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import {
   connect as connectSocket,
@@ -7,12 +8,13 @@ import {
   type Server as NetServer,
   type Socket,
 } from 'node:net';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { createServer as createTlsServer, Server as TlsServer, type TLSSocket } from 'node:tls';
 import { isMainThread } from 'node:worker_threads';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
+import { tlsWords } from '../tls-words.js';
 import type { Peer } from '../trust/authenticator.js';
 import type { ListenSpec, UnixSpec } from './listen-spec.js';
 import { peerCertificateOf, tlsServerOptions, type TlsMaterial } from './tls.js';
@@ -45,6 +47,8 @@ export class Listener {
     private readonly server: NetServer,
     private readonly spec: ListenSpec,
     private readonly protocols: readonly string[] | undefined,
+    /** The socket that it made; undefined: it listens on TCP. */
+    private readonly made: Stats | undefined,
   ) {}
 
   /**
@@ -71,9 +75,10 @@ export class Listener {
     }
     // Such as no file descriptors left: those that are connected go on.
     server.on('error', (error) => {
-      owner.onTrouble(`cannot take connections at ${whereOf(spec)}: ${messageOf(error)}`);
+      owner.onTrouble(`cannot take connections at ${listenerName(spec)}: ${messageOf(error)}`);
     });
-    return new Listener(server, spec, bounds.protocols);
+    const made = spec.kind === 'unix' ? fileAt(spec.path) : undefined;
+    return new Listener(server, spec, bounds.protocols, made);
   }
 
   /** As a URL that clients take. */
@@ -104,12 +109,14 @@ export class Listener {
   /** Takes nothing new; resolves when all that it took is closed. */
   async close(): Promise<void> {
     const closed = once(this.server, 'close');
-    this.server.close();
+    const { spec, made } = this;
+    if (spec.kind === 'unix') closeLeaving(this.server, spec.path, made);
+    else this.server.close();
     await closed;
   }
 
   get name(): string {
-    return whereOf(this.spec);
+    return listenerName(this.spec);
   }
 }
 
@@ -145,7 +152,7 @@ function serverOf(
     owner.onArrival(socket);
   });
   server.on('tlsClientError', (error, socket) => {
-    owner.onTrouble(`no TLS with ${sourceOf(socket)}: ${messageOf(error)}`);
+    owner.onTrouble(`no TLS with ${sourceOf(socket)}: ${tlsWords(error)}`);
     socket.destroy();
   });
   return server;
@@ -164,7 +171,8 @@ function sourceOf({ remoteAddress = 'somewhere', remotePort = 0 }: Socket): stri
   return `${remoteAddress} port ${remotePort}`;
 }
 
-function whereOf(spec: ListenSpec): string {
+/** For people. */
+export function listenerName(spec: ListenSpec): string {
   return spec.kind === 'unix' ? spec.path : `${spec.host}:${spec.port}`;
 }
 
@@ -195,6 +203,37 @@ async function removeStale(path: string): Promise<void> {
   await unlink(path);
 }
 
+function fileAt(path: string): Stats | undefined {
+  return lstatSync(path, { throwIfNoEntry: false });
+}
+
+/**
+ * Stops listening. Node removes whatever has the path then; a socket that another server has put there since steps aside
+ * for that moment.
+ */
+function closeLeaving(server: NetServer, path: string, made: Stats | undefined): void {
+  const found = fileAt(path);
+  const isOwn = found?.ino === made?.ino && found?.dev === made?.dev;
+  if (found === undefined || isOwn) {
+    server.close();
+    return;
+  }
+  const aside = `${path}.${process.pid}`;
+  const isAside = isRenamed(path, aside);
+  server.close();
+  if (isAside) renameSync(aside, path);
+}
+
+/** @returns false where this process may not: it may not remove it either then */
+function isRenamed(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function answers(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connectSocket({ path });
@@ -210,9 +249,17 @@ function answers(path: string): Promise<boolean> {
 
 function cannotListen(error: unknown, spec: ListenSpec): AxleError {
   const code = (error as NodeJS.ErrnoException).code;
+  // Which the system, by way of Node, calls EACCES.
+  if (spec.kind === 'unix' && !existsSync(dirname(spec.path))) {
+    const folder = dirname(spec.path);
+    return new AxleError(
+      'NOT_FOUND',
+      `cannot listen on ${spec.path}: there is no folder ${folder}; make it first`,
+    );
+  }
   return new AxleError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
-    `cannot listen on ${whereOf(spec)}: ${messageOf(error)}`,
+    `cannot listen on ${listenerName(spec)}: ${messageOf(error)}`,
     { cause: error },
   );
 }

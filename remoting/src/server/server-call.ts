@@ -21,6 +21,7 @@ import { Binding } from './binding.js';
 import { mayHaveRun } from './client-record.js';
 import type { FailedBefore } from './failed-before.js';
 import type { Front } from './front.js';
+import type { RequestTold } from './held.js';
 import { Future } from './future.js';
 import type { KeptCall } from './kept-call.js';
 import { withLabels } from './labels.js';
@@ -103,6 +104,16 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     front.hold(id, call);
     call.turns?.enter(call);
     call.receive(frame);
+  }
+
+  override get told(): RequestTold {
+    const { binding, trace, bytesCharged } = this;
+    return {
+      op: binding.opName,
+      model: binding.model?.value?.name,
+      bytesIn: bytesCharged,
+      traceId: trace && Buffer.from(trace.traceId).toString('hex'),
+    };
   }
 
   get knownModel(): Model | undefined {

@@ -15,7 +15,7 @@ import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import { Binding } from './binding.js';
 import type { Front } from './front.js';
-import { Held } from './held.js';
+import { Held, type RequestTold } from './held.js';
 import { checkRoom } from './room.js';
 import { StreamInput } from './stream-input.js';
 
@@ -85,6 +85,10 @@ export class ServerStream extends Held {
         if (!stream.isAnswered) front.fail(id, error);
       },
     );
+  }
+
+  override get told(): RequestTold {
+    return { op: `${this.binding.opName}Stream` };
   }
 
   override onData(raw: RawFrame): void {

@@ -15,11 +15,13 @@ import {
   type Peer,
   type TrustSettings,
 } from '../trust/authenticator.js';
+import { LimitedLog } from '../log/limited-log.js';
+import type { Log } from '../log/log.js';
+import { RequestLog, type LoggedRequests } from '../log/request-log.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
-import { LimitedLog } from './limited-log.js';
-import { Listener } from './listener.js';
+import { Listener, listenerName } from './listener.js';
 import type { ListenSpec } from './listen-spec.js';
 import type { ModelControl } from './models/model-control.js';
 import { publicModels } from './models/model-devices.js';
@@ -30,14 +32,14 @@ import { Resumption } from './resumption.js';
 import type { TlsMaterial } from './tls.js';
 import { Traffic } from './traffic.js';
 import { WireFront, type Arenas } from './wire-front.js';
+import { WireRequests } from './wire-requests.js';
 
 const MiB = 1024 * 1024;
 const windows = { connection: 16 * MiB, stream: 4 * MiB };
 const requestBytesMax = 1024 * MiB;
 const keptBytesMax = 1024 * MiB;
-/** Shared memory of one connection over a unix socket, and of all; pages count once they are used. */
+/** Shared memory of one connection over a unix socket; pages count once they are used. */
 const defaultArenaBytes = 256 * MiB;
-const arenasBytesMax = 8192 * MiB;
 /** Connections open at once at one listener, whoever's they are. */
 const connectionsMax = 8192;
 const defaultNewcomersMax = 1024;
@@ -63,7 +65,9 @@ export interface ServerOptions {
   /** For listeners that ask for it. */
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
-  readonly log: (line: string) => void;
+  readonly log: Log;
+  /** Default: failures. */
+  readonly loggedRequests?: LoggedRequests | undefined;
   /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
   readonly handshakeMs?: number;
   /** Connections that have not greeted yet; for one more, the oldest goes. */
@@ -109,6 +113,8 @@ export class Server {
   private readonly instance = randomBytes(16);
   private readonly authenticator: Authenticator;
   private readonly log: LimitedLog;
+  private readonly requestLog: RequestLog;
+  private connectionsMade = 0;
   private readonly lapseTimer: NodeJS.Timeout;
   private readonly resumption: Resumption;
   private readonly watch: DeviceWatch;
@@ -122,7 +128,7 @@ export class Server {
   private constructor(private readonly options: ServerOptions) {
     const { runtime, store, limits, modelControl, log } = options;
     this.resumption = new Resumption(options.resumeMs);
-    this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes, arenasBytesMax);
+    this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes);
     this.published = publicModels(runtime, limits, modelControl, log);
     this.models = new ServerModels(
       runtime.repository,
@@ -133,9 +139,11 @@ export class Server {
     );
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
-    this.log = new LimitedLog(options.log, () => performance.now());
+    const clock = () => performance.now();
+    this.log = new LimitedLog(options.log, clock);
+    this.requestLog = new RequestLog(options.log, options.loggedRequests ?? 'failures', clock);
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
-      this.log.add(`refused a client (${address}): ${reason}`);
+      this.log.add(`refused a client (${address}): ${reason}`, { level: 'warn' });
     });
     this.lapseTimer = setInterval(() => {
       this.expelLapsed();
@@ -232,10 +240,10 @@ export class Server {
         this.newcomers.add(socket);
       },
       onStream: (stream, arrived, peer) => {
-        this.serve(stream, arrived, peer, spec.kind === 'unix');
+        this.serve(stream, arrived, peer, spec);
       },
       onTrouble: (what) => {
-        this.log.add(what);
+        this.log.add(what, { level: 'warn' });
       },
     });
     this.listeners.push(listener);
@@ -244,7 +252,7 @@ export class Server {
   private arenasFor(socket: Socket): Arenas {
     const { arenas } = this;
     return {
-      offer: () => arenas.offer(),
+      offer: (usage) => arenas.offer(usage),
       handOver: (ticket) => {
         arenas.handOver(ticket, socket);
       },
@@ -269,7 +277,7 @@ export class Server {
   private async openDoors(): Promise<void> {
     const { doors, runtime, limits, tls, newcomersMax = defaultNewcomersMax } = this.options;
     if (doors === undefined) return;
-    const { models, authenticator, log, handshakeMs } = this;
+    const { models, authenticator, log, requestLog, handshakeMs } = this;
     this.doors = await Doors.start(
       {
         runtime,
@@ -277,6 +285,8 @@ export class Server {
         models,
         authenticator,
         log,
+        requestLog,
+        nextConnection: () => ++this.connectionsMade,
         handshakeMs,
         connectionsMax,
         newcomersMax,
@@ -288,7 +298,10 @@ export class Server {
     );
   }
 
-  private serve(stream: Socket, arrived: Socket, peer: Peer, sharesMemory: boolean): void {
+  private serve(stream: Socket, arrived: Socket, peer: Peer, spec: ListenSpec): void {
+    const sharesMemory = spec.kind === 'unix';
+    this.connectionsMade += 1;
+    const requests = new WireRequests(this.requestLog, this.connectionsMade, listenerName(spec));
     this.traffic.add(stream);
     const front: WireFront = new WireFront(stream, {
       runtime: this.options.runtime,
@@ -301,8 +314,10 @@ export class Server {
       keptBytesMax,
       models: this.models,
       handshakeMs: this.handshakeMs,
+      requests,
       authenticate: (hello) => {
         const client = this.admit(hello, peer);
+        requests.tenant = client.session.tenant;
         this.newcomers.remove(arrived);
         this.fronts.set(front, client);
         return { session: client.session, tenant: client.identity.tenant };
@@ -322,7 +337,11 @@ export class Server {
     try {
       usage.take('connections');
     } catch (error) {
-      this.log.add(`refused a client (${peer.address}) of ${name}: too many connections`);
+      const why = 'too many connections';
+      this.log.add(`refused a client (${peer.address}) of ${name}: ${why}`, {
+        level: 'warn',
+        tenant: name,
+      });
       throw error;
     }
     const callsInFlightMax = Math.min(limits.callsInFlightMax, Math.max(1, settings.quotas.calls));
@@ -331,10 +350,12 @@ export class Server {
   }
 
   private expelLapsed(): void {
+    this.doors?.expelLapsed();
     for (const [front, client] of this.fronts) {
       const reason = client && this.authenticator.lapsed(client.identity);
       if (reason === undefined || client === undefined) continue;
-      this.log.add(`ended a connection of ${client.identity.tenant.name}: ${reason.message}`);
+      const { name: tenant } = client.identity.tenant;
+      this.log.add(`ended a connection of ${tenant}: ${reason.message}`, { tenant });
       front.expel(reason);
     }
   }

@@ -1,9 +1,10 @@
 import { constants, X509Certificate } from 'node:crypto';
 import { createSecureContext, type TlsOptions, type TLSSocket } from 'node:tls';
 
-import { AxleError, messageOf } from '@axle/core/internal';
+import { AxleError } from '@axle/core/internal';
 
 import { alpnProtocol } from '../alpn.js';
+import { tlsWords } from '../tls-words.js';
 import { certificateTenant } from '../trust/certificate-tenant.js';
 import type { PeerCertificate } from '../trust/authenticator.js';
 
@@ -14,6 +15,8 @@ export interface TlsMaterial {
   readonly key: Buffer;
   /** Who signs the certificates of tenants; undefined: clients are not asked for one. */
   readonly clientCa: Buffer | undefined;
+  /** Which of those it has revoked; undefined: none. */
+  readonly crl?: Buffer | undefined;
 }
 
 /**
@@ -27,7 +30,7 @@ export function checkTlsMaterial(material: TlsMaterial, now: number): void {
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `the certificate, its key or the CA of clients cannot be used (${messageOf(error)}); give PEM files, the key ` +
+      `the certificate, its key, the CA of clients or its revocation list cannot be used (${tlsWords(error)}); give PEM files, the key ` +
         'without a password and of that certificate',
       { cause: error },
     );
@@ -42,13 +45,14 @@ export function checkTlsMaterial(material: TlsMaterial, now: number): void {
 
 /** @param protocols that are spoken (RFC 7301) */
 export function tlsServerOptions(
-  { certificate, key, clientCa }: TlsMaterial,
+  { certificate, key, clientCa, crl }: TlsMaterial,
   protocols: readonly string[] = [alpnProtocol],
 ): TlsOptions {
   return {
     cert: certificate,
     key,
     ca: clientCa,
+    crl,
     minVersion: 'TLSv1.2',
     ALPNProtocols: [...protocols],
     requestCert: clientCa !== undefined,

@@ -17,6 +17,7 @@ import {
 } from '../connection/connection.js';
 import { DEVICE_NONE, WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
 import type { ServerArena } from '../shared-memory/server-arena.js';
+import type { Ledger } from '../trust/ledger.js';
 import type { Tenant } from '../trust/tenants.js';
 import { decodeCall, decodeFrame } from '../wire/decode-frame.js';
 import type {
@@ -54,6 +55,7 @@ import type { Resumption } from './resumption.js';
 import { ServerCall } from './server-call.js';
 import { ServerPut } from './server-put.js';
 import { ServerStream } from './server-stream.js';
+import type { WireRequests } from './wire-requests.js';
 
 const agent = 'axle';
 /** Open handles of one connection. */
@@ -84,7 +86,7 @@ export interface Admitted {
 
 /** Memory to share with the client of one connection. */
 export interface Arenas {
-  offer(): ArenaOffer | undefined;
+  offer(usage: Ledger): ArenaOffer | undefined;
   /** @throws AxleError PERMISSION_DENIED, UNAVAILABLE. */
   handOver(ticket: Uint8Array): void;
 }
@@ -109,6 +111,8 @@ export interface WireFrontOptions {
   readonly handshakeMs: number;
   readonly models: ServerModels;
   readonly times?: ConnectionTimes;
+  /** Told how each ends; undefined: nobody logs. */
+  readonly requests?: WireRequests;
   /** Called once. */
   readonly onClosed: () => void;
 }
@@ -156,7 +160,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
-      this.connection.fail(new WireError('HANDSHAKE_TIMEOUT', 'the connection'));
+      this.connection.fail(
+        new WireError('HANDSHAKE_TIMEOUT', `within ${this.options.handshakeMs} ms`),
+      );
     }, options.handshakeMs);
   }
 
@@ -292,6 +298,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
 
   answer(frame: Frame, following: readonly Tensor[], keeps: boolean): void {
     const { id } = frame;
+    this.options.requests?.answered(frame, this.handles.get(id));
     this.connection.send(frame);
     if (frame.type === 'RESULT' && !keeps) this.notKept.add(id);
     if (following.length > 0) this.sendFollowing(id, following);
@@ -301,6 +308,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   fail(id: number, reason: unknown): void {
     const error = asAxleError(reason);
     const first = error instanceof FailedBefore ? error.handle : id;
+    if (first === id) this.options.requests?.failed(id, error, this.handles.get(id));
     this.connection.forget(id);
     this.connection.send(errorFrame(id, error, first === id ? 0 : first));
     this.failures.set(id, { error, first });
@@ -372,7 +380,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       stream: streamWindow,
     });
     const wantsMemory = (frame.features & WireFeature.SHARED_MEMORY) !== 0;
-    this.offer = wantsMemory ? this.options.arenas?.offer() : undefined;
+    this.offer = wantsMemory ? this.options.arenas?.offer(this.tenant.usage) : undefined;
     this.welcome(this.greeted.session);
     if (this.offer === undefined) return;
     const { arena, bytes, ticket } = this.offer;
@@ -416,7 +424,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       streamWindow: windows.stream,
       connectionWindow: windows.connection,
       callsMax: limits.callsInFlightMax,
-      handlesMax,
+      // 0 would be against the protocol; what is refused is refused when it comes.
+      handlesMax: Math.max(1, Math.min(handlesMax, this.tenant.settings.quotas.handles)),
       idleMs: 0,
       requestBytesMax: this.requestBytesMax,
       modelBytesMax: models.store.modelBytesMax(tenant),
@@ -434,6 +443,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     if (id > this.lastTaken) return;
     this.handles.make(id);
     this.unanswered += 1;
+    this.options.requests?.began(id, raw.type);
     this.tenant.usage.add('calls');
     try {
       this.tenant.usage.check('calls');

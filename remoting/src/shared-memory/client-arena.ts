@@ -54,10 +54,10 @@ export class ClientArena {
 
   /** Copies a tensor to a range that has room for it. */
   write({ offset }: Place, { segments, byteLength }: Tensor): void {
-    const { bytes } = this.memory;
-    let at = offset;
+    const range = this.memory.view(offset, byteLength);
+    let at = 0;
     for (const segment of segments) {
-      bytes.set(segment, at);
+      range.set(segment, at);
       at += segment.byteLength;
     }
     copiedBytes.add(byteLength);
@@ -66,7 +66,7 @@ export class ClientArena {
   /** A copy: the range is the server's again with the next call. */
   read(offset: number, bytes: number): Uint8Array {
     const copy = Buffer.allocUnsafeSlow(bytes);
-    copy.set(this.memory.bytes.subarray(offset, offset + bytes));
+    copy.set(this.memory.view(offset, bytes));
     copiedBytes.add(bytes);
     return copy;
   }

@@ -13,7 +13,7 @@ import { aligned, rangeAlignment } from './ranges.js';
 export class ServerArena {
   constructor(
     readonly id: number,
-    private readonly memory: Pick<MappedMemory, 'bytes' | 'byteLength'>,
+    private readonly memory: Pick<MappedMemory, 'view' | 'byteLength'>,
   ) {}
 
   /** A range where it lies: its content may change at any time. @throws AxleError OUT_OF_RANGE */
@@ -26,7 +26,7 @@ export class ServerArena {
           `arena ${this.id} has ${byteLength} bytes, and ranges start at multiples of ${rangeAlignment}`,
       );
     }
-    return this.memory.bytes.subarray(offset, offset + bytes);
+    return this.memory.view(offset, bytes);
   }
 
   /** A private copy of a range: what the client writes from then on changes nothing. @throws AxleError OUT_OF_RANGE */

@@ -20,6 +20,8 @@ export interface ResourceStoreOptions {
   /** Of all tenants together, each charged in full. */
   readonly bytesMax: number;
   readonly limitsOf: (tenant: string) => TenantStoreLimits;
+  /** Of all tenants together, beside `bytesMax`, as they are now; default none. */
+  readonly wholeLimits?: (() => TenantStoreLimits) | undefined;
 }
 
 const manifestName = 'manifest';
@@ -230,14 +232,17 @@ export class ResourceStore {
         { retryable: false },
       );
     }
-    const { bytesMax } = this.options;
+    const whole = this.options.wholeLimits?.();
+    const bytesMax = Math.min(this.options.bytesMax, whole?.modelBytes ?? Infinity);
+    const modelsMax = whole?.models ?? Infinity;
     const all = [...this.shelves.values()];
-    while (this.bytes + bytes > bytesMax) {
+    const count = () => all.reduce((sum, one) => sum + one.count, 0);
+    while (this.bytes + bytes > bytesMax || count() + 1 > modelsMax) {
       if (this.collect(all)) continue;
       throw new AxleError(
         'RESOURCE_EXHAUSTED',
-        `no room for ${bytes} bytes in the server's model store: remove models with axle model rm, ` +
-          `or start the server with more --store-bytes`,
+        `no room for a model of ${bytes} bytes in the server's model store: remove models with axle model rm, ` +
+          `or start the server with more --store-bytes or higher limits`,
         { retryable: false },
       );
     }

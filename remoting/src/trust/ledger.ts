@@ -64,6 +64,7 @@ export class Ledger {
       requestBytes: count('requestBytes'),
       models: count('models'),
       modelBytes: count('modelBytes'),
+      sharedMemoryBytes: count('sharedMemoryBytes'),
     };
   }
 

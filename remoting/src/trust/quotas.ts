@@ -14,6 +14,8 @@ export interface Quotas {
   readonly models: number;
   /** Files of those models, each charged in full whoever else has the same, bytes. */
   readonly modelBytes: number;
+  /** Shared memory of its connections, used or not, bytes; one that finds none left does without. */
+  readonly sharedMemoryBytes: number;
 }
 
 export type QuotaName = keyof Quotas;
@@ -28,6 +30,7 @@ export const defaultQuotas: Quotas = {
   requestBytes: 2048 * MiB,
   models: 256,
   modelBytes: 16_384 * MiB,
+  sharedMemoryBytes: 2048 * MiB,
 };
 
 /** Of a server as a whole, where its operator says nothing else. */
@@ -39,6 +42,7 @@ export function defaultServerLimits(): Quotas {
     requestBytes: Math.floor(memoryBytes() / 2),
     models: 65_536,
     modelBytes: 1_048_576 * MiB,
+    sharedMemoryBytes: 8192 * MiB,
   };
 }
 
@@ -58,4 +62,5 @@ export const quotaWords: Readonly<Record<QuotaName, string>> = {
   requestBytes: 'bytes of inputs and of tensors that are kept',
   models: 'models',
   modelBytes: 'bytes of models',
+  sharedMemoryBytes: 'bytes of shared memory',
 };

@@ -12,6 +12,11 @@ export class WireError extends AxleError {
     /** The frame or field that it is about. */
     where: string,
   ) {
-    super('INVALID_ARGUMENT', `${where}: a frame ${WIRE_ERROR_DOC[wireError]} (${wireError})`);
+    super('INVALID_ARGUMENT', `${where}: ${wordsOf(WIRE_ERROR_DOC[wireError])} (${wireError})`);
   }
+}
+
+/** What is about no frame is in brackets. */
+function wordsOf(doc: string): string {
+  return doc.startsWith('(') ? doc.slice(1, -1) : `a frame ${doc}`;
 }

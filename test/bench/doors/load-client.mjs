@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { Client, credentials } from '@grpc/grpc-js';
 import protobuf from 'protobufjs';
 
+import { callsPerSecond } from '../calls-per-second.mjs';
 import { echoMethod } from '../remoting/grpc-js-service.mjs';
 
 const [protocol = '', path = '', model = ''] = process.argv.slice(2);
@@ -21,27 +22,14 @@ const call = protocol === 'http' ? httpCall() : grpcCall();
 console.log('ready');
 for await (const line of createInterface(process.stdin)) {
   const [inFlight = 1, seconds = 1] = line.split(' ').map(Number);
-  console.log(await callsPerSecond(inFlight, seconds));
+  console.log(await callsPerSecond(inFlight, seconds * 1000, checkedCall));
 }
 process.exit();
 
-/**
- * @param {number} inFlight
- * @param {number} seconds
- */
-async function callsPerSecond(inFlight, seconds) {
-  const startedAt = performance.now();
-  const until = startedAt + seconds * 1000;
-  let calls = 0;
-  const caller = async () => {
-    while (performance.now() < until) {
-      const bytes = await call();
-      if (bytes < (isMlp ? 34 * 4 : raw.byteLength)) throw new Error(`an answer of ${bytes} bytes`);
-      calls += 1;
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, caller));
-  return (calls * 1000) / (performance.now() - startedAt);
+/** @throws for an answer that is none */
+async function checkedCall() {
+  const bytes = await call();
+  if (bytes < (isMlp ? 34 * 4 : raw.byteLength)) throw new Error(`an answer of ${bytes} bytes`);
 }
 
 /** @returns {() => Promise<number>} */

@@ -7,6 +7,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { coarseClock, openLoop, poissonGaps, SeededRandom } from '@axle/cli/load';
 import { connect } from 'axle';
 
 const CALLS = 16;
@@ -27,25 +28,33 @@ const inputs = Array.from({ length: CALLS }, (_, call) => ({
 for (const size of sizes) await run(size);
 console.log('ready');
 for await (const line of createInterface(process.stdin)) {
-  const random = randomOf(Number(line));
+  console.log(JSON.stringify(await runAll(new SeededRandom(Number(line)))));
+}
+
+/** @param {SeededRandom} random */
+async function runAll(random) {
   const order = shuffled(
     sizes.flatMap((size) => Array.from({ length: FUNCTIONS }, () => size)),
     random,
   );
-  let arrival = performance.now();
-  const running = order.map((size) => {
-    // A Poisson process: gaps are exponential.
-    arrival -= MEAN_GAP_MS * Math.log(1 - random());
-    return runAt(size, arrival);
+  /** @type {{ size: string, ms: number }[]} */
+  const runs = [];
+  await openLoop({
+    clock: coarseClock,
+    gaps: poissonGaps(1000 / MEAN_GAP_MS, random),
+    outstandingMax: order.length,
+    send: ({ index }) => run(order[index] ?? ''),
+    observer: {
+      succeeded: ({ index, dueAt }, endedAt) => {
+        runs.push({ size: order[index] ?? '', ms: endedAt - dueAt });
+      },
+      failed: (_request, _endedAt, error) => {
+        throw error;
+      },
+    },
+    end: { requests: order.length },
   });
-  console.log(JSON.stringify(await Promise.all(running)));
-}
-
-/** @param {string} size @param {number} arrival */
-async function runAt(size, arrival) {
-  await new Promise((resolve) => setTimeout(resolve, arrival - performance.now()));
-  await run(size);
-  return { size, ms: performance.now() - arrival };
+  return runs;
 }
 
 /** One function: its client connects, brings its model, and runs it over all inputs. @param {string} size */
@@ -64,20 +73,11 @@ async function run(size) {
   }
 }
 
-/** @template T @param {T[]} list @param {() => number} random */
+/** @template T @param {T[]} list @param {SeededRandom} random */
 function shuffled(list, random) {
   for (let i = list.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
+    const j = random.below(i + 1);
     [list[i], list[j]] = [/** @type {T} */ (list[j]), /** @type {T} */ (list[i])];
   }
   return list;
-}
-
-/** The same numbers for the same seed. @param {number} seed */
-function randomOf(seed) {
-  let state = seed;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
 }

@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 
-import { shippedModels } from 'axle';
+import { connect, shippedModels } from 'axle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { builtPlugin } from '../plugins.js';
@@ -20,7 +20,11 @@ beforeAll(async () => {
   mkdirSync(place);
   server = await TrustedServer.start(
     place,
-    { grpc: [`unix:${join(place, 'grpc')}`], models: [shippedModels] },
+    {
+      listen: [`unix:${join(place, 'wire')}`],
+      grpc: [`unix:${join(place, 'grpc')}`],
+      models: [shippedModels],
+    },
     { plugins: [{ name: 'echo', ...builtPlugin('echo') }] },
   );
   grpc = new GrpcClient(server.doorEndpoints[0] ?? '');
@@ -125,3 +129,19 @@ it('what there is is listed', async () => {
   const { ops } = await ask('ListOps');
   expect((ops as Fields[]).map(({ name }) => name)).toContain(echo);
 });
+
+it.each([
+  ['gpu', 'UNAVAILABLE'],
+  ['nonesuch', 'NOT_FOUND'],
+])(
+  'a call that is to run on %s and nowhere else is refused as by the wire',
+  async (device, code) => {
+    const data = Buffer.from('data');
+    const byGrpc = ask('Compress', { data, options: { device, strict: true } });
+    await expect(byGrpc).rejects.toMatchObject({ code });
+    const client = await connect(server.endpoint);
+    const byWire = client.compress(data, { device, strict: true });
+    await expect(byWire).rejects.toMatchObject({ code });
+    await client.close();
+  },
+);

@@ -4,20 +4,22 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2, constants } from 'node:http2';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { deflateSync, gunzipSync, gzipSync, inflateSync } from 'node:zlib';
 
 import type { TaskEvent } from '@axle/core';
+import type { Metadata } from '@grpc/grpc-js';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { matMulModel } from '../../onnx-model.mjs';
 import { folder } from '../serve.js';
 import { TrustedServer } from '../trusted-server.js';
-import { answerOf, GrpcClient, messageOf } from './grpc-door.js';
+import { answerOf, GrpcClient, messageOf, methodOf } from './grpc-door.js';
 import { identityModel, writeModel } from './models.js';
 import { rawOf, type Request } from './request.js';
 import { bodyOf, checked, RestClient } from './rest-door.js';
 
 const messageBytesMax = 1024 * 1024;
+const jsonBytesMax = messageBytesMax / 2;
 const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
 const models = join(folder, 'models');
@@ -33,7 +35,7 @@ beforeAll(async () => {
     grpc: [`unix:${grpcPath}`],
     http: [`unix:${httpPath}`],
     models: [models],
-    doorLimits: { messageBytesMax, unreadBytesMax: messageBytesMax },
+    doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
   });
   const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
   grpc = new GrpcClient(grpcEndpoint);
@@ -108,6 +110,17 @@ describe('gRPC', () => {
       /element 1 is 128, which does not fit/,
     ],
     ['no contents', { raw_input_contents: [] }, /input 'x' for model 'identity' has no data/],
+    [
+      'a shape of more than there is',
+      { inputs: [{ ...identity.inputs[0], shape: [1_000_000, 1_000_000] }] },
+      /got 8/,
+    ],
+    [
+      'a shape whose size is no number',
+      { inputs: [{ ...identity.inputs[0], shape: [2 ** 52, 2 ** 52] }] },
+      /more elements than fit/,
+    ],
+    ['a shape below 0', { inputs: [{ ...identity.inputs[0], shape: [-1, 2] }] }, /shape/],
   ])('refuses %s', async (_, changes, expected) => {
     const refusal = grpc.inference('ModelInfer', message(changes));
     await expect(refusal).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -121,6 +134,20 @@ describe('gRPC', () => {
   ])('refuses %s', async (_, bytes, code) => {
     await expect(grpc.inference('ModelInfer', bytes)).rejects.toMatchObject({ code });
     await answers();
+  });
+
+  it('says of what grpc-js refuses, too, whether to try it again', async () => {
+    const { path, read } = methodOf('inference.GRPCInferenceService', 'ModelInfer');
+    const tooMuch = Buffer.alloc(messageBytesMax + 1);
+    const trailers = await new Promise<Metadata>((resolve) => {
+      const pass = (bytes: Buffer) => bytes;
+      grpc.client
+        .makeUnaryRequest(path, pass, read, tooMuch, () => undefined)
+        .on('status', ({ metadata }) => {
+          resolve(metadata);
+        });
+    });
+    expect(trailers.get('axle-retryable')).toEqual(['false']);
   });
 
   it('answers in the order of a stream, and goes on after what fails', async () => {
@@ -164,6 +191,26 @@ describe('gRPC', () => {
     await closed;
   });
 
+  it.each([
+    ['settings', http2Frame(4, Buffer.of(0, 3, 0, 0, 0, 100))],
+    ['pings', http2Frame(6, Buffer.alloc(8))],
+    ['priorities of streams that are not there', http2Frame(2, Buffer.of(0, 0, 0, 0, 9), 1)],
+  ])('outlives a flood of %s that takes no acknowledgement', async (_, frame) => {
+    const flood = connect(grpcPath).resume();
+    // The server may end it.
+    flood.on('error', () => undefined);
+    const closed = new Promise((resolve) => flood.once('close', resolve));
+    flood.write(Buffer.concat([Buffer.from(preface), http2Frame(4, Buffer.alloc(0))]));
+    const many = Buffer.concat(Array.from({ length: 10_000 }, () => frame));
+    for (let i = 0; i < 10 && !flood.destroyed; i++) {
+      flood.write(many);
+      await answers();
+    }
+    flood.destroy();
+    await closed;
+    await answers();
+  });
+
   it('leaves a client that takes no answers with so many bytes of them', async () => {
     const big = Buffer.alloc(512 * 1024);
     const packed = gzipSync(big);
@@ -198,6 +245,17 @@ describe('gRPC', () => {
     await answers();
   });
 });
+
+const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
+
+/** A frame of HTTP/2 without flags. */
+function http2Frame(type: number, payload: Uint8Array, stream = 0): Buffer {
+  const head = Buffer.alloc(9);
+  head.writeUIntBE(payload.byteLength, 0, 3);
+  head.writeUInt8(type, 3);
+  head.writeUInt32BE(stream, 5);
+  return Buffer.concat([head, payload]);
+}
 
 const grpcHeaders = {
   ':method': 'POST',
@@ -240,7 +298,23 @@ describe('REST', () => {
       400,
       /not the length/,
     ],
-    ['compressed bodies', '{}', { 'content-encoding': 'gzip' }, 501, /compressed/],
+    ['an unknown encoding', '{}', { 'content-encoding': 'br' }, 501, /gzip or deflate/],
+    ['two encodings', '{}', { 'content-encoding': 'gzip, gzip' }, 501, /gzip or deflate/],
+    ['what is not packed as it says', '{}', { 'content-encoding': 'gzip' }, 400, /is no gzip/],
+    [
+      'half of what was packed',
+      gzipSync('{"inputs":[]}').subarray(0, -12),
+      { 'content-encoding': 'gzip' },
+      400,
+      /is no gzip, or ends too early/,
+    ],
+    [
+      'a small body that unpacks past the limit',
+      gzipSync(Buffer.alloc(200 * messageBytesMax)),
+      { 'content-encoding': 'gzip' },
+      413,
+      /takes 1048576/,
+    ],
     ['a body past the limit', Buffer.alloc(messageBytesMax + 1), {}, 413, /takes 1048576/],
   ])('refuses %s', async (_, body, headers, status, message) => {
     expect(await refused(body, headers)).toEqual([status, expect.stringMatching(message)]);
@@ -266,8 +340,114 @@ describe('REST', () => {
 
   it('knows its paths and methods', async () => {
     expect((await rest.send('GET', '/v3')).status).toBe(404);
-    expect((await rest.send('GET', infer)).status).toBe(501);
+    for (const [method, path, allow] of [
+      ['GET', infer, 'POST'],
+      ['DELETE', '/v2/models/identity', 'GET'],
+      ['DELETE', '/v2/cudasharedmemory/status', 'GET, POST'],
+    ] as const) {
+      const { status, headers } = await rest.send(method, path);
+      expect([status, headers.allow]).toEqual([405, allow]);
+    }
+    for (const path of ['/v2/logging', '/v2/trace/setting', '/v2/cudasharedmemory/status']) {
+      expect((await rest.send('GET', path)).status).toBe(501);
+    }
     expect((await rest.send('GET', '/v2/models/%zz')).status).toBe(400);
+  });
+
+  it.each([
+    ['gzip', gzipSync, gunzipSync],
+    ['deflate', deflateSync, inflateSync],
+  ])('takes and gives bodies in %s', async (encoding, pack, unpack) => {
+    const values = Array.from({ length: 1000 }, (__, i) => i);
+    const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 1000], values }];
+    const { body, jsonBytes } = bodyOf({ ...identity, inputs }, 'binary');
+    const reply = checked(
+      await rest.send('POST', infer, pack(body), {
+        'content-encoding': encoding,
+        'accept-encoding': `br, ${encoding};q=0.5`,
+        'inference-header-content-length': jsonBytes,
+      }),
+    );
+    expect(reply.headers['content-encoding']).toBe(encoding);
+    expect(unpack(reply.body).subarray(-4000)).toEqual(body.subarray(-4000));
+    const { headers } = await rest.send('GET', '/v2', '', { 'accept-encoding': encoding });
+    expect(headers['content-encoding']).toBeUndefined();
+    const never = {
+      'accept-encoding': `${encoding};q=0`,
+      'inference-header-content-length': jsonBytes,
+    };
+    const plain = checked(await rest.send('POST', infer, body, never));
+    expect(plain.headers['content-encoding']).toBeUndefined();
+  });
+
+  it.each([
+    ['in escaped quotes', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}`],
+    ['in a last backslash', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}\\`],
+    ['in opened lists', '['.repeat(jsonBytesMax - 1)],
+  ])('takes no longer for text that ends %s', async (_, body) => {
+    // From each quote anew, it would take hours.
+    expect(await refused(body)).toEqual([400, expect.stringMatching(/no JSON|no object/)]);
+    await answers();
+  });
+
+  it.each([
+    ['no HTTP', 'HELLO\r\n\r\n', 400, 'INVALID_ARGUMENT'],
+    [
+      'two lengths',
+      `POST ${infer} HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n`,
+      400,
+      'INVALID_ARGUMENT',
+    ],
+    [
+      'headers without an end',
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nLong: ${'x'.repeat(20_000)}\r\n\r\n`,
+      431,
+      'RESOURCE_EXHAUSTED',
+    ],
+    [
+      'too many headers',
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${'a: b\r\n'.repeat(127)}\r\n`,
+      400,
+      'INVALID_ARGUMENT',
+    ],
+    [
+      'two tokens',
+      'GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n' +
+        'Authorization: Bearer a\r\nAuthorization: Bearer b\r\n\r\n',
+      400,
+      'INVALID_ARGUMENT',
+    ],
+  ])('answers %s in the form of all errors', async (_, text, status, code) => {
+    const socket = connect(httpPath);
+    socket.write(text);
+    const [head = '', body = ''] = (await textOf(socket)).split('\r\n\r\n');
+    expect(head).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(head.toLowerCase()).toContain(`axle-code: ${code.toLowerCase()}`);
+    expect(JSON.parse(body)).toEqual({ error: expect.any(String) as string });
+    await answers();
+  });
+
+  it('takes as many headers as it says, and no expectation for a promise', async () => {
+    const socket = connect(httpPath);
+    const more = 'a: b\r\n'.repeat(125);
+    socket.write(
+      `GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: wonders\r\n${more}\r\n`,
+    );
+    expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('writes no more in JSON than it reads of it', async () => {
+    const columns = jsonBytesMax / 4 + 1;
+    const raw = new Uint8Array(4 * columns);
+    const inputs = [{ ...identity.inputs[0]!, shape: [1, columns], raw }];
+    const parameters = { binary_data_output: false };
+    const { body, jsonBytes } = bodyOf({ ...identity, inputs, parameters }, 'binary');
+    const headers = { 'inference-header-content-length': jsonBytes };
+    const advice = expect.stringMatching(/most in JSON; ask for them as binary data/) as string;
+    expect(await refused(body, headers)).toEqual([413, advice]);
+    const binary = bodyOf({ ...identity, inputs }, 'binary');
+    const length = { 'inference-header-content-length': binary.jsonBytes };
+    checked(await rest.send('POST', infer, binary.body, length));
   });
 
   it('does not read the body of whom it refuses', async () => {
@@ -308,6 +488,33 @@ describe('a server that waits 0.3 s', () => {
     session.destroy();
   });
 
+  it('leaves those alone who ask for nothing but health', async () => {
+    const health = new GrpcClient(impatient.doorEndpoints[0] ?? '');
+    const { path, write, read } = methodOf('grpc.health.v1.Health', 'Watch');
+    const watch = health.client.makeServerStreamRequest(path, write, read, {});
+    const ended = new Promise<string>((resolve) => {
+      watch.on('status', () => {
+        resolve('ended');
+      });
+    });
+    watch.on('error', () => undefined);
+    await once(watch, 'data');
+    const balancer = connect(join(place, 'http.sock'));
+    const ask = 'GET /v2/health/ready HTTP/1.1\r\nHost: x\r\n\r\n';
+    balancer.write(ask);
+    await once(balancer, 'data');
+    // It came later, says nothing, and is gone before.
+    const silent = connect(join(place, 'grpc.sock')).resume();
+    await once(silent, 'close');
+    balancer.write(ask);
+    expect(String((await once(balancer, 'data'))[0])).toMatch(/^HTTP\/1.1 200/);
+    expect(await Promise.race([ended, Promise.resolve('watches')])).toBe('watches');
+    expect(await health.call('grpc.health.v1.Health', 'Check', {})).toEqual({ status: 'SERVING' });
+    balancer.destroy();
+    watch.cancel();
+    health.close();
+  });
+
   it.each([
     ['a request whose headers do not end', 'GET /v2 HTTP/1.1\r\nHost: x\r\nA: '],
     [
@@ -324,7 +531,7 @@ describe('a server that waits 0.3 s', () => {
 });
 
 describe('a call that nobody waits for any more', () => {
-  const calls = 8;
+  const calls = 16;
   /** How tasks of the slow model ended. */
   let ends: string[] = [];
   const note = (event: unknown) => {
@@ -345,6 +552,9 @@ describe('a call that nobody waits for any more', () => {
     return server.runtime.loadOf(device!);
   };
 
+  /** Where the machine is busy, the first are done before the last have come. */
+  const allBegan = () => load() + ends.length >= calls;
+
   /** Those that ran may have gone on to their end; those that waited never began. */
   const expectFreed = async () => {
     await until(() => load() === 0 && ends.length >= calls);
@@ -355,7 +565,7 @@ describe('a call that nobody waits for any more', () => {
     const begun = Array.from({ length: calls }, () =>
       grpc.begin('inference.GRPCInferenceService', 'ModelInfer', messageOf(slow, 'raw')),
     );
-    await until(() => load() >= calls);
+    await until(allBegan);
     for (const { cancel } of begun) cancel();
     const ends = await Promise.allSettled(begun.map(({ answer }) => answer));
     for (const end of ends) expect(end).toMatchObject({ reason: { code: 'CANCELLED' } });
@@ -370,7 +580,7 @@ describe('a call that nobody waits for any more', () => {
       `Inference-Header-Content-Length: ${jsonBytes}\r\nContent-Length: ${body.byteLength}\r\n\r\n`;
     const sockets = Array.from({ length: calls }, () => connect(httpPath));
     for (const socket of sockets) socket.write(Buffer.concat([Buffer.from(head), body]));
-    await until(() => load() >= calls);
+    await until(allBegan);
     for (const socket of sockets) socket.destroy();
     await expectFreed();
     await answers();

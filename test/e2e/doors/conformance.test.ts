@@ -209,6 +209,11 @@ describe.each(['gRPC, raw', 'gRPC, typed', 'REST, JSON', 'REST, binary'])('throu
       'INVALID_ARGUMENT',
       /'x' is there twice/,
     ],
+    'an output twice': [
+      { ...identity, outputs: [{ name: 'y' }, { name: 'y' }] },
+      'INVALID_ARGUMENT',
+      /output 'y' is asked for twice/,
+    ],
     'a name that objects have': [
       { ...identity, inputs: [{ ...one, name: '__proto__' }] },
       'INVALID_ARGUMENT',

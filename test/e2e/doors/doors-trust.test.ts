@@ -5,10 +5,10 @@ import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { shippedModels } from 'axle';
+import { shippedModels, type AxleError } from 'axle';
 import { credentials } from '@grpc/grpc-js';
-import { loadServeSettings } from '@axle/remoting';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { connectKserve, loadServeSettings } from '@axle/remoting';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { folder } from '../serve.js';
 import { makeCertificates, TrustedServer } from '../trusted-server.js';
@@ -108,6 +108,29 @@ describe('over TLS', () => {
     expect(await rest('/v2', { authorization: `Bearer ${alice}`, 'axle-tenant': 'bob' })).toBe(403);
   });
 
+  it('is entered by the client that measures doors, as whom the environment says', async () => {
+    const statusOf = async (url: string, variables: Readonly<Record<string, string>>) => {
+      for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
+      const client = await connectKserve(url, { input: 'binary', output: 'binary' });
+      vi.unstubAllEnvs();
+      opened.push(client);
+      return client.model('mlp', '').then(
+        ({ name }) => name,
+        (error: unknown) => (error as AxleError).code,
+      );
+    };
+    const AXLE_TLS_CA = join(pki, 'ca.crt');
+    const AXLE_TLS_CERT = join(pki, 'client-bob.crt');
+    const AXLE_TLS_KEY = join(pki, 'client-bob.key');
+    for (const endpoint of server.doorEndpoints) {
+      const url = endpoint.replace(/\/\/.*:/, '//localhost:');
+      expect(await statusOf(url, { AXLE_TLS_CA, AXLE_TOKEN: alice })).toBe('mlp');
+      expect(await statusOf(url, { AXLE_TLS_CA, AXLE_TLS_CERT, AXLE_TLS_KEY })).toBe('mlp');
+      expect(await statusOf(url, { AXLE_TLS_CA })).toBe('UNAUTHENTICATED');
+      expect(await statusOf(url, { AXLE_TOKEN: alice })).toBe('UNAVAILABLE');
+    }
+  });
+
   it('says to anyone that the server is there, and no more', async () => {
     const nobody = grpcOf();
     expect(await nobody.inference('ServerLive')).toEqual({ live: true });
@@ -130,7 +153,7 @@ describe('over TLS', () => {
     expect(await rest('/v2', { authorization: `Bearer ${dave}` })).toBe(401);
   });
 
-  it('ends a stream whose token is revoked with its next message', async () => {
+  it('ends a stream whose token is revoked, though nothing comes on it', async () => {
     const erin = await server.addToken('erin');
     const [, port = ''] = /:(\d+)$/.exec(server.doorEndpoints[0] ?? '') ?? [];
     const session = connectHttp2(`https://localhost:${port}`, { ca: pem('ca.crt') });
@@ -152,7 +175,6 @@ describe('over TLS', () => {
     stream.resume().write(message);
     await grpcOf(erin).inference('ServerMetadata');
     await server.revoke(erin);
-    stream.write(message);
     expect(await status).toBe('16');
     session.destroy();
   });
@@ -218,7 +240,7 @@ describe('a call of nobody', () => {
 describe('settings', () => {
   it.each([
     [{ grpc: ['tcp:127.0.0.1:0'] }, /without TLS/],
-    [{ http: ['tls:127.0.0.1'] }, /without TLS/],
+    [{ http: ['tls:127.0.0.1'] }, /takes a certificate and its key; give --tls-cert/],
     [{}, /nothing says where to listen/],
   ])('that open no safe door are refused: %j', async (options, message) => {
     await expect(loadServeSettings(options)).rejects.toThrow(message);

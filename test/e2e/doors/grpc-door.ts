@@ -73,8 +73,9 @@ export class GrpcClient {
     this.client = new Client(target, channel, { 'grpc.max_receive_message_length': -1 });
   }
 
-  get headers(): Headers {
+  private headersWith(more: Readonly<Record<string, string>>): Headers {
     const headers = new Headers();
+    for (const [name, value] of Object.entries(more)) headers.set(name, value);
     if (this.token !== undefined) headers.set('authorization', `Bearer ${this.token}`);
     return headers;
   }
@@ -85,6 +86,7 @@ export class GrpcClient {
     method: string,
     message: object | Buffer,
     options: CallOptions = {},
+    headers: Readonly<Record<string, string>> = {},
   ): { readonly answer: Promise<Fields>; readonly cancel: () => void } {
     const { path, write, read } = methodOf(service, method);
     let cancel = () => undefined as void;
@@ -94,7 +96,7 @@ export class GrpcClient {
         (each: object | Buffer) => (Buffer.isBuffer(each) ? each : write(each)),
         read,
         message,
-        this.headers,
+        this.headersWith(headers),
         options,
         (error: ServiceError | null, reply) => {
           if (error === null) resolve(reply as Fields);
@@ -108,18 +110,34 @@ export class GrpcClient {
     return { answer, cancel };
   }
 
-  call(service: string, method: string, message: object | Buffer, options?: CallOptions) {
-    return this.begin(service, method, message, options).answer;
+  call(
+    service: string,
+    method: string,
+    message: object | Buffer,
+    options?: CallOptions,
+    headers?: Readonly<Record<string, string>>,
+  ) {
+    return this.begin(service, method, message, options, headers).answer;
   }
 
-  inference(method: string, message: object | Buffer = {}, options?: CallOptions): Promise<Fields> {
-    return this.call(inference, method, message, options);
+  inference(
+    method: string,
+    message: object | Buffer = {},
+    options?: CallOptions,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Fields> {
+    return this.call(inference, method, message, options, headers);
   }
 
   /** Sends all, and gives all that came back. */
-  async stream(service: string, method: string, messages: readonly object[]): Promise<Fields[]> {
+  async stream(
+    service: string,
+    method: string,
+    messages: readonly object[],
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<Fields[]> {
     const { path, write, read } = methodOf(service, method);
-    const call = this.client.makeBidiStreamRequest(path, write, read, this.headers);
+    const call = this.client.makeBidiStreamRequest(path, write, read, this.headersWith(headers));
     for (const message of messages) call.write(message);
     call.end();
     const replies: Fields[] = [];

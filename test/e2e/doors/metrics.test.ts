@@ -205,7 +205,7 @@ describe('metrics', () => {
 
   it('are all that their door has', async () => {
     expect((await metrics.send('GET', '/v2')).status).toBe(404);
-    expect((await metrics.send('POST', '/metrics')).status).toBe(501);
+    expect((await metrics.send('POST', '/metrics')).status).toBe(405);
     expect((await rest.send('GET', '/metrics')).status).toBe(404);
   });
 
@@ -248,7 +248,10 @@ describe('the settings of metrics', () => {
   });
 
   it.each([
-    [{ metrics: [`unix:${join(folder, 'x.sock')}`] }, /nothing says where to listen/],
+    [
+      { metrics: [`unix:${join(folder, 'x.sock')}`] },
+      /metrics alone has nothing to measure; add --listen/,
+    ],
     [{ listen: ['unix:/x'], metrics: ['tcp:127.0.0.1'] }, /without TLS \(127\.0\.0\.1:8002\)/],
   ])('are as strict as those of other doors: %j', async (options, message) => {
     await expect(loadServeSettings(options)).rejects.toThrow(message);

@@ -1,7 +1,7 @@
 import { ErrorCode } from '../../generated/constants.js';
 import type { TaskCompletion } from '../host-connection.js';
 import { broken, type Rule } from '../rule.js';
-import { isBatchable, isPure, outputBytes, type OpSample } from '../samples/sample.js';
+import { isBatchable, isPure, outputBytes, plain, type OpSample } from '../samples/sample.js';
 import { allOf, checkCompletion, sameOutputs, withSamples, type Trial } from '../trials.js';
 
 const batchTasks = 16;
@@ -11,7 +11,7 @@ const batchable = { filter: isBatchable, none: 'none of its ops is BATCHABLE' };
 
 /** Contents that differ, of equal shapes. */
 function variantsOf(sample: OpSample): OpSample[] {
-  return Array.from({ length: batchTasks }, (_, seed) => sample.vary({ seed, small: false }));
+  return Array.from({ length: batchTasks }, (_, seed) => sample.vary({ ...plain, seed }));
 }
 
 function checkBatchSize({ label, batchMax }: OpSample, { batchSize }: TaskCompletion): void {

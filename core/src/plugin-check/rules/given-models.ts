@@ -287,11 +287,13 @@ export const givenModelRules: readonly Rule[] = [
   {
     id: 'given-model-batch',
     title: 'gives each row of a given model in a batch what it gives alone',
+    usesOracle: true,
     check: (subject) => withGivenModels(subject, checkBatches),
   },
   {
     id: 'given-model-oracle',
     title: 'infers with a given model what the oracle infers, within the tolerance',
+    usesOracle: true,
     check: checkOracle,
   },
 ];

@@ -1,6 +1,6 @@
 import { ArgType, Codec, CODEC_LEVELS, ErrorCode, OPS } from '../../generated/constants.js';
 import type { NativeArg } from '../../native-binding.js';
-import { withOracle, type Comparison } from '../oracle.js';
+import { checkOffered, runOnOracle, withOracle, type Comparison } from '../oracle.js';
 import type { TaskRequest } from '../plugin-under-test.js';
 import { broken, type Rule } from '../rule.js';
 import { bytesInput, codecs, type CodecName } from '../samples/codec-samples.js';
@@ -48,11 +48,12 @@ async function compareCompression({ plugin, oracle }: Comparison): Promise<strin
         tried++;
         const what = `compress of ${name} with ${codec}, level ${level},`;
         const packed = outputBytes(await plugin.runWell(what, request), 0);
-        const wanted = outputBytes(await oracle.runWell(what, request), 0);
+        const wanted = outputBytes(await runOnOracle(oracle, what, request), 0);
         const { sizeRatioMax, sizeSlackBytes } = tolerance.compress;
         if (packed.length > wanted.length * sizeRatioMax + sizeSlackBytes) {
           broken(`${what} made ${packed.length} bytes, the oracle ${wanted.length}`);
         }
+        checkOffered(oracle, decompression(packed));
         const unpacked = await oracle.run(decompression(packed));
         if (unpacked.status !== ErrorCode.OK) {
           broken(`${what} made what the oracle refuses: ${unpacked.message}`);
@@ -79,13 +80,18 @@ async function compareDecompression({ plugin, oracle }: Comparison): Promise<und
   for (const codec of codecs) {
     for (const [name, data] of Object.entries(inputs)) {
       const archive = outputBytes(
-        await oracle.runWell('compress', compression(codec, CODEC_LEVELS[codec].default, data)),
+        await runOnOracle(
+          oracle,
+          'compress',
+          compression(codec, CODEC_LEVELS[codec].default, data),
+        ),
         0,
       );
       await compareUnpacked({ plugin }, `${codec} of ${name}`, archive, data);
       const twice = Buffer.concat([archive, archive]);
       const both = Buffer.concat([data, data]);
       await compareUnpacked({ plugin }, `two members of ${codec} of ${name}`, twice, both);
+      checkOffered(oracle, decompression(archive));
       for (const [how, bytes] of Object.entries(damaged(archive))) {
         const wanted = await oracle.run(decompression(bytes));
         const given = await plugin.run(decompression(bytes));
@@ -115,11 +121,13 @@ export const codecOracleRules: readonly Rule[] = [
   {
     id: 'oracle-compress',
     title: 'compresses to what the oracle decompresses to the same bytes, and about as small',
+    usesOracle: true,
     check: (subject) => withOracle(subject, OPS.compress.id, compareCompression),
   },
   {
     id: 'oracle-decompress',
     title: 'decompresses what the oracle compressed, and refuses what the oracle refuses',
+    usesOracle: true,
     check: (subject) => withOracle(subject, OPS.decompress.id, compareDecompression),
   },
 ];

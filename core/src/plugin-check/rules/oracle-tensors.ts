@@ -3,7 +3,7 @@ import { ArgType, DataType, OPS } from '../../generated/constants.js';
 import type { NativeArg } from '../../native-binding.js';
 import { compareOutputs } from '../compare-outputs.js';
 import { onnxType, type OnnxTypeName } from '../onnx-writer.js';
-import { withOracle, type Comparison } from '../oracle.js';
+import { runOnOracle, withOracle, type Comparison } from '../oracle.js';
 import type { ModelSource, TaskInput, TaskRequest } from '../plugin-under-test.js';
 import { broken, type Rule } from '../rule.js';
 import { noise } from '../samples/noise.js';
@@ -80,7 +80,7 @@ async function comparePreprocess({ plugin, oracle, op }: Comparison): Promise<un
     compareOutputs(
       what,
       await plugin.runWell(what, request),
-      await oracle.runWell(what, request),
+      await runOnOracle(oracle, what, request),
       'the oracle',
       () => ({ relative: 0, absolute: absolute * unit }),
     );
@@ -128,7 +128,7 @@ async function compareModel(
   compareOutputs(
     what,
     await plugin.runWell(what, request, source),
-    await oracle.runWell(what, request, source),
+    await runOnOracle(oracle, what, request, source),
     'the oracle',
     (dtype) => inferTolerance(dataTypeNameOf(dtype) ?? 'UINT8'),
   );
@@ -164,9 +164,9 @@ async function compareTopk({ plugin, oracle, op }: Comparison): Promise<undefine
           inputs: [scoresInput(scores)],
         };
         const given = rankingOf(await plugin.runWell(what, request));
-        const wanted = rankingOf(await oracle.runWell(what, request));
+        const wanted = rankingOf(await runOnOracle(oracle, what, request));
         const all = [['k', ArgType.INT, scores.length], ...(request.args ?? []).slice(1)] as const;
-        const whole = rankingOf(await oracle.runWell(what, { ...request, args: all }));
+        const whole = rankingOf(await runOnOracle(oracle, what, { ...request, args: all }));
         const scoreOf = (index: number) => whole.scores[whole.indices.indexOf(index)] ?? NaN;
         const apart = rankingDifference(given, wanted, scoreOf, tolerance.topk);
         if (apart !== undefined) broken(`${what} ${apart}`);
@@ -183,16 +183,19 @@ export const tensorOracleRules: readonly Rule[] = [
   {
     id: 'oracle-preprocess',
     title: 'makes of an image what the oracle makes of it, within the tolerance',
+    usesOracle: true,
     check: (subject) => withOracle(subject, OPS.preprocess.id, comparePreprocess),
   },
   {
     id: 'oracle-infer',
     title: 'infers what the oracle infers, within the tolerance of the type',
+    usesOracle: true,
     check: (subject) => withOracle(subject, OPS.infer.id, compareInfer),
   },
   {
     id: 'oracle-topk',
     title: 'ranks scores as the oracle does, but for those within the tolerance',
+    usesOracle: true,
     check: (subject) => withOracle(subject, OPS.topk.id, compareTopk),
   },
 ];

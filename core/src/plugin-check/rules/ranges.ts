@@ -152,6 +152,7 @@ export const rangeOracleRules: readonly Rule[] = [
   {
     id: 'oracle-classify',
     title: 'gives by a range of classify what the steps give on the oracle, within the tolerance',
+    usesOracle: true,
     check: (subject) =>
       withOracle(subject, OPS.classify.id, (comparison) =>
         isRange(comparison.op) ? compareRange(comparison) : Promise.resolve(noRange),

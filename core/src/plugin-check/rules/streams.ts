@@ -177,7 +177,7 @@ async function checkMany({ plugin, device, sample }: StreamTrial): Promise<void>
   const trials = Array.from({ length: streamsAtOnce }, (_, seed) => ({
     plugin,
     device,
-    sample: sample.vary({ seed, small: true }),
+    sample: sample.vary({ seed, size: 'small' }),
   }));
   const outcomes = await Promise.all(
     trials.map((trial) =>

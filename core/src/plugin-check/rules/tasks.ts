@@ -2,7 +2,7 @@ import { DataType, ErrorCode } from '../../generated/constants.js';
 import { leftBehind } from '../left-behind.js';
 import type { SubmittedTask, TaskInput } from '../plugin-under-test.js';
 import { broken, type Rule } from '../rule.js';
-import { isPure, outputBytes, smaller } from '../samples/sample.js';
+import { isCustom, isPure, outputBytes, plain, smaller } from '../samples/sample.js';
 import {
   allOf,
   checkCompletion,
@@ -62,6 +62,14 @@ async function checkWrongInputs({ plugin, queue, sample }: Trial): Promise<void>
     }
     checkCompletion(sample, await neighbour);
   }
+}
+
+async function checkLarge({ plugin, queue, sample }: Trial): Promise<void> {
+  const large = sample.vary({ ...plain, size: 'large' });
+  const completion = await plugin.run(queue, large.request);
+  const { status } = completion;
+  if (status === ErrorCode.RESOURCE_EXHAUSTED && hasMessage(completion)) return;
+  checkCompletion(large, completion);
 }
 
 async function checkCaps({ plugin, queue, sample }: Trial): Promise<void> {
@@ -148,6 +156,15 @@ export const taskRules: readonly Rule[] = [
           broken(`${sample.label} gives something else when its input lies in pieces`);
         }
         checkCompletion(sample, pieces);
+      }),
+  },
+  {
+    id: 'large',
+    title: 'runs an op of its own on some MiB too, or says why not',
+    check: (subject) =>
+      withSamples(subject, checkLarge, {
+        filter: isCustom,
+        none: 'it offers no op of its own',
       }),
   },
   {

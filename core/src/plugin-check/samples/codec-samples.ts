@@ -14,8 +14,8 @@ const textBytesSmall = 2000;
 /** What a stream begins with, the last byte first; gunzip looks at gzip's. */
 const magicNumbers = { zstd: 'fd2fb528', lz4: '184d2204', gzip: '' } as const;
 
-function textOf({ seed, small }: Content): Buffer {
-  return text(small ? textBytesSmall : textBytes, seed);
+function textOf({ seed, size }: Content): Buffer {
+  return text(size === 'small' ? textBytesSmall : textBytes, seed);
 }
 
 export function bytesInput(data: Uint8Array): TaskInput {

@@ -11,10 +11,12 @@ import { encodeValues } from '../tensor-values.js';
 import { formProblem, requestOf, sampleOf, type Content, type OpSample } from './sample.js';
 import { text } from './text.js';
 
-/** For dimensions that may have any size: the last one, and those before it. Enough that the host copies nothing. */
-const lastSize = 5000;
-const lastSizeSmall = 64;
+/** For dimensions that may have any size, those before the last one. */
 const anySize = 2;
+/** For the last one. Plain is enough that the host copies nothing. */
+const lastSizes = { small: 64, plain: 5000, large: 1 };
+/** Of a large input that has such a dimension. */
+const largeBytes = 4 * 1024 * 1024;
 /** Numbers go 0, 1, ... below this: every type has them, and every op should understand them. */
 const numbersBelow = 5;
 
@@ -58,11 +60,26 @@ function plainArg({ name, type }: NativeArgSpec): NativeArg {
   return [name, type, value];
 }
 
-function plainInput({ name, dtype, dims }: NativeTensorSpec, { seed, small }: Content): TaskInput {
+function sizesOf(dims: readonly number[], lastSize: number): number[] {
   const last = dims.length - 1;
-  const freeSize = small ? lastSizeSmall : lastSize;
-  const sizes = dims.map((size, i) => (size >= 0 ? size : i === last ? freeSize : anySize));
-  const count = sizes.reduce((product, size) => product * size, 1);
+  return dims.map((size, i) => (size >= 0 ? size : i === last ? lastSize : anySize));
+}
+
+/** @param free which of the sizes may be any; -1 = none. */
+function enlarge(sizes: number[], free: number, elementBytes: number): void {
+  if (free < 0) return;
+  sizes[free] = 1;
+  sizes[free] = Math.ceil(largeBytes / elementBytes / Math.max(productOf(sizes), 1));
+}
+
+function productOf(sizes: readonly number[]): number {
+  return sizes.reduce((product, size) => product * size, 1);
+}
+
+function plainInput({ name, dtype, dims }: NativeTensorSpec, { seed, size }: Content): TaskInput {
+  const sizes = sizesOf(dims, lastSizes[size]);
+  if (size === 'large') enlarge(sizes, dims.lastIndexOf(-1), encodeValues(dtype, [0]).length);
+  const count = productOf(sizes);
   const data =
     dtype === DataType.UINT8
       ? text(count, seed)

@@ -8,8 +8,8 @@ import type { TinyModel } from './tiny-models.js';
 /** What goes into a sample. The same op on contents that differ in `seed` alone has inputs of the same shapes. */
 export interface Content {
   readonly seed: number;
-  /** The least input that makes sense, for many tasks at once. */
-  readonly small: boolean;
+  /** 'small': the least input that makes sense, for many tasks at once; 'large': some MiB, of custom ops only. */
+  readonly size: 'small' | 'plain' | 'large';
 }
 
 /** A task that an op must take, and what is known of its result. */
@@ -31,7 +31,7 @@ export interface OpSample {
   readonly vary: (content: Content) => OpSample;
 }
 
-export const plain: Content = { seed: 0, small: false };
+export const plain: Content = { seed: 0, size: 'plain' };
 
 /** Something of an op's samples, or of several of them with different arguments. */
 export type SampleMaker = (content: Content) => Omit<OpSample, 'flags' | 'batchMax' | 'vary'>;
@@ -57,7 +57,7 @@ export function requestOf(
 
 /** The same op on the least input. */
 export function smaller(sample: OpSample): OpSample {
-  return sample.vary({ seed: 0, small: true });
+  return sample.vary({ seed: 0, size: 'small' });
 }
 
 /** All of an output's bytes. */
@@ -88,6 +88,11 @@ export function formProblem(
   return fits
     ? undefined
     : `output ${index} is [${output.dims.join(', ')}], not [${dims.join(', ')}]`;
+}
+
+/** Whether the op is the plugin's own. */
+export function isCustom({ mayRefuse }: OpSample): boolean {
+  return mayRefuse;
 }
 
 export function isPure({ flags }: OpSample): boolean {

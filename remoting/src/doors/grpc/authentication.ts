@@ -1,16 +1,18 @@
 import {
   Metadata,
+  status,
   ServerInterceptingCall,
   type Responder,
   type StatusObject,
   type ServerInterceptor,
 } from '@grpc/grpc-js';
-import { asAxleError, AxleError } from '@axle/core/internal';
+import { asAxleError, AxleError, errorCodeOf } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequest, DoorRequests } from '../door-request.js';
 import { grpcStatusOf } from '../status.js';
-import { bytesOfAnswer, type UnreadAnswers } from './unread-answers.js';
+import { bytesOfMessage, type UnreadAnswers } from './unread-answers.js';
 
 const clientOf = new WeakMap<Metadata, DoorClient>();
 
@@ -37,6 +39,7 @@ const forAnyone: ReadonlySet<string> = new Set([
  */
 export function authentication(
   clients: DoorClients,
+  requests: DoorRequests,
   { requestMs }: DoorLimits,
   connectionOf: (port: number | undefined) => GrpcConnection,
 ): ServerInterceptor {
@@ -44,13 +47,23 @@ export function authentication(
     let timer: NodeJS.Timeout | undefined;
     let isHere = false;
     const { remotePort } = call.getConnectionInfo();
-    const { unread } = connectionOf(remotePort);
-    const intercepted = new AnsweringCall(call, unread, {
+    const { connection, unread } = connectionOf(remotePort);
+    let request: DoorRequest | undefined;
+    watchStatus(call, () => request);
+    const intercepted = new AnsweringCall(call, unread, () => request, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, pass) => {
+            request = requests.begin(connection, {
+              id: first(metadata, 'x-request-id'),
+              traceparent: first(metadata, 'traceparent'),
+            });
+            request.op = method.path.slice(method.path.lastIndexOf('/') + 1);
+            const { givenId } = request;
+            if (givenId !== undefined) intercepted.echo(givenId);
             try {
-              if (!forAnyone.has(method.path)) clientOf.set(metadata, admit(metadata));
+              if (forAnyone.has(method.path)) connection.ask();
+              else clientOf.set(metadata, admit(metadata, request));
             } catch (error) {
               call.sendStatus(statusOf(asAxleError(error)));
               return;
@@ -63,9 +76,10 @@ export function authentication(
             }, requestMs);
             pass(metadata);
           },
-          onReceiveMessage: (message, pass) => {
+          onReceiveMessage: (message: unknown, pass) => {
             isHere = true;
             clearTimeout(timer);
+            if (request?.isToldOf === true) request.bytesIn += bytesOfMessage(message);
             pass(message);
           },
           onReceiveHalfClose: (pass) => {
@@ -77,14 +91,15 @@ export function authentication(
             isHere = true;
             clearTimeout(timer);
             intercepted.forget();
+            request?.end('CANCELLED');
           },
         });
       },
     });
-    const admit = (metadata: Metadata) => {
-      const { connection } = connectionOf(remotePort);
+    const admit = (metadata: Metadata, asked: DoorRequest) => {
       const authorization = one(metadata, 'authorization');
-      return clients.admit({ authorization, tenant: one(metadata, 'axle-tenant') }, connection);
+      const tenant = one(metadata, 'axle-tenant');
+      return clients.admit({ authorization, tenant }, connection, asked);
     };
     return intercepted;
   };
@@ -96,20 +111,63 @@ export interface GrpcConnection {
   readonly unread: UnreadAnswers;
 }
 
+type InnerCall = ConstructorParameters<typeof ServerInterceptingCall>[0];
+
+/**
+ * Notes how a call ends, whoever ends it: grpc-js itself refuses messages that are too long, and calls that are late, and
+ * says of none whether it is worth another try.
+ */
+function watchStatus(call: InnerCall, requestOf: () => DoorRequest | undefined): void {
+  const send = call.sendStatus.bind(call);
+  call.sendStatus = (sent) => {
+    const request = requestOf();
+    const { code: number, details = '' } = sent;
+    if (number === status.OK) {
+      request?.end('OK');
+      send(sent);
+      return;
+    }
+    const code = errorCodeOf(Number(number));
+    request?.end(code, details);
+    const metadata = sent.metadata?.clone() ?? new Metadata();
+    // What grpc-js has no room for, it has none for the next time.
+    const retryable = code !== 'RESOURCE_EXHAUSTED' && new AxleError(code, '').retryable;
+    if (metadata.get('axle-retryable').length === 0) {
+      metadata.set('axle-retryable', String(retryable));
+    }
+    if (request !== undefined) metadata.set('x-request-id', request.givenId ?? request.id);
+    send({ ...sent, metadata });
+  };
+}
+
 /** A call whose answers count until the client has taken them. */
 class AnsweringCall extends ServerInterceptingCall {
   private waiting = 0;
+  private echoed: string | undefined;
 
   constructor(
-    private readonly inner: ConstructorParameters<typeof ServerInterceptingCall>[0],
+    private readonly inner: InnerCall,
     private readonly unread: UnreadAnswers,
+    private readonly requestOf: () => DoorRequest | undefined,
     responder: Responder,
   ) {
     super(inner, responder);
   }
 
+  /** The client gets back the id that it gave. */
+  echo(id: string): void {
+    this.echoed = id;
+  }
+
+  override sendMetadata(metadata: Metadata): void {
+    if (this.echoed !== undefined) metadata.set('x-request-id', this.echoed);
+    super.sendMetadata(metadata);
+  }
+
   override sendMessage(message: unknown, sent: () => void): void {
-    const bytes = bytesOfAnswer(message);
+    const bytes = bytesOfMessage(message);
+    const request = this.requestOf();
+    if (request !== undefined) request.bytesOut += bytes;
     try {
       this.unread.add(bytes);
     } catch (error) {
@@ -131,6 +189,11 @@ class AnsweringCall extends ServerInterceptingCall {
     this.unread.remove(this.waiting);
     this.waiting = 0;
   }
+}
+
+function first(metadata: Metadata, key: string): string | undefined {
+  const [value] = metadata.get(key);
+  return value === undefined ? undefined : String(value);
 }
 
 function one(metadata: Metadata, key: string): string | undefined {

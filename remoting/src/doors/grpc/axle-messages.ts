@@ -1,6 +1,6 @@
 import type { CallReport, Tensor } from '@axle/core/internal';
 
-import type { Placement } from '../axle-call.js';
+import type { Placement } from '../kserve/infer-request.js';
 
 /** Messages of proto/axle/v1/axle.proto, as protobufjs reads them with all defaults. */
 

@@ -9,7 +9,7 @@ import {
   type Tensor,
 } from '@axle/core/internal';
 
-import { ClassifyWork } from '../axle-call.js';
+import { ClassifyWork } from '../classify-work.js';
 import { charged } from '../charged.js';
 import type { DoorClient, DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
@@ -54,6 +54,7 @@ export function axleService(
       const { data: packed, ...report } = await charged(call.caller, data.byteLength, () =>
         clientOf(call.caller).compress(data, { ...callOptions(call), ...codecOf(codec, level) }),
       );
+      call.caller.request.ran(report);
       return { data: packed, report: reportMessage(report) };
     }),
     Decompress: unary<DecompressMessage, object>(async (call) => {
@@ -66,6 +67,7 @@ export function axleService(
           outputBytesMax,
         }),
       );
+      call.caller.request.ran(report);
       return { data: unpacked, report: reportMessage(report) };
     }),
     CompressStream: (call: ServerDuplexStream<CompressMessage, { data: Uint8Array }>) => {
@@ -119,10 +121,12 @@ async function classify(
   }
   return charged(caller, image.byteLength, async () => {
     const name = model === '' ? defaultModel : model;
+    caller.request.calls(name, '');
     const { served, release } = await findModel(models, caller, name, versionOf(version));
     try {
       const work = new ClassifyWork(image, served.model, topK || 1, session.limits.topKMax);
       const { labels, report } = await session.execute('classify', callOptions(call), work);
+      caller.request.ran(report);
       return { labels, report: reportMessage(report) };
     } finally {
       release();
@@ -166,6 +170,7 @@ async function prefetch(
   const { caller, request } = call;
   return charged(caller, 0, async () => {
     const version = versionOf(request.version);
+    caller.request.calls(request.model, '');
     const { served, release } = await findModel(models, caller, request.model, version);
     try {
       const { model } = served;
@@ -189,6 +194,7 @@ async function run(call: UnaryCall<RunMessage>): Promise<object> {
       args: argsOf(request),
     }),
   );
+  caller.request.ran(report);
   return { outputs: tensorMessages(outputs), report: reportMessage(report) };
 }
 

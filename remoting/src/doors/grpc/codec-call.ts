@@ -33,9 +33,6 @@ export class CodecCall<Q extends Piece> {
     const { call } = this;
     call.on('data', (message: Q) => {
       this.attempt(() => {
-        // A stream may live longer than the token that opened it.
-        const lapsed = this.clients.lapsed(callerOf(call));
-        if (lapsed !== undefined) throw lapsed;
         const stream = this.streamFor(message);
         const { data } = message;
         if (data.byteLength === 0 || stream.write(data)) return;
@@ -46,7 +43,12 @@ export class CodecCall<Q extends Piece> {
     call.on('end', () => {
       this.attempt(() => this.streamFor(undefined).end());
     });
+    // A stream may live longer than the token that opened it.
+    const unwatch = this.clients.lapses.watch(callerOf(call), (reason) => {
+      this.fail(reason);
+    });
     call.on('cancelled', () => {
+      unwatch();
       this.end();
     });
     call.on('error', () => undefined);
@@ -70,7 +72,7 @@ export class CodecCall<Q extends Piece> {
     usage.take('calls');
     let stream: CodecStream;
     try {
-      stream = this.open(client, first);
+      stream = client.request.traced(() => this.open(client, first));
     } catch (error) {
       usage.give('calls');
       throw error;

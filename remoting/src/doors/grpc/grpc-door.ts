@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
 import { authentication, type GrpcConnection } from './authentication.js';
 import { UnreadAnswers } from './unread-answers.js';
@@ -20,10 +21,10 @@ export class GrpcDoor implements Door {
   private readonly injector: ConnectionInjector;
   /** By number. */
   private readonly connections = new Map<number, GrpcConnection>();
-  private last = 0;
 
   constructor(
     clients: DoorClients,
+    requests: DoorRequests,
     private readonly limits: DoorLimits,
     services: readonly GrpcService[],
   ) {
@@ -35,7 +36,9 @@ export class GrpcDoor implements Door {
       'grpc.max_metadata_size': headerBytesMax,
       'grpc-node.max_session_memory': sessionMiBMax,
       'grpc.enable_channelz': 0,
-      interceptors: [authentication(clients, limits, (number) => this.connectionAt(number))],
+      interceptors: [
+        authentication(clients, requests, limits, (number) => this.connectionAt(number)),
+      ],
     });
     for (const { definition, handlers } of services) this.server.addService(definition, handlers);
     // TLS, where there is any, has been taken off.
@@ -43,8 +46,7 @@ export class GrpcDoor implements Door {
   }
 
   accept(stream: Socket, connection: DoorConnection): void {
-    this.last += 1;
-    const number = this.last;
+    const { number } = connection;
     const unread = new UnreadAnswers(this.limits.unreadBytesMax);
     this.connections.set(number, { connection, unread });
     stream.once('close', () => {

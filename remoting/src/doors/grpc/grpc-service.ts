@@ -28,14 +28,16 @@ export interface UnaryCall<Q> {
 /** A method for callers who are known. What `answer` rejects with, the call ends with. */
 export function unary<Q, R>(answer: (call: UnaryCall<Q>) => Promise<R>): handleUnaryCall<Q, R> {
   return (call, done) => {
-    answerOf(call, answer).then(
-      (reply) => {
-        done(null, reply);
-      },
-      (error: unknown) => {
-        done(statusOf(asAxleError(error)));
-      },
-    );
+    callerOf(call)
+      .request.traced(() => answerOf(call, answer))
+      .then(
+        (reply) => {
+          done(null, reply);
+        },
+        (error: unknown) => {
+          done(statusOf(asAxleError(error)));
+        },
+      );
   };
 }
 

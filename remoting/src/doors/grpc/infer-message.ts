@@ -88,7 +88,13 @@ function inputsOf(
   return inputs.map((input) => {
     const { name, datatype, shape, parameters = noParameters, contents } = input;
     const whole = { name, datatype, shape, parameters };
-    if (isElsewhere(input)) return { ...whole, data: undefined };
+    if (isElsewhere(input)) {
+      if (contents === undefined) return { ...whole, data: undefined };
+      throw new AxleError(
+        'INVALID_ARGUMENT',
+        `input '${name}' has both contents and a region of shared memory; give one`,
+      );
+    }
     if (raw.length === 0) return { ...whole, data: contents?.raw(name, datatype) };
     if (contents !== undefined) {
       throw new AxleError(
@@ -158,7 +164,7 @@ function readContents(reader: Reader, contents: TypedContents): void {
   });
 }
 
-/** An entry of a map; the last one of a name counts. */
+/** An entry of a map. No encoder writes a name twice; that a stranger does it millions of times, nobody waits for. */
 function readParameter(reader: Reader, into: Map<string, ParameterValue>): void {
   let name = '';
   let value: ParameterValue | undefined;
@@ -169,6 +175,9 @@ function readParameter(reader: Reader, into: Map<string, ParameterValue>): void 
     else return false;
     return true;
   });
+  if (into.has(name)) {
+    throw new AxleError('INVALID_ARGUMENT', `parameter '${name}' is there twice; give it once`);
+  }
   if (into.size >= parametersMax) throw tooMany(`there are more than ${parametersMax} parameters`);
   if (value !== undefined) into.set(name, value);
 }
@@ -258,21 +267,29 @@ function writeAnswer(writer: Writer, answer: InferAnswer): Writer {
   if (id !== '') writer.uint32(tag(3)).string(id);
   for (const parameter of parameters) writeParameter(writer.uint32(tag(4)).fork(), parameter);
   for (const output of outputs) writeOutput(writer.uint32(tag(5)).fork(), output);
-  for (const { tensor } of outputs) writer.uint32(tag(6)).bytes(tensor.bytes);
+  // Clients count the entries: one that is in shared memory is there, and empty.
+  for (const { tensor, elsewhere } of outputs) {
+    writer.uint32(tag(6)).bytes(elsewhere === undefined ? tensor.bytes : nothing);
+  }
   return writer;
 }
 
-function writeOutput(writer: Writer, { name, tensor }: AnswerOutput): void {
+const nothing = new Uint8Array(0);
+
+function writeOutput(writer: Writer, { name, tensor, elsewhere }: AnswerOutput): void {
   writer.uint32(tag(1)).string(name).uint32(tag(2)).string(tensor.dtype);
   writer.uint32(tag(3)).fork();
   for (const size of tensor.shape) writer.int64(size);
-  writer.ldelim().ldelim();
+  writer.ldelim();
+  for (const parameter of elsewhere ?? []) writeParameter(writer.uint32(tag(4)).fork(), parameter);
+  writer.ldelim();
 }
 
 function writeParameter(writer: Writer, [name, value]: [string, ParameterValue]): void {
   writer.uint32(tag(1)).string(name).uint32(tag(2)).fork();
   if (typeof value === 'boolean') writer.uint32(tag(1, wire.varint)).bool(value);
   else if (typeof value === 'string') writer.uint32(tag(3)).string(value);
+  else if (Number.isSafeInteger(value)) writer.uint32(tag(2, wire.varint)).int64(Number(value));
   else writer.uint32(tag(4, wire.fixed64)).double(Number(value));
   writer.ldelim().ldelim();
 }

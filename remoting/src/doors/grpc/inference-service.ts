@@ -5,6 +5,7 @@ import type { DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { open, orProblem, unary, type GrpcService } from './grpc-service.js';
 import { readInferRequest, writeInferResponse, writeStreamAnswer } from './infer-message.js';
@@ -19,6 +20,13 @@ interface NamedVersion {
 interface ModelLoad {
   readonly model_name: string;
   readonly parameters: Readonly<Record<string, unknown>>;
+}
+
+interface RegionRegister {
+  readonly name: string;
+  readonly key: string;
+  readonly offset: number;
+  readonly byte_size: number;
 }
 
 /** `inference.GRPCInferenceService`. */
@@ -69,6 +77,21 @@ export function inferenceService(
     }),
     RepositoryModelUnload: unary<ModelLoad, object>(({ request, caller }) => {
       server.unload(caller, request.model_name);
+      return Promise.resolve({});
+    }),
+    SystemSharedMemoryStatus: unary<{ name: string }, object>(({ request, caller }) => {
+      const told = server.regionsOf(caller).status(caller.tenant.name, request.name);
+      const regions = told.map((spec) => [spec.name, regionMessage(spec)] as const);
+      return Promise.resolve({ regions: Object.fromEntries(regions) });
+    }),
+    SystemSharedMemoryRegister: unary<RegionRegister, object>(async ({ request, caller }) => {
+      const { name, key, offset, byte_size: byteSize } = request;
+      const regions = server.regionsOf(caller);
+      await regions.register(caller.tenant.name, { name, key, offset, byteSize });
+      return {};
+    }),
+    SystemSharedMemoryUnregister: unary<{ name: string }, object>(({ request, caller }) => {
+      server.regionsOf(caller).unregister(caller.tenant.name, request.name);
       return Promise.resolve({});
     }),
     ...refusing([

@@ -1,5 +1,6 @@
 import type { DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
 import type { KserveServer } from '../kserve/kserve-server.js';
 import { axleService } from './axle-service.js';
@@ -18,9 +19,14 @@ const services = [
 ];
 
 /** A door with every service. */
-export function openGrpcDoor(kserve: KserveServer, clients: DoorClients, limits: DoorLimits): Door {
+export function openGrpcDoor(
+  kserve: KserveServer,
+  clients: DoorClients,
+  requests: DoorRequests,
+  limits: DoorLimits,
+): Door {
   const descriptors = new FileDescriptors();
-  return new GrpcDoor(clients, limits, [
+  return new GrpcDoor(clients, requests, limits, [
     axleService(kserve, clients, limits),
     inferenceService(kserve, clients, limits),
     healthService(kserve, services),

@@ -2,6 +2,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients } from '../door-clients.js';
+import type { DoorRequest } from '../door-request.js';
 import type { InferCall } from '../kserve/infer-call.js';
 import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
 import type { KserveServer } from '../kserve/kserve-server.js';
@@ -41,7 +42,12 @@ export class StreamInfer {
         if (!this.over) call.end();
       });
     });
+    // A stream may live longer than the token that opened it.
+    const unwatch = this.clients.lapses.watch(this.client, (reason) => {
+      this.expel(reason);
+    });
     call.on('cancelled', () => {
+      unwatch();
       this.over = true;
       for (const each of this.inFlight) each.cancel(cancelled());
     });
@@ -49,19 +55,18 @@ export class StreamInfer {
     call.on('error', () => undefined);
   }
 
+  private expel(reason: AxleError): void {
+    this.over = true;
+    for (const each of this.inFlight) each.cancel(reason);
+    this.call.emit('error', statusOf(reason));
+  }
+
   private take(request: InferRequest | AxleError): void {
     const { call } = this;
-    // A stream may live longer than the token that opened it.
-    const lapsed = this.clients.lapsed(this.client);
-    if (lapsed !== undefined) {
-      this.over = true;
-      for (const each of this.inFlight) each.cancel(lapsed);
-      call.emit('error', statusOf(lapsed));
-      return;
-    }
     this.waiting += 1;
     if (this.waiting >= this.inFlightMax) call.pause();
-    const answer = this.answerOf(request);
+    const asked = this.client.request.inStream();
+    const answer = asked.traced(() => this.answerOf(request, asked));
     this.written = this.written.then(async () => {
       await this.write(await answer);
       this.waiting -= 1;
@@ -69,9 +74,23 @@ export class StreamInfer {
     });
   }
 
-  private async answerOf(request: InferRequest | AxleError): Promise<InferAnswer | AxleError> {
+  private async answerOf(
+    request: InferRequest | AxleError,
+    asked: DoorRequest,
+  ): Promise<InferAnswer | AxleError> {
+    const answer = await this.attempt(request, asked);
+    if (answer instanceof AxleError) asked.end(answer.code, answer.message);
+    else asked.end('OK');
+    return answer;
+  }
+
+  private async attempt(
+    request: InferRequest | AxleError,
+    asked: DoorRequest,
+  ): Promise<InferAnswer | AxleError> {
     if (request instanceof AxleError) return request;
-    const inference = this.server.infer(this.client, request, timeLeft(this.call));
+    const { client, call } = this;
+    const inference = this.server.infer({ ...client, request: asked }, request, timeLeft(call));
     this.inFlight.add(inference);
     try {
       return await inference.answer;

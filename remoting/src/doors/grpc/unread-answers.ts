@@ -29,10 +29,10 @@ export class UnreadAnswers {
 /** Levels of messages in messages that are looked at. */
 const depthMax = 6;
 
-/** What an answer takes until it is sent: of its tensors and pieces, beside which all else is small. */
-export function bytesOfAnswer(message: unknown, depth = 0): number {
+/** What a message takes: of its tensors and pieces, beside which all else is small. */
+export function bytesOfMessage(message: unknown, depth = 0): number {
   if (message instanceof Uint8Array) return message.byteLength;
   if (typeof message !== 'object' || message === null || depth === depthMax) return 0;
   const parts: readonly unknown[] = Array.isArray(message) ? message : Object.values(message);
-  return parts.reduce<number>((sum, part) => sum + bytesOfAnswer(part, depth + 1), 0);
+  return parts.reduce<number>((sum, part) => sum + bytesOfMessage(part, depth + 1), 0);
 }

@@ -1,11 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequest, DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
+import { refuseUnparsed } from './refuse-unparsed.js';
 import { Reply } from './reply.js';
 import type { FindRoute, Route } from './routes.js';
 
@@ -23,12 +26,15 @@ export class HttpDoor implements Door {
   readonly alpn = ['http/1.1'];
   private readonly server: Server;
   private readonly connections = new WeakMap<Socket, DoorConnection>();
+  /** The last answer on each connection. */
+  private readonly answering = new WeakMap<Duplex, ServerResponse>();
   private inFlight = 0;
   private drained: (() => void) | undefined;
 
   constructor(
     private readonly findRoute: FindRoute,
     private readonly clients: DoorClients,
+    private readonly requests: DoorRequests,
     private readonly limits: DoorLimits,
   ) {
     const { requestMs } = limits;
@@ -39,13 +45,21 @@ export class HttpDoor implements Door {
       keepAliveTimeout: idleMs,
       connectionsCheckingInterval: Math.min(checkMsMax, requestMs / 2),
     });
-    this.server.maxHeadersCount = headersMax;
+    // Node would leave out what is more; here it is refused.
+    this.server.maxHeadersCount = 0;
     const serve = (request: IncomingMessage, response: ServerResponse) => {
       void this.serve(request, response);
     };
     this.server.on('request', serve);
     // A client that asks whether it may send its body is told when its headers have been looked at.
     this.server.on('checkContinue', serve);
+    // What else is expected of a server is not kept, as HTTP allows.
+    this.server.on('checkExpectation', serve);
+    this.server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
+      const hasBegun = this.answering.get(stream)?.headersSent === true;
+      if (hasBegun || !stream.writable || error.code === 'ECONNRESET') stream.destroy();
+      else refuseUnparsed(stream, error);
+    });
     // With this, and not by listening itself, it looks after the times of its connections.
     this.server.emit('listening');
   }
@@ -69,19 +83,25 @@ export class HttpDoor implements Door {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.inFlight += 1;
+    this.answering.set(request.socket, response);
+    const asked = this.begin(request);
     response.once('close', () => {
       this.inFlight -= 1;
+      asked.end('CANCELLED');
       this.endIfDrained();
     });
     response.shouldKeepAlive &&= this.drained === undefined;
-    const reply = new Reply(request, response, this.limits);
+    const reply = new Reply(request, response, asked, this.limits);
     try {
+      checkHeaders(request);
       const route = this.findRoute(request.method ?? '', request.url ?? '');
-      const client = route.forAnyone ? undefined : this.admit(request);
+      asked.op = route.op;
+      if (route.forAnyone) this.connectionOf(request.socket).ask();
+      const client = route.forAnyone ? undefined : this.admit(request, asked);
       if (this.drained !== undefined) {
         throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');
       }
-      await this.answer(route, client, reply);
+      await asked.traced(() => this.answer(route, client, reply));
     } catch (error) {
       reply.fail(asAxleError(error));
     }
@@ -92,17 +112,47 @@ export class HttpDoor implements Door {
     await route.answer({ client: client as DoorClient, body, reply });
   }
 
-  private admit({ headers, socket }: IncomingMessage): DoorClient {
-    const connection = this.connections.get(socket);
-    if (connection === undefined) throw new Error('a request over a connection that is gone');
+  private begin({ headers, socket }: IncomingMessage): DoorRequest {
+    return this.requests.begin(this.connectionOf(socket), {
+      id: oneOf(headers['x-request-id']),
+      traceparent: oneOf(headers['traceparent']),
+    });
+  }
+
+  private admit({ headers, socket }: IncomingMessage, request: DoorRequest): DoorClient {
     const { authorization, 'axle-tenant': tenant } = headers;
     return this.clients.admit(
-      { authorization, tenant: [tenant ?? []].flat().join(', ') },
-      connection,
+      { authorization, tenant: oneOf(tenant) },
+      this.connectionOf(socket),
+      request,
     );
+  }
+
+  private connectionOf(socket: Socket): DoorConnection {
+    const connection = this.connections.get(socket);
+    if (connection === undefined) throw new Error('a request over a connection that is gone');
+    return connection;
   }
 
   private endIfDrained(): void {
     if (this.inFlight === 0) this.drained?.();
   }
+}
+
+/** @throws AxleError INVALID_ARGUMENT */
+function checkHeaders({ rawHeaders, headersDistinct }: IncomingMessage): void {
+  const count = rawHeaders.length / 2;
+  if (count > headersMax) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the request has ${count} headers; ${headersMax} are the most`,
+    );
+  }
+  if ((headersDistinct['authorization']?.length ?? 0) > 1) {
+    throw new AxleError('INVALID_ARGUMENT', 'authorization is there twice; give it once');
+  }
+}
+
+function oneOf(header: string | readonly string[] | undefined): string | undefined {
+  return header === undefined ? undefined : [header].flat().join(', ');
 }

@@ -1,3 +1,5 @@
+import { AxleError } from '@axle/core/internal';
+
 import type { AnswerOutput, InferAnswer } from '../kserve/infer-request.js';
 import { flagOf } from '../kserve/parameters.js';
 import { jsonOf } from './json-tensors.js';
@@ -11,11 +13,23 @@ export interface WrittenAnswer {
 
 /**
  * @param answersBinary of outputs that do not say it themselves
- * @throws AxleError FAILED_PRECONDITION for an output that JSON cannot hold.
+ * @param jsonBytesMax of tensors that are written in JSON, as they lie
+ * @throws AxleError FAILED_PRECONDITION for an output that JSON cannot hold; RESOURCE_EXHAUSTED.
  */
-export function writeAnswer(answer: InferAnswer, answersBinary: boolean): WrittenAnswer {
+export function writeAnswer(
+  answer: InferAnswer,
+  answersBinary: boolean,
+  jsonBytesMax: number,
+): WrittenAnswer {
   const { modelName, modelVersion, id, parameters, outputs } = answer;
-  const binary = outputs.filter(({ asked }) => flagOf(asked, 'binary_data', answersBinary));
+  const binary = outputs.filter(
+    ({ asked, elsewhere }) =>
+      elsewhere === undefined && flagOf(asked, 'binary_data', answersBinary),
+  );
+  checkJson(
+    outputs.filter((output) => output.elsewhere === undefined && !binary.includes(output)),
+    jsonBytesMax,
+  );
   const fields = [
     `"model_name":${JSON.stringify(modelName)}`,
     `"model_version":${JSON.stringify(modelVersion)}`,
@@ -37,11 +51,25 @@ export function writeAnswer(answer: InferAnswer, answersBinary: boolean): Writte
   };
 }
 
+/** Writing it keeps all others waiting. */
+function checkJson(outputs: readonly AnswerOutput[], bytesMax: number): void {
+  const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+  if (bytes <= bytesMax) return;
+  throw new AxleError(
+    'RESOURCE_EXHAUSTED',
+    `the outputs have ${bytes} bytes, and ${bytesMax} are the most in JSON; ask for them as binary data`,
+    { retryable: false },
+  );
+}
+
 /** Numbers are written here, since JSON.stringify has none of 64 bits. */
-function outputOf({ name, tensor }: AnswerOutput, isBinary: boolean): string {
+function outputOf({ name, tensor, elsewhere }: AnswerOutput, isBinary: boolean): string {
   const { dtype, shape } = tensor;
-  const contents = isBinary
-    ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
-    : `"data":${jsonOf(name, tensor)}`;
+  const contents =
+    elsewhere !== undefined
+      ? `"parameters":${JSON.stringify(Object.fromEntries(elsewhere))}`
+      : isBinary
+        ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
+        : `"data":${jsonOf(name, tensor)}`;
   return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${contents}}`;
 }

@@ -1,7 +1,10 @@
 import { AxleError } from '@axle/core/internal';
 
-/** Text, or a whole number with more digits than every double has exactly. */
-const textOrLong = /"(?:[^"\\]|\\.)*"|(?<=[[,:\s])-?\d{16,}(?![\d.eE])/g;
+/**
+ * Text, or a whole number with more digits than every double has exactly. Text without an end reaches to the end of all,
+ * so that it is not looked for again from each of its quotes.
+ */
+const textOrLong = /"(?:[^"\\]|\\[^])*(?:"|\\?$)|(?<=[[,:\s])-?\d{16,}(?![\d.eE])/g;
 const long = /\d{16}/;
 
 /**

@@ -4,19 +4,28 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
+import type { DoorRequest } from '../door-request.js';
+import { acceptedEncoding, decoded, encoded, readContentEncoding } from './encodings.js';
 import { httpStatusOf } from '../status.js';
+import { WrongMethod } from './wrong-method.js';
 
 /** Of the body of a request that is refused by its headers: more is not read for the connection's sake. */
 const ignoredBytesMax = 1024 * 1024;
 
+/** An answer that is worth to be packed. */
+const encodedBytesMin = 1024;
+
 /** An answer that is cheaper to put together than to write piece by piece. */
 const joinedBytesMax = 65_536;
+
+const wrongMethod = 405;
 
 /** One request of HTTP: its body comes in here, and its answer goes out. */
 export class Reply {
   constructor(
     private readonly request: IncomingMessage,
     private readonly response: ServerResponse,
+    private readonly asked: DoorRequest,
     readonly limits: DoorLimits,
   ) {}
 
@@ -29,27 +38,32 @@ export class Reply {
    * The whole body, charged to the client while it comes and no longer.
    *
    * @throws AxleError RESOURCE_EXHAUSTED past a limit or quota, before any of it is read if its length is known;
-   * UNIMPLEMENTED for one that is compressed; CANCELLED when it breaks off.
+   * UNIMPLEMENTED for an encoding that is not known; INVALID_ARGUMENT; CANCELLED when it breaks off.
    */
   async body({ tenant }: DoorClient): Promise<Buffer> {
-    const encoding = this.header('content-encoding') ?? 'identity';
-    if (encoding !== 'identity') {
-      throw new AxleError(
-        'UNIMPLEMENTED',
-        'this server takes no compressed bodies; send it without Content-Encoding',
-      );
-    }
+    const encoding = readContentEncoding(this.header('content-encoding'));
     const announced = Number(this.header('content-length') ?? 0);
     this.check(announced);
     let charged = announced;
     tenant.usage.take('requestBytes', announced);
+    const charge = (bytes: number) => {
+      this.check(bytes);
+      if (bytes <= charged) return;
+      tenant.usage.take('requestBytes', bytes - charged);
+      charged = bytes;
+    };
     try {
-      if (this.header('expect') !== undefined) this.response.writeContinue();
-      return await this.read((bytes) => {
-        if (bytes <= charged) return;
+      if (this.header('expect')?.toLowerCase() === '100-continue') this.response.writeContinue();
+      const body = await this.read(charge);
+      this.asked.bytesIn = body.byteLength;
+      if (encoding === undefined) return body;
+      const { byteLength } = body;
+      // Both are here for a while. What it unpacks to has the limit of one that comes as it is.
+      return await decoded(encoding, body, (bytes) => {
         this.check(bytes);
-        tenant.usage.take('requestBytes', bytes - charged);
-        charged = bytes;
+        if (byteLength + bytes <= charged) return;
+        tenant.usage.take('requestBytes', byteLength + bytes - charged);
+        charged = byteLength + bytes;
       });
     } finally {
       tenant.usage.give('requestBytes', charged);
@@ -70,9 +84,36 @@ export class Reply {
     headers: Readonly<Record<string, string | number>>,
     pieces: readonly Uint8Array[],
   ): void {
-    const { response } = this;
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
-    response.writeHead(status, { ...headers, 'content-length': length });
+    this.asked.bytesOut = length;
+    this.asked.end('OK');
+    const accepted = acceptedEncoding(this.header('accept-encoding'));
+    if (accepted === undefined || length < encodedBytesMin) {
+      this.write(status, headers, pieces, length);
+      return;
+    }
+    encoded(accepted, pieces).then(
+      (packed) => {
+        const told = { ...headers, 'content-encoding': accepted, vary: 'accept-encoding' };
+        this.write(status, told, [packed], packed.byteLength);
+      },
+      () => this.response.destroy(),
+    );
+  }
+
+  private write(
+    status: number,
+    headers: Readonly<Record<string, string | number>>,
+    pieces: readonly Uint8Array[],
+    length: number,
+  ): void {
+    const { response } = this;
+    // The client may have gone while it was packed.
+    if (response.destroyed) return;
+    // A client that takes nothing of it for so long does not keep it here.
+    response.setTimeout(this.limits.requestMs, () => response.destroy());
+    const id = this.asked.givenId ?? this.asked.id;
+    response.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
     if (length <= joinedBytesMax) {
       response.end(Buffer.concat(pieces, length));
       return;
@@ -82,7 +123,8 @@ export class Reply {
   }
 
   fail(error: AxleError): void {
-    const { response, request } = this;
+    const { response, request, asked } = this;
+    asked.end(error.code, error.message);
     if (response.headersSent) {
       response.destroy();
       return;
@@ -91,11 +133,13 @@ export class Reply {
     if (unread !== false && unread > ignoredBytesMax && this.hasBody) {
       response.shouldKeepAlive = false;
     }
-    const status = httpStatusOf(error);
+    const allowed = error instanceof WrongMethod ? error.allowed.join(', ') : undefined;
+    const status = allowed === undefined ? httpStatusOf(error) : wrongMethod;
     const headers = {
       'content-type': 'application/json',
       'axle-code': error.code,
       'axle-retryable': String(error.retryable),
+      ...(allowed !== undefined && { allow: allowed }),
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
       ...(status === 503 && { 'retry-after': 1 }),
     };

@@ -2,11 +2,13 @@ import { AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
 import { parseJson } from './json.js';
 import type { Reply } from './reply.js';
+import { WrongMethod } from './wrong-method.js';
 
 /** A request whose sender is known and whose body is there. */
 export interface Exchange {
@@ -18,6 +20,8 @@ export interface Exchange {
 
 /** What a path stands for. */
 export interface Route {
+  /** For the log: as the method of gRPC that does the same. */
+  readonly op: string;
   /** Load balancers ask without a token. */
   readonly forAnyone: boolean;
   answer(exchange: Exchange): Promise<void> | void;
@@ -32,6 +36,7 @@ interface KserveExchange extends Exchange {
 }
 
 interface Rule {
+  readonly op: string;
   readonly method: 'GET' | 'POST';
   readonly path: RegExp;
   readonly forAnyone?: boolean;
@@ -41,8 +46,9 @@ interface Rule {
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
 
 const rules: readonly Rule[] = [
-  { method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
+  { op: 'ModelInfer', method: 'POST', path: new RegExp(`^${ofModel}\\/infer$`), answer: infer },
   {
+    op: 'ServerLive',
     method: 'GET',
     path: /^\/v2\/health\/live$/,
     forAnyone: true,
@@ -51,6 +57,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ServerReady',
     method: 'GET',
     path: /^\/v2\/health\/ready$/,
     forAnyone: true,
@@ -59,6 +66,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ServerMetadata',
     method: 'GET',
     path: /^\/v2\/?$/,
     answer: ({ kserve, reply }) => {
@@ -66,11 +74,13 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelStatistics',
     method: 'GET',
     path: /^\/v2\/models\/stats$/,
     answer: (exchange) => statistics(exchange, '', ''),
   },
   {
+    op: 'ModelMetadata',
     method: 'GET',
     path: new RegExp(`^${ofModel}$`),
     answer: async ({ kserve, client, reply }, model, version) => {
@@ -78,6 +88,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelReady',
     method: 'GET',
     path: new RegExp(`^${ofModel}\\/ready$`),
     answer: async ({ kserve, client, reply }, model, version) => {
@@ -85,14 +96,21 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'ModelConfig',
     method: 'GET',
     path: new RegExp(`^${ofModel}\\/config$`),
     answer: async ({ kserve, client, reply }, model, version) => {
       reply.json(await kserve.modelConfig(client, model, version));
     },
   },
-  { method: 'GET', path: new RegExp(`^${ofModel}\\/stats$`), answer: statistics },
   {
+    op: 'ModelStatistics',
+    method: 'GET',
+    path: new RegExp(`^${ofModel}\\/stats$`),
+    answer: statistics,
+  },
+  {
+    op: 'RepositoryIndex',
     method: 'POST',
     path: /^\/v2\/repository\/index$/,
     answer: async ({ kserve, client, body, reply }) => {
@@ -102,6 +120,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'RepositoryModelLoad',
     method: 'POST',
     path: /^\/v2\/repository\/models\/([^/]+)\/load$/,
     answer: async ({ kserve, client, body, reply }, model) => {
@@ -113,6 +132,7 @@ const rules: readonly Rule[] = [
     },
   },
   {
+    op: 'RepositoryModelUnload',
     method: 'POST',
     path: /^\/v2\/repository\/models\/([^/]+)\/unload$/,
     answer: ({ kserve, client, reply }, model) => {
@@ -120,7 +140,65 @@ const rules: readonly Rule[] = [
       reply.ok();
     },
   },
+  {
+    op: 'SystemSharedMemoryStatus',
+    method: 'GET',
+    path: /^\/v2\/systemsharedmemory(?:\/region\/([^/]+))?\/status$/,
+    answer: ({ kserve, client, reply }, region) => {
+      reply.json(kserve.regionsOf(client).status(client.tenant.name, region).map(regionMessage));
+    },
+  },
+  {
+    op: 'SystemSharedMemoryRegister',
+    method: 'POST',
+    path: /^\/v2\/systemsharedmemory\/region\/([^/]+)\/register$/,
+    answer: async ({ kserve, client, body, reply }, region) => {
+      const regions = kserve.regionsOf(client);
+      const { key, offset = 0, byte_size: byteSize } = optionsOf(body, reply);
+      if (typeof key !== 'string') {
+        throw new AxleError('INVALID_ARGUMENT', 'the key of a region is missing or no text');
+      }
+      const spec = { name: region, key, offset: Number(offset) };
+      await regions.register(client.tenant.name, { ...spec, byteSize: Number(byteSize) });
+      reply.ok();
+    },
+  },
+  {
+    op: 'SystemSharedMemoryUnregister',
+    method: 'POST',
+    path: /^\/v2\/systemsharedmemory(?:\/region\/([^/]+))?\/unregister$/,
+    answer: ({ kserve, client, reply }, region) => {
+      kserve.regionsOf(client).unregister(client.tenant.name, region);
+      reply.ok();
+    },
+  },
+  ...notServed(
+    /^\/v2\/cudasharedmemory\/.+$/,
+    'CudaSharedMemory',
+    'this server shares no CUDA memory; send the tensors',
+  ),
+  ...notServed(
+    /^\/v2(?:\/models\/[^/]+)?\/trace\/setting$/,
+    'TraceSetting',
+    'tracing is set where the server is started: give it an OpenTelemetry SDK',
+  ),
+  ...notServed(
+    /^\/v2\/logging$/,
+    'LogSettings',
+    'logging is set where the server is started, by --log-format and --access-log',
+  ),
 ];
+
+/** What Triton has there and this server does not. */
+function notServed(path: RegExp, op: string, message: string): Rule[] {
+  const answer = () => {
+    throw new AxleError('UNIMPLEMENTED', message);
+  };
+  return [
+    { op, method: 'GET', path, answer },
+    { op, method: 'POST', path, answer },
+  ];
+}
 
 /** The REST form of the Open Inference Protocol. */
 export function kserveRoutes(kserve: KserveServer): FindRoute {
@@ -130,6 +208,7 @@ export function kserveRoutes(kserve: KserveServer): FindRoute {
     if (rule === undefined) throw noRoute(method, path);
     const [, model, version] = rule.path.exec(path) ?? [];
     return {
+      op: rule.op,
       forAnyone: rule.forAnyone ?? false,
       answer: (exchange) => rule.answer({ ...exchange, kserve }, decoded(model), decoded(version)),
     };
@@ -152,7 +231,11 @@ async function infer(
   reply.onCancelled((reason) => {
     call.cancel(reason);
   });
-  const { headers, pieces } = writeAnswer(await call.answer, answersBinary);
+  const { headers, pieces } = writeAnswer(
+    await call.answer,
+    answersBinary,
+    reply.limits.jsonBytesMax,
+  );
   reply.send(200, headers, pieces);
 }
 
@@ -186,6 +269,8 @@ function noRoute(method: string, path: string): AxleError {
     const shown = path.slice(0, 128);
     return new AxleError('NOT_FOUND', `there is no ${shown} here; paths begin with /v2`);
   }
-  const methods = fitting.map((rule) => rule.method).join(' or ');
-  return new AxleError('UNIMPLEMENTED', `${method} means nothing here; use ${methods}`);
+  return new WrongMethod(
+    method,
+    fitting.map((rule) => rule.method),
+  );
 }

@@ -29,12 +29,16 @@ import {
 } from './infer-request.js';
 import { findModel, knownModel } from './model-reference.js';
 import type { ModelStatistics } from './model-statistics.js';
+import type { SharedRegions } from './shared-memory/shared-regions.js';
+import { SharedTensors, sharesMemory } from './shared-memory/shared-tensors.js';
 import { callParameters, countOf, type CallParameters } from './parameters.js';
 
 /** What inferences of all doors share. */
 export interface InferHost {
   readonly models: ServerModels;
   readonly statistics: ModelStatistics;
+  /** @throws AxleError UNIMPLEMENTED where this client shares no memory */
+  regionsOf(client: DoorClient): SharedRegions;
   /** Milliseconds, of any start. */
   readonly clock: () => number;
 }
@@ -48,6 +52,7 @@ export class InferCall implements CallWork<InferAnswer> {
   private parameters: CallParameters | undefined;
   private cancellation: Cancellation | undefined;
   private stopped: AxleError | undefined;
+  private inputs: readonly RequestInput[];
 
   /** @param deadlineMs time from now; undefined: none */
   constructor(
@@ -57,6 +62,8 @@ export class InferCall implements CallWork<InferAnswer> {
     private readonly deadlineMs: number | undefined,
   ) {
     this.startedAt = host.clock();
+    this.inputs = request.inputs;
+    client.request.calls(request.modelName, request.id);
     this.answer = this.run();
   }
 
@@ -72,8 +79,8 @@ export class InferCall implements CallWork<InferAnswer> {
 
   prepare(): CallRequest {
     const { model } = this.servedModel;
-    const { inputs, outputs } = this.request;
-    checkOutputs(outputs, model);
+    const { inputs } = this;
+    checkOutputs(this.request.outputs, model);
     return {
       chain: inferChain,
       model,
@@ -92,6 +99,7 @@ export class InferCall implements CallWork<InferAnswer> {
       outputs: askedOf(request.outputs, tensors, servedModel.model),
       report,
     };
+    this.client.request.ran(report);
     this.succeeded(report);
     return answer;
   }
@@ -108,14 +116,34 @@ export class InferCall implements CallWork<InferAnswer> {
   private async runCounted(): Promise<InferAnswer> {
     const { host, client, request } = this;
     checkCounts(request);
-    this.parameters = callParameters(request.parameters);
+    const parameters = callParameters(request.parameters);
+    this.parameters = parameters;
+    if (!sharesMemory(request)) return this.runFound(parameters);
+    const shared = new SharedTensors(host.regionsOf(client), client, request);
+    const { usage } = client.tenant;
+    try {
+      usage.take('requestBytes', shared.bytes);
+      try {
+        this.inputs = await shared.read(request.inputs);
+        const answer = await this.runFound(parameters);
+        return { ...answer, outputs: await shared.write(answer.outputs) };
+      } finally {
+        usage.give('requestBytes', shared.bytes);
+      }
+    } finally {
+      shared.release();
+    }
+  }
+
+  private async runFound(parameters: CallParameters): Promise<InferAnswer> {
+    const { host, client, request } = this;
     const { modelName, modelVersion } = request;
     // The common case waits for nothing.
     const known = knownModel(host.models, client, modelName, modelVersion);
-    if (known !== undefined) return this.runWith(known, this.parameters);
+    if (known !== undefined) return this.runWith(known, parameters);
     const { served, release } = await findModel(host.models, client, modelName, modelVersion);
     try {
-      return await this.runWith(served, this.parameters);
+      return await this.runWith(served, parameters);
     } finally {
       release();
     }
@@ -192,7 +220,13 @@ function tensorsOf(inputs: readonly RequestInput[], model: Model): Record<string
 
 /** Before anything is computed. @throws AxleError INVALID_ARGUMENT */
 function checkOutputs(asked: readonly RequestedOutput[], { name: model, outputs }: Model): void {
+  const names = new Set<string>();
   for (const { name, parameters } of asked) {
+    // Each would be written whole: a small request for a huge answer.
+    if (names.has(name)) {
+      throw new AxleError('INVALID_ARGUMENT', `output '${name}' is asked for twice; name it once`);
+    }
+    names.add(name);
     if (!outputs.some((output) => output.name === name)) {
       const known = outputs.map((output) => `'${output.name}'`).join(', ');
       throw new AxleError(

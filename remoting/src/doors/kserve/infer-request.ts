@@ -1,11 +1,12 @@
-import type { CallReport, Tensor } from '@axle/core/internal';
-
-import type { Placement } from '../axle-call.js';
+import type { CallOptions, CallReport, Tensor } from '@axle/core/internal';
 
 export type ParameterValue = boolean | number | bigint | string;
 export type Parameters = ReadonlyMap<string, ParameterValue>;
 
 export const noParameters: Parameters = new Map();
+
+/** Where a caller wants its work done. */
+export type Placement = Pick<CallOptions, 'device' | 'strict' | 'priority'>;
 
 /** One inference as every door hands it on: what a protocol writes in its own way has been read, and nothing is judged. */
 export interface InferRequest {
@@ -52,4 +53,6 @@ export interface AnswerOutput {
   readonly tensor: Tensor;
   /** What was asked of it. */
   readonly asked: Parameters;
+  /** Where it is, if it was written to a region of shared memory. */
+  readonly elsewhere?: Parameters;
 }

@@ -13,6 +13,7 @@ import {
 import { modelConfig } from './model-config.js';
 import { findModel } from './model-reference.js';
 import { ModelStatistics, type CountedModel } from './model-statistics.js';
+import type { SharedRegions } from './shared-memory/shared-regions.js';
 
 /** One line of the repository's index. */
 export interface IndexEntry {
@@ -31,11 +32,13 @@ export class KserveServer {
   /**
    * @param controllers tenants that may load and unload the operator's models
    * @param clock milliseconds, of any start
+   * @param regions undefined: the server shares no memory
    */
   constructor(
     readonly models: ServerModels,
     private readonly controllers: readonly string[],
     readonly clock: () => number,
+    private readonly regions: SharedRegions | undefined,
   ) {}
 
   /** Whether it takes calls. */
@@ -54,7 +57,7 @@ export class KserveServer {
   }
 
   metadata(): ServerMetadata {
-    return serverMetadata(false);
+    return serverMetadata(this.regions !== undefined);
   }
 
   /** @param deadlineMs time from now; undefined: none */
@@ -117,6 +120,26 @@ export class KserveServer {
     return [...callable.filter(({ name }) => !names.has(name)), ...states].filter(
       ({ state }) => !readyOnly || state === 'READY',
     );
+  }
+
+  regionsOf({ isLocal }: DoorClient): SharedRegions {
+    const { regions } = this;
+    if (regions === undefined) {
+      throw new AxleError(
+        'UNIMPLEMENTED',
+        'this server shares no memory with clients; start it with --system-shared-memory, or send the tensors',
+      );
+    }
+    if (isLocal) return regions;
+    throw new AxleError(
+      'UNIMPLEMENTED',
+      'memory is shared with clients on a unix socket only; connect by one, or send the tensors',
+    );
+  }
+
+  /** Gives back what clients left. */
+  close(): void {
+    this.regions?.close();
   }
 
   /** @throws AxleError PERMISSION_DENIED; as `PublicModels.load` */

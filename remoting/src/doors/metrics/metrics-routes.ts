@@ -2,6 +2,7 @@ import { AxleError } from '@axle/core/internal';
 
 import type { ServerMetrics } from '../../metrics/server-metrics.js';
 import type { FindRoute } from '../http/routes.js';
+import { WrongMethod } from '../http/wrong-method.js';
 
 const path = '/metrics';
 
@@ -13,9 +14,10 @@ export function metricsRoutes(metrics: ServerMetrics, readers: readonly string[]
       throw new AxleError('NOT_FOUND', `there is no ${asked.slice(0, 128)} here; ask for ${path}`);
     }
     if (method !== 'GET') {
-      throw new AxleError('UNIMPLEMENTED', `${method} means nothing here; use GET`);
+      throw new WrongMethod(method, ['GET']);
     }
     return {
+      op: 'Metrics',
       forAnyone: false,
       async answer({ client: { tenant }, reply }) {
         if (!readers.includes(tenant.name)) throw mayNotRead(tenant.name);

@@ -1,5 +1,6 @@
 import { AxleError, messageOf, type Model, type ModelRepository } from '@axle/core/internal';
 
+import type { Log } from '../../log/log.js';
 import type { ModelDevices, NamedModelVersion } from './public-models.js';
 
 /** One version of a model, as it is. */
@@ -32,7 +33,7 @@ export class ControlledModels {
   constructor(
     private readonly repository: ModelRepository,
     private readonly devices: ModelDevices,
-    private readonly log: (line: string) => void,
+    private readonly log: Log,
   ) {}
 
   /** @param reference NAME, for its latest version, or NAME:VERSION */
@@ -103,7 +104,8 @@ export class ControlledModels {
     } catch (error) {
       const problem = messageOf(error);
       // As long as it stays, once.
-      if (problem !== this.problem) this.log(`models stay as they are: ${problem}`);
+      if (problem !== this.problem)
+        this.log(`models stay as they are: ${problem}`, { level: 'warn' });
       this.problem = problem;
     }
   }
@@ -113,7 +115,7 @@ export class ControlledModels {
     if (this.stamps.get(name) === stamp) return;
     this.stamps.set(name, stamp);
     await this.load(name).catch((error: unknown) => {
-      this.log(`model '${name}': ${messageOf(error)}`);
+      this.log(`model '${name}': ${messageOf(error)}`, { level: 'warn' });
     });
   }
 
@@ -171,7 +173,9 @@ export class ControlledModels {
 
   private free(model: Model): void {
     this.devices.unload(model).catch((error: unknown) => {
-      this.log(`model '${model.name}' could not be unloaded: ${messageOf(error)}`);
+      this.log(`model '${model.name}' could not be unloaded: ${messageOf(error)}`, {
+        level: 'warn',
+      });
     });
   }
 

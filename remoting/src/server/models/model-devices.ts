@@ -1,5 +1,6 @@
 import { prefetchChain, Session, type Limits, type Model, type Runtime } from '@axle/core/internal';
 
+import type { Log } from '../../log/log.js';
 import type { ModelControl } from './model-control.js';
 import { PublicModels } from './public-models.js';
 
@@ -12,7 +13,7 @@ export function publicModels(
   runtime: Runtime,
   limits: Limits,
   control: ModelControl | undefined,
-  log: (line: string) => void,
+  log: Log,
 ): PublicModels {
   const session = new Session(runtime, nobody, 1, limits);
   const devices = {

@@ -7,6 +7,7 @@ import {
   type ModelRepository,
 } from '@axle/core/internal';
 
+import type { Log } from '../../log/log.js';
 import { ControlledModels, type VersionState } from './controlled-models.js';
 import type { ModelControl } from './model-control.js';
 
@@ -36,7 +37,7 @@ export class PublicModels {
     { openedModelsMax, openedModelBytesMax }: Limits,
     private readonly control: ModelControl,
     devices: ModelDevices,
-    private readonly log: (line: string) => void,
+    private readonly log: Log,
   ) {
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (name) =>
       this.read(name as string),
@@ -56,7 +57,7 @@ export class PublicModels {
     }
     for (const name of control.load) {
       await controlled.load(name).catch((error: unknown) => {
-        this.log(`model '${name}': ${messageOf(error)}`);
+        this.log(`model '${name}': ${messageOf(error)}`, { level: 'warn' });
       });
     }
   }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
+import { logFormats, type LogFormat } from '../../log/log.js';
 import type { ModelControl } from '../models/model-control.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
@@ -15,18 +16,29 @@ export interface ConfigFile {
   /** That may read the metrics, which are of all tenants. */
   readonly metricsTenants?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
+  /** Standard clients on unix sockets may register shared memory. */
+  readonly systemSharedMemory?: boolean;
   readonly modelControl: Partial<ModelControl>;
   readonly insecure?: boolean;
   readonly certificate?: string;
   readonly key?: string;
   readonly clientCa?: string;
+  /** Certificates that the CA of clients has revoked. */
+  readonly crl?: string;
   readonly tokens?: string;
   readonly models?: readonly string[];
   /** Other servers, as URLs, whose devices are offered here. */
   readonly backends?: readonly string[];
   /** Devices are opened in the server's own process. */
   readonly inProcess?: boolean;
+  /** A device host without a sign of life for so long is ended; 0: never. */
+  readonly hostHungSeconds?: number;
+  /** Shared memory of each connection, bytes; 0: none. */
+  readonly sharedMemory?: number;
   readonly graceSeconds?: number;
+  readonly logFormat?: LogFormat;
+  /** A line for each request. */
+  readonly accessLog?: boolean;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
   /** Of the server as a whole. */
@@ -47,6 +59,7 @@ const listenersMax = 64;
 const foldersMax = 256;
 const backendsMax = 256;
 const graceSecondsMax = 3600;
+const hostHungSecondsMax = 3600;
 const metricsTenantsMax = 4096;
 const weightMin = 0.001;
 const weightMax = 1000;
@@ -82,6 +95,9 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       ),
     }),
     doorLimits: readDoorLimits(fields),
+    ...(fields.has('systemSharedMemory') && {
+      systemSharedMemory: fields.boolean('systemSharedMemory'),
+    }),
     modelControl: readModelControl(fields),
     ...(fields.has('insecure') && { insecure: fields.boolean('insecure') }),
     ...(fields.has('tls') && readTls(fields.object('tls'), pathOf)),
@@ -93,9 +109,17 @@ export function readConfigFile(text: string, path: string): ConfigFile {
       backends: fields.texts('backends', backendsMax, isNotEmpty, 'axle+tls://HOST:PORT ...'),
     }),
     ...(fields.has('inProcess') && { inProcess: fields.boolean('inProcess') }),
+    ...(fields.has('hostHungSeconds') && {
+      hostHungSeconds: fields.number('hostHungSeconds', 0, hostHungSecondsMax),
+    }),
+    ...(fields.has('sharedMemory') && {
+      sharedMemory: fields.wholeNumber('sharedMemory', 0, Number.MAX_SAFE_INTEGER),
+    }),
     ...(fields.has('graceSeconds') && {
       graceSeconds: fields.wholeNumber('graceSeconds', 0, graceSecondsMax),
     }),
+    ...(fields.has('logFormat') && { logFormat: readLogFormat(fields) }),
+    ...(fields.has('accessLog') && { accessLog: fields.boolean('accessLog') }),
     ...(fields.has('tenantQueueDepth') && {
       tenantQueueDepth: fields.wholeNumber('tenantQueueDepth', 1, queueDepthMax),
     }),
@@ -113,6 +137,11 @@ export type PlaceKey = 'listen' | 'grpc' | 'http' | 'metrics';
 function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function readLogFormat(fields: StrictObject): LogFormat {
+  const isFormat = (value: string) => logFormats.includes(value as LogFormat);
+  return fields.text('logFormat', isFormat, logFormats.join(' or ')) as LogFormat;
 }
 
 function readDoorLimits(fields: StrictObject): Partial<DoorLimits> {
@@ -155,6 +184,7 @@ function readTls(
     ...pathOf(tls, 'certificate'),
     ...pathOf(tls, 'key'),
     ...pathOf(tls, 'clientCa'),
+    ...pathOf(tls, 'crl'),
   };
   tls.end();
   return paths;

@@ -9,6 +9,7 @@ import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
+import type { LogFormat } from '../../log/log.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
 import type { ModelControl } from '../models/model-control.js';
@@ -34,7 +35,11 @@ export interface ServeOptions {
   readonly models?: readonly string[] | undefined;
   readonly backends?: readonly string[] | undefined;
   readonly inProcess?: boolean | undefined;
+  readonly sharedMemory?: number | undefined;
   readonly graceSeconds?: number | undefined;
+  readonly systemSharedMemory?: boolean | undefined;
+  readonly logFormat?: LogFormat | undefined;
+  readonly accessLog?: boolean | undefined;
 }
 
 /** Everything that a server is to be, read and checked. */
@@ -46,7 +51,12 @@ export interface ServeSettings {
   /** Servers whose devices are offered here. */
   readonly backends: readonly URL[];
   readonly inProcess: boolean;
+  readonly hostHungSeconds: number | undefined;
+  /** Of each connection, bytes; undefined: as the server has it. */
+  readonly sharedMemory: number | undefined;
   readonly graceSeconds: number;
+  readonly logFormat: LogFormat;
+  readonly accessLog: boolean;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
@@ -66,6 +76,8 @@ const defaultModelControl: ModelControl = {
   tenants: [anonymousTenant],
 };
 const pemBytesMax = 1024 * 1024;
+/** Some 100,000 certificates. */
+const crlBytesMax = 8 * 1024 * 1024;
 const defaultGraceSeconds = 30;
 /** A quarter of a device's queue: one tenant leaves room for others. */
 /** As many as a tenant may have calls, by default. */
@@ -82,7 +94,10 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   const config = await configOf(options, files);
   const said = <K extends Exclude<keyof ServeOptions & keyof ConfigFile, 'modelControl'>>(key: K) =>
     options[key] ?? config[key];
-  const paths = { certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') };
+  const paths = {
+    ...{ certificate: said('certificate'), key: said('key'), clientCa: said('clientCa') },
+    crl: config.crl,
+  };
   const tokens = said('tokens');
   const placesOf = (key: PlaceKey, port: number) =>
     (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
@@ -92,6 +107,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       grpc: placesOf('grpc', grpcPort),
       http: placesOf('http', httpPort),
       metrics: placesOf('metrics', metricsPort),
+      systemSharedMemory: said('systemSharedMemory') ?? false,
       metricsTenants: config.metricsTenants ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
@@ -103,7 +119,11 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     models: said('models') ?? [],
     backends: (said('backends') ?? []).map(readBackend),
     inProcess: said('inProcess') ?? false,
+    hostHungSeconds: config.hostHungSeconds,
+    sharedMemory: said('sharedMemory'),
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
+    logFormat: said('logFormat') ?? 'text',
+    accessLog: said('accessLog') ?? false,
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
@@ -158,10 +178,11 @@ interface TlsPaths {
   readonly certificate: string | undefined;
   readonly key: string | undefined;
   readonly clientCa: string | undefined;
+  readonly crl: string | undefined;
 }
 
 async function tlsOf(
-  { certificate, key, clientCa }: TlsPaths,
+  { certificate, key, clientCa, crl }: TlsPaths,
   files: SettingsFiles,
 ): Promise<TlsMaterial | undefined> {
   if (certificate === undefined && key === undefined && clientCa === undefined) return undefined;
@@ -171,12 +192,22 @@ async function tlsOf(
       'TLS needs a certificate and its key; give both (--tls-cert and --tls-key, or tls in the config file)',
     );
   }
-  const [certificatePem, keyPem, clientCaPem] = await Promise.all([
+  if (crl !== undefined && clientCa === undefined) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      'a revocation list (tls.crl) is of the CA of clients; give that too (tls.clientCa)',
+    );
+  }
+  const [certificatePem, keyPem, clientCaPem, crlPem] = await Promise.all([
     files.bytes(certificate, pemBytesMax, 'the certificate'),
     files.bytes(key, pemBytesMax, 'the key of the certificate'),
     clientCa === undefined ? undefined : files.bytes(clientCa, pemBytesMax, 'the CA of clients'),
+    crl === undefined ? undefined : files.bytes(crl, crlBytesMax, 'the revocation list'),
   ]);
-  const material = { certificate: certificatePem, key: keyPem, clientCa: clientCaPem };
+  const material = {
+    ...{ certificate: certificatePem, key: keyPem },
+    ...{ clientCa: clientCaPem, crl: crlPem },
+  };
   checkTlsMaterial(material, Date.now());
   return material;
 }
@@ -185,15 +216,28 @@ async function tlsOf(
 function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings): void {
   const served = [...listen, ...doors.grpc, ...doors.http];
   const all = [...served, ...doors.metrics];
+  if (served.length === 0 && doors.metrics.length > 0) {
+    throw new AxleError(
+      'FAILED_PRECONDITION',
+      'a server with a door for metrics alone has nothing to measure; add --listen, --grpc or --http',
+    );
+  }
   if (served.length === 0) {
     throw new AxleError(
       'FAILED_PRECONDITION',
-      'nothing says where to listen; give --listen unix:PATH, or listen in the config file',
+      'nothing says where to listen; give --listen unix:PATH, --grpc or --http, or the same in the config file',
     );
   }
   for (const spec of all) {
     if (spec.kind === 'unix' || !spec.tls) continue;
     const where = `${spec.host}:${spec.port}`;
+    if (tls === undefined && spec.saysTls) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `TLS at ${where} takes a certificate and its key; give --tls-cert and --tls-key (axle ca dev makes some to try it ` +
+          'out with)',
+      );
+    }
     if (tls === undefined) {
       throw new AxleError(
         'FAILED_PRECONDITION',

@@ -1,5 +1,6 @@
 import { AxleError, messageOf } from '@axle/core/internal';
 
+import type { Log } from '../../log/log.js';
 import { FileWatch } from './file-watch.js';
 import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
 
@@ -11,8 +12,12 @@ const startKeys = [
   'modelControl',
   'backends',
   'inProcess',
+  'hostHungSeconds',
+  'sharedMemory',
   'tenantQueueDepth',
   'graceSeconds',
+  'logFormat',
+  'accessLog',
 ] as const;
 
 /**
@@ -30,17 +35,13 @@ export class SettingsSource {
     private readonly options: ServeOptions,
     private current: ServeSettings,
     pollMs: number,
-    private readonly log: (line: string) => void,
+    private readonly log: Log,
   ) {
     this.watch = new FileWatch(current.files, pollMs, () => void this.reload());
   }
 
   /** @throws AxleError as `loadServeSettings`. */
-  static async open(
-    options: ServeOptions,
-    pollMs: number,
-    log: (line: string) => void,
-  ): Promise<SettingsSource> {
+  static async open(options: ServeOptions, pollMs: number, log: Log): Promise<SettingsSource> {
     return new SettingsSource(options, await loadServeSettings(options), pollMs, log);
   }
 
@@ -78,7 +79,7 @@ export class SettingsSource {
       this.listener(settings);
       this.log('settings were read again and are in force');
     } catch (error) {
-      this.log(`settings stay as they were: ${messageOf(error)}`);
+      this.log(`settings stay as they were: ${messageOf(error)}`, { level: 'warn' });
     }
   }
 

@@ -1,5 +1,4 @@
 import {
-  type CallOptions,
   type CallOutcome,
   type CallReport,
   type CallRequest,
@@ -60,6 +59,3 @@ function labelsOf(outputs: readonly NamedTensor[]): FoundLabel[] {
     score: scoreOf[rank] ?? 0,
   }));
 }
-
-/** What a caller asks for beside the work itself. */
-export type Placement = Pick<CallOptions, 'device' | 'strict' | 'priority'>;

@@ -1,3 +1,5 @@
+import type { Log, LogFields } from './log.js';
+
 /** Lines in one window of time. */
 const linesMax = 20;
 const windowMs = 10_000;
@@ -9,21 +11,26 @@ export class LimitedLog {
 
   /** @param clock milliseconds, of any start */
   constructor(
-    private readonly write: (line: string) => void,
+    private readonly write: Log,
     private readonly clock: () => number,
   ) {}
 
-  add(line: string): void {
+  add(message: string, fields?: LogFields): void {
+    if (this.takes()) this.write(message, fields);
+  }
+
+  /** Whether there is room for one more line, which then is to be written; it is counted either way. */
+  takes(): boolean {
     const now = this.clock();
     if (now - this.startedAt >= windowMs) this.begin(now);
     this.lines += 1;
-    if (this.lines <= linesMax) this.write(line);
+    return this.lines <= linesMax;
   }
 
   /** Says what was left out. */
   private begin(now: number): void {
     const left = this.lines - linesMax;
-    if (left > 0) this.write(`${left} more lines like these were left out`);
+    if (left > 0) this.write(`${left} more lines like these were left out`, { level: 'warn' });
     this.startedAt = now;
     this.lines = 0;
   }

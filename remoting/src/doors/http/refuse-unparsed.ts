@@ -1,0 +1,46 @@
+import { STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { AxleError } from '@axle/core/internal';
+
+/** By Node's code of what it could not read. */
+const statuses: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+};
+
+/**
+ * Answers what is no request of HTTP, or did not come in time, in the form of all errors, and ends the connection: where
+ * the next request would begin nobody knows.
+ */
+export function refuseUnparsed(stream: Duplex, { code = '' }: NodeJS.ErrnoException): void {
+  const status = statuses[code] ?? 400;
+  const { code: axleCode, message, retryable } = errorOf(status);
+  const body = JSON.stringify({ error: message });
+  stream.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+      'connection: close',
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+      `axle-code: ${axleCode}`,
+      `axle-retryable: ${retryable}`,
+      '',
+      body,
+    ].join('\r\n'),
+    () => stream.destroy(),
+  );
+}
+
+function errorOf(status: number): AxleError {
+  if (status === 408) {
+    return new AxleError('DEADLINE_EXCEEDED', 'the request did not come in time; send it faster');
+  }
+  if (status === 400) {
+    return new AxleError('INVALID_ARGUMENT', 'what came is no request of HTTP/1.1');
+  }
+  return new AxleError('RESOURCE_EXHAUSTED', 'the headers of the request are too long', {
+    retryable: false,
+  });
+}

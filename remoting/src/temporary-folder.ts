@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { lstat, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { connect, createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+/** A socket that somebody listens on while the folder is in use: the system closes it, however its process ended. */
+export const aliveName = 'alive.sock';
+/** The same before anybody listens on it. */
+const startingName = 'alive.new';
+
+/** A folder that goes when it is closed; where its process was killed, with the next one of its kind of the same user. */
+export class TemporaryFolder {
+  private constructor(
+    readonly path: string,
+    private readonly alive: Server | undefined,
+  ) {}
+
+  /**
+   * For this user only.
+   *
+   * @param prefix of its name, which says its kind
+   * @throws as the system does.
+   */
+  static async make(prefix: string): Promise<TemporaryFolder> {
+    const path = await mkdtemp(join(tmpdir(), prefix));
+    void sweep(prefix);
+    return new TemporaryFolder(path, await listenIn(path));
+  }
+
+  /** Takes it away, with all that is in it. */
+  async close(): Promise<void> {
+    await rm(this.path, { recursive: true, force: true });
+    this.alive?.close();
+  }
+}
+
+/** @returns undefined where there can be no socket, as the path is too long for one: the folder is never swept then */
+async function listenIn(path: string): Promise<Server | undefined> {
+  const alive = createServer((socket) => socket.destroy()).unref();
+  try {
+    const starting = join(path, startingName);
+    alive.listen(starting);
+    await once(alive, 'listening');
+    // Under its name somebody listens on it from the first moment on, or nobody ever will again.
+    await rename(starting, join(path, aliveName));
+    return alive;
+  } catch {
+    alive.close();
+    return undefined;
+  }
+}
+
+/** Takes away what processes left that were killed. Never fails: what cannot be removed stays. */
+async function sweep(prefix: string): Promise<void> {
+  const names = await readdir(tmpdir()).catch(() => []);
+  for (const name of names) {
+    const path = join(tmpdir(), name);
+    if (name.startsWith(prefix) && (await isLeft(path))) {
+      await rm(path, { recursive: true, force: true }).catch(() => undefined);
+    }
+  }
+}
+
+async function isLeft(path: string): Promise<boolean> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found?.isDirectory() !== true || found.uid !== process.getuid?.()) return false;
+  return new Promise((resolve) => {
+    const socket = connect(join(path, aliveName));
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => {
+      resolve(code === 'ECONNREFUSED');
+    });
+  });
+}
