@@ -40,4 +40,3 @@ export interface InstanceProvider {
   start(spec: InstanceSpec, log: (line: LogLine) => void): Instance;
   close(): Promise<void>;
 }
-
