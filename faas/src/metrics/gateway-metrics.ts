@@ -1,0 +1,107 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+import { functionNamespace } from '../functions/deployment-request.js';
+import type { FunctionStatus } from '../functions/function-host.js';
+
+/** From a millisecond, as functions here take, to the longest. */
+const secondsBuckets = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
+];
+
+/** What gauges look at when they are read. */
+export interface GatewayState {
+  readonly statuses: () => Promise<ReadonlyMap<string, FunctionStatus>>;
+  readonly queued: () => { readonly waiting: number; readonly dead: number };
+}
+
+/** Metrics under OpenFaaS's names. Only functions that are deployed become labels, and those that are removed go. */
+export class GatewayMetrics {
+  readonly registry = new Registry();
+  private readonly counts = new Map<string, number>();
+  private readonly seconds = new Histogram({
+    name: 'gateway_functions_seconds',
+    help: 'Time of calls until their answer was sent',
+    labelNames: ['function_name', 'code'],
+    buckets: secondsBuckets,
+    registers: [this.registry],
+  });
+  private readonly started = new Counter({
+    name: 'gateway_function_invocation_started',
+    help: 'Calls that were accepted',
+    labelNames: ['function_name'],
+    registers: [this.registry],
+  });
+  private readonly ended = new Counter({
+    name: 'gateway_function_invocation_total',
+    help: 'Calls that ended, by status of HTTP; 499: nobody waited for it any more',
+    labelNames: ['function_name', 'code'],
+    registers: [this.registry],
+  });
+
+  constructor(state: GatewayState) {
+    const { registry } = this;
+    new Gauge({
+      name: 'gateway_service_count',
+      help: 'Instances that take calls',
+      labelNames: ['function_name'],
+      registers: [registry],
+      async collect() {
+        this.reset();
+        for (const [name, { availableReplicas }] of await state.statuses()) {
+          this.set({ function_name: labelOf(name) }, availableReplicas);
+        }
+      },
+    });
+    new Gauge({
+      name: 'axle_async_calls',
+      help: 'Calls on disk: waiting or at work, and given up',
+      labelNames: ['state'],
+      registers: [registry],
+      collect() {
+        const { waiting, dead } = state.queued();
+        this.set({ state: 'waiting' }, waiting);
+        this.set({ state: 'dead' }, dead);
+      },
+    });
+  }
+
+  start(name: string): void {
+    this.counts.set(name, this.invocations(name) + 1);
+    this.started.inc({ function_name: labelOf(name) });
+  }
+
+  end(name: string, code: number, ms: number): void {
+    // It was removed meanwhile.
+    if (!this.counts.has(name)) return;
+    const labels = { function_name: labelOf(name), code: String(code) };
+    this.ended.inc(labels);
+    this.seconds.observe(labels, ms / 1000);
+  }
+
+  /** Since the front end started. */
+  invocations(name: string): number {
+    return this.counts.get(name) ?? 0;
+  }
+
+  async forget(name: string): Promise<void> {
+    this.counts.delete(name);
+    for (const metric of [this.seconds, this.started, this.ended]) {
+      const { values } = await metric.get();
+      const label = labelOf(name);
+      const codes = new Set(
+        values.flatMap(({ labels }) =>
+          labels.function_name === label ? [(labels as { code?: string }).code] : [],
+        ),
+      );
+      for (const code of codes) {
+        metric.remove(
+          code === undefined ? { function_name: label } : { function_name: label, code },
+        );
+      }
+    }
+  }
+}
+
+function labelOf(name: string): string {
+  return `${name}.${functionNamespace}`;
+}
