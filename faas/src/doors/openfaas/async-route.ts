@@ -1,0 +1,106 @@
+import type { FunctionCall } from '../../calls/function-call.js';
+import type { AsyncCalls } from '../../async/async-calls.js';
+import { asyncBodyBytesMax, asyncIncomingBytesMax } from '../../async/async-limits.js';
+import { checkCallbackUrl } from '../../async/callback.js';
+import { AxleError } from 'axle';
+import type { Functions } from '../../functions/functions.js';
+import type { BasicAuth } from '../basic-auth.js';
+import { requestHeaders } from '../call-headers.js';
+import { fromCloudEvent } from '../cloud-event.js';
+import { sendText, type Exchange } from '../exchange.js';
+import { readBody } from '../read-body.js';
+import { callIdOf, callTarget } from './call-route.js';
+
+export interface AsyncRouteOptions {
+  readonly functions: Functions;
+  readonly asyncCalls: AsyncCalls;
+  readonly auth: BasicAuth;
+  readonly callbackHosts: readonly string[] | undefined;
+}
+
+/** Calls that are answered with 202 once they are on disk. */
+export class AsyncRoute {
+  private incomingBytes = 0;
+
+  constructor(private readonly options: AsyncRouteOptions) {}
+
+  async handle(exchange: Exchange): Promise<void> {
+    const { functions, auth, callbackHosts } = this.options;
+    const { request } = exchange;
+    const target = callTarget(exchange.path, '/async-function/');
+    const { name } = functions.require(target.name);
+    const { 'x-callback-url': callback, ...headers } = requestHeaders(request, auth);
+    const callbackUrl =
+      callback === undefined
+        ? undefined
+        : checkCallbackUrl([callback].flat().join(), callbackHosts);
+    const startedAt = Date.now();
+    const call: FunctionCall = {
+      ...{
+        id: callIdOf(exchange),
+        functionName: name,
+        path: target.path,
+        query: exchange.query,
+        headers,
+      },
+      method: request.method ?? 'POST',
+      body: request,
+      signal: neverAborted,
+    };
+    await this.accept(exchange, call, callbackUrl);
+    sendText(exchange, 202, '', { 'x-call-id': call.id, 'x-start-time': `${startedAt}000000` });
+  }
+
+  /** Settles when it is on disk. @throws AxleError RESOURCE_EXHAUSTED, or as `AsyncCalls.accept`. */
+  async accept(
+    { request }: Exchange,
+    call: FunctionCall,
+    callbackUrl: string | undefined,
+  ): Promise<void> {
+    // What no length announces may become as long as any.
+    const announced = request.headers['content-length'];
+    const expected = announced === undefined ? asyncBodyBytesMax : Number(announced);
+    if (this.incomingBytes + Math.min(expected, asyncBodyBytesMax) > asyncIncomingBytesMax) {
+      throw AxleError.expected(
+        'RESOURCE_EXHAUSTED',
+        'too many asynchronous calls are being received; try again',
+      );
+    }
+    this.incomingBytes += expected;
+    try {
+      const body = await readBody(request, asyncBodyBytesMax);
+      const {
+        id,
+        functionName,
+        method,
+        path,
+        query,
+        headers,
+        body: event,
+      } = await fromCloudEvent({
+        ...call,
+        body: pieces(body),
+      });
+      const whole = await wholeOf(event);
+      await this.options.asyncCalls.accept(
+        { id, functionName, method, path, query, headers, callbackUrl },
+        whole,
+      );
+    } finally {
+      this.incomingBytes -= expected;
+    }
+  }
+}
+
+const neverAborted = new AbortController().signal;
+
+// eslint-disable-next-line @typescript-eslint/require-await -- a body comes piece by piece
+async function* pieces(body: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield body;
+}
+
+async function wholeOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
