@@ -2,6 +2,7 @@ import { AxleError } from 'axle';
 
 import { asAxleError } from '../as-axle-error.js';
 import type { Calls, FunctionCall } from '../calls/function-call.js';
+import { wholeBody } from '../calls/whole-body.js';
 import { httpStatusOf } from '../doors/error-status.js';
 import type { Deployment } from '../functions/deployment.js';
 import {
@@ -283,12 +284,12 @@ export class AsyncCalls {
     const durationMs = () => performance.now() - startedAt;
     const request: FunctionCall = {
       ...{ id, functionName, method, path, query, headers },
-      body: pieces(body),
+      body,
       signal: this.closing.signal,
     };
     try {
       const answer = await this.options.calls.invoke(request);
-      const whole = await wholeAnswer(answer.body);
+      const whole = await wholeBody(answer.body, asyncAnswerBytesMax, 'the answer');
       const { status } = answer;
       const isWorthAnother = transientStatuses.has(status);
       return {
@@ -394,28 +395,4 @@ export class AsyncCalls {
 
 function keyOf({ functionName, id }: Pick<Ticket, 'functionName' | 'id'>): string {
   return `${functionName} ${id}`;
-}
-
-async function wholeAnswer(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > asyncAnswerBytesMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `the answer has more than ${asyncAnswerBytesMax} bytes, the most of an asynchronous call`,
-        {
-          retryable: false,
-        },
-      );
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks, bytes);
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- a body comes piece by piece
-async function* pieces(body: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (body.byteLength > 0) yield body;
 }

@@ -1,6 +1,7 @@
 import { AxleError } from 'axle';
 
 import type { FunctionCall, Headers } from '../calls/function-call.js';
+import { wholeBody } from '../calls/whole-body.js';
 import { parseObject, type Fields } from '../json-fields.js';
 
 /** Of an event in structured mode, which is read as a whole. */
@@ -56,7 +57,7 @@ async function toBinary(call: FunctionCall): Promise<FunctionCall> {
     'content-length': String(data.byteLength),
     ...(contentType === undefined ? {} : { 'content-type': contentType }),
   };
-  return { ...call, headers, body: once(data) };
+  return { ...call, headers, body: data };
 }
 
 /** As HTTP's binding says: in UTF-8, with what headers cannot hold in percents. */
@@ -106,22 +107,10 @@ function checkVersion(version: unknown): void {
   if (version !== specVersion) throw wrong('specversion', `is to be ${specVersion}`);
 }
 
-async function wholeText(body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    if (bytes > cloudEventBytesMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `a CloudEvent in structured mode has at most ${cloudEventBytesMax} bytes; send larger ones in binary mode`,
-        { retryable: false },
-      );
-    }
-    chunks.push(chunk);
-  }
+async function wholeText(body: FunctionCall['body']): Promise<string> {
+  const bytes = await wholeBody(body, cloudEventBytesMax, 'a CloudEvent in structured mode');
   try {
-    return text.decode(Buffer.concat(chunks));
+    return text.decode(bytes);
   } catch {
     throw new AxleError('INVALID_ARGUMENT', 'the CloudEvent is no UTF-8');
   }
@@ -130,11 +119,6 @@ async function wholeText(body: AsyncIterable<Uint8Array>): Promise<string> {
 function mediaTypeOf(header: string | readonly string[] | undefined): string {
   const [first = ''] = [header ?? ''].flat();
   return (first.split(';')[0] as string).trim().toLowerCase();
-}
-
-// eslint-disable-next-line @typescript-eslint/require-await -- a body comes piece by piece
-async function* once(data: Uint8Array): AsyncGenerator<Uint8Array> {
-  if (data.byteLength > 0) yield data;
 }
 
 function wrong(attribute: string, what: string): AxleError {

@@ -2,16 +2,22 @@ import type { Bundle } from '../bundles/bundle-store.js';
 import type { FunctionAnswer, FunctionCall } from '../calls/function-call.js';
 import type { Deployment } from '../functions/deployment.js';
 
+/** Where `context.axle` connects, and by which token. */
+export interface PoolAccess {
+  readonly url: string;
+  readonly token: string;
+}
+
 /** What an instance is started with. */
 export interface InstanceSpec {
-  /** Unique in the life of the front end. */
+  /** Unique in the life of the front end; of letters, digits, '.' and '-'. */
   readonly id: string;
   readonly deployment: Deployment;
   readonly bundle: Bundle;
   /** Of the function alone: secrets by name. */
   readonly secrets: ReadonlyMap<string, Uint8Array>;
-  /** Where its `context.axle` connects, and by which token; undefined: nowhere. */
-  readonly pool: { readonly url: string; readonly token: string } | undefined;
+  /** Undefined: it has no `context.axle`. */
+  readonly pool: PoolAccess | undefined;
 }
 
 /** A line that an instance printed, or what ended it. */
@@ -21,6 +27,31 @@ export interface LogLine {
   readonly text: string;
 }
 
+/** What an instance says by itself. */
+export interface InstanceEvents {
+  log(line: LogLine): void;
+  /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
+  retire(reason: string): void;
+}
+
+export type InstanceAnswer = Pick<FunctionAnswer, 'status' | 'headers' | 'body'>;
+
+/** Who waits for a call. */
+export interface CallOutcome {
+  /** Once, unless `failed` came. */
+  answered(answer: InstanceAnswer): void;
+  /** Once, unless `answered` came: what fails later is an error of the answer's body. */
+  failed(error: unknown): void;
+  /** Last and once, also of an instance that ended: it holds nothing of the call any more. */
+  freed(): void;
+}
+
+/** A call that an instance has. */
+export interface RunningCall {
+  /** Nobody waits any more: fails it with the reason, and tells the instance. */
+  cancel(reason: unknown): void;
+}
+
 /** One place that runs a function: a process, a thread, a guest. */
 export interface Instance {
   readonly id: string;
@@ -28,8 +59,10 @@ export interface Instance {
   readonly ready: Promise<void>;
   /** Settles when it is gone, with the reason: killed, over its memory, exit code. Never rejects. */
   readonly ended: Promise<string>;
-  /** @throws AxleError as `Calls.invoke`. */
-  invoke(call: FunctionCall): Promise<Pick<FunctionAnswer, 'status' | 'headers' | 'body'>>;
+  /** Bytes of memory that it uses now, where that is known. */
+  readonly memoryBytes: number | undefined;
+  /** Callbacks, not promises: they are on the way of every call. None comes before it returns. */
+  invoke(call: FunctionCall, outcome: CallOutcome): RunningCall;
   /** Lets calls end until the time is over, and then ends it. */
   stop(graceMs: number): Promise<void>;
 }
@@ -37,6 +70,7 @@ export interface Instance {
 /** Starts instances: processes and threads are here, guests are the cli's. */
 export interface InstanceProvider {
   readonly name: string;
-  start(spec: InstanceSpec, log: (line: LogLine) => void): Instance;
+  /** Failures are the instance's: `ready` rejects. */
+  start(spec: InstanceSpec, events: InstanceEvents): Instance;
   close(): Promise<void>;
 }

@@ -1,8 +1,10 @@
-import type { FunctionCall } from '../../calls/function-call.js';
+import { AxleError } from 'axle';
+
 import type { AsyncCalls } from '../../async/async-calls.js';
 import { asyncBodyBytesMax, asyncIncomingBytesMax } from '../../async/async-limits.js';
 import { checkCallbackUrl } from '../../async/callback.js';
-import { AxleError } from 'axle';
+import type { FunctionCall } from '../../calls/function-call.js';
+import { wholeBody } from '../../calls/whole-body.js';
 import type { Functions } from '../../functions/functions.js';
 import type { BasicAuth } from '../basic-auth.js';
 import { requestHeaders } from '../call-headers.js';
@@ -44,7 +46,7 @@ export class AsyncRoute {
         headers,
       },
       method: request.method ?? 'POST',
-      body: request,
+      body: noBytes,
       signal: neverAborted,
     };
     await this.accept(exchange, call, callbackUrl);
@@ -68,23 +70,13 @@ export class AsyncRoute {
     }
     this.incomingBytes += expected;
     try {
-      const body = await readBody(request, asyncBodyBytesMax);
-      const {
-        id,
-        functionName,
-        method,
-        path,
-        query,
-        headers,
-        body: event,
-      } = await fromCloudEvent({
-        ...call,
-        body: pieces(body),
-      });
-      const whole = await wholeOf(event);
+      const received = await readBody(request, asyncBodyBytesMax);
+      const event = await fromCloudEvent({ ...call, body: received });
+      const { id, functionName, method, path, query, headers } = event;
+      const body = await wholeBody(event.body, asyncBodyBytesMax, 'the call');
       await this.options.asyncCalls.accept(
         { id, functionName, method, path, query, headers, callbackUrl },
-        whole,
+        body,
       );
     } finally {
       this.incomingBytes -= expected;
@@ -92,15 +84,5 @@ export class AsyncRoute {
   }
 }
 
+const noBytes = new Uint8Array();
 const neverAborted = new AbortController().signal;
-
-// eslint-disable-next-line @typescript-eslint/require-await -- a body comes piece by piece
-async function* pieces(body: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield body;
-}
-
-async function wholeOf(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of body) chunks.push(chunk);
-  return Buffer.concat(chunks);
-}

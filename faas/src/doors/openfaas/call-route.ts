@@ -11,7 +11,7 @@ import { answerHeaders, requestHeaders } from '../call-headers.js';
 import { fromCloudEvent } from '../cloud-event.js';
 import { callIdPattern, functionBodyBytesMax } from '../door-limits.js';
 import { canAnswer, sendError, type Exchange } from '../exchange.js';
-import { bodyOf, checkLength } from '../read-body.js';
+import { bodyOf, checkLength, readBody } from '../read-body.js';
 
 export interface CallRouteOptions {
   readonly functions: Functions;
@@ -28,8 +28,8 @@ export interface CallTarget {
 }
 
 const clientGone = 499;
-const statusMin = 200;
-const statusMax = 599;
+const wholeBytesMax = 64 * 1024;
+const noBytes = new Uint8Array();
 
 /**
  * Reads /function/NAME[.openfaas-fn][/path].
@@ -81,7 +81,7 @@ export class CallRoute {
         path: target.path,
         query: exchange.query,
         headers: requestHeaders(request, this.options.auth),
-        body: hasBody(exchange) ? bodyOf(request, functionBodyBytesMax) : noBody,
+        body: await callBody(exchange),
         signal: controller.signal,
       });
       send(exchange, await calls.invoke(call), own());
@@ -91,13 +91,14 @@ export class CallRoute {
   }
 }
 
-function hasBody({ request: { headers } }: Exchange): boolean {
-  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
+/** Whole where it is small, which is cheaper, and otherwise as it comes. */
+function callBody({ request }: Exchange): Promise<Uint8Array> | AsyncIterable<Uint8Array> {
+  const { headers } = request;
+  if (headers['transfer-encoding'] !== undefined) return bodyOf(request, functionBodyBytesMax);
+  const length = Number(headers['content-length'] ?? 0);
+  if (length === 0) return Promise.resolve(noBytes);
+  return length <= wholeBytesMax ? readBody(request, wholeBytesMax) : bodyOf(request);
 }
-
-const noBody: AsyncIterable<Uint8Array> = {
-  [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: true, value: undefined }) }),
-};
 
 function send(
   exchange: Exchange,
@@ -106,33 +107,27 @@ function send(
 ): void {
   const { response } = exchange;
   const { status, headers, body } = answer;
+  const isWhole = body instanceof Uint8Array;
   if (!canAnswer(exchange)) {
-    body.destroy();
+    if (!isWhole) body.destroy();
     return;
   }
-  // Of a function that says one length and gives another, the client shall not take the one answer for two.
-  response.strictContentLength = true;
   try {
-    if (status < statusMin || status > statusMax) throw new RangeError(`${status} is no status`);
-    response.writeHead(status, { ...answerHeaders(headers), ...own });
+    const length = isWhole ? { 'content-length': body.byteLength } : {};
+    response.writeHead(status, { ...answerHeaders(headers), ...own, ...length });
   } catch (error) {
-    body.destroy();
-    throw new AxleError(
-      'INTERNAL',
-      `the function answered with what is no HTTP: ${(error as Error).message}`,
-      {
-        cause: error,
-      },
-    );
+    if (!isWhole) body.destroy();
+    const reason = (error as Error).message;
+    throw new AxleError('INTERNAL', `the function answered with what is no HTTP: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (isWhole) {
+    response.end(body);
+    return;
   }
   // The status is on its way: all that can still be said is that the answer is not whole.
   body.once('error', () => response.destroy());
   response.once('close', () => body.destroy());
-  body.pipe(guarded(exchange));
-}
-
-/** Writes that break the announced length end the connection instead of the process. */
-function guarded({ response }: Exchange): NodeJS.WritableStream {
-  response.once('error', () => response.destroy());
-  return response;
+  body.pipe(response);
 }
