@@ -11,3 +11,23 @@ export { BundleStore } from './bundles/bundle-store.js';
 export type { Bundle, BundleStoreOptions, BundleTag } from './bundles/bundle-store.js';
 export { manifestFile, parseFunctionManifest } from './bundles/function-manifest.js';
 export type { FunctionManifest } from './bundles/function-manifest.js';
+export type { Calls, FunctionAnswer, FunctionCall, Headers } from './calls/function-call.js';
+export { FunctionCalls } from './calls/function-calls.js';
+export type { FunctionCallsOptions } from './calls/function-calls.js';
+export type { FunctionReport } from './calls/served-function.js';
+export type { Deployment, ScalingPolicy } from './functions/deployment.js';
+export type { FunctionContext } from './handler/function-context.js';
+export type { FunctionEvent } from './handler/function-event.js';
+export type {
+  CallOutcome,
+  Instance,
+  InstanceAnswer,
+  InstanceEvents,
+  InstanceProvider,
+  InstanceSpec,
+  LogLine,
+  PoolAccess,
+  RunningCall,
+} from './instances/instance.js';
+export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
+export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';

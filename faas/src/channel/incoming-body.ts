@@ -5,6 +5,9 @@ import { windowBytes } from './frame.js';
 /** Credit is given back in lots of at least so many bytes: a frame for each chunk would cost more than it brings. */
 const creditLotBytes = windowBytes / 4;
 
+/** What the reader of a body finds: a chunk, its end, or that it has to wait. */
+export type Taken = Uint8Array | 'end' | 'wait';
+
 /** The body of a call or an answer as it comes: at most a window of it is held. Read once. */
 export class IncomingBody implements AsyncIterable<Uint8Array> {
   private chunks: Uint8Array[] = [];
@@ -12,10 +15,16 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
   private usedBytes = 0;
   private hasEnded = false;
   private failure: AxleError | undefined;
-  private wake: (() => void) | undefined;
+  /** Called when there is something to take after `take` said to wait. */
+  wake: (() => void) | undefined;
 
   /** @param giveCredit tells the sender of bytes that were used. */
   constructor(private readonly giveCredit: (bytes: number) => void) {}
+
+  /** All of it has come, and was sound. */
+  get isWhole(): boolean {
+    return this.hasEnded && this.failure === undefined;
+  }
 
   /**
    * Takes a chunk, which stays the body's.
@@ -24,8 +33,7 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
    */
   push(chunk: Uint8Array, end: boolean): void {
     this.heldBytes += chunk.byteLength;
-    const unreported = this.heldBytes + this.usedBytes;
-    if (this.hasEnded || unreported > windowBytes) {
+    if (this.hasEnded || this.heldBytes + this.usedBytes > windowBytes) {
       throw new AxleError('DATA_LOSS', 'a body came that there was no room for');
     }
     this.hasEnded = end;
@@ -33,27 +41,42 @@ export class IncomingBody implements AsyncIterable<Uint8Array> {
     this.wake?.();
   }
 
-  /** Ends whoever reads. */
+  /** Ends whoever reads; a body that has come whole stays. */
   fail(error: AxleError): void {
-    if (this.failure !== undefined || (this.hasEnded && this.chunks.length === 0)) return;
+    if (this.failure !== undefined || this.hasEnded) return;
     this.failure = error;
     this.chunks = [];
     this.wake?.();
   }
 
+  /** @throws what `fail` was told. */
+  take(): Taken {
+    const chunk = this.chunks.shift();
+    if (chunk !== undefined) {
+      this.used(chunk.byteLength);
+      return chunk;
+    }
+    if (this.failure !== undefined) throw this.failure;
+    return this.hasEnded ? 'end' : 'wait';
+  }
+
+  /** All of a body that is whole. */
+  takeAll(): Uint8Array {
+    const { chunks } = this;
+    this.chunks = [];
+    return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks);
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
     for (;;) {
-      const chunk = this.chunks.shift();
-      if (chunk !== undefined) {
-        yield chunk;
-        this.used(chunk.byteLength);
-        continue;
+      const taken = this.take();
+      if (taken === 'end') return;
+      if (taken !== 'wait') yield taken;
+      else {
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
       }
-      if (this.failure !== undefined) throw this.failure;
-      if (this.hasEnded) return;
-      await new Promise<void>((resolve) => {
-        this.wake = resolve;
-      });
     }
   }
 

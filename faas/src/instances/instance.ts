@@ -1,3 +1,5 @@
+import type { AxleError } from 'axle';
+
 import type { Bundle } from '../bundles/bundle-store.js';
 import type { FunctionAnswer, FunctionCall } from '../calls/function-call.js';
 import type { Deployment } from '../functions/deployment.js';
@@ -32,6 +34,8 @@ export interface InstanceEvents {
   log(line: LogLine): void;
   /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
   retire(reason: string): void;
+  /** Last and once: it is gone. Called before its calls fail, so that none of them is given to it again. */
+  ended(reason: AxleError): void;
 }
 
 export type InstanceAnswer = Pick<FunctionAnswer, 'status' | 'headers' | 'body'>;
@@ -57,13 +61,11 @@ export interface Instance {
   readonly id: string;
   /** Settles when it takes calls. @throws AxleError FAILED_PRECONDITION: the handler cannot be loaded. */
   readonly ready: Promise<void>;
-  /** Settles when it is gone, with the reason: killed, over its memory, exit code. Never rejects. */
-  readonly ended: Promise<string>;
   /** Bytes of memory that it uses now, where that is known. */
   readonly memoryBytes: number | undefined;
   /** Callbacks, not promises: they are on the way of every call. None comes before it returns. */
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall;
-  /** Lets calls end until the time is over, and then ends it. */
+  /** Lets calls end until the time is over, and then ends it. Settles when it is gone. */
   stop(graceMs: number): Promise<void>;
 }
 

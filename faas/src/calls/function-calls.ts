@@ -1,0 +1,73 @@
+import { AxleError } from 'axle';
+
+import type { Deployment } from '../functions/deployment.js';
+import type { Calls, FunctionAnswer, FunctionCall } from './function-call.js';
+import {
+  ServedFunction,
+  type FunctionReport,
+  type FunctionSurroundings,
+} from './served-function.js';
+
+export interface FunctionCallsOptions extends Omit<
+  FunctionSurroundings,
+  'prefetch' | 'log' | 'queueMsMax'
+> {
+  readonly prefetch?: FunctionSurroundings['prefetch'];
+  readonly log?: FunctionSurroundings['log'];
+  /** Default 60,000. */
+  readonly queueMsMax?: number;
+}
+
+const queueMsMaxDefault = 60_000;
+
+/** The functions that are deployed, and the calls to them: from acceptance to answer. */
+export class FunctionCalls implements Calls {
+  private readonly functions = new Map<string, ServedFunction>();
+  private readonly surroundings: FunctionSurroundings;
+  private isClosed = false;
+
+  constructor(options: FunctionCallsOptions) {
+    const nothing = (): void => undefined;
+    const defaults = { prefetch: nothing, log: nothing, queueMsMax: queueMsMaxDefault };
+    this.surroundings = { ...defaults, ...options };
+  }
+
+  /**
+   * Takes calls for a function from now on, or changes how. Instances of an older generation serve until new ones are
+   * ready; the same generation with other numbers of instances changes only these.
+   */
+  deploy(deployment: Deployment): void {
+    const served = this.functions.get(deployment.name);
+    if (served !== undefined) served.update(deployment);
+    else this.functions.set(deployment.name, new ServedFunction(deployment, this.surroundings));
+  }
+
+  /** Takes no more calls; those that run have `graceMs` to end. */
+  async remove(name: string, graceMs = 0): Promise<void> {
+    const served = this.functions.get(name);
+    this.functions.delete(name);
+    await served?.close(graceMs, new AxleError('NOT_FOUND', `the function ${name} was removed`));
+  }
+
+  async invoke(call: FunctionCall): Promise<FunctionAnswer> {
+    const served = this.functions.get(call.functionName);
+    if (served !== undefined) return served.invoke(call);
+    if (this.isClosed) throw new AxleError('UNAVAILABLE', 'the front end is closed');
+    throw new AxleError('NOT_FOUND', `there is no function ${call.functionName}`);
+  }
+
+  /** Undefined without such a function. */
+  report(name: string): FunctionReport | undefined {
+    return this.functions.get(name)?.report();
+  }
+
+  /** Ends all instances; calls that run have `graceMs` to end. */
+  async close(graceMs = 0): Promise<void> {
+    this.isClosed = true;
+    const all = [...this.functions.values()];
+    this.functions.clear();
+    const reason = new AxleError('UNAVAILABLE', 'the front end is closed');
+    await Promise.all(all.map((served) => served.close(graceMs, reason)));
+    await this.surroundings.provider.close();
+  }
+}

@@ -1,0 +1,92 @@
+import { AxleError } from 'axle';
+
+import type { CallOutcome, InstanceAnswer, RunningCall } from '../instances/instance.js';
+import type { Ticket } from '../scaling/call-queue.js';
+import type { FunctionAnswer, FunctionCall } from './function-call.js';
+
+/** Who gives calls to instances, as a call sees it. */
+export interface CallOwner {
+  withdraw(call: PendingCall): void;
+  freed(call: PendingCall): void;
+}
+
+/** A call from its acceptance until no instance has anything of it. */
+export class PendingCall implements CallOutcome {
+  /** While it waits. */
+  ticket: Ticket<PendingCall> | undefined;
+  instance = '';
+  hasAnswered = false;
+  private running: RunningCall | undefined;
+  private queueMs = 0;
+  private isColdStart = false;
+  private isSettled = false;
+
+  constructor(
+    readonly call: FunctionCall,
+    readonly acceptedAt: number,
+    private readonly owner: CallOwner,
+    private readonly resolve: (answer: FunctionAnswer) => void,
+    private readonly reject: (reason: unknown) => void,
+  ) {
+    call.signal.addEventListener('abort', this.onAbort);
+  }
+
+  /** @param run gives it to the instance. */
+  begin(
+    instance: string,
+    now: number,
+    isColdStart: boolean,
+    run: (call: PendingCall) => RunningCall,
+  ): void {
+    this.instance = instance;
+    this.queueMs = now - this.acceptedAt;
+    this.isColdStart = isColdStart;
+    this.running = run(this);
+  }
+
+  answered({ status, headers, body }: InstanceAnswer): void {
+    this.hasAnswered = true;
+    this.isSettled = true;
+    const { instance, queueMs, isColdStart } = this;
+    this.resolve({ status, headers, body, instance, queueMs, isColdStart });
+  }
+
+  failed(error: unknown): void {
+    this.isSettled = true;
+    this.call.signal.removeEventListener('abort', this.onAbort);
+    this.reject(error);
+  }
+
+  freed(): void {
+    this.call.signal.removeEventListener('abort', this.onAbort);
+    this.owner.freed(this);
+  }
+
+  private readonly onAbort = (): void => {
+    const { signal } = this.call;
+    if (this.running !== undefined) {
+      this.running.cancel(signal.reason);
+      return;
+    }
+    if (this.isSettled) return;
+    this.owner.withdraw(this);
+    this.failed(signal.reason);
+  };
+}
+
+/** Of calls that a function cannot take now. */
+export function fullQueue(name: string, most: number): AxleError {
+  const message = `the function ${name} has ${most} calls, as many as it takes at once; call again later`;
+  return AxleError.expected('RESOURCE_EXHAUSTED', message);
+}
+
+export function waitedTooLong(name: string, queueMsMax: number): AxleError {
+  const message = `no instance of the function ${name} was free for ${queueMsMax} ms; give it more instances, or call again later`;
+  return AxleError.expected('DEADLINE_EXCEEDED', message);
+}
+
+/** The reason of the last failure, as the reason why a call cannot run. */
+export function cannotStart(name: string, reason: AxleError): AxleError {
+  const message = `no instance of the function ${name} runs: ${reason.message}`;
+  return new AxleError(reason.code, message, { cause: reason, retryable: reason.retryable });
+}

@@ -1,0 +1,222 @@
+import { AxleError } from 'axle';
+
+import type { Deployment } from '../functions/deployment.js';
+import type { Instance, InstanceProvider, InstanceSpec, LogLine } from '../instances/instance.js';
+import { FunctionScale, type ScaleReport } from '../scaling/function-scale.js';
+import type { FunctionAnswer, FunctionCall } from './function-call.js';
+import {
+  cannotStart,
+  fullQueue,
+  PendingCall,
+  waitedTooLong,
+  type CallOwner,
+} from './pending-call.js';
+
+/** What is needed to run functions, and is not in their deployments. */
+export interface FunctionSurroundings {
+  readonly provider: InstanceProvider;
+  /** What an instance of the deployment is started with; asked for each. @throws AxleError: the start fails by it. */
+  readonly prepare: (
+    deployment: Deployment,
+  ) => Promise<Pick<InstanceSpec, 'bundle' | 'secrets' | 'pool'>>;
+  /** Lets the pool load models while an instance boots. */
+  readonly prefetch: (deployment: Deployment, models: readonly string[]) => void;
+  readonly log: (functionName: string, line: LogLine) => void;
+  /** For which a call waits for an instance at most, milliseconds. */
+  readonly queueMsMax: number;
+}
+
+export interface FunctionReport extends ScaleReport {
+  /** Calls that were accepted. */
+  readonly invocationCount: number;
+  /** Of all instances together, where it is known. */
+  readonly memoryBytes: number;
+}
+
+interface StartedInstance {
+  readonly instance: Instance;
+  readyAt: number;
+}
+
+/** Longest that a Node timer waits, milliseconds. */
+const timerMsMax = 2 ** 31 - 1;
+
+/** One deployed function: its instances, and the calls that wait for them. */
+export class ServedFunction implements CallOwner {
+  private readonly scale: FunctionScale<PendingCall>;
+  private readonly instances = new Map<string, StartedInstance>();
+  private readonly stopping = new Set<Promise<void>>();
+  private started = 0;
+  private invocations = 0;
+  private lastFailure = new AxleError('UNAVAILABLE', 'none was started yet');
+  private timer: NodeJS.Timeout | undefined;
+  private timerAt = Infinity;
+  private isClosed = false;
+
+  constructor(
+    private deployment: Deployment,
+    private readonly surroundings: FunctionSurroundings,
+  ) {
+    const { queueMsMax } = surroundings;
+    this.scale = new FunctionScale({ ...deployment, queueMsMax });
+    this.advance(performance.now());
+  }
+
+  update(deployment: Deployment): void {
+    const { queueMsMax } = this.surroundings;
+    this.deployment = deployment;
+    this.scale.update({ ...deployment, queueMsMax });
+    this.advance(performance.now());
+  }
+
+  invoke(call: FunctionCall): Promise<FunctionAnswer> {
+    return new Promise((resolve, reject) => {
+      call.signal.throwIfAborted();
+      const now = performance.now();
+      const pending = new PendingCall(call, now, this, resolve, reject);
+      const offered = this.scale.offer(pending, now);
+      if (typeof offered === 'string') {
+        pending.failed(this.refusal(offered));
+        return;
+      }
+      this.invocations += 1;
+      pending.ticket = offered;
+      this.advance(now);
+    });
+  }
+
+  report(): FunctionReport {
+    let memoryBytes = 0;
+    for (const { instance } of this.instances.values()) memoryBytes += instance.memoryBytes ?? 0;
+    return { ...this.scale.report(), invocationCount: this.invocations, memoryBytes };
+  }
+
+  withdraw({ ticket }: PendingCall): void {
+    if (ticket !== undefined) this.scale.withdraw(ticket);
+  }
+
+  freed({ instance, hasAnswered }: PendingCall): void {
+    const now = performance.now();
+    this.scale.freed(instance, hasAnswered, now);
+    this.advance(now);
+  }
+
+  /** Ends all instances; calls have so long, milliseconds, to end before. Those that wait fail with the reason. */
+  async close(graceMs: number, reason: AxleError): Promise<void> {
+    this.isClosed = true;
+    clearTimeout(this.timer);
+    for (const pending of this.scale.dropWaiting()) pending.failed(reason);
+    for (const id of this.instances.keys()) this.stop(id, graceMs);
+    await Promise.all(this.stopping);
+  }
+
+  /** Does what follows from what is known now. */
+  private advance(now: number): void {
+    if (this.isClosed) return;
+    const { scale } = this;
+    for (;;) {
+      const assigned = scale.next(now);
+      if (assigned === undefined) break;
+      const started = this.instances.get(assigned.instance) as StartedInstance;
+      const { instance, readyAt } = started;
+      const pending = assigned.call;
+      const isColdStart = readyAt > pending.acceptedAt;
+      pending.begin(instance.id, now, isColdStart, (call) => instance.invoke(call.call, call));
+    }
+    const { start, stop } = scale.changes(now);
+    for (let i = 0; i < start; i++) this.start();
+    for (const id of stop) this.stop(id, 0);
+    this.failStranded(now);
+    this.watch(now);
+  }
+
+  private failStranded(now: number): void {
+    const { name } = this.deployment;
+    const { calls, why } = this.scale.strandedCalls(now);
+    for (const pending of calls) {
+      const isLate = why === 'late';
+      pending.failed(
+        isLate ? waitedTooLong(name, this.surroundings.queueMsMax) : this.refusal('failing'),
+      );
+    }
+  }
+
+  private refusal(why: 'full' | 'failing'): AxleError {
+    const { name, scaling } = this.deployment;
+    if (why === 'full') return fullQueue(name, scaling.inFlightMax + scaling.queueMax);
+    return cannotStart(name, this.lastFailure);
+  }
+
+  private start(): void {
+    const { deployment } = this;
+    this.started += 1;
+    const id = `${deployment.name}.${deployment.generation}.${this.started}`;
+    this.scale.started(id);
+    void this.boot(id, deployment);
+  }
+
+  private async boot(id: string, deployment: Deployment): Promise<void> {
+    const { provider, prepare, prefetch, log } = this.surroundings;
+    try {
+      const prepared = await prepare(deployment);
+      if (this.isClosed) return;
+      const { models } = prepared.bundle.manifest;
+      if (models.length > 0) prefetch(deployment, models);
+      const instance = provider.start(
+        { id, deployment, ...prepared },
+        {
+          log: (line) => {
+            log(deployment.name, line);
+          },
+          retire: (reason) => {
+            log(deployment.name, { instance: id, at: new Date(), text: `(retired: ${reason})` });
+            this.scale.retire(id);
+            this.advance(performance.now());
+          },
+          ended: (reason) => {
+            this.instances.delete(id);
+            this.gone(id, reason);
+          },
+        },
+      );
+      const started = { instance, readyAt: Infinity };
+      this.instances.set(id, started);
+      await instance.ready;
+      const now = performance.now();
+      started.readyAt = now;
+      this.scale.isReady(id, now);
+      this.advance(now);
+    } catch (error) {
+      this.gone(id, error);
+    }
+  }
+
+  private gone(id: string, reason: unknown): void {
+    this.lastFailure =
+      reason instanceof AxleError
+        ? reason
+        : new AxleError('INTERNAL', (reason as Error).message, { cause: reason });
+    const now = performance.now();
+    this.scale.ended(id, now);
+    this.advance(now);
+  }
+
+  private stop(id: string, graceMs: number): void {
+    const stopped = this.instances.get(id)?.instance.stop(graceMs);
+    if (stopped === undefined) return;
+    this.stopping.add(stopped);
+    void stopped.finally(() => this.stopping.delete(stopped));
+  }
+
+  private watch(now: number): void {
+    const at = this.scale.nextAt(now);
+    if (at >= this.timerAt) return;
+    clearTimeout(this.timer);
+    this.timerAt = at;
+    const ms = Math.min(timerMsMax, Math.max(1, Math.ceil(at - now)));
+    this.timer = setTimeout(() => {
+      this.timerAt = Infinity;
+      this.advance(performance.now());
+    }, ms).unref();
+  }
+}

@@ -1,0 +1,197 @@
+import type { Duplex } from 'node:stream';
+
+import { AxleError } from 'axle';
+
+import type { FunctionCall } from '../calls/function-call.js';
+import type { CallOutcome, RunningCall } from '../instances/instance.js';
+import { ChannelCall, readFailure } from './channel-call.js';
+import {
+  callNumberMax,
+  FrameReader,
+  frameOf,
+  noFrame,
+  payloadBytesMax,
+  type Frame,
+} from './frame.js';
+import { FrameWriter } from './frame-writer.js';
+
+export interface CallChannelOptions {
+  /** For one call, milliseconds; past it, it fails DEADLINE_EXCEEDED. */
+  readonly timeoutMs: number;
+  /** After that, milliseconds until `hung` or `retire`. */
+  readonly graceMs: number;
+  /** The instance does not even hear that a call is cancelled: it is to be killed. */
+  readonly hung: () => void;
+  /** A call runs on past its time though it is cancelled, or no more calls can be numbered. */
+  readonly retire: (reason: string) => void;
+  /** What came is no frame: the instance is to be killed. */
+  readonly broken: (error: AxleError) => void;
+}
+
+/**
+ * Calls to an instance over any byte stream, as the front end has it. One timer watches the deadlines of all calls: they
+ * have the same time each, and so end in the order in which they began.
+ */
+export class CallChannel {
+  /** Settles with READY, or what the instance says instead. */
+  readonly ready: Promise<void>;
+  private readonly writer: FrameWriter;
+  private readonly running = new Map<number, ChannelCall>();
+  /** Past their deadline, and not ended. */
+  private readonly late = new Map<number, ChannelCall>();
+  private nextNumber = 1;
+  private timer: NodeJS.Timeout | undefined;
+  private end: AxleError | undefined;
+  private settleReady!: { resolve: () => void; reject: (error: AxleError) => void };
+  private onQuiet: (() => void) | undefined;
+
+  constructor(
+    private readonly stream: Duplex,
+    private readonly options: CallChannelOptions,
+  ) {
+    this.ready = new Promise((resolve, reject) => {
+      this.settleReady = { resolve, reject };
+    });
+    this.ready.catch(() => undefined);
+    this.writer = new FrameWriter(stream);
+    const reader = new FrameReader((frame) => {
+      this.take(frame);
+    });
+    stream.on('data', (chunk: Buffer) => {
+      if (this.end !== undefined) return;
+      try {
+        reader.push(chunk);
+      } catch (error) {
+        this.options.broken(error as AxleError);
+      }
+    });
+    // Whoever has the instance knows better why it ended.
+    stream.on('error', () => undefined);
+  }
+
+  /** Calls that the instance has, but for those that are past their time. */
+  get callCount(): number {
+    return this.running.size;
+  }
+
+  /** @throws AxleError FAILED_PRECONDITION for more than goes in one frame. */
+  setUp(setup: object): void {
+    const payload = Buffer.from(JSON.stringify(setup));
+    if (payload.byteLength > payloadBytesMax) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `secrets and environment of a function take ${payload.byteLength} bytes, and ${payloadBytesMax} are the most`,
+      );
+    }
+    this.writer.write(frameOf('SETUP', 0, payload));
+  }
+
+  invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {
+    const { timeoutMs } = this.options;
+    const number = this.nextNumber++;
+    const deadlineAt = performance.now() + timeoutMs;
+    const running = new ChannelCall(number, call, outcome, this.writer, deadlineAt);
+    if (number === callNumberMax) this.options.retire('it has had as many calls as have numbers');
+    try {
+      if (this.end !== undefined) throw this.end;
+      if (number > callNumberMax) throw new AxleError('UNAVAILABLE', 'the instance is spent');
+      running.send();
+    } catch (error) {
+      queueMicrotask(() => {
+        running.end(error);
+      });
+      return running;
+    }
+    this.running.set(number, running);
+    if (this.timer === undefined) this.watchAfter(timeoutMs);
+    return running;
+  }
+
+  /** Settles when no call runs any more. */
+  async quiet(): Promise<void> {
+    if (this.running.size === 0) return;
+    await new Promise<void>((resolve) => {
+      this.onQuiet = resolve;
+    });
+  }
+
+  /** The instance is gone: whatever it has not answered fails. */
+  close(reason: AxleError): void {
+    if (this.end !== undefined) return;
+    this.end = reason;
+    clearTimeout(this.timer);
+    this.settleReady.reject(reason);
+    const calls = [...this.late.values(), ...this.running.values()];
+    this.late.clear();
+    this.running.clear();
+    for (const call of calls) call.end(reason);
+    this.onQuiet?.();
+    this.stream.destroy();
+  }
+
+  private take(frame: Frame): void {
+    if (this.end !== undefined) return;
+    if (frame.call === 0) {
+      this.takeOfInstance(frame);
+      return;
+    }
+    const { running, late } = this;
+    const call = running.get(frame.call) ?? late.get(frame.call);
+    if (call === undefined) {
+      // One that was given up meanwhile.
+      if (frame.call >= this.nextNumber) throw noFrame();
+      return;
+    }
+    if (!call.take(frame)) return;
+    if (!running.delete(frame.call)) late.delete(frame.call);
+    call.free();
+    if (running.size === 0) this.onQuiet?.();
+  }
+
+  private takeOfInstance({ type, payload }: Frame): void {
+    if (type === 'READY') this.settleReady.resolve();
+    else if (type === 'FAILED') this.settleReady.reject(readFailure(payload));
+    else throw noFrame();
+  }
+
+  private watchAfter(ms: number): void {
+    this.timer = setTimeout(() => {
+      this.timer = undefined;
+      this.watch();
+    }, ms);
+    this.timer.unref();
+  }
+
+  private watch(): void {
+    const now = performance.now();
+    const { timeoutMs, graceMs, hung, retire } = this.options;
+    for (const call of this.running.values()) {
+      if (call.deadlineAt > now) break;
+      this.running.delete(call.number);
+      this.late.set(call.number, call);
+      const message = `the function did not answer within ${timeoutMs} ms, its timeoutMs`;
+      call.cancel(AxleError.expected('DEADLINE_EXCEEDED', message));
+    }
+    for (const call of this.late.values()) {
+      if (call.deadlineAt + graceMs > now) break;
+      this.late.delete(call.number);
+      call.free();
+      if (!call.isHeard) hung();
+      else retire(`a handler runs on after its ${timeoutMs} ms; it should heed context.signal`);
+    }
+    if (this.running.size === 0) this.onQuiet?.();
+    this.watchNext(now);
+  }
+
+  private watchNext(now: number): void {
+    const [running] = this.running.values();
+    const [late] = this.late.values();
+    const nextAt = Math.min(
+      running?.deadlineAt ?? Infinity,
+      (late?.deadlineAt ?? Infinity) + this.options.graceMs,
+    );
+    if (nextAt < Infinity && this.end === undefined) {
+      this.watchAfter(Math.max(1, Math.ceil(nextAt - now)));
+    }
+  }
+}

@@ -1,0 +1,100 @@
+import { AxleError } from 'axle';
+
+import type { Headers } from '../calls/function-call.js';
+
+/** What a handler gave, in the form in which it is sent. */
+export interface FunctionResult {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+type Body = Pick<FunctionResult, 'headers' | 'body'>;
+
+const nothing = new Uint8Array(0);
+const textHeaders: Headers = { 'content-type': 'text/plain; charset=utf-8' };
+const jsonHeaders: Headers = { 'content-type': 'application/json' };
+const binaryHeaders: Headers = { 'content-type': 'application/octet-stream' };
+const noHeaders: Headers = {};
+const answerFields: ReadonlySet<string> = new Set(['status', 'headers', 'body']);
+
+/**
+ * Reads what a handler returned:
+ *
+ * - nothing: an empty answer; a string: text; bytes: bytes; an async iterable, such as a stream: its chunks as they come
+ * - a web `Response`
+ * - an object with a whole number `status` and nothing else but `headers` and `body`: those; a body of any kind above
+ * - any other value: JSON
+ *
+ * A `content-type` of its own goes before the one told from the body.
+ *
+ * @throws AxleError INTERNAL for what cannot be sent.
+ */
+export function readResult(value: unknown): FunctionResult {
+  if (value instanceof Response) return readResponse(value);
+  if (!isAnswer(value)) return { status: 200, ...bodyOf(value) };
+  const { headers, body } = bodyOf(value.body);
+  return { status: value.status, headers: { ...headers, ...lowerCase(value.headers) }, body };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly headers?: Headers;
+  readonly body?: unknown;
+}
+
+function isAnswer(value: unknown): value is Answer {
+  if (typeof value !== 'object' || value === null) return false;
+  const { status, headers = {} } = value as Partial<Record<string, unknown>>;
+  return (
+    Number.isInteger(status) &&
+    typeof headers === 'object' &&
+    headers !== null &&
+    Object.keys(value).every((field) => answerFields.has(field))
+  );
+}
+
+function bodyOf(value: unknown): Body {
+  if (value === undefined || value === null) return { headers: noHeaders, body: nothing };
+  if (typeof value === 'string') return { headers: textHeaders, body: Buffer.from(value) };
+  if (ArrayBuffer.isView(value)) {
+    const { buffer, byteOffset, byteLength } = value;
+    return { headers: binaryHeaders, body: new Uint8Array(buffer, byteOffset, byteLength) };
+  }
+  if (value instanceof ArrayBuffer) return { headers: binaryHeaders, body: new Uint8Array(value) };
+  if (isAsyncIterable(value)) return { headers: binaryHeaders, body: chunksOf(value) };
+  const text = JSON.stringify(value) as string | undefined;
+  if (text !== undefined) return { headers: jsonHeaders, body: Buffer.from(text) };
+  throw wrong(`a ${typeof value}, which JSON does not have`);
+}
+
+function readResponse(response: Response): FunctionResult {
+  const headers: Record<string, string | readonly string[]> = {};
+  for (const [name, value] of response.headers) headers[name] = value;
+  const cookies = response.headers.getSetCookie();
+  if (cookies.length > 0) headers['set-cookie'] = cookies;
+  const { status, body } = response;
+  return { status, headers, body: body === null ? nothing : chunksOf(body) };
+}
+
+async function* chunksOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Array> {
+  for await (const chunk of source) {
+    if (chunk instanceof Uint8Array) yield chunk;
+    else if (typeof chunk === 'string') yield Buffer.from(chunk);
+    else throw wrong(`a body whose chunks are neither bytes nor text: ${typeof chunk}`);
+  }
+}
+
+function lowerCase(headers: Headers = {}): Headers {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+}
+
+function isAsyncIterable(value: unknown): value is AsyncIterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value;
+}
+
+function wrong(what: string): AxleError {
+  return new AxleError('INTERNAL', `the function gave ${what}`);
+}

@@ -1,0 +1,54 @@
+import type { Duplex } from 'node:stream';
+
+import type { Client } from 'axle';
+
+import { InstanceChannel, type ServedCall } from '../channel/instance-channel.js';
+import type { FunctionSurroundings } from './function-context.js';
+import { failureOf, loadHandler, runHandler, type Handler } from './handler-runtime.js';
+import type { InstanceSetup } from './instance-setup.js';
+
+/**
+ * Serves a function over a channel: what an instance does, wherever it is. Waits for SETUP, loads the handler, connects
+ * to the pool and loads the models meanwhile, and then takes calls.
+ */
+export function serveHandler(stream: Duplex, prepare: (setup: InstanceSetup) => void): void {
+  let handler: Handler | undefined;
+  let surroundings: FunctionSurroundings | undefined;
+  const channel = new InstanceChannel(stream, {
+    setUp: (setup) => {
+      start(setup as InstanceSetup).then(
+        () => {
+          channel.ready();
+        },
+        (error: unknown) => {
+          channel.failed(failureOf(error));
+        },
+      );
+    },
+    call: (call: ServedCall) => {
+      void runHandler(handler as Handler, call, surroundings as FunctionSurroundings);
+    },
+  });
+
+  async function start(setup: InstanceSetup): Promise<void> {
+    prepare(setup);
+    const { functionName, instance, timeoutMs } = setup;
+    const secrets = new Map(
+      Object.entries(setup.secrets).map(([name, text]) => [name, Buffer.from(text, 'base64')]),
+    );
+    const [loaded, axle] = await Promise.all([
+      loadHandler(setup.folder, setup.handler),
+      connectPool(setup),
+    ]);
+    handler = loaded;
+    surroundings = { functionName, instance, timeoutMs, secrets, axle };
+  }
+}
+
+async function connectPool({ pool, models }: InstanceSetup): Promise<Client | undefined> {
+  if (pool === undefined) return undefined;
+  const { connect } = await import('axle');
+  const client = await connect(pool.url, { token: pool.token });
+  await Promise.all(models.map((model) => client.prefetch(model)));
+  return client;
+}
