@@ -8,6 +8,21 @@ const secondsBuckets = [
   0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300,
 ];
 
+/** Calls of a function since the front end started. */
+export interface CallFigures {
+  readonly calls: number;
+  readonly ended: number;
+  /** Answered with a status of 500 or more. */
+  readonly failures: number;
+  /** That waited for an instance which was started meanwhile. */
+  readonly coldStarts: number;
+  /** That ended calls took, together. */
+  readonly seconds: number;
+}
+
+const noCalls: CallFigures = { calls: 0, ended: 0, failures: 0, coldStarts: 0, seconds: 0 };
+const serverFailure = 500;
+
 /** What gauges look at when they are read. */
 export interface GatewayState {
   readonly statuses: () => Promise<ReadonlyMap<string, FunctionStatus>>;
@@ -17,7 +32,7 @@ export interface GatewayState {
 /** Metrics under OpenFaaS's names. Only functions that are deployed become labels, and those that are removed go. */
 export class GatewayMetrics {
   readonly registry = new Registry();
-  private readonly counts = new Map<string, number>();
+  private readonly counts = new Map<string, { -readonly [F in keyof CallFigures]: number }>();
   private readonly seconds = new Histogram({
     name: 'gateway_functions_seconds',
     help: 'Time of calls until their answer was sent',
@@ -35,6 +50,13 @@ export class GatewayMetrics {
     name: 'gateway_function_invocation_total',
     help: 'Calls that ended, by status of HTTP; 499: nobody waited for it any more',
     labelNames: ['function_name', 'code'],
+    registers: [this.registry],
+  });
+
+  private readonly coldStarts = new Counter({
+    name: 'axle_function_cold_starts_total',
+    help: 'Calls that waited for an instance which was started meanwhile',
+    labelNames: ['function_name'],
     registers: [this.registry],
   });
 
@@ -66,13 +88,19 @@ export class GatewayMetrics {
   }
 
   start(name: string): void {
-    this.counts.set(name, this.invocations(name) + 1);
+    const counts = this.counts.get(name) ?? { ...noCalls };
+    counts.calls += 1;
+    this.counts.set(name, counts);
     this.started.inc({ function_name: labelOf(name) });
   }
 
   end(name: string, code: number, ms: number): void {
+    const counts = this.counts.get(name);
     // It was removed meanwhile.
-    if (!this.counts.has(name)) return;
+    if (counts === undefined) return;
+    counts.ended += 1;
+    counts.seconds += ms / 1000;
+    if (code >= serverFailure) counts.failures += 1;
     const labels = { function_name: labelOf(name), code: String(code) };
     this.ended.inc(labels);
     this.seconds.observe(labels, ms / 1000);
@@ -80,12 +108,23 @@ export class GatewayMetrics {
 
   /** Since the front end started. */
   invocations(name: string): number {
-    return this.counts.get(name) ?? 0;
+    return this.figures(name).calls;
+  }
+
+  figures(name: string): CallFigures {
+    return this.counts.get(name) ?? noCalls;
+  }
+
+  coldStart(name: string): void {
+    const counts = this.counts.get(name);
+    if (counts === undefined) return;
+    counts.coldStarts += 1;
+    this.coldStarts.inc({ function_name: labelOf(name) });
   }
 
   async forget(name: string): Promise<void> {
     this.counts.delete(name);
-    for (const metric of [this.seconds, this.started, this.ended]) {
+    for (const metric of [this.seconds, this.started, this.ended, this.coldStarts]) {
       const { values } = await metric.get();
       const label = labelOf(name);
       const codes = new Set(
