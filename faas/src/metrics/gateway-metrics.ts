@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import { functionNamespace } from '../functions/deployment-request.js';
-import type { FunctionStatus } from '../functions/function-host.js';
+import type { FunctionReport } from '../calls/served-function.js';
 
 /** From a millisecond, as functions here take, to the longest. */
 const secondsBuckets = [
@@ -10,14 +10,17 @@ const secondsBuckets = [
 
 /** What gauges look at when they are read. */
 export interface GatewayState {
-  readonly statuses: () => Promise<ReadonlyMap<string, FunctionStatus>>;
+  readonly reports: () => readonly {
+    readonly name: string;
+    readonly report: FunctionReport | undefined;
+  }[];
   readonly queued: () => { readonly waiting: number; readonly dead: number };
 }
 
 /** Metrics under OpenFaaS's names. Only functions that are deployed become labels, and those that are removed go. */
 export class GatewayMetrics {
   readonly registry = new Registry();
-  private readonly counts = new Map<string, number>();
+  private readonly known = new Set<string>();
   private readonly seconds = new Histogram({
     name: 'gateway_functions_seconds',
     help: 'Time of calls until their answer was sent',
@@ -45,10 +48,10 @@ export class GatewayMetrics {
       help: 'Instances that take calls',
       labelNames: ['function_name'],
       registers: [registry],
-      async collect() {
+      collect() {
         this.reset();
-        for (const [name, { availableReplicas }] of await state.statuses()) {
-          this.set({ function_name: labelOf(name) }, availableReplicas);
+        for (const { name, report } of state.reports()) {
+          this.set({ function_name: labelOf(name) }, report?.ready ?? 0);
         }
       },
     });
@@ -66,25 +69,20 @@ export class GatewayMetrics {
   }
 
   start(name: string): void {
-    this.counts.set(name, this.invocations(name) + 1);
+    this.known.add(name);
     this.started.inc({ function_name: labelOf(name) });
   }
 
   end(name: string, code: number, ms: number): void {
     // It was removed meanwhile.
-    if (!this.counts.has(name)) return;
+    if (!this.known.has(name)) return;
     const labels = { function_name: labelOf(name), code: String(code) };
     this.ended.inc(labels);
     this.seconds.observe(labels, ms / 1000);
   }
 
-  /** Since the front end started. */
-  invocations(name: string): number {
-    return this.counts.get(name) ?? 0;
-  }
-
   async forget(name: string): Promise<void> {
-    this.counts.delete(name);
+    this.known.delete(name);
     for (const metric of [this.seconds, this.started, this.ended]) {
       const { values } = await metric.get();
       const label = labelOf(name);
