@@ -13,13 +13,12 @@ import {
   queuedCallsMax,
 } from './async-limits.js';
 import { backOffMs } from './back-off.js';
-import { CallStore, type CallNumber } from './call-store.js';
+import type { CallNumber, CallStore } from './call-store.js';
 import { deliverByHttp, type Deliver } from './callback.js';
 import { Lane } from './lane.js';
 import type { KeptAnswer, QueuedCall } from './queued-call.js';
 
 export interface AsyncCallsOptions {
-  readonly folder: string;
   readonly calls: Calls;
   readonly deploymentOf: (name: string) => Deployment | undefined;
   /** What the operator is told. */
@@ -85,17 +84,14 @@ export class AsyncCalls {
   private bytes = 0;
   private dead = 0;
 
-  private constructor(
+  constructor(
     private readonly store: CallStore,
     private readonly options: AsyncCallsOptions,
   ) {}
 
-  /** Goes on with what was accepted before. @throws AxleError as `CallStore.open`. */
-  static async open(options: AsyncCallsOptions): Promise<AsyncCalls> {
-    const store = await CallStore.open(options.folder);
-    const calls = new AsyncCalls(store, options);
-    for await (const { number, call } of store.all()) await calls.takeBack(number, call);
-    return calls;
+  /** Goes on with what was accepted before. */
+  async start(): Promise<void> {
+    for await (const { number, call } of this.store.all()) await this.takeBack(number, call);
   }
 
   get counts(): { readonly waiting: number; readonly dead: number } {
@@ -153,10 +149,11 @@ export class AsyncCalls {
   /** Tries a call again that was given up, from the step that failed. @throws AxleError NOT_FOUND */
   async redrive(number: CallNumber): Promise<void> {
     const ticket = this.deadTicket(number);
-    const { givenUp, answer, failure: _, ...call } = await this.store.read(number);
+    const { givenUp, answer, ...rest } = await this.store.read(number);
     const step = givenUp?.step ?? 'call';
     await this.store.change(number, {
-      ...call,
+      ...rest,
+      failure: undefined,
       attempts: 0,
       ...(step === 'callback' ? { answer } : {}),
     });

@@ -50,13 +50,13 @@ async function toBinary(call: FunctionCall): Promise<FunctionCall> {
       throw wrong(name, 'is missing, or no text');
   }
   const { data, contentType } = dataOf(event);
-  const { 'content-length': _length, 'content-type': _type, ...rest } = call.headers;
   const headers: Record<string, string | readonly string[]> = {
-    ...rest,
+    ...call.headers,
     ...attributeHeaders(event),
     'content-length': String(data.byteLength),
-    ...(contentType === undefined ? {} : { 'content-type': contentType }),
   };
+  if (contentType === undefined) delete headers['content-type'];
+  else headers['content-type'] = contentType;
   return { ...call, headers, body: data };
 }
 
@@ -70,7 +70,7 @@ function attributeHeaders(event: Fields): Record<string, string> {
     if (!attributeName.test(name))
       throw wrong(name, 'is no name of an attribute: lower-case letters and digits');
     if (value === null) continue;
-    if (typeof value !== 'string' && typeof value !== 'boolean' && !Number.isInteger(value)) {
+    if (typeof value !== 'string' && typeof value !== 'boolean' && typeof value !== 'number') {
       throw wrong(name, 'is no text, whole number or boolean');
     }
     headers[`ce-${name}`] = String(value).replace(/[^\x21\x23\x24\x26-\x7e]/gu, percentEncoded);

@@ -114,7 +114,7 @@ export function deploymentOf(
   return {
     ...{ name, image, secrets, annotations, concurrency, createdAt, generation },
     bundleId: bundle.id,
-    environment: { ...manifest.environment, ...request.environment },
+    environment: request.environment,
     labels: request.labels,
     memoryMiB: request.memoryMiB ?? manifest.memoryMiB,
     timeoutMs: request.timeoutMs ?? manifest.timeoutMs,

@@ -2,26 +2,33 @@ import { AxleError } from 'axle';
 
 import { parseBundleReference } from '../bundles/bundle-reference.js';
 import type { BundleStore } from '../bundles/bundle-store.js';
+import type { Calls, FunctionAnswer, FunctionCall } from '../calls/function-call.js';
+import type { FunctionCalls } from '../calls/function-calls.js';
 import type { SecretStore } from '../secrets/secret-store.js';
 import type { Deployment } from './deployment.js';
 import { deploymentOf, type DeploymentRequest } from './deployment-request.js';
 import type { DeploymentStore } from './deployment-store.js';
-import type { FunctionHost } from './function-host.js';
+import { scaledTo } from './scale-to.js';
 
 export interface FunctionsOptions {
   readonly deployments: DeploymentStore;
   readonly bundles: BundleStore;
   readonly secrets: SecretStore;
-  readonly host: FunctionHost;
+  readonly host: FunctionCalls;
   /** Of createdAt. */
   readonly now?: () => Date;
 }
 
+/** For calls of a function that is removed. */
+const removalGraceMs = 30_000;
+
 /** What doors do to functions: each change is on disk, then with the host, and then answered; one after another. */
-export class Functions {
+export class Functions implements Calls {
   private last: Promise<unknown> = Promise.resolve();
   /** An instance of one that was replaced may still read its files. */
   private readonly usedBundles = new Set<string>();
+  /** Scaled to none, until the next call. */
+  private readonly asleep = new Set<string>();
 
   private constructor(private readonly options: FunctionsOptions) {}
 
@@ -81,8 +88,25 @@ export class Functions {
     return this.inTurn(async () => {
       this.require(name);
       await this.options.deployments.remove(name);
-      await this.options.host.remove(name);
+      this.asleep.delete(name);
+      void this.options.host.remove(name, removalGraceMs);
     });
+  }
+
+  /** As many instances from now on, until it is deployed again; of none, until the next call. @throws AxleError NOT_FOUND */
+  scale(name: string, replicas: number): Promise<void> {
+    return this.inTurn(() => {
+      this.options.host.deploy(scaledTo(this.require(name), replicas));
+      if (replicas === 0) this.asleep.add(name);
+      else this.asleep.delete(name);
+      return Promise.resolve();
+    });
+  }
+
+  invoke(call: FunctionCall): Promise<FunctionAnswer> {
+    const { functionName: name } = call;
+    if (this.asleep.delete(name)) this.options.host.deploy(this.require(name));
+    return this.options.host.invoke(call);
   }
 
   /** Removes what neither a tag nor a deployment names. */
@@ -113,6 +137,7 @@ export class Functions {
   }
 
   private take(deployment: Deployment): void {
+    this.asleep.delete(deployment.name);
     this.usedBundles.add(deployment.bundleId);
     this.options.host.deploy(deployment);
   }

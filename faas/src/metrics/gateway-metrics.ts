@@ -1,7 +1,7 @@
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import { functionNamespace } from '../functions/deployment-request.js';
-import type { FunctionStatus } from '../functions/function-host.js';
+import type { FunctionReport } from '../calls/served-function.js';
 
 /** From a millisecond, as functions here take, to the longest. */
 const secondsBuckets = [
@@ -25,7 +25,10 @@ const serverFailure = 500;
 
 /** What gauges look at when they are read. */
 export interface GatewayState {
-  readonly statuses: () => Promise<ReadonlyMap<string, FunctionStatus>>;
+  readonly reports: () => readonly {
+    readonly name: string;
+    readonly report: FunctionReport | undefined;
+  }[];
   readonly queued: () => { readonly waiting: number; readonly dead: number };
 }
 
@@ -67,10 +70,10 @@ export class GatewayMetrics {
       help: 'Instances that take calls',
       labelNames: ['function_name'],
       registers: [registry],
-      async collect() {
+      collect() {
         this.reset();
-        for (const [name, { availableReplicas }] of await state.statuses()) {
-          this.set({ function_name: labelOf(name) }, availableReplicas);
+        for (const { name, report } of state.reports()) {
+          this.set({ function_name: labelOf(name) }, report?.ready ?? 0);
         }
       },
     });
@@ -104,11 +107,6 @@ export class GatewayMetrics {
     const labels = { function_name: labelOf(name), code: String(code) };
     this.ended.inc(labels);
     this.seconds.observe(labels, ms / 1000);
-  }
-
-  /** Since the front end started. */
-  invocations(name: string): number {
-    return this.figures(name).calls;
   }
 
   figures(name: string): CallFigures {

@@ -1,7 +1,5 @@
-import { AxleError } from 'axle';
-
 import type { AsyncCalls } from '../../async/async-calls.js';
-import { asyncBodyBytesMax, asyncIncomingBytesMax } from '../../async/async-limits.js';
+import { asyncBodyBytesMax } from '../../async/async-limits.js';
 import { checkCallbackUrl } from '../../async/callback.js';
 import type { FunctionCall } from '../../calls/function-call.js';
 import { wholeBody } from '../../calls/whole-body.js';
@@ -10,20 +8,19 @@ import type { BasicAuth } from '../basic-auth.js';
 import { requestHeaders } from '../call-headers.js';
 import { fromCloudEvent } from '../cloud-event.js';
 import { sendText, type Exchange } from '../exchange.js';
-import { readBody } from '../read-body.js';
+import type { ReceiveBudget } from '../receive-budget.js';
 import { callIdOf, callTarget } from './call-route.js';
 
 export interface AsyncRouteOptions {
   readonly functions: Functions;
   readonly asyncCalls: AsyncCalls;
   readonly auth: BasicAuth;
+  readonly budget: ReceiveBudget;
   readonly callbackHosts: readonly string[] | undefined;
 }
 
 /** Calls that are answered with 202 once they are on disk. */
 export class AsyncRoute {
-  private incomingBytes = 0;
-
   constructor(private readonly options: AsyncRouteOptions) {}
 
   async handle(exchange: Exchange): Promise<void> {
@@ -53,34 +50,20 @@ export class AsyncRoute {
     sendText(exchange, 202, '', { 'x-call-id': call.id, 'x-start-time': `${startedAt}000000` });
   }
 
-  /** Settles when it is on disk. @throws AxleError RESOURCE_EXHAUSTED, or as `AsyncCalls.accept`. */
-  async accept(
+  /** Settles when it is on disk. */
+  private async accept(
     { request }: Exchange,
     call: FunctionCall,
     callbackUrl: string | undefined,
   ): Promise<void> {
-    // What no length announces may become as long as any.
-    const announced = request.headers['content-length'];
-    const expected = announced === undefined ? asyncBodyBytesMax : Number(announced);
-    if (this.incomingBytes + Math.min(expected, asyncBodyBytesMax) > asyncIncomingBytesMax) {
-      throw AxleError.expected(
-        'RESOURCE_EXHAUSTED',
-        'too many asynchronous calls are being received; try again',
-      );
-    }
-    this.incomingBytes += expected;
-    try {
-      const received = await readBody(request, asyncBodyBytesMax);
-      const event = await fromCloudEvent({ ...call, body: received });
-      const { id, functionName, method, path, query, headers } = event;
-      const body = await wholeBody(event.body, asyncBodyBytesMax, 'the call');
-      await this.options.asyncCalls.accept(
-        { id, functionName, method, path, query, headers, callbackUrl },
-        body,
-      );
-    } finally {
-      this.incomingBytes -= expected;
-    }
+    const received = await this.options.budget.read(request, asyncBodyBytesMax);
+    const event = await fromCloudEvent({ ...call, body: received });
+    const { id, functionName, method, path, query, headers } = event;
+    const body = await wholeBody(event.body, asyncBodyBytesMax, 'the call');
+    await this.options.asyncCalls.accept(
+      { id, functionName, method, path, query, headers, callbackUrl },
+      body,
+    );
   }
 }
 

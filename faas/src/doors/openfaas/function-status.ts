@@ -1,12 +1,11 @@
+import type { FunctionReport } from '../../calls/served-function.js';
 import type { Deployment } from '../../functions/deployment.js';
 import { functionNamespace } from '../../functions/deployment-request.js';
-import type { FunctionStatus } from '../../functions/function-host.js';
 
 /** A function in OpenFaaS's JSON. */
 export function functionStatus(
   deployment: Deployment,
-  { replicas, availableReplicas, usage }: FunctionStatus,
-  invocationCount: number,
+  report: FunctionReport | undefined,
   withUsage: boolean,
 ): unknown {
   const { name, image, environment, secrets, labels, annotations, memoryMiB, createdAt } =
@@ -22,9 +21,10 @@ export function functionStatus(
       annotations,
     },
     limits: { memory: `${memoryMiB}Mi` },
-    ...{ createdAt, invocationCount, replicas, availableReplicas },
-    ...(withUsage && usage !== undefined
-      ? { usage: { cpu: usage.cpuMillis, totalMemoryBytes: usage.memoryBytes } }
-      : {}),
+    createdAt,
+    invocationCount: report?.invocationCount ?? 0,
+    replicas: report?.instances ?? 0,
+    availableReplicas: report?.ready ?? 0,
+    ...(withUsage ? { usage: { cpu: 0, totalMemoryBytes: report?.memoryBytes ?? 0 } } : {}),
   };
 }

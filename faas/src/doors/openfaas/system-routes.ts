@@ -1,13 +1,13 @@
 import { AxleError } from 'axle';
 
 import { isFunctionName } from '../../bundles/bundle-reference.js';
+import type { FunctionCalls } from '../../calls/function-calls.js';
 import { deploymentBytesMax, instancesMax } from '../../functions/deployment-limits.js';
 import {
   checkNamespace,
   functionNamespace,
   parseDeploymentRequest,
 } from '../../functions/deployment-request.js';
-import type { FunctionHost } from '../../functions/function-host.js';
 import type { Functions } from '../../functions/functions.js';
 import { parseObject, textOf, type Fields } from '../../json-fields.js';
 import type { FunctionLogs } from '../../logs/function-logs.js';
@@ -23,7 +23,7 @@ import { secretRoutes } from './secret-routes.js';
 
 export interface SystemOptions {
   readonly functions: Functions;
-  readonly host: FunctionHost;
+  readonly host: FunctionCalls;
   readonly secrets: SecretStore;
   readonly logs: FunctionLogs;
   readonly metrics: GatewayMetrics;
@@ -36,23 +36,21 @@ const accepted = 202;
 /** OpenFaaS's /system/, for whoever has the password. */
 export function systemRoutes(options: SystemOptions): readonly Route[] {
   const { functions, host, metrics, version } = options;
-  const statusOf = async (name: string, withUsage: boolean) =>
-    functionStatus(
-      functions.require(name),
-      await host.status(name),
-      metrics.invocations(name),
-      withUsage,
-    );
+  const statusOf = (name: string, withUsage: boolean) =>
+    functionStatus(functions.require(name), host.report(name), withUsage);
   const logs = new LogsRoute(options);
   const functionsPath = /^\/system\/functions$/;
   return [
     {
       method: 'GET',
       path: functionsPath,
-      async handle(exchange) {
+      handle(exchange) {
         checkNamespace(parameterOf(exchange, 'namespace'));
-        const names = functions.list().map(({ name }) => name);
-        sendJson(exchange, 200, await Promise.all(names.map((name) => statusOf(name, false))));
+        sendJson(
+          exchange,
+          200,
+          functions.list().map(({ name }) => statusOf(name, false)),
+        );
       },
     },
     {
@@ -93,10 +91,10 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
     {
       method: 'GET',
       path: /^\/system\/function\/([^/]+)$/,
-      async handle(exchange, [, name = '']) {
+      handle(exchange, [, name = '']) {
         checkNamespace(parameterOf(exchange, 'namespace'));
         const usage = parameterOf(exchange, 'usage');
-        sendJson(exchange, 200, await statusOf(bareName(name), usage === '1' || usage === 'true'));
+        sendJson(exchange, 200, statusOf(bareName(name), usage === '1' || usage === 'true'));
       },
     },
     {
@@ -104,7 +102,7 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       path: /^\/system\/scale-function\/([^/]+)$/,
       async handle(exchange, [, name = '']) {
         const fields = parseObject(await jsonOf(exchange), 'the request');
-        host.scale(functions.require(bareName(name)).name, replicasOf(fields));
+        await functions.scale(bareName(name), replicasOf(fields));
         sendText(exchange, accepted, '');
       },
     },
