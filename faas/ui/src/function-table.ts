@@ -7,6 +7,7 @@ export function functionTable(functions: readonly FunctionRates[]): HTMLElement 
       { title: 'Function', cell: ({ name }) => name },
       { title: 'Image', cell: ({ image }) => image },
       { title: 'Instances', isNumber: true, cell: ({ instances }) => figure(instances) },
+      { title: 'Waiting', isNumber: true, cell: ({ waiting }) => figure(waiting) },
       { title: 'Calls/s', isNumber: true, cell: ({ callsPerSecond }) => figure(callsPerSecond) },
       { title: 'Latency', isNumber: true, cell: ({ latencyMs }) => milliseconds(latencyMs) },
       { title: 'Calls', isNumber: true, cell: ({ calls }) => figure(calls) },

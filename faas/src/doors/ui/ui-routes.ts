@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-import type { FunctionHost } from '../../functions/function-host.js';
+import type { FunctionCalls } from '../../calls/function-calls.js';
 import type { Functions } from '../../functions/functions.js';
 import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
 import { sendJson, type Exchange } from '../exchange.js';
@@ -11,7 +11,7 @@ import { uiFunction, type UiState } from './ui-state.js';
 
 export interface UiOptions {
   readonly functions: Functions;
-  readonly host: FunctionHost;
+  readonly host: Pick<FunctionCalls, 'report'>;
   readonly metrics: GatewayMetrics;
   readonly samplePool?: SamplePool | undefined;
 }
@@ -76,15 +76,12 @@ class UiStateReader {
 
   async state(): Promise<UiState> {
     const { functions, host, metrics } = this.options;
-    const shown = functions.list().map(async (deployment) => {
+    const pool = await this.pool();
+    const shown = functions.list().map((deployment) => {
       const { name } = deployment;
-      return uiFunction(deployment, await host.status(name), metrics.figures(name));
+      return uiFunction(deployment, host.report(name), metrics.figures(name));
     });
-    return {
-      atMs: performance.now(),
-      functions: await Promise.all(shown),
-      ...(await this.pool()),
-    };
+    return { atMs: performance.now(), functions: shown, ...pool };
   }
 
   private pool(): Promise<Pick<UiState, 'pool' | 'poolTrouble'>> {

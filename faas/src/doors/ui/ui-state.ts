@@ -1,6 +1,6 @@
 import type { Deployment } from '../../functions/deployment.js';
 import type { CallFigures } from '../../metrics/gateway-metrics.js';
-import type { FunctionStatus } from '../../functions/function-host.js';
+import type { FunctionReport } from '../../calls/served-function.js';
 import type { PoolSample } from './pool-sample.js';
 
 /** What the page shows: counters since the front end started, from which it makes rates. */
@@ -19,6 +19,8 @@ export interface UiFunction {
   readonly image: string;
   /** Instances that take calls. */
   readonly instances: number;
+  /** Calls that wait for one. */
+  readonly waiting: number;
   readonly calls: number;
   /** That were answered with a status of 500 or more. */
   readonly failures: number;
@@ -30,8 +32,9 @@ export interface UiFunction {
 
 export function uiFunction(
   { name, image }: Deployment,
-  { availableReplicas }: FunctionStatus,
+  report: FunctionReport | undefined,
   { calls, ended, failures, coldStarts, seconds }: CallFigures,
 ): UiFunction {
-  return { name, image, instances: availableReplicas, calls, ended, failures, coldStarts, seconds };
+  const { ready: instances = 0, waiting = 0 } = report ?? {};
+  return { name, image, instances, waiting, calls, ended, failures, coldStarts, seconds };
 }
