@@ -32,7 +32,7 @@ async function demo(folder, signal) {
         ...['faas', '--gateway', '127.0.0.1:0', '--metrics', 'none', '--state', state],
         ...['--pool', `axle+unix:${socket}`, '--pool-metrics', `http+unix:${metrics}`],
       ],
-      /^listening on (http:\S+),/m,
+      /^listening on (http:\S+)$/m,
     );
     const rows = [];
     for (const call of demoCalls()) {
