@@ -8,6 +8,8 @@ import { addCompletionCommand } from './commands/completion.js';
 import { addCompressCommand } from './commands/compress.js';
 import { addDecompressCommand } from './commands/decompress.js';
 import { addDevicesCommand } from './commands/devices.js';
+import { addFaasCommand } from './commands/faas.js';
+import { addFunctionCommand } from './commands/function.js';
 import { addInferCommand } from './commands/infer.js';
 import { addModelCommand } from './commands/model.js';
 import { addModelsCommand } from './commands/models.js';
@@ -57,6 +59,8 @@ Examples:
   addDecompressCommand(program, context);
   addPerfCommand(program, context);
   addServeCommand(program, context);
+  addFaasCommand(program, context);
+  addFunctionCommand(program, context);
   addTopCommand(program, context);
   addTokenCommand(program);
   addCaCommand(program);
@@ -66,7 +70,7 @@ Examples:
 }
 
 /** Commands that are about this machine. */
-const localCommands = new Set(['serve', 'plugin', 'completion']);
+const localCommands = new Set(['serve', 'faas', 'plugin', 'completion']);
 
 /** `--on` is AXLE_ENDPOINT of one command. */
 function workOn(url: string | undefined, command: Command): void {

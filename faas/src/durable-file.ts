@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
  * Replaces a file whole, on disk when it returns: a crash leaves the old content or the new, and at worst a file beside
  * it whose name begins with a dot.
  */
-export async function writeFileDurably(path: string, content: string): Promise<void> {
+export async function writeFileDurably(path: string, content: string | Uint8Array): Promise<void> {
   const temporary = join(dirname(path), `.${randomUUID()}`);
   const file = await open(temporary, 'wx', 0o600);
   try {

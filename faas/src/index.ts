@@ -31,3 +31,6 @@ export type {
 } from './instances/instance.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
+export { frontEndUser, FrontEnd } from './front-end.js';
+export type { FrontEndOptions } from './front-end.js';
+export type { Address } from './doors/http-server.js';

@@ -1,0 +1,169 @@
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+
+import type { Command } from 'commander';
+
+import { ExitCode, fileFailure } from '../failure.js';
+import {
+  gatewayDefault,
+  metricsDefault,
+  addressOf,
+  isLoopback,
+  mergedSettings,
+  readFaasSettings,
+} from '../faas/settings.js';
+import { defaultState, passwordFileIn, passwordOf } from '../gateway/password.js';
+import {
+  addModelsOption,
+  addPluginsOption,
+  wholeNumber,
+  type ModelsOption,
+  type PluginsOption,
+} from '../options.js';
+import { printable } from '../printable.js';
+import type { CommandContext } from '../session.js';
+import { print } from '../standard-output.js';
+
+const graceSecondsDefault = 30;
+const graceSecondsMax = 3600;
+const cleanUpMs = 5000;
+const noPool = 'none';
+
+interface FaasOptions extends ModelsOption, PluginsOption {
+  readonly gateway?: string;
+  readonly metrics?: string;
+  readonly pool?: string;
+  readonly state?: string;
+  readonly passwordFile?: string;
+  readonly config?: string;
+  readonly grace?: number;
+}
+
+export function addFaasCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('faas')
+    .description('run functions: a front end that speaks OpenFaaS, Lambda and CloudEvents')
+    .option(
+      '--gateway <address>',
+      `where it listens for calls and deployments (default: ${gatewayDefault})`,
+    )
+    .option('--metrics <address>', `the same for Prometheus, or none (default: ${metricsDefault})`)
+    .option(
+      '--pool <url>',
+      'the Axle server whose devices functions use, as AXLE_TOKEN says; none: they have none (default: one on this machine)',
+    )
+    .option(
+      '--state <dir>',
+      `where functions, secrets and waiting calls are kept (default: ${defaultState()})`,
+    )
+    .option(
+      '--password-file <file>',
+      'the password of admin; made where it is missing (default: password in --state)',
+    )
+    .option('--config <file>', 'settings in JSON (docs/faas.md); options here go before them')
+    .option(
+      '--grace <seconds>',
+      `when stopped, time to answer what was accepted (default: ${graceSecondsDefault})`,
+      wholeNumber(0, graceSecondsMax),
+    )
+    .action((options: FaasOptions) => faas(options, context));
+  addPluginsOption(addModelsOption(command)).addHelpText(
+    'after',
+    `
+A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
+Asynchronous calls that are still to be done are on disk, and go on with the next start.
+Functions run as processes of this user, which is no security boundary (docs/faas.md).
+
+Examples:
+  $ axle faas
+  $ axle faas --gateway 127.0.0.1:9000 --metrics none --state ./state
+  $ axle function new hello && axle function push hello && axle function deploy hello
+  $ curl http://${gatewayDefault}/function/hello -d world`,
+  );
+}
+
+async function faas(options: FaasOptions, { interruption }: CommandContext): Promise<void> {
+  const settings = mergedSettings(
+    options,
+    options.config === undefined ? {} : await readFaasSettings(options.config),
+  );
+  const gateway = addressOf(settings.gateway);
+  const metrics = settings.metrics === 'none' ? undefined : addressOf(settings.metrics);
+  const passwordFile = settings.passwordFile ?? passwordFileIn(settings.state);
+  const { password, isNew } = await passwordOf(passwordFile);
+  const { FrontEnd, ProcessInstanceProvider, frontEndUser } = await import('@axle/faas');
+  const { ServerLog } = await import('../server-log.js');
+  const log = new ServerLog('text').write;
+  const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
+  interruption.drainWithin(graceMs + cleanUpMs);
+  const pool = await openPool(settings.pool, options, log);
+  try {
+    const frontEnd = await FrontEnd.start({
+      state: settings.state,
+      gateway,
+      metrics,
+      password,
+      provider: new ProcessInstanceProvider(),
+      ...(pool === undefined ? {} : { poolOf: ({ name }) => pool.access(name) }),
+      callbackHosts: settings.callbackHosts,
+      version: 'axle',
+      log,
+    });
+    const { url, metricsUrl, functionCount } = frontEnd;
+    await print(`listening on ${url}\n`);
+    if (metricsUrl !== undefined) await print(`metrics at ${metricsUrl}/metrics\n`);
+    await print(`user ${frontEndUser}, password in ${printable(passwordFile)}\n`);
+    if (isNew) await print(`the password is new: ${password}\n`);
+    if (!isLoopback(gateway.host))
+      log(`${url} is no loopback address and has no TLS: put a proxy with TLS before it`);
+    await print(
+      functionCount > 0
+        ? `${functionCount} functions: axle function list\n`
+        : 'next: axle function new hello && axle function push hello && axle function deploy hello\n',
+    );
+    const { signal } = interruption;
+    if (!signal.aborted) await once(signal, 'abort');
+    await frontEnd.close(graceMs);
+  } finally {
+    await pool?.close();
+  }
+  process.exitCode = ExitCode.ok;
+}
+
+interface FunctionPool {
+  access(functionName: string): Promise<{ url: string; token: string }>;
+  close(): Promise<void>;
+}
+
+async function openPool(
+  url: string | undefined,
+  { models = [], plugin = [] }: FaasOptions,
+  log: (message: string) => void,
+): Promise<FunctionPool | undefined> {
+  if (url === noPool) return undefined;
+  if (url !== undefined) {
+    const token = await poolToken();
+    return {
+      access: () => Promise.resolve({ url, token }),
+      close: () => Promise.resolve(),
+    };
+  }
+  const { EmbeddedPool } = await import('../faas/embedded-pool.js');
+  const pool = await EmbeddedPool.open({ models, plugins: plugin, log });
+  return {
+    access: async (name) => ({ url: pool.url, token: await pool.tokenOf(name) }),
+    close: () => pool.close(0),
+  };
+}
+
+/** As other commands have it, for all functions alike: whose they are, that server says. */
+async function poolToken(): Promise<string> {
+  const { AXLE_TOKEN: token, AXLE_TOKEN_FILE: file } = process.env;
+  if (token !== undefined && token !== '') return token;
+  if (file === undefined || file === '') return '';
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (error) {
+    throw fileFailure(error, file);
+  }
+}

@@ -1,0 +1,395 @@
+import { AxleError } from 'axle';
+
+import { asAxleError } from '../as-axle-error.js';
+import type { Calls, FunctionCall } from '../calls/function-call.js';
+import { wholeBody } from '../calls/whole-body.js';
+import { httpStatusOf } from '../doors/error-status.js';
+import type { Deployment } from '../functions/deployment.js';
+import {
+  asyncAnswerBytesMax,
+  asyncConcurrencyMax,
+  attemptsMax,
+  queuedBytesMax,
+  queuedCallsMax,
+} from './async-limits.js';
+import { backOffMs } from './back-off.js';
+import type { CallNumber, CallStore } from './call-store.js';
+import { deliverByHttp, type Deliver } from './callback.js';
+import { Lane } from './lane.js';
+import type { KeptAnswer, QueuedCall } from './queued-call.js';
+
+export interface AsyncCallsOptions {
+  readonly calls: Calls;
+  readonly deploymentOf: (name: string) => Deployment | undefined;
+  /** What the operator is told. */
+  readonly log: (message: string) => void;
+  readonly deliver?: Deliver;
+  readonly backOffMs?: (attempts: number) => number;
+  readonly attemptsMax?: number;
+  readonly callsMax?: number;
+  readonly bytesMax?: number;
+  readonly now?: () => Date;
+}
+
+/** A call that is to be accepted. */
+export type NewCall = Omit<
+  QueuedCall,
+  'acceptedAt' | 'attempts' | 'answer' | 'failure' | 'givenUp'
+>;
+
+/** A call that was given up. */
+export interface DeadLetter {
+  readonly number: CallNumber;
+  readonly call: QueuedCall;
+}
+
+type Step = 'call' | 'callback';
+
+interface Ticket {
+  readonly number: CallNumber;
+  readonly id: string;
+  readonly functionName: string;
+  /** On disk. */
+  bytes: number;
+  isDead: boolean;
+}
+
+interface Outcome {
+  readonly answer: KeptAnswer;
+  readonly body: Uint8Array;
+  /** Undefined: it went well. */
+  readonly failure: string | undefined;
+  readonly isWorthAnother: boolean;
+  /** There was no room: no try at all. */
+  readonly isFull: boolean;
+}
+
+/** What OpenFaaS tries again, too. */
+const transientStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
+/** Of a record on disk, about. */
+const recordBytes = 512;
+
+/**
+ * Calls that were accepted and are on disk until their answer was told, or they were given up: at least once, and once
+ * unless this process ends between an answer and its record.
+ */
+export class AsyncCalls {
+  private readonly tickets = new Map<CallNumber, Ticket>();
+  private readonly accepted = new Map<string, Promise<void>>();
+  private readonly lanes = new Map<string, Lane<Ticket>>();
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly working = new Set<Promise<void>>();
+  private readonly closing = new AbortController();
+  private last = 0;
+  private bytes = 0;
+  private dead = 0;
+
+  constructor(
+    private readonly store: CallStore,
+    private readonly options: AsyncCallsOptions,
+  ) {}
+
+  /** Goes on with what was accepted before. */
+  async start(): Promise<void> {
+    for await (const { number, call } of this.store.all()) await this.takeBack(number, call);
+  }
+
+  get counts(): { readonly waiting: number; readonly dead: number } {
+    return { waiting: this.tickets.size - this.dead, dead: this.dead };
+  }
+
+  /**
+   * Settles when the call is on disk. A call of the same id and function that is still to be done is the same call.
+   *
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full.
+   */
+  accept(call: NewCall, body: Uint8Array): Promise<void> {
+    const key = keyOf(call);
+    const before = this.accepted.get(key);
+    if (before !== undefined) return before;
+    const {
+      callsMax = queuedCallsMax,
+      bytesMax = queuedBytesMax,
+      now = () => new Date(),
+    } = this.options;
+    this.closing.signal.throwIfAborted();
+    const bytes = body.byteLength + JSON.stringify(call.headers).length + recordBytes;
+    if (this.tickets.size >= callsMax || this.bytes + bytes > bytesMax) {
+      const advice =
+        this.dead > 0 ? `; ${this.dead} of them were given up: see /axle/v1/dead-letters` : '';
+      throw AxleError.expected(
+        'RESOURCE_EXHAUSTED',
+        `${this.tickets.size} calls wait on disk, and there is no room for more${advice}`,
+      );
+    }
+    this.last += 1;
+    const ticket = this.addTicket(this.last, call, bytes);
+    const queued: QueuedCall = { ...call, acceptedAt: now().toISOString(), attempts: 0 };
+    const stored = this.store.add(ticket.number, queued, body).then(
+      () => this.lane('call', ticket).push(ticket),
+      (error: unknown) => {
+        this.dropTicket(ticket);
+        throw error;
+      },
+    );
+    this.accepted.set(key, stored);
+    return stored;
+  }
+
+  /** Oldest first. @param max how many at most */
+  async deadLetters(max: number): Promise<DeadLetter[]> {
+    const letters: DeadLetter[] = [];
+    for (const { number, isDead } of this.tickets.values()) {
+      if (letters.length === max) break;
+      if (isDead) letters.push({ number, call: await this.store.read(number) });
+    }
+    return letters;
+  }
+
+  /** Tries a call again that was given up, from the step that failed. @throws AxleError NOT_FOUND */
+  async redrive(number: CallNumber): Promise<void> {
+    const ticket = this.deadTicket(number);
+    const { givenUp, answer, ...rest } = await this.store.read(number);
+    const step = givenUp?.step ?? 'call';
+    await this.store.change(number, {
+      ...rest,
+      failure: undefined,
+      attempts: 0,
+      ...(step === 'callback' ? { answer } : {}),
+    });
+    ticket.isDead = false;
+    this.dead -= 1;
+    this.lane(step, ticket).push(ticket);
+  }
+
+  /** @throws AxleError NOT_FOUND */
+  async discard(number: CallNumber): Promise<void> {
+    const ticket = this.deadTicket(number);
+    await this.store.remove(number);
+    this.dropTicket(ticket);
+  }
+
+  /** Calls that are at work are left for the next start. */
+  async close(): Promise<void> {
+    this.closing.abort(
+      AxleError.expected('UNAVAILABLE', 'the front end is shutting down; try again'),
+    );
+    for (const timer of this.timers) clearTimeout(timer);
+    await Promise.allSettled([...this.accepted.values()]);
+    await Promise.all(this.working);
+    await this.store.close();
+  }
+
+  private async takeBack(number: CallNumber, call: QueuedCall): Promise<void> {
+    this.last = Math.max(this.last, number);
+    const [body, answer] = [
+      await this.store.body(number, 'body'),
+      await this.store.body(number, 'answer'),
+    ];
+    const bytes =
+      body.byteLength + answer.byteLength + JSON.stringify(call.headers).length + recordBytes;
+    const ticket = this.addTicket(number, call, bytes);
+    if (call.givenUp !== undefined) {
+      ticket.isDead = true;
+      this.dead += 1;
+      return;
+    }
+    this.accepted.set(keyOf(call), Promise.resolve());
+    // After whoever opens this has done the rest of its start.
+    setImmediate(() =>
+      this.lane(call.answer === undefined ? 'call' : 'callback', ticket).push(ticket),
+    );
+  }
+
+  private async work(step: Step, ticket: Ticket): Promise<void> {
+    if (this.closing.signal.aborted) return;
+    const working = (step === 'call' ? this.run(ticket) : this.tell(ticket)).catch(
+      (error: unknown) => {
+        if (this.closing.signal.aborted) return;
+        // The disk failed, or this class did: the call stays where it is, on disk, for the next start.
+        this.options.log(
+          `asynchronous call ${ticket.id} of ${ticket.functionName} is stuck: ${(error as Error).message}`,
+        );
+      },
+    );
+    this.working.add(working);
+    await working;
+    this.working.delete(working);
+  }
+
+  private async run(ticket: Ticket): Promise<void> {
+    const { number } = ticket;
+    const call = await this.store.read(number);
+    const outcome = await this.invoke(call, await this.store.body(number, 'body'));
+    if (this.closing.signal.aborted) return;
+    const { answer, body, failure } = outcome;
+    if (outcome.isFull) {
+      this.later('call', ticket, call.attempts + 1);
+      return;
+    }
+    const attempts = call.attempts + 1;
+    if (failure !== undefined && outcome.isWorthAnother && attempts < this.attemptsMax) {
+      await this.store.noteAttempt(number, { ...call, attempts });
+      this.later('call', ticket, attempts);
+      return;
+    }
+    if (call.callbackUrl === undefined) {
+      if (failure === undefined) await this.finish(ticket);
+      else await this.giveUp(ticket, { ...call, attempts }, 'call', failure);
+      return;
+    }
+    await this.store.answered(
+      number,
+      { ...call, attempts: 0, answer, failure },
+      body,
+      failure !== undefined,
+    );
+    ticket.bytes += body.byteLength;
+    this.bytes += body.byteLength;
+    this.lane('callback', ticket).push(ticket);
+  }
+
+  private async tell(ticket: Ticket): Promise<void> {
+    const { number } = ticket;
+    const call = await this.store.read(number);
+    const { deliver = deliverByHttp } = this.options;
+    try {
+      await deliver(
+        call,
+        call.answer as KeptAnswer,
+        await this.store.body(number, 'answer'),
+        this.closing.signal,
+      );
+    } catch (error) {
+      if (this.closing.signal.aborted) return;
+      const attempts = call.attempts + 1;
+      if (attempts < this.attemptsMax) {
+        await this.store.noteAttempt(number, { ...call, attempts });
+        this.later('callback', ticket, attempts);
+      } else {
+        await this.giveUp(ticket, { ...call, attempts }, 'callback', asAxleError(error).message);
+      }
+      return;
+    }
+    if (call.failure === undefined) await this.finish(ticket);
+    else await this.giveUp(ticket, call, 'call', call.failure);
+  }
+
+  private async invoke(call: QueuedCall, body: Buffer): Promise<Outcome> {
+    const startedAt = performance.now();
+    const { id, functionName, method, path, query, headers } = call;
+    const durationMs = () => performance.now() - startedAt;
+    const request: FunctionCall = {
+      ...{ id, functionName, method, path, query, headers },
+      body,
+      signal: this.closing.signal,
+    };
+    try {
+      const answer = await this.options.calls.invoke(request);
+      const whole = await wholeBody(answer.body, asyncAnswerBytesMax, 'the answer');
+      const { status } = answer;
+      const isWorthAnother = transientStatuses.has(status);
+      return {
+        answer: { status, headers: answer.headers, durationMs: durationMs() },
+        body: whole,
+        failure: isWorthAnother ? `the function answered with ${status}` : undefined,
+        isWorthAnother,
+        isFull: false,
+      };
+    } catch (thrown) {
+      const error = asAxleError(thrown);
+      const status = httpStatusOf(error);
+      return {
+        answer: {
+          status,
+          headers: { 'content-type': 'text/plain; charset=utf-8' },
+          durationMs: durationMs(),
+        },
+        body: Buffer.from(`${error.message}\n`),
+        failure: error.message,
+        isWorthAnother: error.retryable || transientStatuses.has(status),
+        isFull: error.code === 'RESOURCE_EXHAUSTED' && error.retryable,
+      };
+    }
+  }
+
+  private async finish(ticket: Ticket): Promise<void> {
+    await this.store.remove(ticket.number);
+    this.accepted.delete(keyOf(ticket));
+    this.dropTicket(ticket);
+  }
+
+  private async giveUp(
+    ticket: Ticket,
+    call: QueuedCall,
+    step: Step,
+    reason: string,
+  ): Promise<void> {
+    const { now = () => new Date(), log } = this.options;
+    await this.store.change(ticket.number, {
+      ...call,
+      givenUp: { step, reason, at: now().toISOString() },
+    });
+    this.accepted.delete(keyOf(ticket));
+    ticket.isDead = true;
+    this.dead += 1;
+    log(`asynchronous call ${call.id} of ${call.functionName} was given up: ${reason}`);
+  }
+
+  private later(step: Step, ticket: Ticket, attempts: number): void {
+    const { backOffMs: wait = backOffMs } = this.options;
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      this.lane(step, ticket).push(ticket);
+    }, wait(attempts));
+    this.timers.add(timer);
+  }
+
+  private lane(step: Step, { functionName }: Ticket): Lane<Ticket> {
+    const key = `${step} ${functionName}`;
+    let lane = this.lanes.get(key);
+    if (lane === undefined) {
+      lane = new Lane<Ticket>(
+        () =>
+          Math.min(
+            asyncConcurrencyMax,
+            this.options.deploymentOf(functionName)?.scaling.inFlightMax ?? 1,
+          ),
+        (ticket) => this.work(step, ticket),
+      );
+      this.lanes.set(key, lane);
+    }
+    return lane;
+  }
+
+  private get attemptsMax(): number {
+    return this.options.attemptsMax ?? attemptsMax;
+  }
+
+  private addTicket(number: CallNumber, { id, functionName }: NewCall, bytes: number): Ticket {
+    const ticket = { number, id, functionName, bytes, isDead: false };
+    this.tickets.set(number, ticket);
+    this.bytes += bytes;
+    return ticket;
+  }
+
+  private dropTicket(ticket: Ticket): void {
+    this.accepted.delete(keyOf(ticket));
+    this.tickets.delete(ticket.number);
+    this.bytes -= ticket.bytes;
+    if (ticket.isDead) this.dead -= 1;
+  }
+
+  private deadTicket(number: CallNumber): Ticket {
+    const ticket = this.tickets.get(number);
+    if (ticket?.isDead === true) return ticket;
+    throw new AxleError(
+      'NOT_FOUND',
+      `there is no dead letter ${number}; GET /axle/v1/dead-letters lists them`,
+    );
+  }
+}
+
+function keyOf({ functionName, id }: Pick<Ticket, 'functionName' | 'id'>): string {
+  return `${functionName} ${id}`;
+}

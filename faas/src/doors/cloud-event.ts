@@ -1,0 +1,126 @@
+import { AxleError } from 'axle';
+
+import type { FunctionCall, Headers } from '../calls/function-call.js';
+import { wholeBody } from '../calls/whole-body.js';
+import { parseObject, type Fields } from '../json-fields.js';
+
+/** Of an event in structured mode, which is read as a whole. */
+export const cloudEventBytesMax = 1024 * 1024;
+const attributesMax = 64;
+const structured = 'application/cloudevents+json';
+const batch = 'application/cloudevents-batch+json';
+const required = ['id', 'source', 'type'] as const;
+const specVersion = '1.0';
+const attributeName = /^[a-z0-9]{1,20}$/;
+const text = new TextDecoder('utf-8', { fatal: true });
+
+/**
+ * The rules of CloudEvents 1.0 over HTTP. An event in structured mode becomes the same event in binary mode, so that a
+ * function finds attributes in `ce-` headers and the data in its body, whichever way it came. Other calls pass through.
+ *
+ * @throws AxleError INVALID_ARGUMENT for an event that is none; UNIMPLEMENTED for a batch.
+ */
+export async function fromCloudEvent(call: FunctionCall): Promise<FunctionCall> {
+  const type = mediaTypeOf(call.headers['content-type']);
+  if (type === structured) return toBinary(call);
+  if (type === batch) {
+    throw new AxleError(
+      'UNIMPLEMENTED',
+      'batches of CloudEvents are not taken; send each event by itself',
+    );
+  }
+  if (call.headers['ce-specversion'] !== undefined) checkBinary(call.headers);
+  return call;
+}
+
+function checkBinary(headers: Headers): void {
+  checkVersion(headers['ce-specversion']);
+  for (const name of required) {
+    const value = headers[`ce-${name}`];
+    if (typeof value !== 'string' || value === '')
+      throw wrong(name, `is missing: give the header ce-${name}`);
+  }
+}
+
+async function toBinary(call: FunctionCall): Promise<FunctionCall> {
+  const event = parseObject(await wholeText(call.body), 'the CloudEvent');
+  checkVersion(event['specversion']);
+  for (const name of required) {
+    if (typeof event[name] !== 'string' || event[name] === '')
+      throw wrong(name, 'is missing, or no text');
+  }
+  const { data, contentType } = dataOf(event);
+  const headers: Record<string, string | readonly string[]> = {
+    ...call.headers,
+    ...attributeHeaders(event),
+    'content-length': String(data.byteLength),
+  };
+  if (contentType === undefined) delete headers['content-type'];
+  else headers['content-type'] = contentType;
+  return { ...call, headers, body: data };
+}
+
+/** As HTTP's binding says: in UTF-8, with what headers cannot hold in percents. */
+function attributeHeaders(event: Fields): Record<string, string> {
+  const headers: Record<string, string> = {};
+  const entries = Object.entries(event).filter(([name]) => !notAttributes.has(name));
+  if (entries.length > attributesMax)
+    throw wrong('extensions', `are ${entries.length}; ${attributesMax} are the most`);
+  for (const [name, value] of entries) {
+    if (!attributeName.test(name))
+      throw wrong(name, 'is no name of an attribute: lower-case letters and digits');
+    if (value === null) continue;
+    if (typeof value !== 'string' && typeof value !== 'boolean' && typeof value !== 'number') {
+      throw wrong(name, 'is no text, whole number or boolean');
+    }
+    headers[`ce-${name}`] = String(value).replace(/[^\x21\x23\x24\x26-\x7e]/gu, percentEncoded);
+  }
+  return headers;
+}
+
+const notAttributes = new Set(['data', 'data_base64', 'datacontenttype']);
+
+function percentEncoded(character: string): string {
+  return [...Buffer.from(character)]
+    .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
+    .join('');
+}
+
+function dataOf(event: Fields): { data: Buffer; contentType: string | undefined } {
+  const { data, data_base64: base64, datacontenttype: said } = event;
+  if (said !== undefined && (typeof said !== 'string' || !/^[\x20-\x7e]{1,256}$/.test(said))) {
+    throw wrong('datacontenttype', 'is no media type');
+  }
+  if (base64 !== undefined) {
+    if (data !== undefined) throw wrong('data', 'is there twice: as data and as data_base64');
+    if (typeof base64 !== 'string' || !/^[A-Za-z0-9+/]*={0,2}$/.test(base64))
+      throw wrong('data_base64', 'is no base64');
+    return { data: Buffer.from(base64, 'base64'), contentType: said };
+  }
+  if (data === undefined) return { data: Buffer.alloc(0), contentType: said };
+  const isJson = said === undefined || /[/+]json\b/.test(said);
+  const bytes = isJson || typeof data !== 'string' ? JSON.stringify(data) : data;
+  return { data: Buffer.from(bytes), contentType: said ?? 'application/json' };
+}
+
+function checkVersion(version: unknown): void {
+  if (version !== specVersion) throw wrong('specversion', `is to be ${specVersion}`);
+}
+
+async function wholeText(body: FunctionCall['body']): Promise<string> {
+  const bytes = await wholeBody(body, cloudEventBytesMax, 'a CloudEvent in structured mode');
+  try {
+    return text.decode(bytes);
+  } catch {
+    throw new AxleError('INVALID_ARGUMENT', 'the CloudEvent is no UTF-8');
+  }
+}
+
+function mediaTypeOf(header: string | readonly string[] | undefined): string {
+  const [first = ''] = [header ?? ''].flat();
+  return (first.split(';')[0] as string).trim().toLowerCase();
+}
+
+function wrong(attribute: string, what: string): AxleError {
+  return new AxleError('INVALID_ARGUMENT', `the CloudEvent's ${attribute.slice(0, 100)} ${what}`);
+}

@@ -1,0 +1,78 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import { asAxleError } from '../as-axle-error.js';
+import { httpStatusOf } from './error-status.js';
+
+/** A request and where its answer goes. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  /** Without the query, as it came. */
+  readonly path: string;
+  /** Without '?'. */
+  readonly query: string;
+}
+
+/** What it throws is answered by `sendError`. */
+export type Handler = (exchange: Exchange) => Promise<void> | void;
+
+export function sendJson({ response }: Exchange, status: number, value: unknown): void {
+  const body = Buffer.from(`${JSON.stringify(value)}\n`);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': body.byteLength,
+  });
+  response.end(body);
+}
+
+export function sendText(
+  { response }: Exchange,
+  status: number,
+  text: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const body = Buffer.from(text);
+  response.writeHead(status, {
+    'content-type': 'text/plain; charset=utf-8',
+    'content-length': body.byteLength,
+    ...headers,
+  });
+  response.end(body);
+}
+
+/** Errors of all doors but Lambda's: text for people, with the code in headers for programs. */
+export function sendError(
+  exchange: Exchange,
+  thrown: unknown,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const { response } = exchange;
+  const error = asAxleError(thrown);
+  if (!canAnswer(exchange)) {
+    response.destroy();
+    return;
+  }
+  const status = httpStatusOf(error);
+  endConnectionIfUnread(exchange);
+  sendText(exchange, status, `${error.message}\n`, {
+    ...headers,
+    'axle-code': error.code,
+    'axle-retryable': String(error.retryable),
+    ...(status === 401 ? { 'www-authenticate': 'Basic realm="axle", charset="UTF-8"' } : {}),
+    ...(status === 429 ? { 'retry-after': '1' } : {}),
+  });
+}
+
+/** Otherwise the client would have to send all of a body that nobody wants. */
+export function endConnectionIfUnread({ request, response }: Exchange): void {
+  if (!request.complete) response.shouldKeepAlive = false;
+}
+
+export function canAnswer({ response }: Exchange): boolean {
+  return !response.headersSent && !response.destroyed;
+}
+
+/** A query's parameter, the first of its name. */
+export function parameterOf({ query }: Exchange, name: string): string | undefined {
+  return query === '' ? undefined : (new URLSearchParams(query).get(name) ?? undefined);
+}

@@ -1,0 +1,135 @@
+import { randomUUID } from 'node:crypto';
+import { finished } from 'node:stream';
+
+import { AxleError } from 'axle';
+
+import type { Calls, FunctionAnswer, FunctionCall } from '../../calls/function-call.js';
+import type { Functions } from '../../functions/functions.js';
+import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
+import type { BasicAuth } from '../basic-auth.js';
+import { answerHeaders, requestHeaders } from '../call-headers.js';
+import { fromCloudEvent } from '../cloud-event.js';
+import { callIdPattern, functionBodyBytesMax } from '../door-limits.js';
+import { canAnswer, sendError, type Exchange } from '../exchange.js';
+import { bodyOf, checkLength, readBody } from '../read-body.js';
+
+export interface CallRouteOptions {
+  readonly functions: Functions;
+  readonly calls: Calls;
+  readonly metrics: GatewayMetrics;
+  readonly auth: BasicAuth;
+}
+
+/** What a request to /function/ or /async-function/ asks for. */
+export interface CallTarget {
+  readonly name: string;
+  /** Below the function, from '/'. */
+  readonly path: string;
+}
+
+const clientGone = 499;
+const wholeBytesMax = 64 * 1024;
+const noBytes = new Uint8Array();
+
+/**
+ * Reads /function/NAME[.openfaas-fn][/path].
+ *
+ * @throws AxleError NOT_FOUND
+ */
+export function callTarget(path: string, prefix: string): CallTarget {
+  const slash = path.indexOf('/', prefix.length);
+  const end = slash < 0 ? path.length : slash;
+  const name = path.slice(prefix.length, end).replace(/\.openfaas-fn$/, '');
+  return { name, path: slash < 0 ? '/' : path.slice(slash) };
+}
+
+/** The caller's own id, so that its repeats can be told, or a new one. */
+export function callIdOf({ request }: Exchange): string {
+  const { 'x-call-id': id } = request.headers;
+  return typeof id === 'string' && callIdPattern.test(id) ? id : randomUUID();
+}
+
+/** Calls of functions by anyone, with bodies that go through as they come. */
+export class CallRoute {
+  constructor(private readonly options: CallRouteOptions) {}
+
+  async handle(exchange: Exchange): Promise<void> {
+    const { functions, calls, metrics } = this.options;
+    const target = callTarget(exchange.path, '/function/');
+    const { name } = functions.require(target.name);
+    const { request, response } = exchange;
+    const startedAt = performance.now();
+    const at = Date.now();
+    const controller = new AbortController();
+    metrics.start(name);
+    finished(response, (error) => {
+      if (error) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
+      metrics.end(name, error ? clientGone : response.statusCode, performance.now() - startedAt);
+    });
+    const id = callIdOf(exchange);
+    const own = () => ({
+      'x-call-id': id,
+      'x-start-time': `${at}000000`,
+      'x-duration-seconds': ((performance.now() - startedAt) / 1000).toFixed(6),
+    });
+    try {
+      checkLength(request, functionBodyBytesMax);
+      const call: FunctionCall = await fromCloudEvent({
+        id,
+        functionName: name,
+        method: request.method ?? 'GET',
+        path: target.path,
+        query: exchange.query,
+        headers: requestHeaders(request, this.options.auth),
+        body: await callBody(exchange),
+        signal: controller.signal,
+      });
+      const answer = await calls.invoke(call);
+      if (answer.isColdStart) metrics.coldStart(name);
+      send(exchange, answer, own());
+    } catch (error) {
+      sendError(exchange, error, own());
+    }
+  }
+}
+
+/** Whole where it is small, which is cheaper, and otherwise as it comes. */
+function callBody({ request }: Exchange): Promise<Uint8Array> | AsyncIterable<Uint8Array> {
+  const { headers } = request;
+  if (headers['transfer-encoding'] !== undefined) return bodyOf(request, functionBodyBytesMax);
+  const length = Number(headers['content-length'] ?? 0);
+  if (length === 0) return Promise.resolve(noBytes);
+  return length <= wholeBytesMax ? readBody(request, wholeBytesMax) : bodyOf(request);
+}
+
+function send(
+  exchange: Exchange,
+  answer: FunctionAnswer,
+  own: Readonly<Record<string, string>>,
+): void {
+  const { response } = exchange;
+  const { status, headers, body } = answer;
+  const isWhole = body instanceof Uint8Array;
+  if (!canAnswer(exchange)) {
+    if (!isWhole) body.destroy();
+    return;
+  }
+  try {
+    const length = isWhole ? { 'content-length': body.byteLength } : {};
+    response.writeHead(status, { ...answerHeaders(headers), ...own, ...length });
+  } catch (error) {
+    if (!isWhole) body.destroy();
+    const reason = (error as Error).message;
+    throw new AxleError('INTERNAL', `the function answered with what is no HTTP: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (isWhole) {
+    response.end(body);
+    return;
+  }
+  // The status is on its way: all that can still be said is that the answer is not whole.
+  body.once('error', () => response.destroy());
+  response.once('close', () => body.destroy());
+  body.pipe(response);
+}

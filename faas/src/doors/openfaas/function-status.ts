@@ -1,0 +1,30 @@
+import type { FunctionReport } from '../../calls/served-function.js';
+import type { Deployment } from '../../functions/deployment.js';
+import { functionNamespace } from '../../functions/deployment-request.js';
+
+/** A function in OpenFaaS's JSON. */
+export function functionStatus(
+  deployment: Deployment,
+  report: FunctionReport | undefined,
+  withUsage: boolean,
+): unknown {
+  const { name, image, environment, secrets, labels, annotations, memoryMiB, createdAt } =
+    deployment;
+  return {
+    ...{
+      name,
+      image,
+      namespace: functionNamespace,
+      envVars: environment,
+      secrets,
+      labels,
+      annotations,
+    },
+    limits: { memory: `${memoryMiB}Mi` },
+    createdAt,
+    invocationCount: report?.invocationCount ?? 0,
+    replicas: report?.instances ?? 0,
+    availableReplicas: report?.ready ?? 0,
+    ...(withUsage ? { usage: { cpu: 0, totalMemoryBytes: report?.memoryBytes ?? 0 } } : {}),
+  };
+}
