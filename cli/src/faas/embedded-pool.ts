@@ -1,5 +1,7 @@
 import { join } from 'node:path';
 
+import type { Log } from '@axle/remoting';
+
 import type { NamedPlugin } from '../options.js';
 import type { ServedDevices } from '../served-devices.js';
 
@@ -9,7 +11,7 @@ const pollMs = 60_000;
 export interface EmbeddedPoolOptions {
   readonly models: readonly string[];
   readonly plugins: readonly NamedPlugin[];
-  readonly log: (message: string) => void;
+  readonly log: Log;
 }
 
 /**
@@ -42,6 +44,10 @@ export class EmbeddedPool {
     const folder = await TemporaryFolder.make('axle-pool-');
     const tokenFile = join(folder.path, 'tokens.jsonl');
     let devices: ServedDevices | undefined;
+    // Of each new token it would tell that settings were read again.
+    const unasked: Log = (message, fields) => {
+      if (fields?.level === 'warn' || fields?.level === 'error') log(message, fields);
+    };
     try {
       await changeTokenFile(tokenFile, true, (records) => records);
       const listen = [`unix:${join(folder.path, 'pool.sock')}`];
