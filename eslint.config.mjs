@@ -14,6 +14,7 @@ export default tseslint.config(
           'remoting/tsconfig.json',
           'axle/tsconfig.json',
           'faas/tsconfig.json',
+          'faas/ui/tsconfig.json',
           'cli/tsconfig.json',
           'test/tsconfig.json',
           'scripts/tsconfig.json',

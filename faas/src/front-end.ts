@@ -18,6 +18,9 @@ import { CallRoute } from './doors/openfaas/call-route.js';
 import { systemRoutes } from './doors/openfaas/system-routes.js';
 import { ReceiveBudget } from './doors/receive-budget.js';
 import { route } from './doors/routes.js';
+import { checkSameSite } from './doors/same-site.js';
+import type { SamplePool } from './doors/ui/pool-sample.js';
+import { uiRoutes } from './doors/ui/ui-routes.js';
 import type { Deployment } from './functions/deployment.js';
 import { DeploymentStore } from './functions/deployment-store.js';
 import { Functions } from './functions/functions.js';
@@ -28,6 +31,9 @@ import { SecretStore } from './secrets/secret-store.js';
 
 /** Who may deploy: OpenFaaS's clients know no other. */
 export const frontEndUser = 'admin';
+
+/** What takes the password; a browser that has it sends it along with whatever any page asks for. */
+const adminPaths = /^\/(system|axle|ui)(\/|$)/;
 
 export interface FrontEndOptions {
   /** A folder that is this front end's alone. */
@@ -41,6 +47,8 @@ export interface FrontEndOptions {
   readonly poolOf?: (deployment: Deployment) => Promise<PoolAccess>;
   /** Lets the pool load models while an instance boots. */
   readonly prefetch?: (deployment: Deployment, models: readonly string[]) => void;
+  /** For the page; undefined: it shows no pool. */
+  readonly samplePool?: SamplePool | undefined;
   /** Hosts that callbacks may go to; undefined: any. */
   readonly callbackHosts?: readonly string[] | undefined;
   /** Of asynchronous calls: tries, and the time between them. */
@@ -106,6 +114,7 @@ export class FrontEnd {
         ...systemRoutes({ functions, host, secrets, logs, metrics, version }),
         ...bundleRoutes({ bundles, functions }),
         ...deadLetterRoutes(asyncCalls),
+        ...uiRoutes({ functions, host, metrics, samplePool: options.samplePool }),
       ];
       const handle = (exchange: Exchange): Promise<void> | void => {
         const { path } = exchange;
@@ -113,7 +122,8 @@ export class FrontEnd {
         if (path.startsWith('/async-function/')) return asynchronous.handle(exchange);
         if (path.startsWith('/2015-03-31/')) return lambda.handle(exchange);
         if (path === '/healthz') return sendText(exchange, 200, 'OK\n');
-        if (path.startsWith('/system/') || path.startsWith('/axle/')) {
+        if (adminPaths.test(path)) {
+          checkSameSite(exchange.request);
           auth.check(exchange.request.headers.authorization);
         }
         return route(routes, exchange);

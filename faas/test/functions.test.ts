@@ -1,12 +1,41 @@
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { RunningFunctions, textOf } from './running-functions.js';
+import { bytesOf, RunningFunctions, textOf } from './running-functions.js';
+
+const graceMs = 100;
+const mebibyte = 1024 ** 2;
 
 let functions: RunningFunctions;
 beforeAll(async () => {
-  functions = await RunningFunctions.open({ graceMs: 200 });
+  process.env['AXLE_TOKEN'] = 'of the front end';
+  functions = await RunningFunctions.open({ graceMs });
+  functions.secrets.set('key', Buffer.from('a secret'));
 });
-afterAll(() => functions[Symbol.asyncDispose]());
+afterAll(async () => {
+  delete process.env['AXLE_TOKEN'];
+  await functions[Symbol.asyncDispose]();
+});
+
+/** A body that never ends, a chunk at a time, and how much of it was taken. */
+class Endless implements AsyncIterable<Uint8Array> {
+  bytes = 0;
+  // eslint-disable-next-line @typescript-eslint/require-await -- bodies come so
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    const chunk = new Uint8Array(64 * 1024);
+    for (;;) {
+      this.bytes += chunk.byteLength;
+      yield chunk;
+    }
+  }
+}
+
+function isRunning(pid: number): boolean {
+  // One that ended and that nobody has waited for yet is a zombie.
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
+}
 
 describe('a function', () => {
   it('is called with the request and answers with what its handler gives', async () => {
@@ -14,7 +43,7 @@ describe('a function', () => {
       'hello',
       `export default async (event, context) => ({
          status: 201,
-         headers: { 'X-Path': event.path, 'set-cookie': ['a=1', 'b=2'] },
+         headers: { 'X-Path': event.path, 'set-cookie': ['a=1', 'b=2'], 'content-length': '7' },
          body: [event.method, event.query.get('q'), event.headers['x-more'], await event.text(), context.callId].join(),
        });`,
     );
@@ -26,16 +55,369 @@ describe('a function', () => {
       headers: { 'x-more': ['1', '2'] },
       body: Buffer.from('body'),
     });
-    expect(answer).toMatchObject({
-      status: 201,
-      isColdStart: true,
-      headers: {
-        'x-path': '/below/here',
-        'set-cookie': ['a=1', 'b=2'],
-        'content-type': 'text/plain; charset=utf-8',
-      },
+    expect(answer).toMatchObject({ status: 201, isColdStart: true });
+    expect(answer.headers).toEqual({
+      'x-path': '/below/here',
+      'set-cookie': ['a=1', 'b=2'],
+      'content-type': 'text/plain; charset=utf-8',
     });
     expect(await textOf(answer)).toBe('PUT,é,1,2,body,first');
     expect((await functions.call('hello')).isColdStart).toBe(false);
+  });
+
+  it('answers with text, bytes, JSON, a Response or a stream, and may be CommonJS', async () => {
+    await functions.deploy('kinds', '', {
+      manifest: { handler: 'kinds.cjs' },
+      files: {
+        'kinds.cjs': `
+          const kinds = {
+            text: () => 'text',
+            bytes: () => new Uint8Array([1, 2]),
+            json: async (event) => ({ got: await event.json() }),
+            state: () => ({ status: 'fine' }),
+            response: () => new Response('made', { status: 418, headers: { 'x-a': 'b' } }),
+            stream: async function* () { yield 'one '; yield Buffer.from('two'); },
+            nothing: () => undefined,
+          };
+          module.exports = async (event, context) => kinds[event.path.slice(1)](event, context);`,
+      },
+    });
+    const answers: Record<string, unknown> = {};
+    for (const kind of ['text', 'bytes', 'json', 'state', 'response', 'stream', 'nothing']) {
+      const answer = await functions.call('kinds', { path: `/${kind}`, body: Buffer.from('[1]') });
+      const type = answer.headers['content-type'];
+      answers[kind] = [answer.status, type, (await bytesOf(answer)).toString('latin1')];
+    }
+    expect(answers).toEqual({
+      text: [200, 'text/plain; charset=utf-8', 'text'],
+      bytes: [200, 'application/octet-stream', '\x01\x02'],
+      json: [200, 'application/json', '{"got":[1]}'],
+      state: [200, 'application/json', '{"status":"fine"}'],
+      response: [418, 'text/plain;charset=UTF-8', 'made'],
+      stream: [200, 'application/octet-stream', 'one two'],
+      nothing: [200, undefined, ''],
+    });
+  });
+
+  it('has its own environment, secrets and folder for what it keeps, and nothing of the front end', async () => {
+    await functions.deploy(
+      'inside',
+      `export default (event, context) => ({
+         environment: process.env, folder: process.cwd(), key: context.secrets.get('key').toString() });`,
+      {
+        manifest: { environment: { A: 'manifest', B: 'manifest' } },
+        deployment: { environment: { B: 'deployment' } },
+      },
+    );
+    const { environment, folder, key } = JSON.parse(await functions.text('inside')) as {
+      environment: Record<string, string>;
+      folder: string;
+      key: string;
+    };
+    expect(key).toBe('a secret');
+    expect(readdirSync(folder)).toContain('handler.mjs');
+    const { HOME, TMPDIR, PATH, LANG, PWD: _shell, ...own } = environment;
+    expect(own).toEqual({ A: 'manifest', B: 'deployment' });
+    expect({ PATH, LANG, TMPDIR }).toEqual({
+      PATH: process.env['PATH'],
+      LANG: 'C.UTF-8',
+      TMPDIR: HOME,
+    });
+    expect(readdirSync(HOME as string)).toEqual([]);
+  });
+
+  it('streams 256 MiB both ways while it holds little of it, and its caller too', async () => {
+    const memoryMiB = 96;
+    await functions.deploy(
+      'echo',
+      'export default (event) => ({ status: 200, body: event.body })',
+      {
+        manifest: { memoryMiB },
+      },
+    );
+    const total = 256 * mebibyte;
+    let sent = 0;
+    // eslint-disable-next-line @typescript-eslint/require-await -- bodies come so
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (; sent < total; sent += mebibyte) yield Buffer.alloc(mebibyte, sent / mebibyte);
+    }
+    const answer = await functions.call('echo', { body: source() });
+    let came = 0;
+    let aheadMost = 0;
+    for await (const chunk of answer.body as AsyncIterable<Uint8Array>) {
+      expect(chunk[0]).toBe(Math.floor(came / mebibyte) % 256);
+      came += chunk.byteLength;
+      aheadMost = Math.max(aheadMost, sent - came);
+    }
+    expect(came).toBe(total);
+    // Windows of both ways, and what streams and sockets hold.
+    expect(aheadMost).toBeLessThan(12 * mebibyte);
+  });
+
+  it('takes no more of a body than it reads', async () => {
+    await functions.deploy('deaf', `export default () => 'done'`);
+    const body = new Endless();
+    expect(await functions.text('deaf', body)).toBe('done');
+    expect(body.bytes).toBeLessThan(4 * mebibyte);
+    expect(await functions.text('deaf', new Endless())).toBe('done');
+  });
+
+  it('answers a thousand calls at once, each its own', async () => {
+    await functions.deploy('many', 'export default async (event) => event.text()', {
+      manifest: { concurrency: 100 },
+    });
+    const numbers = Array.from({ length: 1000 }, (_, number) => `${number}`);
+    expect(await Promise.all(numbers.map((each) => functions.text('many', each)))).toEqual(numbers);
+  });
+});
+
+describe('a handler that', () => {
+  it('throws fails its call with the reason, and prints where', async () => {
+    await functions.deploy('throws', `export default () => { throw new TypeError('of its own'); }`);
+    await expect(functions.call('throws', { id: 'c7' })).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: 'the function threw: of its own',
+    });
+    await functions.line(/\[c7\] TypeError: of its own/);
+  });
+
+  it('throws an error of Axle fails its call with its code', async () => {
+    await functions.deploy(
+      'passes',
+      `export default async (event, context) => context.axle.devices();`,
+    );
+    await expect(functions.call('passes')).rejects.toMatchObject({
+      code: 'FAILED_PRECONDITION',
+      message: 'the front end of this function has no pool',
+    });
+  });
+
+  it('exits takes its calls along with the reason, and no other', async () => {
+    await functions.deploy(
+      'exits',
+      `export default async (event) => {
+         if (event.path === '/exit') process.exit(3);
+         return 'fine';
+       }`,
+      { manifest: { concurrency: 1 } },
+    );
+    const ends = functions.call('exits', { path: '/exit' });
+    const waits = functions.text('exits');
+    await expect(ends).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      message: 'the instance ended: exit code 3',
+    });
+    // No instance has answered yet: this is how one that cannot run looks, and the next is tried a little later.
+    await expect(waits).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+  });
+
+  it('loops for ever is ended after its time; whoever else it had may call again', async () => {
+    await functions.deploy(
+      'loops',
+      `export default async (event) => {
+         if (event.path === '/loop') { console.log('looping'); for (;;); }
+         if (event.path === '/wait') { console.log('waiting'); await new Promise(() => undefined); }
+         return String(process.pid);
+       }`,
+      { manifest: { timeoutMs: 400 } },
+    );
+    const pid = Number(await functions.text('loops'));
+    const loops = functions.call('loops', { path: '/loop' });
+    const late = expect(loops).rejects.toMatchObject({
+      code: 'DEADLINE_EXCEEDED',
+      message: 'the function did not answer within 400 ms, its timeoutMs',
+    });
+    await functions.line(/looping/);
+    await late;
+    const other = functions.call('loops');
+    await expect(other).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      message: 'a handler ran on for more than 400 ms, its timeoutMs',
+    });
+    expect(isRunning(pid)).toBe(false);
+    expect(Number(await functions.text('loops'))).not.toBe(pid);
+  });
+
+  it('answers after its time is too late, and its instance goes on where it heeds the signal', async () => {
+    await functions.deploy(
+      'late',
+      `export default (event, { signal }) => new Promise((resolve) => {
+         if (event.path === '/') resolve(String(process.pid));
+         else signal.addEventListener('abort', () => resolve('late'));
+       });`,
+      { manifest: { timeoutMs: 200 } },
+    );
+    const pid = await functions.text('late');
+    const late = functions.call('late', { path: '/late' });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    expect(await functions.text('late')).toBe(pid);
+  });
+
+  it('runs on though it was cancelled costs its instance, once the others have answered', async () => {
+    await functions.deploy(
+      'stubborn',
+      `export default (event) => new Promise((resolve) => {
+         if (event.path === '/') resolve(String(process.pid));
+       });`,
+      { manifest: { timeoutMs: 200 } },
+    );
+    const pid = Number(await functions.text('stubborn'));
+    const late = functions.call('stubborn', { path: '/never' });
+    await expect(late).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    await functions.line(/^\(retired: a handler runs on after its 200 ms; it should heed context/);
+    expect(Number(await functions.text('stubborn'))).not.toBe(pid);
+  });
+
+  it('leaks is ended at its limit, in its heap and outside of it', async () => {
+    const leak = `
+      const kept = [];
+      export default async (event) => {
+        const take = event.path === '/heap'
+          ? () => kept.push(new Array(100_000).fill(kept.length + 0.5))
+          : () => kept.push(Buffer.alloc(4 << 20, 1));
+        for (;;) { take(); await new Promise(setImmediate); }
+      };`;
+    await functions.deploy('leaks', leak, { manifest: { memoryMiB: 96 } });
+    for (const path of ['/buffers', '/heap']) {
+      await expect(functions.call('leaks', { path })).rejects.toMatchObject({
+        code: 'RESOURCE_EXHAUSTED',
+        retryable: false,
+        message: expect.stringMatching(/its limit is 96 MiB \(memoryMiB\)$/) as string,
+      });
+      // The next is started a little later.
+      await expect.poll(() => functions.calls.report('leaks')?.instances).toBeLessThanOrEqual(1);
+      await new Promise((resolve) => setTimeout(resolve, 150));
+    }
+  });
+
+  it('prints more than anyone reads harms nobody, and cut lines are all that is kept', async () => {
+    await functions.deploy(
+      'prints',
+      `const text = 'x'.repeat(1 << 20);
+       export default () => {
+         for (let i = 0; i < 256; i++) process.stdout.write(text);
+         console.log();
+         console.log('the last line');
+         return 'printed';
+       }`,
+    );
+    const before = functions.lines.length;
+    const [printed, other] = await Promise.all([
+      functions.text('prints'),
+      functions.text('many', 'a'),
+    ]);
+    expect([printed, other]).toEqual(['printed', 'a']);
+    const lines = functions.lines.slice(before);
+    const kept = lines.reduce((sum, { text }) => sum + text.length, 0);
+    expect(kept).toBeLessThan(mebibyte);
+  });
+
+  it('cannot be loaded is told to whoever calls, and not tried again and again', async () => {
+    await functions.deploy('broken', `import 'not-there'; export default () => 1;`);
+    const wanted = {
+      code: 'FAILED_PRECONDITION',
+      message: expect.stringMatching(
+        /^no instance of the function broken runs: the handler handler.mjs cannot be loaded: Cannot find package 'not-there'/,
+      ) as string,
+    };
+    await expect(functions.call('broken')).rejects.toMatchObject(wanted);
+    await expect(functions.call('broken')).rejects.toMatchObject(wanted);
+    await functions.deploy('broken', `export default 7;`);
+    await expect(functions.call('broken')).rejects.toThrow(/has no function as its default export/);
+    await functions.deploy('broken', `export default () => 'mended'`);
+    expect(await functions.text('broken')).toBe('mended');
+  });
+
+  it('answers with what HTTP has not fails its call', async () => {
+    await functions.deploy(
+      'odd',
+      'export default async (event) => ({ status: 200, ...(await event.json()) })',
+    );
+    const odd = (head: object): Promise<string> => functions.text('odd', JSON.stringify(head));
+    await expect(odd({ status: 99 })).rejects.toThrow(/answered with the status 99; it is a whole/);
+    await expect(odd({ headers: { 'a b': 'c' } })).rejects.toThrow(/whose name is none: "a b"/);
+    await expect(odd({ headers: { a: 'b\r\nc: d' } })).rejects.toThrow(/a value of the header a/);
+    expect(await odd({ body: 'sound' })).toBe('sound');
+  });
+});
+
+describe('a caller that leaves', () => {
+  it('ends its call, whether it waits or runs or its answer is on the way', async () => {
+    await functions.deploy(
+      'leave',
+      `export default async function (event, { signal }) {
+         if (event.path === '/') return 'free';
+         if (event.path === '/stream') return (async function* () { try { for (;;) yield 'x'.repeat(65536); } finally { console.log('stream let go'); } })();
+         console.log('has begun');
+         await new Promise((resolve) => signal.addEventListener('abort', resolve));
+         console.log('has heard');
+       }`,
+      { manifest: { concurrency: 1 } },
+    );
+    const runner = new AbortController();
+    const runs = functions.call('leave', { path: '/run', signal: runner.signal });
+    await functions.line(/has begun/);
+    const waiter = new AbortController();
+    const waits = functions.call('leave', { signal: waiter.signal });
+    waiter.abort(new Error('waits no more'));
+    await expect(waits).rejects.toThrow('waits no more');
+    runner.abort(new Error('has left'));
+    await expect(runs).rejects.toThrow('has left');
+    await functions.line(/has heard/);
+    const stream = await functions.call('leave', { path: '/stream' });
+    (stream.body as NodeJS.ReadableStream & { destroy(): void }).destroy();
+    await functions.line(/stream let go/);
+    expect(await functions.text('leave')).toBe('free');
+  });
+});
+
+describe('a new generation', () => {
+  it('takes over once it is ready, and no call is lost meanwhile', async () => {
+    await functions.deploy('changes', `export default () => 'old'`);
+    expect(await functions.text('changes')).toBe('old');
+    await functions.deploy('changes', `export default () => 'new'`);
+    const answers = new Set<string>();
+    while (!answers.has('new')) answers.add(await functions.text('changes'));
+    expect(await functions.text('changes')).toBe('new');
+    expect(functions.calls.report('changes')).toMatchObject({ ready: 1 });
+  });
+});
+
+describe('a command', () => {
+  it('gets the body and gives the answer', async () => {
+    await functions.deploy('upper', '', {
+      manifest: { command: ['bin/upper.sh', 'x'] },
+      files: {
+        'bin/upper.sh':
+          '#!/bin/sh\necho "$1 $Http_X_Name $Http_Query $(cat $AXLE_SECRETS/key)"\nexec tr a-z A-Z\n',
+      },
+    });
+    const answer = await functions.call('upper', {
+      query: 'q',
+      headers: { 'x-name': 'of call' },
+      body: Buffer.from('body'),
+    });
+    expect(await textOf(answer)).toBe('x of call q a secret\nBODY');
+    await functions.deploy('cat', '', { manifest: { command: ['cat'] } });
+    expect(await functions.text('cat', 'y'.repeat(3 * mebibyte))).toHaveLength(3 * mebibyte);
+  });
+
+  it('that fails, is over its memory or runs too long is ended with all that it started', async () => {
+    await functions.deploy('fails', '', {
+      manifest: { command: ['sh', '-c', 'echo why >&2; exit 4'] },
+    });
+    await expect(functions.call('fails')).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: 'the program ended: exit code 4',
+    });
+    await functions.line(/^why$/);
+    await functions.deploy('sleeps', '', {
+      manifest: { command: ['sh', '-c', 'sleep 1000 & echo $! >&2; wait'], timeoutMs: 300 },
+    });
+    await expect(functions.call('sleeps')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+    const { text } = await functions.line(/^\d+$/);
+    await expect.poll(() => isRunning(Number(text))).toBe(false);
   });
 });

@@ -5,6 +5,7 @@ import type { Log } from '@axle/remoting';
 import type { Command } from 'commander';
 
 import { ExitCode, fileFailure } from '../failure.js';
+import { PoolSampler } from '../faas/pool-sampler.js';
 import {
   gatewayDefault,
   metricsDefault,
@@ -34,6 +35,7 @@ interface FaasOptions extends ModelsOption, PluginsOption {
   readonly gateway?: string;
   readonly metrics?: string;
   readonly pool?: string;
+  readonly poolMetrics?: string;
   readonly state?: string;
   readonly passwordFile?: string;
   readonly config?: string;
@@ -52,6 +54,10 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option(
       '--pool <url>',
       'the Axle server whose devices functions use, as AXLE_TOKEN says; none: they have none (default: one on this machine)',
+    )
+    .option(
+      '--pool-metrics <url>',
+      'what axle serve --metrics of that server prints, for the page at /ui',
     )
     .option(
       '--state <dir>',
@@ -98,6 +104,8 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
   interruption.drainWithin(graceMs + cleanUpMs);
   const pool = await openPool(settings.pool, options, log);
+  const metricsOfPool = options.poolMetrics ?? pool?.metricsUrl;
+  const sampler = metricsOfPool === undefined ? undefined : await PoolSampler.open(metricsOfPool);
   try {
     const frontEnd = await FrontEnd.start({
       state: settings.state,
@@ -106,12 +114,13 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
       password,
       provider: new ProcessInstanceProvider(),
       ...(pool === undefined ? {} : { poolOf: ({ name }) => pool.access(name) }),
+      samplePool: sampler && (() => sampler.sample()),
       callbackHosts: settings.callbackHosts,
       version: 'axle',
       log,
     });
     const { url, metricsUrl, functionCount } = frontEnd;
-    await print(`listening on ${url}\n`);
+    await print(`listening on ${url}, page at ${url}/ui\n`);
     if (metricsUrl !== undefined) await print(`metrics at ${metricsUrl}/metrics\n`);
     await print(`user ${frontEndUser}, password in ${printable(passwordFile)}\n`);
     if (isNew) await print(`the password is new: ${password}\n`);
@@ -126,12 +135,14 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
     if (!signal.aborted) await once(signal, 'abort');
     await frontEnd.close(graceMs);
   } finally {
+    sampler?.close();
     await pool?.close();
   }
   process.exitCode = ExitCode.ok;
 }
 
 interface FunctionPool {
+  readonly metricsUrl?: string;
   access(functionName: string): Promise<{ url: string; token: string }>;
   close(): Promise<void>;
 }
@@ -152,6 +163,7 @@ async function openPool(
   const { EmbeddedPool } = await import('../faas/embedded-pool.js');
   const pool = await EmbeddedPool.open({ models, plugins: plugin, log });
   return {
+    metricsUrl: pool.metricsUrl,
     access: async (name) => ({ url: pool.url, token: await pool.tokenOf(name) }),
     close: () => pool.close(0),
   };

@@ -155,7 +155,7 @@ async function deployCommand(
   const { parseBundleReference } = await import('@axle/faas');
   const { name } = parseBundleReference(image);
   const client = await GatewayClient.open(options);
-  const service = options.name ?? image.split(':')[0];
+  const service = options.name ?? name;
   const deployment = {
     service,
     image,

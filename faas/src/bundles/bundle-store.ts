@@ -25,6 +25,7 @@ import {
   parseFunctionManifest,
   type FunctionManifest,
 } from './function-manifest.js';
+import { providePackages } from './provided-packages.js';
 
 /** A function as it was pushed, with its files in a folder that nobody writes to. */
 export interface Bundle {
@@ -60,6 +61,7 @@ const readAndExecute = 0o555;
  *     bundles/ID.json     files of a bundle
  *     tags/NAME/TAG       an ID
  *     unpacked/ID/        the files of a bundle, made when it first runs
+ *     node_modules/       what functions may import without bringing it
  */
 export class BundleStore {
   private readonly unpacking = new Map<string, Promise<string>>();
@@ -82,6 +84,7 @@ export class BundleStore {
     for (const name of ['blobs', 'bundles', 'tags', 'unpacked', 'incoming']) {
       await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
     }
+    await providePackages(folder);
     let storedBytes = 0;
     for (const name of await readdir(join(folder, 'blobs'))) {
       storedBytes += (await stat(join(folder, 'blobs', name))).size;

@@ -63,7 +63,7 @@ export class OutgoingBody {
    */
   async writeAll(source: AsyncIterator<Uint8Array>): Promise<void> {
     for (;;) {
-      const { value, done } = await source.next();
+      const { value, done } = (await source.next()) as IteratorResult<Uint8Array, undefined>;
       if (done === true) break;
       await this.write(value);
     }

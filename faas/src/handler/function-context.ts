@@ -65,10 +65,10 @@ export class FunctionContext {
   }
 
   /** Of the function's time for this call, milliseconds; fit for `deadlineMs` of calls to `axle`. */
-  remainingMs(): number {
+  readonly remainingMs = (): number => {
     const passedMs = performance.now() - this.startedAt;
     return Math.max(0, Math.floor(this.surroundings.timeoutMs - passedMs));
-  }
+  };
 
   /** Prints a line with the id of the call. */
   readonly log = (...values: unknown[]): void => {

@@ -1,88 +1,148 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import type { InstanceSetup } from '../handler/instance-setup.js';
+import { CommandInstance } from './command-instance.js';
 import type { Instance, InstanceEvents, InstanceProvider, InstanceSpec } from './instance.js';
-import { spawnGroup } from './process-group.js';
 import { ProcessInstance } from './process-instance.js';
+import { ownEnvironment, WaitingProcesses } from './waiting-processes.js';
 
-const processMain = fileURLToPath(new URL('../handler/process-main.js', import.meta.url));
 const memoryCheckMs = 200;
+const heapPart = 0.75;
+/** Of the manifest's memory where it says nothing. */
+const usualMemoryMiB = 256;
+/** Read when a process starts, and at no other time. */
+const onlyAtStart = /^(?:NODE_|LD_|UV_|MALLOC_|OPENSSL_|SSL_)/;
+const closeMsMax = 500;
 
 export interface ProcessInstanceProviderOptions {
   /** For a call to end after it was cancelled or its time was over, milliseconds; then its process is killed. Default 2000. */
   readonly graceMs?: number;
   /** Until an instance takes calls, milliseconds; default 60,000. */
   readonly startMsMax?: number;
+  /** Processes that wait, started, for a function to run; default 0. Each takes some 50 MiB. */
+  readonly waitingProcesses?: number;
 }
 
-/** Functions as processes of this user: limits, an environment of their own, a clean end, and no security boundary. */
+/**
+ * Functions as processes of this user: with limits, an environment of their own and a clean end, and without a security
+ * boundary. A handler's process serves many calls, a command's one. Memory is what `memoryMiB` says for each of them,
+ * looked at a few times a second.
+ */
 export class ProcessInstanceProvider implements InstanceProvider {
   readonly name = 'process';
-  private readonly instances = new Set<ProcessInstance>();
+  private readonly instances = new Set<ProcessInstance | CommandInstance>();
   private readonly folder = mkdtempSync(join(tmpdir(), 'axle-instances-'));
+  private readonly waiting: WaitingProcesses;
   private memoryTimer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly options: ProcessInstanceProviderOptions = {}) {}
+  constructor(private readonly options: ProcessInstanceProviderOptions = {}) {
+    this.waiting = new WaitingProcesses(this.folder, options.waitingProcesses ?? 0);
+    this.waiting.fill(heapMiBOf(usualMemoryMiB));
+  }
 
   start(spec: InstanceSpec, events: InstanceEvents): Instance {
-    const { graceMs = 2000, startMsMax = 60_000 } = this.options;
-    const { id, deployment, bundle } = spec;
-    const { memoryMiB, timeoutMs } = deployment;
-    const home = mkdtempSync(join(this.folder, `${id}-`));
-    const environment = { ...ownEnvironment(home), ...bundle.manifest.environment };
-    const child = spawnGroup(process.execPath, [...heapFlags(memoryMiB), processMain], {
-      folder: home,
-      environment: ownEnvironment(home),
-      input: 'ignore',
-      channel: true,
-    });
-    const setup: InstanceSetup = {
-      functionName: deployment.name,
-      instance: id,
-      folder: bundle.folder,
-      handler: bundle.manifest.handler ?? '',
-      timeoutMs,
-      environment: { ...environment, ...deployment.environment },
-      secrets: Object.fromEntries(
-        [...spec.secrets].map(([name, bytes]) => [name, Buffer.from(bytes).toString('base64')]),
-      ),
-      pool: spec.pool,
-      models: bundle.manifest.models,
+    const { command } = spec.bundle.manifest;
+    const watched: InstanceEvents = {
+      log: events.log,
+      retire: events.retire,
+      ended: (reason) => {
+        this.forget(instance);
+        events.ended(reason);
+      },
     };
-    const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
-    const instance = new ProcessInstance(child, limits, events, setup);
+    const instance =
+      command === undefined
+        ? this.startHandler(spec, watched)
+        : this.startCommand(spec, command, watched);
     this.instances.add(instance);
     this.memoryTimer ??= setInterval(() => {
       for (const each of this.instances) each.checkMemory();
     }, memoryCheckMs).unref();
-    void instance.ended.then(async () => {
-      this.instances.delete(instance);
-      if (this.instances.size === 0) {
-        clearInterval(this.memoryTimer);
-        this.memoryTimer = undefined;
-      }
-      await rm(home, { recursive: true, force: true });
-    });
     return instance;
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.instances].map((instance) => instance.stop(0)));
+    this.waiting.close();
+    await Promise.all([...this.instances].map((instance) => instance.stop(closeMsMax)));
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private startHandler(spec: InstanceSpec, events: InstanceEvents): ProcessInstance {
+    const { graceMs = 2000, startMsMax = 60_000 } = this.options;
+    const { id, deployment, bundle, secrets, pool } = spec;
+    const { memoryMiB, timeoutMs, name } = deployment;
+    const environment = { ...bundle.manifest.environment, ...deployment.environment };
+    const early = Object.entries(environment).filter(([each]) => onlyAtStart.test(each));
+    const { child, home } = this.waiting.take(heapMiBOf(memoryMiB), Object.fromEntries(early));
+    const setup: InstanceSetup = {
+      functionName: name,
+      instance: id,
+      folder: bundle.folder,
+      handler: bundle.manifest.handler ?? '',
+      timeoutMs,
+      environment,
+      secrets: Object.fromEntries(
+        [...secrets].map(([each, bytes]) => [each, Buffer.from(bytes).toString('base64')]),
+      ),
+      pool,
+      models: bundle.manifest.models,
+    };
+    const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
+    return new ProcessInstance(child, limits, removing(home, events), setup);
+  }
+
+  private startCommand(
+    { id, deployment, bundle, secrets, pool }: InstanceSpec,
+    [program = '', ...args]: readonly string[],
+    events: InstanceEvents,
+  ): CommandInstance {
+    const home = mkdtempSync(join(this.folder, 'instance-'));
+    const secretsFolder = join(home, 'secrets');
+    mkdirSync(secretsFolder, { mode: 0o700 });
+    for (const [name, bytes] of secrets) {
+      writeFileSync(join(secretsFolder, name), bytes, { mode: 0o400 });
+    }
+    const ofBundle = join(bundle.folder, program);
+    const { memoryMiB, timeoutMs } = deployment;
+    const spec = {
+      command: [existsSync(ofBundle) ? ofBundle : program, ...args],
+      folder: bundle.folder,
+      environment: {
+        ...ownEnvironment(home),
+        AXLE_SECRETS: secretsFolder,
+        ...(pool === undefined ? {} : { AXLE_ENDPOINT: pool.url, AXLE_TOKEN: pool.token }),
+        ...bundle.manifest.environment,
+        ...deployment.environment,
+      },
+      memoryMiB,
+      timeoutMs,
+    };
+    return new CommandInstance(id, spec, removing(home, events));
+  }
+
+  private forget(instance: ProcessInstance | CommandInstance): void {
+    this.instances.delete(instance);
+    if (this.instances.size > 0) return;
+    clearInterval(this.memoryTimer);
+    this.memoryTimer = undefined;
   }
 }
 
-/** V8 collects harder the nearer it comes to its limit: before the process is killed for what is only garbage. */
-function heapFlags(memoryMiB: number): string[] {
-  return [`--max-old-space-size=${Math.floor(memoryMiB * 0.75)}`];
+/** With the instance goes what it kept. */
+function removing(home: string, events: InstanceEvents): InstanceEvents {
+  return {
+    log: events.log,
+    retire: events.retire,
+    ended: (reason) => {
+      void rm(home, { recursive: true, force: true }).finally(() => undefined);
+      events.ended(reason);
+    },
+  };
 }
 
-/** Nothing of the front end's but where programs are. */
-function ownEnvironment(home: string): Record<string, string> {
-  const { PATH = '/usr/local/bin:/usr/bin:/bin' } = process.env;
-  return { PATH, HOME: home, TMPDIR: home, LANG: 'C.UTF-8' };
+function heapMiBOf(memoryMiB: number): number {
+  return Math.floor(memoryMiB * heapPart);
 }

@@ -5,6 +5,7 @@ import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
 import { CallChannel } from '../channel/call-channel.js';
+import { exitOf, overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, Instance, InstanceEvents, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
 import { killGroup } from './process-group.js';
@@ -115,7 +116,7 @@ export class ProcessInstance implements Instance {
   checkMemory(): void {
     const { memoryMiB } = this.options;
     const usedMiB = Math.ceil(this.memoryBytes / 1024 ** 2);
-    if (usedMiB > memoryMiB) this.kill(overMemory(`used ${usedMiB} MiB`, memoryMiB));
+    if (usedMiB > memoryMiB) this.kill(overMemory(`used ${usedMiB} MiB of memory`, memoryMiB));
   }
 
   private kill(verdict: AxleError): void {
@@ -158,21 +159,11 @@ export class ProcessInstance implements Instance {
     // What it started, and who watched the group.
     if (child.pid !== undefined) killGroup(child.pid);
     (child.stdio[4] as Duplex).destroy();
-    const { exitCode, signalCode } = child;
-    const how = signalCode === null ? `exit code ${exitCode}` : signalCode;
-    if (this.heapFull) this.verdict ??= overMemory('filled its heap', options.memoryMiB);
-    const reason = this.verdict ?? unavailable(`the instance ended: ${how}`);
+    if (this.heapFull)
+      this.verdict ??= overMemory('filled the heap that goes with its memory', options.memoryMiB);
+    const reason = this.verdict ?? unavailable(`the instance ended: ${exitOf(child)}`);
     log(`(ended: ${reason.message})`);
     events.ended(reason);
     this.channel.close(reason);
   }
-}
-
-function overMemory(what: string, memoryMiB: number): AxleError {
-  const message = `the instance ${what} of memory, and its limit is ${memoryMiB} MiB (memoryMiB)`;
-  return new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
-}
-
-function unavailable(message: string): AxleError {
-  return new AxleError('UNAVAILABLE', message);
 }

@@ -84,7 +84,9 @@ export class CallRoute {
         body: await callBody(exchange),
         signal: controller.signal,
       });
-      send(exchange, await calls.invoke(call), own());
+      const answer = await calls.invoke(call);
+      if (answer.isColdStart) metrics.coldStart(name);
+      send(exchange, answer, own());
     } catch (error) {
       sendError(exchange, error, own());
     }
