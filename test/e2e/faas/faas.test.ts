@@ -37,7 +37,7 @@ async function start(): Promise<Running> {
     said.push(line);
     if (/^next:|functions:/.test(line)) break;
   }
-  return { process: child, url: (said[0] ?? '').replace('listening on ', ''), said };
+  return { process: child, url: /^listening on ([^\s,]+)/.exec(said[0] ?? '')?.[1] ?? '', said };
 }
 
 async function axle(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) {
@@ -68,7 +68,7 @@ describe('axle faas', () => {
   it('says where it listens, and the password that it made, once', () => {
     const password = readFileSync(passwordFile, 'utf8').trim();
     expect(running.said).toEqual([
-      expect.stringMatching(/^listening on http:\/\/127.0.0.1:\d+$/),
+      expect.stringMatching(/^listening on http:\/\/127.0.0.1:\d+, page at /),
       `user admin, password in ${passwordFile}`,
       `the password is new: ${password}`,
       expect.stringContaining('axle function push hello'),
@@ -113,6 +113,13 @@ describe('axle faas', () => {
       status: 200,
       bytes: [0x1f, 0x8b],
     });
+  });
+
+  it('runs programs, which know nothing of it', async () => {
+    await axle(['new', 'upper', '--template', 'executable']);
+    await axle(['push', 'upper', '--tag', 'v1']);
+    await axle(['deploy', 'upper:v1']);
+    expect(await axle(['invoke', 'upper'], 'abc')).toMatchObject({ stdout: 'ABC', stderr: '' });
   });
 
   it('says what is wrong and what to do', async () => {
