@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { AxleError } from 'axle';
 
-import { AsyncCalls } from './async/async-calls.js';
+import { AsyncCalls, type AsyncCallsOptions } from './async/async-calls.js';
 import { asyncIncomingBytesMax } from './async/async-limits.js';
 import { CallStore } from './async/call-store.js';
 import { BundleStore } from './bundles/bundle-store.js';
@@ -51,6 +51,8 @@ export interface FrontEndOptions {
   readonly samplePool?: SamplePool | undefined;
   /** Hosts that callbacks may go to; undefined: any. */
   readonly callbackHosts?: readonly string[] | undefined;
+  /** Of asynchronous calls: tries, and the time between them. */
+  readonly asynchronous?: Pick<AsyncCallsOptions, 'attemptsMax' | 'backOffMs' | 'callsMax'>;
   readonly version: string;
   /** What the operator is told. */
   readonly log: (message: string) => void;
@@ -88,6 +90,7 @@ export class FrontEnd {
     });
     const functions = await Functions.open({ deployments, bundles, secrets, host });
     const asyncCalls = new AsyncCalls(callStore, {
+      ...options.asynchronous,
       calls: functions,
       deploymentOf: (name) => functions.get(name),
       log,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 
+import type { Log } from '@axle/remoting';
 import type { Command } from 'commander';
 
 import { ExitCode, fileFailure } from '../failure.js';
@@ -151,7 +152,7 @@ interface FunctionPool {
 async function openPool(
   url: string | undefined,
   { models = [], plugin = [] }: FaasOptions,
-  log: (message: string) => void,
+  log: Log,
 ): Promise<FunctionPool | undefined> {
   if (url === noPool) return undefined;
   if (url !== undefined) {

@@ -80,7 +80,7 @@ export class CallRoute {
         method: request.method ?? 'GET',
         path: target.path,
         query: exchange.query,
-        headers: requestHeaders(request, this.options.auth),
+        headers: requestHeaders(request, this.options.auth, id),
         body: await callBody(exchange),
         signal: controller.signal,
       });
