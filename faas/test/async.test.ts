@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { TestFrontEnd, type Answer } from './front-end.js';
+import type { Answer } from '../../test/e2e/faas/gate-client.js';
+import { TestFrontEnd } from './front-end.js';
 
 interface Callback {
   readonly headers: IncomingMessage['headers'];
