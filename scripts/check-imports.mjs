@@ -56,11 +56,11 @@ const OUR_PACKAGE = /^(axle|@axle\/[^/]+)(\/.*)?$/;
 /** What any package lets others read by path. */
 const PUBLIC_SUBPATHS = new Set(['', '/package.json']);
 
-/** Parts of `axle` that need packages which not everyone installs, or that few need. */
-const AXLE_SUBPATHS = new Set(['/metrics', '/plugin-check', '/tracing']);
+/** Parts of `axle` that need packages which not everyone installs, that few need, or that do without the rest. */
+const AXLE_SUBPATHS = new Set(['/errors', '/metrics', '/plugin-check', '/tracing']);
 
 /** What core offers to Axle's own packages only, and what `axle` passes on. */
-const CORE_SUBPATHS = new Set(['/internal', '/plugin-check']);
+const CORE_SUBPATHS = new Set(['/errors', '/internal', '/plugin-check']);
 
 /** The load generator: nothing of Axle, for what measures it. */
 const CLI_SUBPATHS = new Set(['/load']);
@@ -102,7 +102,7 @@ function importViolations(home, path, text) {
   return importedFiles.flatMap(({ fileName, pos }) => {
     const problem = fileName.startsWith('.')
       ? pathProblem(home, path, fileName)
-      : packageProblem(home, fileName);
+      : packageProblem(home, path, fileName);
     return problem === undefined ? [] : [{ path, line: lineAt(text, pos), message: problem }];
   });
 }
@@ -123,13 +123,16 @@ function pathProblem({ area, folder }, path, specifier) {
 
 /**
  * @param {{ area: Area, folder: string }} home
+ * @param {string} path
  * @param {string} specifier
  * @returns {string | undefined}
  */
-function packageProblem({ area, folder }, specifier) {
+function packageProblem({ area, folder }, path, specifier) {
   const [, name, subpath = ''] = OUR_PACKAGE.exec(specifier) ?? [];
   if (name === undefined) return undefined;
-  if (!area.packages.some((allowed) => matches(allowed, name))) {
+  // Tests may take the package that they are of as it is built: programs that it starts are only there.
+  const own = TEST.test(path) ? [`@axle/${folder}`] : [];
+  if (![...area.packages, ...own].some((allowed) => matches(allowed, name))) {
     return `${folder} may not import ${name}`;
   }
   const isEntry =

@@ -26,6 +26,8 @@ describe('the check of import directions', () => {
       'core may not import cli/src/b.js by path',
     ],
     ['axle/src/a.ts', "export * from '@axle/cli';", 'axle may not import @axle/cli'],
+    ['faas/src/a.ts', "import { b } from '@axle/faas';", 'faas may not import @axle/faas'],
+    ['faas/test/a.ts', "import { b } from '@axle/cli';", 'faas may not import @axle/cli'],
     ['remoting/src/a.ts', "import { b } from 'axle';", 'remoting may not import axle'],
     [
       'cli/src/a.ts',
@@ -53,6 +55,7 @@ describe('the check of import directions', () => {
   it.each([
     ['cli/src/a.ts', "import { connect } from 'axle';"],
     ['axle/src/a.ts', "import { Tensor } from '@axle/core';"],
+    ['faas/test/a.ts', "import { b } from '@axle/faas';"],
     ['plugins/x/src/a.cc', '#include <axle/plugin.h>\n#include "own.h"'],
     ['core/test/a.test.ts', "import { onnxModel } from '../../test/onnx-model.mjs';"],
   ])('lets pass in %s: %s', (path, text) => {

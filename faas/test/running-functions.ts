@@ -8,6 +8,7 @@ import {
   parseBundleReference,
   ProcessInstanceProvider,
   readBundleFiles,
+  type Bundle,
   type Deployment,
   type FunctionAnswer,
   type FunctionCall,
@@ -42,6 +43,8 @@ export class RunningFunctions implements AsyncDisposable {
   readonly lines: LogLine[] = [];
   readonly calls: FunctionCalls;
   readonly secrets = new Map<string, Uint8Array>();
+  private readonly bundles = new Map<string, Bundle>();
+  private readonly deployments = new Map<string, Deployment>();
   private generation = 0;
   private callNumber = 0;
   private onLine: (() => void)[] = [];
@@ -120,8 +123,19 @@ export class RunningFunctions implements AsyncDisposable {
       generation: this.generation,
       ...deployment,
     };
+    this.bundles.set(name, bundle);
+    this.deployments.set(name, deployed);
     this.calls.deploy(deployed);
     return deployed;
+  }
+
+  /** As it was deployed last. */
+  bundleOf(name: string): Bundle {
+    return this.bundles.get(name) as Bundle;
+  }
+
+  deployed(name: string): Deployment {
+    return this.deployments.get(name) as Deployment;
   }
 
   call(functionName: string, more: Partial<FunctionCall> = {}): Promise<FunctionAnswer> {

@@ -120,10 +120,12 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
       log,
     });
     const { url, metricsUrl, functionCount } = frontEnd;
-    await print(`listening on ${url}, page at ${url}/ui\n`);
+    await print(`listening on ${url}\n`);
+    await print(`page at ${url}/ui\n`);
     if (metricsUrl !== undefined) await print(`metrics at ${metricsUrl}/metrics\n`);
     await print(`user ${frontEndUser}, password in ${printable(passwordFile)}\n`);
-    if (isNew) await print(`the password is new: ${password}\n`);
+    // Once, and where somebody looks: what is kept of the output of servers is read by many.
+    if (isNew && process.stdout.isTTY) await print(`the password is new: ${password}\n`);
     if (!isLoopback(gateway.host))
       log(`${url} is no loopback address and has no TLS: put a proxy with TLS before it`);
     await print(

@@ -1,4 +1,4 @@
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 /**
  * A frame of the channel between the front end and an instance, little-endian:

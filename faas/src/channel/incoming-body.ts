@@ -1,4 +1,4 @@
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import { windowBytes } from './frame.js';
 

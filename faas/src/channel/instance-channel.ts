@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import type { Headers } from '../calls/function-call.js';
 import {

@@ -1,4 +1,4 @@
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import { partBytesMax, windowBytes } from './frame.js';
 

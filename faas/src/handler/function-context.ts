@@ -1,4 +1,5 @@
-import { AxleError, type Client } from 'axle';
+import type { Client } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import type { ServedCall } from '../channel/instance-channel.js';
 

@@ -1,4 +1,4 @@
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import type { IncomingBody } from '../channel/incoming-body.js';
 import type { CallHead } from '../channel/instance-channel.js';

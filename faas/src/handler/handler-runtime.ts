@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { AxleError } from 'axle';
+import { AxleError } from 'axle/errors';
 
 import type { Failure, ServedCall } from '../channel/instance-channel.js';
 import { FunctionContext, type FunctionSurroundings } from './function-context.js';

@@ -1,4 +1,4 @@
-// The program of an instance that is a process. The channel is file 3; nothing else is told to it.
+// The program of an instance that is a process. The channel is file 3.
 import { Socket } from 'node:net';
 
 import { serveHandler } from './handler-main.js';
@@ -13,6 +13,9 @@ channel.on('close', () => {
 channel.on('error', () => {
   process.exit();
 });
+
+// It waits for its function: time to load what most functions use.
+if (process.argv[2] === 'ahead') void import('axle');
 
 serveHandler(channel, ({ environment, folder }) => {
   Object.assign(process.env, environment);

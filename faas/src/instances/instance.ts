@@ -31,11 +31,11 @@ export interface LogLine {
 
 /** What an instance says by itself. */
 export interface InstanceEvents {
-  log(line: LogLine): void;
+  readonly log: (line: LogLine) => void;
   /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
-  retire(reason: string): void;
+  readonly retire: (reason: string) => void;
   /** Last and once: it is gone. Called before its calls fail, so that none of them is given to it again. */
-  ended(reason: AxleError): void;
+  readonly ended: (reason: AxleError) => void;
 }
 
 export type InstanceAnswer = Pick<FunctionAnswer, 'status' | 'headers' | 'body'>;

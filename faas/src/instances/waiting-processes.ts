@@ -34,7 +34,7 @@ export class WaitingProcesses {
     const isPlain = Object.keys(environment).length === 0;
     const at = isPlain ? this.waiting.findIndex((each) => each.heapMiB === heapMiB) : -1;
     const [found] = at < 0 ? [] : this.waiting.splice(at, 1);
-    const taken = found ?? this.spawn(heapMiB, environment);
+    const taken = found ?? this.spawn(heapMiB, environment, []);
     taken.child.removeAllListeners();
     if (isPlain) this.fill(heapMiB);
     return taken;
@@ -46,7 +46,7 @@ export class WaitingProcesses {
       if (this.waiting.length >= this.count) return;
     }
     while (this.waiting.length >= this.count) this.drop(this.waiting[0] as WaitingProcess);
-    while (this.waiting.length < this.count) this.waiting.push(this.spawn(heapMiB, {}));
+    while (this.waiting.length < this.count) this.waiting.push(this.spawn(heapMiB, {}, ['ahead']));
   }
 
   close(): void {
@@ -56,10 +56,11 @@ export class WaitingProcesses {
   private spawn(
     heapMiB: number,
     environment: Readonly<Record<string, string>>,
+    words: readonly string[],
   ): WaitingProcess & { readonly heapMiB: number } {
     const home = mkdtempSync(join(this.folder, 'instance-'));
     // V8 collects harder the nearer it comes to its limit: before the process is killed for what is only garbage.
-    const args = [`--max-old-space-size=${heapMiB}`, processMain];
+    const args = [`--max-old-space-size=${heapMiB}`, processMain, ...words];
     const child = spawnGroup(process.execPath, args, {
       folder: home,
       environment: { ...ownEnvironment(home), ...environment },

@@ -1,0 +1,322 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+
+import { FunctionScale, type ScaleSettings } from '../src/scaling/function-scale.js';
+
+const queueMsMax = 50_000;
+const idleMs = 1000;
+
+const settingsArbitrary = fc
+  .record({
+    min: fc.integer({ min: 0, max: 3 }),
+    more: fc.integer({ min: 0, max: 3 }),
+    by: fc.constantFrom('concurrency' as const, 'rate' as const),
+    target: fc.integer({ min: 1, max: 4 }),
+    toZero: fc.boolean(),
+    inFlightMax: fc.integer({ min: 1, max: 12 }),
+    queueMax: fc.integer({ min: 0, max: 12 }),
+    concurrency: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ min, more, concurrency, ...rest }): ScaleSettings => {
+    const max = Math.max(1, min + more);
+    return {
+      generation: 1,
+      concurrency,
+      queueMsMax,
+      scaling: { min, max, idleMs, ...rest },
+    };
+  });
+
+/** What happens next; `pick` chooses among the calls or instances that are there. */
+const stepArbitrary = fc.record({
+  what: fc.oneof(
+    { weight: 8, arbitrary: fc.constant('call' as const) },
+    { weight: 6, arbitrary: fc.constant('answer' as const) },
+    { weight: 4, arbitrary: fc.constant('isReady' as const) },
+    { weight: 1, arbitrary: fc.constant('startFails' as const) },
+    { weight: 1, arbitrary: fc.constant('ends' as const) },
+    { weight: 1, arbitrary: fc.constant('retires' as const) },
+    { weight: 1, arbitrary: fc.constant('leaves' as const) },
+    { weight: 1, arbitrary: fc.constant('update' as const) },
+    { weight: 3, arbitrary: fc.constant('time' as const) },
+  ),
+  pick: fc.nat(),
+});
+
+type Step = typeof stepArbitrary extends fc.Arbitrary<infer S> ? S : never;
+type Fate = 'waits' | 'runs' | 'answered' | 'failed' | 'left' | 'refused';
+
+interface World {
+  readonly generation: number;
+  isReady: boolean;
+  readonly calls: Set<number>;
+}
+
+/** Does what a FunctionScale says, as a front end would, and holds it to its rules. */
+class Simulation {
+  readonly fates: Fate[] = [];
+  readonly instances = new Map<string, World>();
+  now = 0;
+  private readonly scale: FunctionScale<number>;
+  private readonly tickets = new Map<number, { call: number | undefined; offeredAt: number }>();
+  private started = 0;
+  private lastAssigned = -1;
+
+  constructor(private settings: ScaleSettings) {
+    this.scale = new FunctionScale(settings);
+    this.advance();
+  }
+
+  step({ what, pick }: Step): void {
+    const choose = <T>(all: readonly T[]): T | undefined => all[pick % Math.max(1, all.length)];
+    const ready = this.ids(({ isReady }) => isReady);
+    const starting = this.ids(({ isReady }) => !isReady);
+    const busy = this.ids(({ calls }) => calls.size > 0);
+    switch (what) {
+      case 'call':
+        this.offer();
+        break;
+      case 'answer':
+        this.free(choose(busy), pick);
+        break;
+      case 'isReady':
+        this.becomesReady(choose(starting));
+        break;
+      case 'startFails':
+        this.end(choose(starting));
+        break;
+      case 'ends':
+        this.end(choose(ready));
+        break;
+      case 'retires':
+        this.scale.retire(choose(ready) ?? '');
+        break;
+      case 'leaves':
+        this.leave(choose([...this.tickets.keys()]));
+        break;
+      case 'update':
+        this.settings = { ...this.settings, generation: this.settings.generation + 1 };
+        this.scale.update(this.settings);
+        break;
+      case 'time':
+        this.now += pick % 3000;
+        break;
+    }
+    this.advance();
+    this.check();
+  }
+
+  /** Nothing bad happens any more, and no call comes. */
+  settle(): void {
+    for (let turns = 0; ; turns++) {
+      expect(turns).toBeLessThan(1000);
+      for (const id of this.ids(({ isReady }) => !isReady)) this.becomesReady(id);
+      for (const id of this.ids(({ calls }) => calls.size > 0)) this.free(id, 0);
+      this.advance();
+      this.check();
+      const isBusy = [...this.instances.values()].some(
+        ({ isReady, calls }) => !isReady || calls.size > 0,
+      );
+      if (isBusy) continue;
+      const at = this.scale.nextAt(this.now);
+      if (at === Infinity) return;
+      expect(at).toBeGreaterThan(this.now);
+      this.now = at;
+      this.advance();
+    }
+  }
+
+  private offer(): void {
+    const call = this.fates.length;
+    const offered = this.scale.offer(call, this.now);
+    const { inFlightMax, queueMax } = this.settings.scaling;
+    const accepted = this.count('waits') + this.count('runs');
+    if (typeof offered === 'string') {
+      this.fates.push('refused');
+      if (offered === 'full') expect(accepted).toBeGreaterThanOrEqual(inFlightMax + queueMax);
+      else expect(this.instances.size).toBe(this.ids(({ calls }) => calls.size > 0).length);
+      return;
+    }
+    expect(accepted).toBeLessThan(inFlightMax + queueMax);
+    this.fates.push('waits');
+    this.tickets.set(call, offered);
+  }
+
+  private leave(call: number | undefined): void {
+    const ticket = this.tickets.get(call as number);
+    if (ticket === undefined) return;
+    expect(this.scale.withdraw(ticket)).toBe(true);
+    expect(this.scale.withdraw(ticket)).toBe(false);
+    this.move(call as number, 'waits', 'left');
+  }
+
+  private free(id: string | undefined, pick: number): void {
+    const instance = this.instances.get(id ?? '');
+    if (instance === undefined) return;
+    const calls = [...instance.calls];
+    const call = calls[pick % calls.length] as number;
+    instance.calls.delete(call);
+    this.move(call, 'runs', 'answered');
+    this.scale.freed(id as string, true, this.now);
+  }
+
+  private becomesReady(id: string | undefined): void {
+    const instance = this.instances.get(id ?? '');
+    if (instance === undefined) return;
+    instance.isReady = true;
+    this.scale.isReady(id as string, this.now);
+  }
+
+  private end(id: string | undefined): void {
+    const instance = this.instances.get(id ?? '');
+    if (instance === undefined) return;
+    this.instances.delete(id as string);
+    this.scale.ended(id as string, this.now);
+    for (const call of instance.calls) {
+      this.move(call, 'runs', 'failed');
+      this.scale.freed(id as string, false, this.now);
+    }
+  }
+
+  private advance(): void {
+    const { scale, now } = this;
+    for (let next = scale.next(now); next !== undefined; next = scale.next(now)) {
+      const { call, instance } = next;
+      expect(call).toBeGreaterThan(this.lastAssigned);
+      this.lastAssigned = call;
+      const taker = this.instances.get(instance) as World;
+      expect(taker.isReady).toBe(true);
+      taker.calls.add(call);
+      this.move(call, 'waits', 'runs');
+    }
+    const { start, stop } = scale.changes(now);
+    for (let i = 0; i < start; i++) {
+      this.started += 1;
+      const { generation } = this.settings;
+      this.instances.set(`${this.started}`, { generation, isReady: false, calls: new Set() });
+      scale.started(`${this.started}`);
+    }
+    for (const id of stop) {
+      expect(this.instances.get(id)?.calls.size ?? 0).toBe(0);
+      if (this.instances.delete(id)) scale.ended(id, now);
+    }
+    for (const call of scale.strandedCalls(now).calls) this.move(call, 'waits', 'failed');
+  }
+
+  private check(): void {
+    const { concurrency, scaling, generation } = this.settings;
+    const { running, waiting } = this.scale.report();
+    expect([running, waiting]).toEqual([this.count('runs'), this.count('waits')]);
+    expect(running).toBeLessThanOrEqual(scaling.inFlightMax);
+    for (const { calls } of this.instances.values()) {
+      expect(calls.size).toBeLessThanOrEqual(concurrency);
+    }
+    const all = [...this.instances.values()];
+    // Those of an older generation leave once those of the present one are there.
+    if (all.every((each) => each.generation === generation)) {
+      expect(this.scale.report().instances).toBeLessThanOrEqual(scaling.max);
+    }
+  }
+
+  private move(call: number, from: Fate, to: Fate): void {
+    expect(this.fates[call]).toBe(from);
+    this.fates[call] = to;
+    this.tickets.delete(call);
+  }
+
+  private count(fate: Fate): number {
+    return this.fates.filter((each) => each === fate).length;
+  }
+
+  private ids(is: (instance: World) => boolean): string[] {
+    return [...this.instances].filter(([, each]) => is(each)).map(([id]) => id);
+  }
+}
+
+describe('the scale of a function', () => {
+  it('keeps its bounds, loses no call, and settles at as many instances as are asked for', () => {
+    fc.assert(
+      fc.property(
+        settingsArbitrary,
+        fc.array(stepArbitrary, { maxLength: 120 }),
+        (settings, steps) => {
+          const simulation = new Simulation(settings);
+          for (const step of steps) simulation.step(step);
+          simulation.settle();
+          const open = simulation.fates.filter((fate) => fate === 'waits' || fate === 'runs');
+          expect(open).toEqual([]);
+          const { min, toZero } = settings.scaling;
+          expect(simulation.instances.size).toBe(toZero ? 0 : Math.max(1, min));
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  const plain: ScaleSettings = {
+    generation: 1,
+    concurrency: 4,
+    queueMsMax,
+    scaling: {
+      min: 0,
+      max: 10,
+      by: 'concurrency',
+      target: 2,
+      toZero: true,
+      idleMs,
+      inFlightMax: 100,
+      queueMax: 100,
+    },
+  };
+
+  /** Starts what it says. */
+  function startAll(scale: FunctionScale<number>, prefix: string, now: number): number {
+    const { start } = scale.changes(now);
+    for (let i = 0; i < start; i++) scale.started(`${prefix}${i}`);
+    return start;
+  }
+
+  it('starts as many as the calls ask for, and gives each as many as are its target', () => {
+    const scale = new FunctionScale<number>(plain);
+    for (let call = 0; call < 5; call++) scale.offer(call, 0);
+    expect(startAll(scale, 'a', 0)).toBe(3);
+    for (const id of ['a0', 'a1', 'a2']) scale.isReady(id, 1);
+    const takers = Array.from({ length: 5 }, () => scale.next(1)?.instance);
+    expect(takers).toEqual(['a0', 'a1', 'a2', 'a0', 'a1']);
+  });
+
+  it('by rate, has as many as the calls of a second ask for, however short they are', () => {
+    const scaling = { ...plain.scaling, by: 'rate' as const, target: 10 };
+    const scale = new FunctionScale<number>({ ...plain, scaling });
+    let started = 0;
+    for (let call = 0; call < 250; call++) {
+      const now = call * 20;
+      scale.offer(call, now);
+      const begun = startAll(scale, `${call}.`, now);
+      for (let i = 0; i < begun; i++) scale.isReady(`${call}.${i}`, now);
+      started += begun;
+      const assigned = scale.next(now);
+      if (assigned !== undefined) scale.freed(assigned.instance, true, now);
+    }
+    expect(started).toBe(5);
+  });
+
+  it('after failures waits ever longer, and says so to whoever calls meanwhile', () => {
+    const scale = new FunctionScale<number>(plain);
+    let now = 0;
+    const waits: number[] = [];
+    for (let turn = 0; turn < 9; turn++) {
+      scale.offer(turn, now);
+      expect(startAll(scale, `${turn}.`, now)).toBe(1);
+      scale.ended(`${turn}.0`, now);
+      expect(scale.strandedCalls(now)).toEqual({ calls: [turn], why: 'failing' });
+      expect(scale.offer(-1, now)).toBe('failing');
+      expect(scale.changes(now).start).toBe(0);
+      const from = now;
+      while (scale.offer(turn, now) === 'failing') now += 50;
+      waits.push(now - from);
+      for (const call of scale.dropWaiting()) expect(call).toBe(turn);
+    }
+    expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+  });
+});
