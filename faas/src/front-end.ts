@@ -26,6 +26,7 @@ import { DeploymentStore } from './functions/deployment-store.js';
 import { Functions } from './functions/functions.js';
 import type { InstanceProvider, PoolAccess } from './instances/instance.js';
 import { FunctionLogs } from './logs/function-logs.js';
+import { countedCalls } from './metrics/counted-calls.js';
 import { GatewayMetrics } from './metrics/gateway-metrics.js';
 import { SecretStore } from './secrets/secret-store.js';
 
@@ -91,11 +92,11 @@ export class FrontEnd {
     const functions = await Functions.open({ deployments, bundles, secrets, host });
     const asyncCalls = new AsyncCalls(callStore, {
       ...options.asynchronous,
-      calls: functions,
+      calls: countedCalls(functions, () => metrics),
       deploymentOf: (name) => functions.get(name),
       log,
     });
-    const metrics = new GatewayMetrics({
+    const metrics: GatewayMetrics = new GatewayMetrics({
       reports: () => functions.list().map(({ name }) => ({ name, report: host.report(name) })),
       queued: () => asyncCalls.counts,
     });

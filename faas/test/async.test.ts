@@ -6,7 +6,8 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
-import { TestFrontEnd, type Answer } from './front-end.js';
+import type { Answer } from '../../test/e2e/faas/gate-client.js';
+import { TestFrontEnd } from './front-end.js';
 
 interface Callback {
   readonly headers: IncomingMessage['headers'];
@@ -209,6 +210,9 @@ describe('an asynchronous call', () => {
     expect(told.map(({ headers }) => headers['x-call-id']).sort()).toEqual([...ids].sort());
     const empty = /axle_async_calls\{state="waiting"\} 0/;
     await expect.poll(async () => (await gate.metrics()).text).toMatch(empty);
+    expect((await gate.metrics()).text).toContain(
+      `gateway_function_invocation_total{function_name="slow.openfaas-fn",code="200"} ${callsMax}\n`,
+    );
   });
 
   it('waits in a folder that one front end has alone', async () => {

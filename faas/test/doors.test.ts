@@ -5,7 +5,8 @@ import { connect } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { basic, password, TestFrontEnd, type Answer } from './front-end.js';
+import type { Answer } from '../../test/e2e/faas/gate-client.js';
+import { basic, password, TestFrontEnd } from './front-end.js';
 
 let gate: TestFrontEnd;
 
