@@ -1,9 +1,13 @@
+import { availableParallelism } from 'node:os';
+
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     // Processes, not threads: a test may crash or leak without taking others with it.
     pool: 'forks',
+    // Vitest would leave one of two cores to itself, and much of what tests do is to wait for processes.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     // onnxruntime-node, the peer in some tests, reports to its makers otherwise.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     projects: [
