@@ -22,9 +22,13 @@ const messageBytesMax = 1024 * 1024;
 const jsonBytesMax = messageBytesMax / 2;
 const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
+/** Where all comes in as tenant mallory, who may have `malloryBytes` of inputs. */
+const malloryPath = join(folder, 'mallory.sock');
+const malloryBytes = 16 * messageBytesMax;
 const models = join(folder, 'models');
 let server: TrustedServer;
 let grpc: GrpcClient;
+let mallory: GrpcClient;
 let rest: RestClient;
 
 beforeAll(async () => {
@@ -32,17 +36,20 @@ beforeAll(async () => {
   writeModel(models, 'identity', identityModel(1, ['n', 'm']), '1', 'dynamic_batching { }');
   writeModel(models, 'slow', matMulModel(2048, 8));
   server = await TrustedServer.start(folder, {
-    grpc: [`unix:${grpcPath}`],
+    grpc: [`unix:${grpcPath}`, `unix:${malloryPath},tenant=mallory`],
     http: [`unix:${httpPath}`],
     models: [models],
+    tenants: { mallory: { quotas: { requestBytes: malloryBytes } } },
     doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
   });
-  const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
+  const [grpcEndpoint = '', malloryEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
+  mallory = new GrpcClient(malloryEndpoint);
   grpc = new GrpcClient(grpcEndpoint);
   rest = new RestClient(httpEndpoint);
 });
 afterAll(async () => {
   grpc.close();
+  mallory.close();
   rest.close();
   await server.close();
 });
@@ -211,6 +218,61 @@ describe('gRPC', () => {
     await answers();
   });
 
+  it.each([
+    // What is packed may unpack to as much again as a message may have.
+    ['as they are', 0, messageBytesMax - 1024, 16],
+    ['packed', 1, messageBytesMax / 32, 15],
+  ])('charges messages %s while they come', async (_, flag, length, held) => {
+    const head = Buffer.of(flag, 0, 0, 0, 0);
+    head.writeUInt32BE(length, 1);
+    const session = connectHttp2('http://axle', { createConnection: () => connect(malloryPath) });
+    session.on('error', () => undefined);
+    const underWay = session.request({ ...grpcHeaders, ':path': streamInfer.path });
+    underWay.on('error', () => undefined).resume();
+    const first = streamInfer.write(messageOf(identity, 'raw'));
+    underWay.write(Buffer.concat([Buffer.of(0, 0, 0, 0, first.byteLength), first]));
+    await once(underWay, 'data');
+    const streams = 64;
+    let refused = 0;
+    await new Promise<void>((resolve) => {
+      for (let i = 0; i < streams; i++) {
+        const stream = session.request({ ...grpcHeaders, 'grpc-encoding': 'gzip' });
+        stream
+          .on('error', () => undefined)
+          .on('response', (trailers) => {
+            expect(trailers['grpc-status']).toBe('8');
+            // It is ended, and what came of the message is not kept for it.
+            stream.once('close', () => {
+              refused += 1;
+              if (refused === streams - held) resolve();
+            });
+          });
+        stream.resume().write(Buffer.concat([head, Buffer.alloc(1000)]));
+      }
+    });
+    const sizes = { name: 'x', datatype: 'FP32', shape: [3, messageBytesMax / 16], values: [] };
+    const large = { inputs: [{ ...sizes, raw: Buffer.alloc((3 * messageBytesMax) / 4) }] };
+    const ask = (request: Partial<Request>) =>
+      mallory.inference('ModelInfer', messageOf({ ...identity, ...request }, 'raw'));
+    underWay.write(head);
+    await new Promise((resolve) => underWay.once('close', resolve));
+    expect(underWay.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    await ask({});
+    await expect(ask(large)).rejects.toThrow(/tenant mallory may have/);
+    await answers();
+    session.destroy();
+    // It is given back when the server has noticed.
+    let isFree = false;
+    for (let i = 0; i < 100 && !isFree; i++) isFree = await ask(large).then(Boolean, () => false);
+    expect(isFree).toBe(true);
+  });
+
+  it('takes no more than a few words of anyone', async () => {
+    const service = 'a'.repeat(5000);
+    const asked = grpc.call('grpc.health.v1.Health', 'Check', { service });
+    await expect(asked).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  });
+
   it('leaves a client that takes no answers with so many bytes of them', async () => {
     const big = Buffer.alloc(512 * 1024);
     const packed = gzipSync(big);
@@ -246,6 +308,7 @@ describe('gRPC', () => {
   });
 });
 
+const streamInfer = methodOf('inference.GRPCInferenceService', 'ModelStreamInfer');
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 /** A frame of HTTP/2 without flags. */

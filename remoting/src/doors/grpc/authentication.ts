@@ -1,3 +1,6 @@
+import type { ServerHttp2Stream } from 'node:http2';
+import { Duplex } from 'node:stream';
+
 import {
   Metadata,
   status,
@@ -12,6 +15,7 @@ import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js
 import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import { grpcStatusOf } from '../status.js';
+import { ArrivingMessages, nobody, type MessagePayer } from './arriving-messages.js';
 import { bytesOfMessage, type UnreadAnswers } from './unread-answers.js';
 
 const clientOf = new WeakMap<Metadata, DoorClient>();
@@ -40,7 +44,7 @@ const forAnyone: ReadonlySet<string> = new Set([
 export function authentication(
   clients: DoorClients,
   requests: DoorRequests,
-  { requestMs }: DoorLimits,
+  { requestMs, messageBytesMax }: DoorLimits,
   connectionOf: (port: number | undefined) => GrpcConnection,
 ): ServerInterceptor {
   return (method, call) => {
@@ -49,7 +53,8 @@ export function authentication(
     const { remotePort } = call.getConnectionInfo();
     const { connection, unread } = connectionOf(remotePort);
     let request: DoorRequest | undefined;
-    watchStatus(call, () => request);
+    const arriving = new ArrivingMessages(streamOf(call), messageBytesMax);
+    watchStatus(call, arriving, () => request);
     const intercepted = new AnsweringCall(call, unread, () => request, {
       start: (next) => {
         next({
@@ -61,13 +66,17 @@ export function authentication(
             request.op = method.path.slice(method.path.lastIndexOf('/') + 1);
             const { givenId } = request;
             if (givenId !== undefined) intercepted.echo(givenId);
+            let payer = nobody;
             try {
               if (forAnyone.has(method.path)) connection.ask();
-              else clientOf.set(metadata, admit(metadata, request));
+              else payer = admit(metadata, request);
             } catch (error) {
               call.sendStatus(statusOf(asAxleError(error)));
               return;
             }
+            arriving.watch(payer, (reason) => {
+              call.sendStatus(statusOf(reason));
+            });
             timer = setTimeout(() => {
               // What has arrived meanwhile, this process was too slow for: it is read first.
               setImmediate(() => {
@@ -79,6 +88,7 @@ export function authentication(
           onReceiveMessage: (message: unknown, pass) => {
             isHere = true;
             clearTimeout(timer);
+            arriving.handedOn();
             if (request?.isToldOf === true) request.bytesIn += bytesOfMessage(message);
             pass(message);
           },
@@ -96,10 +106,12 @@ export function authentication(
         });
       },
     });
-    const admit = (metadata: Metadata, asked: DoorRequest) => {
+    const admit = (metadata: Metadata, asked: DoorRequest): MessagePayer => {
       const authorization = one(metadata, 'authorization');
       const tenant = one(metadata, 'axle-tenant');
-      return clients.admit({ authorization, tenant }, connection, asked);
+      const client = clients.admit({ authorization, tenant }, connection, asked);
+      clientOf.set(metadata, client);
+      return payerOf(client);
     };
     return intercepted;
   };
@@ -117,8 +129,17 @@ type InnerCall = ConstructorParameters<typeof ServerInterceptingCall>[0];
  * Notes how a call ends, whoever ends it: grpc-js itself refuses messages that are too long, and calls that are late, and
  * says of none whether it is worth another try.
  */
-function watchStatus(call: InnerCall, requestOf: () => DoorRequest | undefined): void {
-  const send = call.sendStatus.bind(call);
+function watchStatus(
+  call: InnerCall,
+  arriving: ArrivingMessages,
+  requestOf: () => DoorRequest | undefined,
+): void {
+  const sendStatus = call.sendStatus.bind(call);
+  const send = (sent: Parameters<typeof sendStatus>[0]) => {
+    arriving.endBy(() => {
+      sendStatus(sent);
+    });
+  };
   call.sendStatus = (sent) => {
     const request = requestOf();
     const { code: number, details = '' } = sent;
@@ -137,6 +158,24 @@ function watchStatus(call: InnerCall, requestOf: () => DoorRequest | undefined):
     }
     if (request !== undefined) metadata.set('x-request-id', request.givenId ?? request.id);
     send({ ...sent, metadata });
+  };
+}
+
+/** The stream of HTTP/2 beneath a call, which grpc-js has and does not declare: interceptors see whole messages only. */
+function streamOf(call: InnerCall): ServerHttp2Stream {
+  const { stream } = call as unknown as { readonly stream?: ServerHttp2Stream };
+  if (stream instanceof Duplex) return stream;
+  throw new Error('a call of grpc-js whose stream is not where it was');
+}
+
+function payerOf({ tenant: { usage } }: DoorClient): MessagePayer {
+  return {
+    take: (bytes) => {
+      usage.take('requestBytes', bytes);
+    },
+    give: (bytes) => {
+      usage.give('requestBytes', bytes);
+    },
   };
 }
 
