@@ -24,6 +24,7 @@ const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
 /** Where all comes in as tenant mallory, who may have `malloryBytes` of inputs. */
 const malloryPath = join(folder, 'mallory.sock');
+const malloryHttpPath = join(folder, 'mallory-http.sock');
 const malloryBytes = 16 * messageBytesMax;
 const models = join(folder, 'models');
 let server: TrustedServer;
@@ -37,9 +38,9 @@ beforeAll(async () => {
   writeModel(models, 'slow', matMulModel(2048, 8));
   server = await TrustedServer.start(folder, {
     grpc: [`unix:${grpcPath}`, `unix:${malloryPath},tenant=mallory`],
-    http: [`unix:${httpPath}`],
+    http: [`unix:${httpPath}`, `unix:${malloryHttpPath},tenant=mallory`],
     models: [models],
-    tenants: { mallory: { quotas: { requestBytes: malloryBytes } } },
+    tenants: { mallory: { quotas: { requestBytes: malloryBytes, answerBytes: messageBytesMax } } },
     doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
   });
   const [grpcEndpoint = '', malloryEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
@@ -326,6 +327,53 @@ const grpcHeaders = {
   'content-type': 'application/grpc',
   te: 'trailers',
 };
+
+describe('answers that nobody takes', () => {
+  const values = messageBytesMax / 16;
+  const large: Request = {
+    ...identity,
+    inputs: [{ ...identity.inputs[0]!, shape: [1, values], raw: Buffer.alloc(4 * values) }],
+  };
+  const { body, jsonBytes } = bodyOf(
+    { ...large, parameters: { binary_data_output: true } },
+    'binary',
+  );
+  const post =
+    `POST ${infer} HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: ${jsonBytes}\r\n` +
+    `Content-Length: ${body.byteLength}\r\n\r\n`;
+
+  it('of REST are as many bytes as their tenant may have', async () => {
+    const taken: Socket[] = [];
+    const refused = await new Promise<string>((resolve) => {
+      const ask = () => {
+        const socket = connect(malloryHttpPath);
+        taken.push(socket);
+        // The socket itself takes some of it.
+        socket.once('readable', () => {
+          const head = String(socket.read(15));
+          if (head.includes('200')) ask();
+          else resolve(head);
+        });
+        socket.write(Buffer.concat([Buffer.from(post), body]));
+      };
+      ask();
+    });
+    expect(refused).toBe('HTTP/1.1 503 Se');
+    expect(taken.length).toBeGreaterThan(3);
+    await answers();
+    // What is taken is paid for.
+    await expect(mallory.inference('ModelInfer', messageOf(large, 'raw'))).rejects.toThrow(
+      /bytes of answers that wait/,
+    );
+    for (const socket of taken) socket.destroy();
+    let isFree = false;
+    for (let i = 0; i < 100 && !isFree; i++) {
+      const asked = mallory.inference('ModelInfer', messageOf(large, 'raw'));
+      isFree = await asked.then(Boolean, () => false);
+    }
+    expect(isFree).toBe(true);
+  });
+});
 
 describe('REST', () => {
   const refused = async (

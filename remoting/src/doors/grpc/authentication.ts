@@ -12,6 +12,7 @@ import {
 import { asAxleError, AxleError, errorCodeOf } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
+import type { Tenant } from '../../trust/tenants.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import { grpcStatusOf } from '../status.js';
@@ -111,6 +112,7 @@ export function authentication(
       const tenant = one(metadata, 'axle-tenant');
       const client = clients.admit({ authorization, tenant }, connection, asked);
       clientOf.set(metadata, client);
+      intercepted.tenant = client.tenant;
       return payerOf(client);
     };
     return intercepted;
@@ -181,6 +183,8 @@ function payerOf({ tenant: { usage } }: DoorClient): MessagePayer {
 
 /** A call whose answers count until the client has taken them. */
 class AnsweringCall extends ServerInterceptingCall {
+  /** Who pays for answers that wait; undefined: nobody is known. */
+  tenant: Tenant | undefined;
   private waiting = 0;
   private echoed: string | undefined;
 
@@ -208,16 +212,14 @@ class AnsweringCall extends ServerInterceptingCall {
     const request = this.requestOf();
     if (request !== undefined) request.bytesOut += bytes;
     try {
-      this.unread.add(bytes);
+      this.take(bytes);
     } catch (error) {
       this.inner.sendStatus(statusOf(asAxleError(error)));
       return;
     }
-    this.waiting += bytes;
     super.sendMessage(message, () => {
       if (this.waiting > 0) {
-        this.waiting -= bytes;
-        this.unread.remove(bytes);
+        this.give(bytes);
       }
       sent();
     });
@@ -225,8 +227,24 @@ class AnsweringCall extends ServerInterceptingCall {
 
   /** The client has given the call up. */
   forget(): void {
-    this.unread.remove(this.waiting);
-    this.waiting = 0;
+    this.give(this.waiting);
+  }
+
+  private take(bytes: number): void {
+    this.unread.add(bytes);
+    try {
+      this.tenant?.usage.take('answerBytes', bytes);
+    } catch (error) {
+      this.unread.remove(bytes);
+      throw error;
+    }
+    this.waiting += bytes;
+  }
+
+  private give(bytes: number): void {
+    this.waiting -= bytes;
+    this.unread.remove(bytes);
+    this.tenant?.usage.give('answerBytes', bytes);
   }
 }
 
