@@ -6,7 +6,7 @@ import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
-import { parseJson } from './json.js';
+import { isText, parseJson } from './json.js';
 import type { Reply } from './reply.js';
 import { WrongMethod } from './wrong-method.js';
 
@@ -155,7 +155,7 @@ const rules: readonly Rule[] = [
     answer: async ({ kserve, client, body, reply }, region) => {
       const regions = kserve.regionsOf(client);
       const { key, offset = 0, byte_size: byteSize } = optionsOf(body, reply);
-      if (typeof key !== 'string') {
+      if (!isText(key)) {
         throw new AxleError('INVALID_ARGUMENT', 'the key of a region is missing or no text');
       }
       const spec = { name: region, key, offset: Number(offset) };
