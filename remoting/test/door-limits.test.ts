@@ -73,7 +73,7 @@ describe('a request of REST has bounded', () => {
 it('an answer has bounded elements in JSON', () => {
   expectEdge(jsonValuesMax, (count) => {
     const tensor = Tensor.fromBytes('UINT8', new Uint8Array(count), [count]);
-    const output = { name: 'y', tensor, asked: noParameters, elsewhere: undefined };
+    const output = { name: 'y', tensor, asked: noParameters };
     const answer = { modelName: 'm', modelVersion: '1', id: '', parameters: noParameters };
     return writeAnswer({ ...answer, outputs: [output] }, false, defaultDoorLimits.jsonBytesMax);
   });
