@@ -19,7 +19,7 @@ import { readInferRequest } from '../src/doors/grpc/infer-message.js';
 import { writeAnswer } from '../src/doors/http/infer-answer.js';
 import { readInferBody } from '../src/doors/http/infer-body.js';
 import { tensorOf } from '../src/doors/kserve/data-types.js';
-import { noParameters } from '../src/doors/kserve/infer-request.js';
+import { noParameters, type InferAnswer } from '../src/doors/kserve/infer-request.js';
 
 const tooMuch = expect.objectContaining({ code: 'RESOURCE_EXHAUSTED', retryable: false }) as Error;
 
@@ -75,7 +75,8 @@ it('an answer has bounded elements in JSON', () => {
     const tensor = Tensor.fromBytes('UINT8', new Uint8Array(count), [count]);
     const output = { name: 'y', tensor, asked: noParameters };
     const answer = { modelName: 'm', modelVersion: '1', id: '', parameters: noParameters };
-    return writeAnswer({ ...answer, outputs: [output] }, false, defaultDoorLimits.jsonBytesMax);
+    const whole = { ...answer, outputs: [output] } as unknown as InferAnswer;
+    return writeAnswer(whole, false, defaultDoorLimits.jsonBytesMax);
   });
 });
 

@@ -234,8 +234,12 @@ async function serve(
       server.update(changed.trust, changed.tls);
       devices.update(changed);
     });
-    for (const endpoint of [...server.endpoints, ...server.doorEndpoints])
-      await print(`listening on ${printable(endpoint)}\n`);
+    for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
+    for (const { kind, endpoint } of server.doorPlaces) {
+      // Of the others, the URL says it.
+      const told = kind === 'metrics' ? ' (metrics)' : '';
+      await print(`listening on ${printable(endpoint)}${told}\n`);
+    }
     await aborted(interruption.signal);
     source.close();
     await server.close(settings.graceSeconds * msPerSecond);

@@ -453,8 +453,8 @@ describe('REST', () => {
     expect((await rest.send('GET', '/v3')).status).toBe(404);
     for (const [method, path, allow] of [
       ['GET', infer, 'POST'],
-      ['DELETE', '/v2/models/identity', 'GET'],
-      ['DELETE', '/v2/cudasharedmemory/status', 'GET, POST'],
+      ['DELETE', '/v2/models/identity', 'GET, HEAD'],
+      ['DELETE', '/v2/cudasharedmemory/status', 'GET, HEAD, POST'],
     ] as const) {
       const { status, headers } = await rest.send(method, path);
       expect([status, headers.allow]).toEqual([405, allow]);

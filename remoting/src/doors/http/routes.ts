@@ -204,7 +204,9 @@ function notServed(path: RegExp, op: string, message: string): Rule[] {
 export function kserveRoutes(kserve: KserveServer): FindRoute {
   return (method, url) => {
     const [path = ''] = url.split('?');
-    const rule = rules.find((each) => each.method === method && each.path.test(path));
+    // Node leaves the body out.
+    const asked = method === 'HEAD' ? 'GET' : method;
+    const rule = rules.find((each) => each.method === asked && each.path.test(path));
     if (rule === undefined) throw noRoute(method, path);
     const [, model, version] = rule.path.exec(path) ?? [];
     return {
@@ -271,6 +273,6 @@ function noRoute(method: string, path: string): AxleError {
   }
   return new WrongMethod(
     method,
-    fitting.map((rule) => rule.method),
+    fitting.flatMap(({ method: own }) => (own === 'GET' ? ['GET', 'HEAD'] : [own])),
   );
 }
