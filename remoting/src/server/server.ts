@@ -304,7 +304,8 @@ export class Server {
   }
 
   private serve(stream: Socket, arrived: Socket, peer: Peer, spec: ListenSpec): void {
-    const sharesMemory = spec.kind === 'unix';
+    // Files do not go over to a guest.
+    const sharesMemory = spec.kind === 'unix' && !spec.isVsock;
     this.connectionsMade += 1;
     const requests = new WireRequests(this.requestLog, this.connectionsMade, listenerName(spec));
     this.traffic.add(stream);
