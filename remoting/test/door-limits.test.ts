@@ -1,4 +1,7 @@
+import { Socket } from 'node:net';
+
 import { Tensor } from '@axle/core';
+import { limitsWith, Runtime } from '@axle/core/internal';
 import protobuf from 'protobufjs/minimal.js';
 import { describe, expect, it } from 'vitest';
 
@@ -18,6 +21,12 @@ import {
 import { readInferRequest } from '../src/doors/grpc/infer-message.js';
 import { writeAnswer } from '../src/doors/http/infer-answer.js';
 import { readInferBody } from '../src/doors/http/infer-body.js';
+import { DoorClients, DoorConnection, sessionsMax } from '../src/doors/door-clients.js';
+import { DoorRequests } from '../src/doors/door-request.js';
+import { RequestLog } from '../src/log/request-log.js';
+import { Newcomers } from '../src/server/newcomers.js';
+import { Authenticator } from '../src/trust/authenticator.js';
+import { defaultQuotas, defaultServerLimits } from '../src/trust/quotas.js';
 import { tensorOf } from '../src/doors/kserve/data-types.js';
 import { noParameters, type InferAnswer } from '../src/doors/kserve/infer-request.js';
 
@@ -200,5 +209,61 @@ describe('long whole numbers in JSON', () => {
 
   it('are no names', () => {
     expect(() => restOf('{"inputs":[],"id":1234567890123456789}')).toThrow(/no text/);
+  });
+});
+
+describe('what is kept of those who come', () => {
+  it('is so many connections, and the oldest goes for one more', () => {
+    const newcomers = new Newcomers(2);
+    const [one, two, three] = [new Socket(), new Socket(), new Socket()];
+    newcomers.add(one);
+    newcomers.add(two);
+    expect(one.destroyed).toBe(false);
+    newcomers.add(three);
+    expect([one.destroyed, two.destroyed, three.destroyed]).toEqual([true, false, false]);
+    expect(newcomers.size).toBe(2);
+    newcomers.close();
+  });
+
+  it('is so many sessions, and the oldest goes for one more', async () => {
+    const limits = limitsWith({});
+    const runtime = await Runtime.start({ plugins: [], decodesImages: false, models: [], limits });
+    const tenant = { weight: 1, disabled: false, quotas: defaultQuotas };
+    const tenancy = {
+      limits: { ...defaultServerLimits(), connections: Infinity },
+      others: tenant,
+      named: new Map(),
+    };
+    const authenticator = new Authenticator(
+      { tenancy, tokens: undefined },
+      () => 0,
+      () => undefined,
+    );
+    const clients = new DoorClients(runtime, limits, authenticator);
+    const requests = new DoorRequests(
+      new RequestLog(
+        () => undefined,
+        'none',
+        () => 0,
+      ),
+    );
+    const owner = { onAsked: () => undefined, onGreeted: () => undefined };
+    const socket = new Socket().setMaxListeners(0);
+    const sessionOf = (number: number) => {
+      const where = { address: 'here', insecure: false, certificate: undefined };
+      const peer = { ...where, listenerTenant: `t${number}` };
+      const connection = new DoorConnection(peer, number, 'here', true, socket, owner);
+      const request = requests.begin(connection, { id: undefined, traceparent: undefined });
+      const nothing = { authorization: undefined, tenant: undefined };
+      return clients.admit(nothing, connection, request).session;
+    };
+    const first = sessionOf(0);
+    for (let i = 1; i < sessionsMax; i++) sessionOf(i);
+    expect(sessionOf(0)).toBe(first);
+    sessionOf(sessionsMax);
+    expect(sessionOf(0)).not.toBe(first);
+    clients.close();
+    socket.destroy();
+    await runtime.close();
   });
 });

@@ -19,6 +19,7 @@ import { rawOf, type Request } from './request.js';
 import { bodyOf, checked, RestClient } from './rest-door.js';
 
 const messageBytesMax = 1024 * 1024;
+const streamInFlightMax = 2;
 const jsonBytesMax = messageBytesMax / 2;
 const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
@@ -41,7 +42,12 @@ beforeAll(async () => {
     http: [`unix:${httpPath}`, `unix:${malloryHttpPath},tenant=mallory`],
     models: [models],
     tenants: { mallory: { quotas: { requestBytes: malloryBytes, answerBytes: messageBytesMax } } },
-    doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
+    doorLimits: {
+      messageBytesMax,
+      jsonBytesMax,
+      unreadBytesMax: messageBytesMax,
+      streamInFlightMax,
+    },
   });
   const [grpcEndpoint = '', malloryEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
   mallory = new GrpcClient(malloryEndpoint);
@@ -547,6 +553,19 @@ describe('REST', () => {
     expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 /);
   });
 
+  it('reads so much of what it refused, and ends the connection for more', async () => {
+    const refusalOf = async (length: number) => {
+      const socket = connect(httpPath);
+      const head = `POST /v2/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+      socket.write(head);
+      const [told] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return String(told);
+    };
+    expect(await refusalOf(1024 * 1024)).toMatch(/^HTTP\/1.1 404 [^]*connection: keep-alive/i);
+    expect(await refusalOf(1024 * 1024 + 1)).toMatch(/^HTTP\/1.1 404 [^]*connection: close/i);
+  });
+
   it('writes no more in JSON than it reads of it', async () => {
     const columns = jsonBytesMax / 4 + 1;
     const raw = new Uint8Array(4 * columns);
@@ -702,6 +721,21 @@ describe('a call that nobody waits for any more', () => {
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
+
+it('a stream has so many requests worked on, and the others wait', async () => {
+  const [device] = server.runtime.registry.devices.filter(
+    ({ backend }) => backend === 'cpu-fallback',
+  );
+  let most = 0;
+  const looking = setInterval(() => {
+    most = Math.max(most, server.runtime.loadOf(device!));
+  }, 1);
+  const requests = Array.from({ length: 3 * streamInFlightMax }, () => messageOf(slow, 'raw'));
+  const replies = await grpc.stream('inference.GRPCInferenceService', 'ModelStreamInfer', requests);
+  clearInterval(looking);
+  expect(replies.map(({ error_message: error }) => error)).toEqual(requests.map(() => ''));
+  expect(most).toBe(streamInFlightMax);
+});
 
 describe('a repository', () => {
   it('may lose a model that is in use', async () => {
