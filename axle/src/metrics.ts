@@ -1,6 +1,7 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 
 import { AxleError, type CallEvent, type Client, type TaskEvent } from '@axle/core';
+import { BoundedLabels } from '@axle/core/internal';
 import { Counter, Gauge, Histogram, type Registry, type RegistryContentType } from 'prom-client';
 
 import { outcomeCode } from './outcome-code.js';
@@ -98,8 +99,8 @@ function countCalls(define: Define): () => void {
     ...define('axle_call_duration_seconds', 'From a call to its end', ['op']),
     buckets: secondsBuckets,
   });
-  const opLabel = new BoundedLabel(semanticOps);
-  const tenantLabel = new BoundedLabel();
+  const opLabel = new BoundedLabels(metricLabelValuesMax, semanticOps);
+  const tenantLabel = new BoundedLabels(metricLabelValuesMax);
   const startedAt = new WeakMap<CallEvent, number>();
   const onStart = (event: CallEvent) => {
     startedAt.set(event, performance.now());
@@ -134,7 +135,7 @@ function countTasks(define: Define): () => void {
     ...define('axle_batch_size', 'Tasks computed together, for each task', ['device']),
     buckets: batchBuckets,
   });
-  const opLabel = new BoundedLabel();
+  const opLabel = new BoundedLabels(metricLabelValuesMax);
   const onTask = (message: unknown) => {
     const event = message as TaskEvent;
     const { device, code, queueMs, ran } = event;
@@ -191,22 +192,5 @@ async function devicesOf(client: Pick<Client, 'devices'>) {
   } catch (error) {
     if (error instanceof AxleError && error.code === 'FAILED_PRECONDITION') return [];
     throw error;
-  }
-}
-
-/** Gives a value as it is as long as there are few of them. */
-class BoundedLabel {
-  private readonly known: Set<string>;
-
-  constructor(always: readonly string[] = []) {
-    this.known = new Set(always);
-  }
-
-  /** @param mayJoin whether it is one of them from now on */
-  of(value: string, mayJoin = true): string {
-    if (this.known.has(value)) return value;
-    if (!mayJoin || this.known.size >= metricLabelValuesMax) return 'other';
-    this.known.add(value);
-    return value;
   }
 }

@@ -12,6 +12,7 @@ import {
   SeededRandom,
   type LoadClock,
   type LoadRequest,
+  type OpenLoopOptions,
 } from '../src/load/index.js';
 import { VirtualClock } from './virtual-clock.js';
 
@@ -36,76 +37,71 @@ function recorded(clock: LoadClock) {
   };
 }
 
-const everyTenMs = constantGaps(100);
+/** A request every 10 ms, answered at once, where nothing else is said. */
+function everyTenMs(
+  load: ReturnType<typeof recorded>,
+  options: Partial<OpenLoopOptions<unknown>>,
+): Promise<void> {
+  const { clock, observer } = load;
+  return openLoop({
+    clock,
+    observer,
+    gaps: constantGaps(100),
+    outstandingMax: 100,
+    send: () => Promise.resolve(),
+    end: {},
+    ...options,
+  });
+}
 
 describe('an open loop', () => {
   it('sends what is due, whether or not there are answers, and counts from then', async () => {
     const clock = new VirtualClock();
-    const { observer, sent, latencies } = recorded(clock);
-    const load = openLoop({
-      clock,
-      observer,
-      gaps: everyTenMs,
-      outstandingMax: 100,
-      // Nobody is answered before 45.
-      send: () => clock.until(45),
-      end: { atMs: 60 },
-    });
+    const load = recorded(clock);
+    // Nobody is answered before 45.
+    const ended = everyTenMs(load, { send: () => clock.until(45), end: { atMs: 60 } });
     await clock.advanceTo(40);
-    expect(sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 30, 40]);
+    expect(load.sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 30, 40]);
     await clock.advanceTo(100);
-    await load;
-    expect(sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 30, 40, 50]);
-    expect(latencies).toEqual([35, 25, 15, 5, 0]);
+    await ended;
+    expect(load.sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 30, 40, 50]);
+    expect(load.latencies).toEqual([35, 25, 15, 5, 0]);
   });
 
   it('was late where requests are sent late: it counts as theirs', async () => {
     const clock = new VirtualClock(25);
-    const { observer, sent, latencies } = recorded(clock);
-    const load = openLoop({
-      clock,
-      observer,
-      gaps: everyTenMs,
-      outstandingMax: 100,
-      send: () => Promise.resolve(),
-      end: { requests: 4 },
-    });
+    const load = recorded(clock);
+    const ended = everyTenMs(load, { end: { requests: 4 } });
     await clock.advanceTo(1000);
-    await load;
+    await ended;
     // The first wait, for 10, ends at 35; the next one, for 40, at 65.
-    expect(sent.map(({ dueAt, sentAt }) => [dueAt, sentAt])).toEqual([
+    expect(load.sent.map(({ dueAt, sentAt }) => [dueAt, sentAt])).toEqual([
       [10, 35],
       [20, 35],
       [30, 35],
       [40, 65],
     ]);
-    expect(latencies).toEqual([25, 15, 5, 25]);
+    expect(load.latencies).toEqual([25, 15, 5, 25]);
   });
 
   it('has a bound on requests that are outstanding, and tells of each one over it', async () => {
     const clock = new VirtualClock();
-    const { observer, sent, notSent } = recorded(clock);
-    const load = openLoop({
-      clock,
-      observer,
-      gaps: everyTenMs,
+    const load = recorded(clock);
+    const ended = everyTenMs(load, {
       outstandingMax: 2,
       send: () => clock.until(35),
       end: { requests: 6 },
     });
     await clock.advanceTo(100);
-    await load;
-    expect(sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 40, 50, 60]);
-    expect(notSent).toEqual([30]);
+    await ended;
+    expect(load.sent.map(({ dueAt }) => dueAt)).toEqual([10, 20, 40, 50, 60]);
+    expect(load.notSent).toEqual([30]);
   });
 
   it('goes on after failures, thrown at once or later', async () => {
     const clock = new VirtualClock();
-    const { observer, failures, latencies } = recorded(clock);
-    const load = openLoop({
-      clock,
-      observer,
-      gaps: everyTenMs,
+    const load = recorded(clock);
+    const ended = everyTenMs(load, {
       outstandingMax: 1,
       send: ({ index }) => {
         if (index === 0) throw new Error('at once');
@@ -114,31 +110,31 @@ describe('an open loop', () => {
       end: { requests: 3 },
     });
     await clock.advanceTo(100);
-    await load;
-    expect(failures.map(String)).toEqual(['Error: at once', 'Error: later']);
-    expect(latencies).toEqual([0]);
+    await ended;
+    expect(load.failures.map(String)).toEqual(['Error: at once', 'Error: later']);
+    expect(load.latencies).toEqual([0]);
   });
 
-  it('ends with its signal in the middle of a wait, and with what an observer throws', async () => {
+  it('ends with its signal in the middle of a wait', async () => {
     const clock = new VirtualClock();
     const stop = new AbortController();
-    const begin = (succeeded: () => void, end: { signal?: AbortSignal; requests?: number }) =>
-      openLoop({
-        clock,
-        observer: { succeeded, failed: () => undefined },
-        gaps: everyTenMs,
-        outstandingMax: 1,
-        send: () => Promise.resolve(),
-        end,
-      });
-    const stopped = begin(() => undefined, { signal: stop.signal });
+    const ended = everyTenMs(recorded(clock), { end: { signal: stop.signal } });
     await clock.advanceTo(15);
     stop.abort();
-    await stopped;
-    const thrown = begin(() => {
-      throw new Error('of the observer');
-    }, {});
-    const refused = expect(thrown).rejects.toThrow('of the observer');
+    await ended;
+  });
+
+  it('ends with what an observer throws', async () => {
+    const clock = new VirtualClock();
+    const observer = {
+      succeeded: () => {
+        throw new Error('of the observer');
+      },
+      failed: () => undefined,
+    };
+    const refused = expect(everyTenMs(recorded(clock), { observer })).rejects.toThrow(
+      'of the observer',
+    );
     await clock.advanceTo(50);
     await refused;
   });

@@ -23,6 +23,7 @@ export type {
   TaskTiming,
   TensorSpec,
 } from './backend.js';
+export { BoundedLabels, otherLabel } from './bounded-labels.js';
 export type { CallObserver, ObservedCall } from './call-observer.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';

@@ -7,6 +7,8 @@ export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
 export { readCredentials } from './client/credentials.js';
 export { connectBackend, connectRemote } from './client/connect-remote.js';
+export { HttpClient, messageIn, type HttpReply } from './http-client/http-client.js';
+export { urlEndpoint } from './http-client/url-endpoint.js';
 export { connectKserve } from './kserve-client/connect-kserve.js';
 export type {
   KserveClient,

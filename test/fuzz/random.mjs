@@ -1,21 +1,7 @@
-/** The same numbers from the same seed on every machine: mulberry32 (Tommy Ettinger, public domain). */
-export class Random {
-  /** @param {number} seed a whole number of 32 bits */
-  constructor(seed) {
-    this.state = seed >>> 0;
-  }
+import { SeededRandom } from '@axle/cli/load';
 
-  /**
-   * @param {number} count
-   * @returns {number} a whole number from 0 to count - 1
-   */
-  below(count) {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % count;
-  }
-
+/** The same choices from the same seed on every machine. */
+export class Random extends SeededRandom {
   /**
    * @template T
    * @param {readonly T[]} choices at least one

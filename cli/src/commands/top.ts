@@ -60,15 +60,19 @@ async function top(
   { signal, interruption }: CommandContext,
 ): Promise<void> {
   const door = await MetricsDoor.open(url);
-  const samples = new Sampling(door, interval, signal);
-  await samples.begin();
-  if (json === true) {
-    await print(`${JSON.stringify(await samples.next(), null, 2)}\n`);
-    return;
+  try {
+    const samples = new Sampling(door, interval, signal);
+    await samples.begin();
+    if (json === true) {
+      await print(`${JSON.stringify(await samples.next(), null, 2)}\n`);
+      return;
+    }
+    // To look at it until one has seen enough is its ordinary end.
+    interruption.drainWithin(endMs);
+    await (canRedraw(process.stdout) ? live(samples) : log(samples));
+  } finally {
+    door.close();
   }
-  // To look at it until one has seen enough is its ordinary end.
-  interruption.drainWithin(endMs);
-  await (canRedraw(process.stdout) ? live(samples) : log(samples));
 }
 
 /** One picture over another. */

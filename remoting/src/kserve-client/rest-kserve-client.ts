@@ -1,11 +1,9 @@
-import { Agent as HttpAgent, request as requestHttp, type RequestOptions } from 'node:http';
-import { Agent as HttpsAgent, request as requestHttps } from 'node:https';
-
 import { AxleError, ErrorCode, type ErrorCodeName, type Tensor } from '@axle/core/internal';
 
 import type { ClientTls } from '../client/credentials.js';
 import { jsonOf } from '../doors/http/json-tensors.js';
 import type { Endpoint } from '../endpoint.js';
+import { HttpClient, messageIn, type HttpReply } from '../http-client/http-client.js';
 import type {
   KserveClient,
   KserveModel,
@@ -16,44 +14,18 @@ import type {
 } from './kserve-client.js';
 import { modelOf, statisticsOf } from './messages.js';
 
-/** Of an answer that is read: a description, statistics, an error. */
-const readBytesMax = 16 * 1024 * 1024;
-/** Of a server's message that is shown. */
-const messageCharactersMax = 300;
-
-/** What was asked, and what came back. */
-interface Reply {
-  readonly status: number;
-  readonly code: string | undefined;
-  readonly bytes: number;
-  /** Of an answer that is read. */
-  readonly body: string;
-}
-
 /** KServe v2 over REST, with one connection for each request that is outstanding. */
 export class RestKserveClient implements KserveClient {
-  private readonly agent: HttpAgent;
-  private readonly options: RequestOptions;
-  private readonly request: typeof requestHttp;
+  private readonly http: HttpClient;
 
   /** @param token '' for none */
   constructor(
     endpoint: Endpoint,
-    { ca, cert, key }: ClientTls,
+    tls: ClientTls,
     token: string,
     private readonly forms: TensorForms,
   ) {
-    const isTls = endpoint.kind === 'tls';
-    this.request = isTls ? requestHttps : requestHttp;
-    this.agent = isTls
-      ? new HttpsAgent({ keepAlive: true, ca, cert, key })
-      : new HttpAgent({ keepAlive: true });
-    const place =
-      endpoint.kind === 'unix'
-        ? { socketPath: endpoint.path }
-        : { host: endpoint.host, port: endpoint.port };
-    const headers = token === '' ? {} : { authorization: `Bearer ${token}` };
-    this.options = { ...place, agent: this.agent, headers };
+    this.http = new HttpClient(endpoint, tls, token);
   }
 
   async model(name: string, version: string): Promise<KserveModel> {
@@ -77,7 +49,7 @@ export class RestKserveClient implements KserveClient {
       : { 'content-type': 'application/json' };
     const path = `${pathOf(model, version)}/infer`;
     return async () => {
-      const reply = await this.send('POST', path, false, body, headers);
+      const reply = await this.http.send({ method: 'POST', path, headers, body, isCounted: true });
       if (reply.status !== 200) throw refusal(reply);
       return reply.bytes;
     };
@@ -94,11 +66,11 @@ export class RestKserveClient implements KserveClient {
   }
 
   close(): void {
-    this.agent.destroy();
+    this.http.close();
   }
 
   private async get(path: string): Promise<unknown> {
-    const reply = await this.send('GET', path, true);
+    const reply = await this.http.send({ method: 'GET', path });
     if (reply.status !== 200) throw refusal(reply);
     try {
       return JSON.parse(reply.body) as unknown;
@@ -107,56 +79,6 @@ export class RestKserveClient implements KserveClient {
         cause: error,
       });
     }
-  }
-
-  /** @param isRead whether the body is of interest where all went well */
-  private send(
-    method: string,
-    path: string,
-    isRead: boolean,
-    body: Uint8Array = Buffer.alloc(0),
-    headers: Readonly<Record<string, string | number>> = {},
-  ): Promise<Reply> {
-    const { options } = this;
-    return new Promise((resolve, reject) => {
-      const fail = (error: Error) => {
-        // Of an address that has several, the reasons are in a list.
-        const { message, code = '' } = error as NodeJS.ErrnoException;
-        reject(
-          new AxleError('UNAVAILABLE', `the server does not answer: ${message || code}`, {
-            cause: error,
-          }),
-        );
-      };
-      const sent = this.request({
-        ...options,
-        method,
-        path,
-        headers: { ...options.headers, ...headers, 'content-length': body.byteLength },
-      });
-      sent.on('error', fail);
-      sent.on('response', (response) => {
-        const { statusCode: status = 0 } = response;
-        const pieces: Buffer[] = [];
-        let bytes = 0;
-        response.on('data', (piece: Buffer) => {
-          bytes += piece.byteLength;
-          if ((isRead || status !== 200) && bytes <= readBytesMax) pieces.push(piece);
-        });
-        response.on('error', fail);
-        response.on('end', () => {
-          const code = response.headers['axle-code'];
-          const text = Buffer.concat(pieces).toString('utf8');
-          resolve({
-            status,
-            code: code === undefined ? undefined : String(code),
-            bytes,
-            body: text,
-          });
-        });
-      });
-      sent.end(body);
-    });
   }
 }
 
@@ -193,21 +115,11 @@ const codes: Readonly<Record<number, ErrorCodeName>> = {
   504: 'DEADLINE_EXCEEDED',
 };
 
-function refusal({ status, code, body }: Reply): AxleError {
+function refusal({ status, code, body }: HttpReply): AxleError {
   const known = code !== undefined && Object.hasOwn(ErrorCode, code) ? code : codes[status];
-  const said = messageIn(body).slice(0, messageCharactersMax);
+  const said = messageIn(body);
   return AxleError.expected(
     (known as ErrorCodeName | undefined) ?? 'UNKNOWN',
     said === '' ? `the server answers ${status}` : said,
   );
-}
-
-function messageIn(body: string): string {
-  try {
-    const { error } = JSON.parse(body) as { readonly error?: unknown };
-    return typeof error === 'string' ? error : '';
-  } catch {
-    // Whoever it is says nothing in the form of KServe.
-    return '';
-  }
 }

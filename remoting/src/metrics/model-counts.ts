@@ -1,6 +1,11 @@
-import type { CallObserver, CallReport, Model, ObservedCall } from '@axle/core/internal';
+import {
+  otherLabel,
+  type CallObserver,
+  type CallReport,
+  type Model,
+  type ObservedCall,
+} from '@axle/core/internal';
 
-import { otherLabel } from './bounded-labels.js';
 import { failureReason, failureReasons, type FailureReason } from './failure-reason.js';
 
 /** Versions of models that are told apart; further ones are counted together. */

@@ -1,9 +1,9 @@
+import { BoundedLabels, otherLabel } from '@axle/core/internal';
 import { Gauge, type Registry } from 'prom-client';
 
 import type { ResourceStore } from '../store/resource-store.js';
 import { quotaNames, type QuotaName } from '../trust/quotas.js';
 import type { Tenant } from '../trust/tenants.js';
-import { BoundedLabels, otherLabel } from './bounded-labels.js';
 
 /** Tenants that are told apart; what further ones use is added up. */
 export const tenantLabelsMax = 100;
