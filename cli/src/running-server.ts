@@ -92,9 +92,9 @@ export class RunningServer {
     return this.server.endpoints;
   }
 
-  /** URLs of the standard doors. */
-  get doorEndpoints(): readonly string[] {
-    return this.server.doorEndpoints;
+  /** The standard doors, each with its URL. */
+  get doorPlaces(): Server['doorPlaces'] {
+    return this.server.doorPlaces;
   }
 
   /** Takes nothing new, answers what was accepted, and frees all. */

@@ -6,10 +6,9 @@ import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
 import type { Limits } from './limits.js';
-import type { Model } from './models/model.js';
 import { ModelLibrary, type ModelCatalogue } from './models/library.js';
 import { ModelRepository } from './models/repository.js';
-import { ModelStore } from './models/model-store.js';
+import { ModelStore, type ModelContent } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
 import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { failureListener } from './plans/device-failures.js';
@@ -115,7 +114,7 @@ export class Runtime {
   }
 
   /** Frees the devices of a model, when no call uses it there. */
-  unloadModel(model: Model): Promise<void> {
+  unloadModel(model: ModelContent): Promise<void> {
     return this.models.unload(model);
   }
 

@@ -9,8 +9,11 @@ import { DeviceHosts, type DeviceHostsOptions } from '@axle/remoting';
 import { cpuPlugin, shippedModels, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
+import { matMulModel } from '../onnx-model.mjs';
+import { writeModel } from './doors/models.js';
+import { checked, RestClient } from './doors/rest-door.js';
 import { wrappedCpuPlugin } from './plugins.js';
-import { bytesOf, folder, serveUnix } from './serve.js';
+import { bytesOf, folder, serve, serveUnix } from './serve.js';
 import { afterTest, serveTenants } from './tenants-server.js';
 
 interface Hosted {
@@ -57,6 +60,24 @@ describe('a device host', () => {
     const { results, steps } = await axle.classify(image, { model: 'glyphs' });
     expect(results[0]).toMatchObject({ label: 'A' });
     expect(steps.map(({ device }) => device)).toContain('remote/cpu-fallback:0');
+  });
+
+  it('gives the memory of a model back that is unloaded', async () => {
+    const side = 3072;
+    const weights = 4 * side ** 2;
+    const models = join(folder, 'large');
+    writeModel(models, 'large', matMulModel(side, 1));
+    const place = ['--http', `unix:${join(folder, 'large.sock')}`, '--models', models];
+    const server = await serve(...place, '--model-control', 'explicit');
+    const rest = new RestClient(server.endpoint);
+    afterTest(() => Promise.resolve(rest.close()));
+    const { pid } = server.process;
+    const [host = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    const resident = () => 4096 * Number(readFileSync(`/proc/${host}/statm`, 'utf8').split(' ')[1]);
+    checked(await rest.send('POST', '/v2/repository/models/large/load', '{}'));
+    const loaded = resident();
+    checked(await rest.send('POST', '/v2/repository/models/large/unload', '{}'));
+    await vi.waitUntil(() => resident() < loaded - 0.8 * weights, { timeout: 10_000 });
   });
 
   it('that is killed is started again, and every call is answered once and right', async () => {

@@ -368,8 +368,9 @@ describe('the guest of a virtual machine', () => {
   it('reaches a server at the socket that its monitor opens for the port of the vsock', async () => {
     const vsock = path();
     const { lines } = await effectServer([`vsock-unix:${vsock}:7471,tenant=vm1`]);
-    const direct = await RawPeer.at(`${vsock}_7471`, hello);
-    expect(await direct.waitFor(({ type }) => type === 'WELCOME')).toMatchObject({ tenant: 'vm1' });
+    const direct = await RawPeer.at(`${vsock}_7471`, { ...hello, features: 1 });
+    const welcome = await direct.waitFor(({ type }) => type === 'WELCOME');
+    expect(welcome).toMatchObject({ tenant: 'vm1', features: 0 });
     direct.close();
     // As a monitor does: bytes go over, and files do not, so that no memory is shared.
     const monitor = closed(await Relay.at(path(), `${vsock}_7471`));

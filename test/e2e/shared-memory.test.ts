@@ -21,6 +21,7 @@ import { beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { builtPlugin } from './plugins.js';
 import { bindCompress, callOf, hello, RawPeer } from './raw-peer.js';
+import { Relay } from './relay.js';
 import { folder, serve, serveUnix } from './serve.js';
 
 const path = join(folder, 'm.sock');
@@ -202,6 +203,24 @@ describe('shared memory with a server', () => {
     expect(other.memory.subarray(0, 4096).every((byte) => byte === 0)).toBe(true);
     one.peer.close();
     other.peer.close();
+  });
+
+  it('is missed aloud once, where something in between hands on bytes alone', async () => {
+    const told: string[] = [];
+    const note = ({ name, message }: Error) => {
+      if (name === 'AxleWarning') told.push(message);
+    };
+    process.on('warning', note);
+    const between = await Relay.at(join(folder, 'between.sock'), path);
+    const clients = [await connect(between.endpoint), await connect(between.endpoint)];
+    for (const client of clients) {
+      const { data } = await client.compress(new Uint8Array(300_000), { codec: 'gzip' });
+      expect(gunzipSync(data).byteLength).toBe(300_000);
+      await client.close();
+    }
+    process.off('warning', note);
+    await between.close();
+    expect(told).toEqual([expect.stringMatching(/^no shared memory with the server/)]);
   });
 
   it('is offered on unix sockets only', async () => {

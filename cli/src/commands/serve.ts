@@ -196,8 +196,12 @@ async function serve(
   try {
     interruption.drainWithin((settings.graceSeconds + cleanUpSeconds) * msPerSecond);
     interruption.onHangup(() => void source.reload());
-    for (const endpoint of [...server.endpoints, ...server.doorEndpoints])
-      await print(`listening on ${printable(endpoint)}\n`);
+    for (const endpoint of server.endpoints) await print(`listening on ${printable(endpoint)}\n`);
+    for (const { kind, endpoint } of server.doorPlaces) {
+      // Of the others, the URL says it.
+      const told = kind === 'metrics' ? ' (metrics)' : '';
+      await print(`listening on ${printable(endpoint)}${told}\n`);
+    }
     await aborted(interruption.signal);
   } finally {
     await server.close(settings.graceSeconds * msPerSecond);

@@ -65,7 +65,7 @@ export class EmbeddedPool {
 
   /** For whoever runs this process. */
   get metricsUrl(): string {
-    return this.server.doorEndpoints[0] as string;
+    return this.server.doorPlaces[0]?.endpoint as string;
   }
 
   /** Of a function, made when it is first asked for. */

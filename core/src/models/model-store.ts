@@ -1,4 +1,4 @@
-import type { Backend, Device, LoadedModel } from '../backend.js';
+import type { Backend, Device, LoadedModel, ModelSource } from '../backend.js';
 import type { AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Clock, DeviceQueue } from '../scheduling/device-queue.js';
@@ -6,6 +6,11 @@ import { DeviceModels, type PlacedModel } from './device-models.js';
 import { LoadFailures } from './load-failures.js';
 import type { Model } from './model.js';
 import { warmUp } from './warm-up.js';
+
+/** A model, as far as devices tell it from others. */
+export interface ModelContent {
+  readonly source: Pick<ModelSource, 'contentId'>;
+}
 
 export interface ModelStoreOptions {
   readonly limits: Pick<Limits, 'deviceModelsMax' | 'deviceModelBytesMax'>;
@@ -86,8 +91,7 @@ export class ModelStore {
   }
 
   /** Frees the devices of a model that is not wanted any more, as `DeviceModels.unloadOne`. */
-  async unload(model: Model): Promise<void> {
-    const { contentId } = model.source;
+  async unload({ source: { contentId } }: ModelContent): Promise<void> {
     await Promise.all([...this.devices.values()].map((models) => models.unloadOne(contentId)));
   }
 

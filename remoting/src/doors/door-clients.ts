@@ -8,7 +8,7 @@ import type { DoorRequest } from './door-request.js';
 import { Lapses } from './lapses.js';
 
 /** Sessions that are kept beyond their last call. */
-const sessionsMax = 4096;
+export const sessionsMax = 4096;
 /** One token, and no more. */
 const credentialCharactersMax = 512;
 

@@ -24,7 +24,7 @@ export interface DoorLimits {
 
 export const defaultDoorLimits: DoorLimits = {
   messageBytesMax: 64 * MiB,
-  jsonBytesMax: 8 * MiB,
+  jsonBytesMax: 4 * MiB,
   requestMs: 60_000,
   firstRequestMs: 60_000,
   streamsMax: 4096,
@@ -42,5 +42,15 @@ export const dimensionsMax = 32;
 export const parametersMax = 256;
 /** Names of models, versions, tensors, parameters, ids and parameters' text, characters. */
 export const textCharactersMax = 1024;
+/** Elements of a request in typed contents that have to be read one by one: all but packed FP32 and FP64. */
+export const typedElementsMax = 2 * MiB;
+/** Pieces in which they come: BYTES has one for each element. */
+export const typedPiecesMax = 128 * 1024;
+/** Lists and objects in the JSON of a request. */
+export const jsonListsMax = 256 * 1024;
+/** Numbers and whatever else commas part in it. */
+export const jsonValuesMax = MiB;
+/** Texts in it: names, and elements of BYTES. */
+export const jsonTextsMax = 128 * 1024;
 /** Elements of one BYTES tensor: each costs more here than the bytes that it came as. */
 export const bytesElementsMax = MiB;

@@ -53,12 +53,24 @@ export interface DoorHost {
 /** Connections of those, of all doors: for one more, the oldest goes. */
 const askersMax = 1024;
 
-type DoorKind = 'grpc' | 'http' | 'metrics';
+export type DoorKind = 'grpc' | 'http' | 'metrics';
+
+export interface DoorPlace {
+  readonly kind: DoorKind;
+  /** As a URL. */
+  readonly endpoint: string;
+}
 
 interface OpenDoor {
   readonly kind: DoorKind;
   readonly door: Door;
   readonly listener: Listener;
+}
+
+function endpointOf(kind: DoorKind, { address, isTls }: Listener): string {
+  const protocol = kind === 'grpc' ? 'grpc' : 'http';
+  if (address.startsWith('/')) return `${protocol}+unix:${encodeURI(address)}`;
+  return `${protocol}${isTls ? 's' : ''}://${address}`;
 }
 
 /** The doors of a server for those who speak standard protocols: gRPC and HTTP. */
@@ -102,14 +114,9 @@ export class Doors {
     return doors;
   }
 
-  /** As URLs: `grpc://127.0.0.1:8001`, `https://...`, `grpc+unix:/run/axle.sock`; that of metrics is `http`, too. */
-  get endpoints(): string[] {
-    return this.open.map(({ kind, listener }) => {
-      const { address, isTls } = listener;
-      const protocol = kind === 'grpc' ? 'grpc' : 'http';
-      if (address.startsWith('/')) return `${protocol}+unix:${encodeURI(address)}`;
-      return `${protocol}${isTls ? 's' : ''}://${address}`;
-    });
+  /** What each is, and where: `grpc://127.0.0.1:8001`, `https://...`, `grpc+unix:/run/axle.sock`; metrics are `http`, too. */
+  get places(): DoorPlace[] {
+    return this.open.map(({ kind, listener }) => ({ kind, endpoint: endpointOf(kind, listener) }));
   }
 
   /** Open ones of each kind of door. */

@@ -100,6 +100,11 @@ export class DeviceHost {
     this.tell({ kind: 'weights', weights });
   }
 
+  /** Frees its device of a model, when no call uses it there. */
+  unload(contentId: string): void {
+    this.tell({ kind: 'unload', contentId });
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     this.wake();

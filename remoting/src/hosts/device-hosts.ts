@@ -147,6 +147,9 @@ export class DeviceHosts {
         { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
         connectMsMax,
       );
+      server.onUnload = (contentId) => {
+        host.unload(contentId);
+      };
       return { host, said, server };
     } catch (error) {
       await this.end(started);

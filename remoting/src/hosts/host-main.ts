@@ -23,6 +23,7 @@ const unlimited = Object.fromEntries(
 const { sharedMemoryBytes } = defaultServerLimits();
 
 let server: Server | undefined;
+let runtime: Runtime | undefined;
 let token: TokenRecord | undefined;
 let places: Pick<HostSettings, 'store' | 'socket'> | undefined;
 
@@ -41,6 +42,12 @@ process.on('message', (message: ToHost) => {
     if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
     return;
   }
+  if (message.kind === 'unload') {
+    runtime?.unloadModel({ source: message }).catch((error: unknown) => {
+      process.stderr.write(`a model could not be unloaded: ${messageOf(error)}\n`);
+    });
+    return;
+  }
   start(message.settings).then(tell, (error: unknown) => {
     tell({ kind: 'failed', message: messageOf(error) });
   });
@@ -51,7 +58,7 @@ async function start(settings: HostSettings): Promise<FromHost> {
   const { device, weights } = settings;
   ({ token } = settings);
   places = settings;
-  const runtime = await Runtime.start({
+  runtime = await Runtime.start({
     plugins: [device === undefined ? plugin : { ...plugin, device }],
     decodesImages,
     loadsAhead: true,

@@ -31,6 +31,8 @@ export interface TenantWeights {
 export type ToHost =
   | { readonly kind: 'start'; readonly settings: HostSettings }
   | { readonly kind: 'weights'; readonly weights: TenantWeights }
+  /** The server has no more use for the model. */
+  | { readonly kind: 'unload'; readonly contentId: string }
   | { readonly kind: 'ping' };
 
 /** From a device host. */

@@ -84,7 +84,9 @@ export class RelayBackend implements Backend {
   }
 
   unloadModel(model: LoadedModel): Promise<void> {
-    for (const upstream of this.serverOf(model.device).all) upstream.unload(model);
+    const server = this.serverOf(model.device);
+    for (const upstream of server.all) upstream.unload(model);
+    server.onUnload?.(model.source.contentId);
     return Promise.resolve();
   }
 

@@ -19,6 +19,8 @@ interface Entry {
 
 /** The connections of a relay to one server: its own, and one for each tenant that has work there. */
 export class Upstreams {
+  /** Told of models that are not wanted any more. Undefined: the server keeps them as it likes. */
+  onUnload: ((contentId: string) => void) | undefined;
   private readonly byTenant = new Map<string, Entry>();
   private readonly timer: NodeJS.Timeout;
   private isClosed = false;

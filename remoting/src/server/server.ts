@@ -5,7 +5,7 @@ import type { Registry } from 'prom-client';
 
 import { Session, type Limits, type Runtime } from '@axle/core/internal';
 
-import { Doors, type DoorSettings } from '../doors/doors.js';
+import { Doors, type DoorPlace, type DoorSettings } from '../doors/doors.js';
 import { wireLimits } from '../generated/wire.js';
 import type { ServerMetrics } from '../metrics/server-metrics.js';
 import { DeviceWatch } from './device-watch.js';
@@ -176,7 +176,12 @@ export class Server {
 
   /** Of the doors for gRPC and HTTP, in the order of their settings. */
   get doorEndpoints(): string[] {
-    return this.doors?.endpoints ?? [];
+    return this.doorPlaces.map(({ endpoint }) => endpoint);
+  }
+
+  /** The same, each with what it is. */
+  get doorPlaces(): readonly DoorPlace[] {
+    return this.doors?.places ?? [];
   }
 
   /** Connections that are open. */
@@ -299,7 +304,8 @@ export class Server {
   }
 
   private serve(stream: Socket, arrived: Socket, peer: Peer, spec: ListenSpec): void {
-    const sharesMemory = spec.kind === 'unix';
+    // Files do not go over to a guest.
+    const sharesMemory = spec.kind === 'unix' && !spec.isVsock;
     this.connectionsMade += 1;
     const requests = new WireRequests(this.requestLog, this.connectionsMade, listenerName(spec));
     this.traffic.add(stream);

@@ -62,6 +62,7 @@ export class Ledger {
       handles: count('handles'),
       calls: count('calls'),
       requestBytes: count('requestBytes'),
+      answerBytes: count('answerBytes'),
       models: count('models'),
       modelBytes: count('modelBytes'),
       sharedMemoryBytes: count('sharedMemoryBytes'),

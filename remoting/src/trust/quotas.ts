@@ -10,6 +10,8 @@ export interface Quotas {
   readonly calls: number;
   /** Inputs of those calls, from when they are announced until the answer, and tensors that are kept, bytes. */
   readonly requestBytes: number;
+  /** Answers of doors that wait for their clients to take them, bytes. */
+  readonly answerBytes: number;
   /** Models that are kept for it. */
   readonly models: number;
   /** Files of those models, each charged in full whoever else has the same, bytes. */
@@ -28,6 +30,7 @@ export const defaultQuotas: Quotas = {
   handles: 262_144,
   calls: 4096,
   requestBytes: 2048 * MiB,
+  answerBytes: 1024 * MiB,
   models: 256,
   modelBytes: 16_384 * MiB,
   sharedMemoryBytes: 2048 * MiB,
@@ -40,6 +43,7 @@ export function defaultServerLimits(): Quotas {
     handles: 4_194_304,
     calls: 65_536,
     requestBytes: Math.floor(memoryBytes() / 2),
+    answerBytes: Math.floor(memoryBytes() / 4),
     models: 65_536,
     modelBytes: 1_048_576 * MiB,
     sharedMemoryBytes: 8192 * MiB,
@@ -60,6 +64,7 @@ export const quotaWords: Readonly<Record<QuotaName, string>> = {
   handles: 'open handles',
   calls: 'calls that are not answered',
   requestBytes: 'bytes of inputs and of tensors that are kept',
+  answerBytes: 'bytes of answers that wait for their clients',
   models: 'models',
   modelBytes: 'bytes of models',
   sharedMemoryBytes: 'bytes of shared memory',

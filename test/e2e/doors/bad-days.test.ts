@@ -19,12 +19,18 @@ import { rawOf, type Request } from './request.js';
 import { bodyOf, checked, RestClient } from './rest-door.js';
 
 const messageBytesMax = 1024 * 1024;
+const streamInFlightMax = 2;
 const jsonBytesMax = messageBytesMax / 2;
 const grpcPath = join(folder, 'grpc.sock');
 const httpPath = join(folder, 'http.sock');
+/** Where all comes in as tenant mallory, who may have `malloryBytes` of inputs. */
+const malloryPath = join(folder, 'mallory.sock');
+const malloryHttpPath = join(folder, 'mallory-http.sock');
+const malloryBytes = 16 * messageBytesMax;
 const models = join(folder, 'models');
 let server: TrustedServer;
 let grpc: GrpcClient;
+let mallory: GrpcClient;
 let rest: RestClient;
 
 beforeAll(async () => {
@@ -32,17 +38,25 @@ beforeAll(async () => {
   writeModel(models, 'identity', identityModel(1, ['n', 'm']), '1', 'dynamic_batching { }');
   writeModel(models, 'slow', matMulModel(2048, 8));
   server = await TrustedServer.start(folder, {
-    grpc: [`unix:${grpcPath}`],
-    http: [`unix:${httpPath}`],
+    grpc: [`unix:${grpcPath}`, `unix:${malloryPath},tenant=mallory`],
+    http: [`unix:${httpPath}`, `unix:${malloryHttpPath},tenant=mallory`],
     models: [models],
-    doorLimits: { messageBytesMax, jsonBytesMax, unreadBytesMax: messageBytesMax },
+    tenants: { mallory: { quotas: { requestBytes: malloryBytes, answerBytes: messageBytesMax } } },
+    doorLimits: {
+      messageBytesMax,
+      jsonBytesMax,
+      unreadBytesMax: messageBytesMax,
+      streamInFlightMax,
+    },
   });
-  const [grpcEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
+  const [grpcEndpoint = '', malloryEndpoint = '', httpEndpoint = ''] = server.doorEndpoints;
+  mallory = new GrpcClient(malloryEndpoint);
   grpc = new GrpcClient(grpcEndpoint);
   rest = new RestClient(httpEndpoint);
 });
 afterAll(async () => {
   grpc.close();
+  mallory.close();
   rest.close();
   await server.close();
 });
@@ -211,6 +225,61 @@ describe('gRPC', () => {
     await answers();
   });
 
+  it.each([
+    // What is packed may unpack to as much again as a message may have.
+    ['as they are', 0, messageBytesMax - 1024, 16],
+    ['packed', 1, messageBytesMax / 32, 15],
+  ])('charges messages %s while they come', async (_, flag, length, held) => {
+    const head = Buffer.of(flag, 0, 0, 0, 0);
+    head.writeUInt32BE(length, 1);
+    const session = connectHttp2('http://axle', { createConnection: () => connect(malloryPath) });
+    session.on('error', () => undefined);
+    const underWay = session.request({ ...grpcHeaders, ':path': streamInfer.path });
+    underWay.on('error', () => undefined).resume();
+    const first = streamInfer.write(messageOf(identity, 'raw'));
+    underWay.write(Buffer.concat([Buffer.of(0, 0, 0, 0, first.byteLength), first]));
+    await once(underWay, 'data');
+    const streams = 64;
+    let refused = 0;
+    await new Promise<void>((resolve) => {
+      for (let i = 0; i < streams; i++) {
+        const stream = session.request({ ...grpcHeaders, 'grpc-encoding': 'gzip' });
+        stream
+          .on('error', () => undefined)
+          .on('response', (trailers) => {
+            expect(trailers['grpc-status']).toBe('8');
+            // It is ended, and what came of the message is not kept for it.
+            stream.once('close', () => {
+              refused += 1;
+              if (refused === streams - held) resolve();
+            });
+          });
+        stream.resume().write(Buffer.concat([head, Buffer.alloc(1000)]));
+      }
+    });
+    const sizes = { name: 'x', datatype: 'FP32', shape: [3, messageBytesMax / 16], values: [] };
+    const large = { inputs: [{ ...sizes, raw: Buffer.alloc((3 * messageBytesMax) / 4) }] };
+    const ask = (request: Partial<Request>) =>
+      mallory.inference('ModelInfer', messageOf({ ...identity, ...request }, 'raw'));
+    underWay.write(head);
+    await new Promise((resolve) => underWay.once('close', resolve));
+    expect(underWay.rstCode).toBe(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    await ask({});
+    await expect(ask(large)).rejects.toThrow(/tenant mallory may have/);
+    await answers();
+    session.destroy();
+    // It is given back when the server has noticed.
+    let isFree = false;
+    for (let i = 0; i < 100 && !isFree; i++) isFree = await ask(large).then(Boolean, () => false);
+    expect(isFree).toBe(true);
+  });
+
+  it('takes no more than a few words of anyone', async () => {
+    const service = 'a'.repeat(5000);
+    const asked = grpc.call('grpc.health.v1.Health', 'Check', { service });
+    await expect(asked).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+  });
+
   it('leaves a client that takes no answers with so many bytes of them', async () => {
     const big = Buffer.alloc(512 * 1024);
     const packed = gzipSync(big);
@@ -246,6 +315,7 @@ describe('gRPC', () => {
   });
 });
 
+const streamInfer = methodOf('inference.GRPCInferenceService', 'ModelStreamInfer');
 const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
 
 /** A frame of HTTP/2 without flags. */
@@ -263,6 +333,53 @@ const grpcHeaders = {
   'content-type': 'application/grpc',
   te: 'trailers',
 };
+
+describe('answers that nobody takes', () => {
+  const values = messageBytesMax / 16;
+  const large: Request = {
+    ...identity,
+    inputs: [{ ...identity.inputs[0]!, shape: [1, values], raw: Buffer.alloc(4 * values) }],
+  };
+  const { body, jsonBytes } = bodyOf(
+    { ...large, parameters: { binary_data_output: true } },
+    'binary',
+  );
+  const post =
+    `POST ${infer} HTTP/1.1\r\nHost: x\r\nInference-Header-Content-Length: ${jsonBytes}\r\n` +
+    `Content-Length: ${body.byteLength}\r\n\r\n`;
+
+  it('of REST are as many bytes as their tenant may have', async () => {
+    const taken: Socket[] = [];
+    const refused = await new Promise<string>((resolve) => {
+      const ask = () => {
+        const socket = connect(malloryHttpPath);
+        taken.push(socket);
+        // The socket itself takes some of it.
+        socket.once('readable', () => {
+          const head = String(socket.read(15));
+          if (head.includes('200')) ask();
+          else resolve(head);
+        });
+        socket.write(Buffer.concat([Buffer.from(post), body]));
+      };
+      ask();
+    });
+    expect(refused).toBe('HTTP/1.1 503 Se');
+    expect(taken.length).toBeGreaterThan(3);
+    await answers();
+    // What is taken is paid for.
+    await expect(mallory.inference('ModelInfer', messageOf(large, 'raw'))).rejects.toThrow(
+      /bytes of answers that wait/,
+    );
+    for (const socket of taken) socket.destroy();
+    let isFree = false;
+    for (let i = 0; i < 100 && !isFree; i++) {
+      const asked = mallory.inference('ModelInfer', messageOf(large, 'raw'));
+      isFree = await asked.then(Boolean, () => false);
+    }
+    expect(isFree).toBe(true);
+  });
+});
 
 describe('REST', () => {
   const refused = async (
@@ -342,8 +459,8 @@ describe('REST', () => {
     expect((await rest.send('GET', '/v3')).status).toBe(404);
     for (const [method, path, allow] of [
       ['GET', infer, 'POST'],
-      ['DELETE', '/v2/models/identity', 'GET'],
-      ['DELETE', '/v2/cudasharedmemory/status', 'GET, POST'],
+      ['DELETE', '/v2/models/identity', 'GET, HEAD'],
+      ['DELETE', '/v2/cudasharedmemory/status', 'GET, HEAD, POST'],
     ] as const) {
       const { status, headers } = await rest.send(method, path);
       expect([status, headers.allow]).toEqual([405, allow]);
@@ -383,7 +500,7 @@ describe('REST', () => {
   it.each([
     ['in escaped quotes', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}`],
     ['in a last backslash', `[1234567890123456,"${'\\"'.repeat(jsonBytesMax / 2 - 20)}\\`],
-    ['in opened lists', '['.repeat(jsonBytesMax - 1)],
+    ['in opened lists', '['.repeat(jsonBytesMax / 2 - 1)],
   ])('takes no longer for text that ends %s', async (_, body) => {
     // From each quote anew, it would take hours.
     expect(await refused(body)).toEqual([400, expect.stringMatching(/no JSON|no object/)]);
@@ -434,6 +551,19 @@ describe('REST', () => {
       `GET /v2 HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: wonders\r\n${more}\r\n`,
     );
     expect(await textOf(socket)).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('reads so much of what it refused, and ends the connection for more', async () => {
+    const refusalOf = async (length: number) => {
+      const socket = connect(httpPath);
+      const head = `POST /v2/nothing HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\n\r\n`;
+      socket.write(head);
+      const [told] = (await once(socket, 'data')) as [Buffer];
+      socket.destroy();
+      return String(told);
+    };
+    expect(await refusalOf(1024 * 1024)).toMatch(/^HTTP\/1.1 404 [^]*connection: keep-alive/i);
+    expect(await refusalOf(1024 * 1024 + 1)).toMatch(/^HTTP\/1.1 404 [^]*connection: close/i);
   });
 
   it('writes no more in JSON than it reads of it', async () => {
@@ -591,6 +721,21 @@ describe('a call that nobody waits for any more', () => {
 async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
+
+it('a stream has so many requests worked on, and the others wait', async () => {
+  const [device] = server.runtime.registry.devices.filter(
+    ({ backend }) => backend === 'cpu-fallback',
+  );
+  let most = 0;
+  const looking = setInterval(() => {
+    most = Math.max(most, server.runtime.loadOf(device!));
+  }, 1);
+  const requests = Array.from({ length: 3 * streamInFlightMax }, () => messageOf(slow, 'raw'));
+  const replies = await grpc.stream('inference.GRPCInferenceService', 'ModelStreamInfer', requests);
+  clearInterval(looking);
+  expect(replies.map(({ error_message: error }) => error)).toEqual(requests.map(() => ''));
+  expect(most).toBe(streamInFlightMax);
+});
 
 describe('a repository', () => {
   it('may lose a model that is in use', async () => {

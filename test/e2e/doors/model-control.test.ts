@@ -106,6 +106,8 @@ describe('models that are loaded by name', () => {
     expect(await place.adds('a')).toBe('10 of 1');
     writeModel(place.models, 'a', adding(10));
     await expect(place.load('nothing')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    const unload = await place.rest.send('POST', '/v2/repository/models/nothing/unload', '{}');
+    expect(String(unload.body)).toMatch(/failed to unload 'nothing'/);
     const parameters = { config: { string_param: '{}' } };
     const overriding = place.grpc.inference('RepositoryModelLoad', { model_name: 'a', parameters });
     await expect(overriding).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });

@@ -37,7 +37,12 @@ beforeAll(async () => {
   writeFileSync(tokens, writeTokenLines([record]), { mode: 0o600 });
   const config = join(folder, 'config.json');
   const at = (name: string) => `unix:${join(folder, name)}`;
-  const places = { listen: [at('wire')], grpc: [at('grpc')], http: [at('http')] };
+  const places = {
+    listen: [at('wire')],
+    grpc: [at('grpc')],
+    http: [at('http')],
+    metrics: [at('metrics')],
+  };
   const settings = { ...places, tokens, accessLog: true };
   writeFileSync(config, JSON.stringify(settings));
   const args = [axlePath, 'serve', '--config', config, '--log-format', 'json'];
@@ -50,10 +55,16 @@ beforeAll(async () => {
   });
   for await (const line of createInterface(server.stdout!)) {
     endpoints.push(line.replace('listening on ', ''));
-    if (endpoints.length === 3) break;
+    if (endpoints.length === 4) break;
   }
 });
 afterAll(() => server.kill('SIGKILL'));
+
+it('what is listened on says which door it is', () => {
+  const at = (name: string) => `+unix:${join(folder, name)}`;
+  const told = [`axle${at('wire')}`, `grpc${at('grpc')}`, `http${at('http')}`];
+  expect(endpoints).toEqual([...told, `http${at('metrics')} (metrics)`]);
+});
 
 /** The first line with these fields. */
 async function lineWith(fields: Line): Promise<Line> {

@@ -55,6 +55,19 @@ it('the server says what it is, the same through both doors', async () => {
   expect(await rest.json('GET', '/v2')).toEqual(metadata);
 });
 
+it('HEAD is answered as GET, without the body', async () => {
+  for (const path of ['/v2/health/live', '/v2/health/ready', '/v2']) {
+    const { status, headers, body } = await rest.send('GET', path);
+    const head = await rest.send('HEAD', path);
+    expect([head.status, head.headers['content-length'], head.body.byteLength]).toEqual([
+      status,
+      headers['content-length'],
+      0,
+    ]);
+    expect(body.byteLength).toBe(Number(headers['content-length']));
+  }
+});
+
 it('a model is described as it is configured, the same through both doors', async () => {
   const { config } = (await grpc.inference('ModelConfig', { name: 'mlp' })) as { config: Fields };
   expect(config).toMatchObject({

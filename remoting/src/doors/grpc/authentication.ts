@@ -1,3 +1,6 @@
+import type { ServerHttp2Stream } from 'node:http2';
+import { Duplex } from 'node:stream';
+
 import {
   Metadata,
   status,
@@ -9,9 +12,11 @@ import {
 import { asAxleError, AxleError, errorCodeOf } from '@axle/core/internal';
 
 import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js';
+import type { Tenant } from '../../trust/tenants.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import { grpcStatusOf } from '../status.js';
+import { ArrivingMessages, nobody, type MessagePayer } from './arriving-messages.js';
 import { bytesOfMessage, type UnreadAnswers } from './unread-answers.js';
 
 const clientOf = new WeakMap<Metadata, DoorClient>();
@@ -40,7 +45,7 @@ const forAnyone: ReadonlySet<string> = new Set([
 export function authentication(
   clients: DoorClients,
   requests: DoorRequests,
-  { requestMs }: DoorLimits,
+  { requestMs, messageBytesMax }: DoorLimits,
   connectionOf: (port: number | undefined) => GrpcConnection,
 ): ServerInterceptor {
   return (method, call) => {
@@ -49,7 +54,8 @@ export function authentication(
     const { remotePort } = call.getConnectionInfo();
     const { connection, unread } = connectionOf(remotePort);
     let request: DoorRequest | undefined;
-    watchStatus(call, () => request);
+    const arriving = new ArrivingMessages(streamOf(call), messageBytesMax);
+    watchStatus(call, arriving, () => request);
     const intercepted = new AnsweringCall(call, unread, () => request, {
       start: (next) => {
         next({
@@ -61,13 +67,17 @@ export function authentication(
             request.op = method.path.slice(method.path.lastIndexOf('/') + 1);
             const { givenId } = request;
             if (givenId !== undefined) intercepted.echo(givenId);
+            let payer = nobody;
             try {
               if (forAnyone.has(method.path)) connection.ask();
-              else clientOf.set(metadata, admit(metadata, request));
+              else payer = admit(metadata, request);
             } catch (error) {
               call.sendStatus(statusOf(asAxleError(error)));
               return;
             }
+            arriving.watch(payer, (reason) => {
+              call.sendStatus(statusOf(reason));
+            });
             timer = setTimeout(() => {
               // What has arrived meanwhile, this process was too slow for: it is read first.
               setImmediate(() => {
@@ -79,6 +89,7 @@ export function authentication(
           onReceiveMessage: (message: unknown, pass) => {
             isHere = true;
             clearTimeout(timer);
+            arriving.handedOn();
             if (request?.isToldOf === true) request.bytesIn += bytesOfMessage(message);
             pass(message);
           },
@@ -96,10 +107,13 @@ export function authentication(
         });
       },
     });
-    const admit = (metadata: Metadata, asked: DoorRequest) => {
+    const admit = (metadata: Metadata, asked: DoorRequest): MessagePayer => {
       const authorization = one(metadata, 'authorization');
       const tenant = one(metadata, 'axle-tenant');
-      return clients.admit({ authorization, tenant }, connection, asked);
+      const client = clients.admit({ authorization, tenant }, connection, asked);
+      clientOf.set(metadata, client);
+      intercepted.tenant = client.tenant;
+      return payerOf(client);
     };
     return intercepted;
   };
@@ -117,8 +131,17 @@ type InnerCall = ConstructorParameters<typeof ServerInterceptingCall>[0];
  * Notes how a call ends, whoever ends it: grpc-js itself refuses messages that are too long, and calls that are late, and
  * says of none whether it is worth another try.
  */
-function watchStatus(call: InnerCall, requestOf: () => DoorRequest | undefined): void {
-  const send = call.sendStatus.bind(call);
+function watchStatus(
+  call: InnerCall,
+  arriving: ArrivingMessages,
+  requestOf: () => DoorRequest | undefined,
+): void {
+  const sendStatus = call.sendStatus.bind(call);
+  const send = (sent: Parameters<typeof sendStatus>[0]) => {
+    arriving.endBy(() => {
+      sendStatus(sent);
+    });
+  };
   call.sendStatus = (sent) => {
     const request = requestOf();
     const { code: number, details = '' } = sent;
@@ -140,8 +163,28 @@ function watchStatus(call: InnerCall, requestOf: () => DoorRequest | undefined):
   };
 }
 
+/** The stream of HTTP/2 beneath a call, which grpc-js has and does not declare: interceptors see whole messages only. */
+function streamOf(call: InnerCall): ServerHttp2Stream {
+  const { stream } = call as unknown as { readonly stream?: ServerHttp2Stream };
+  if (stream instanceof Duplex) return stream;
+  throw new Error('a call of grpc-js whose stream is not where it was');
+}
+
+function payerOf({ tenant: { usage } }: DoorClient): MessagePayer {
+  return {
+    take: (bytes) => {
+      usage.take('requestBytes', bytes);
+    },
+    give: (bytes) => {
+      usage.give('requestBytes', bytes);
+    },
+  };
+}
+
 /** A call whose answers count until the client has taken them. */
 class AnsweringCall extends ServerInterceptingCall {
+  /** Who pays for answers that wait; undefined: nobody is known. */
+  tenant: Tenant | undefined;
   private waiting = 0;
   private echoed: string | undefined;
 
@@ -169,16 +212,14 @@ class AnsweringCall extends ServerInterceptingCall {
     const request = this.requestOf();
     if (request !== undefined) request.bytesOut += bytes;
     try {
-      this.unread.add(bytes);
+      this.take(bytes);
     } catch (error) {
       this.inner.sendStatus(statusOf(asAxleError(error)));
       return;
     }
-    this.waiting += bytes;
     super.sendMessage(message, () => {
       if (this.waiting > 0) {
-        this.waiting -= bytes;
-        this.unread.remove(bytes);
+        this.give(bytes);
       }
       sent();
     });
@@ -186,8 +227,24 @@ class AnsweringCall extends ServerInterceptingCall {
 
   /** The client has given the call up. */
   forget(): void {
-    this.unread.remove(this.waiting);
-    this.waiting = 0;
+    this.give(this.waiting);
+  }
+
+  private take(bytes: number): void {
+    this.unread.add(bytes);
+    try {
+      this.tenant?.usage.take('answerBytes', bytes);
+    } catch (error) {
+      this.unread.remove(bytes);
+      throw error;
+    }
+    this.waiting += bytes;
+  }
+
+  private give(bytes: number): void {
+    this.waiting -= bytes;
+    this.unread.remove(bytes);
+    this.tenant?.usage.give('answerBytes', bytes);
   }
 }
 

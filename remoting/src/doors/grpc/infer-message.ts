@@ -11,7 +11,7 @@ import {
   type RequestedOutput,
   type RequestInput,
 } from '../kserve/infer-request.js';
-import { TypedContents } from './typed-contents.js';
+import { TypedContents, TypedTotal } from './typed-contents.js';
 import { countVarints, eachVarint, signedNumber } from './varints.js';
 
 /**
@@ -49,13 +49,14 @@ function readRequest(reader: Reader): InferRequest {
   const inputs: InputParts[] = [];
   const outputs: RequestedOutput[] = [];
   const raw: Uint8Array[] = [];
+  const total = new TypedTotal();
   readFields(reader, reader.len, (number) => {
     if (number === 1) modelName = readText(reader);
     else if (number === 2) modelVersion = readText(reader);
     else if (number === 3) id = readText(reader);
     else if (number === 4)
       readParameter(reader, (parameters ??= new Map<string, ParameterValue>()));
-    else if (number === 5) bounded(inputs).push(readInput(reader));
+    else if (number === 5) bounded(inputs).push(readInput(reader, total));
     else if (number === 6) bounded(outputs).push(readRequested(reader));
     else if (number === 7) bounded(raw).push(reader.bytes());
     else return false;
@@ -110,7 +111,7 @@ function isElsewhere({ parameters }: InputParts): boolean {
   return parameters?.has('shared_memory_region') ?? false;
 }
 
-function readInput(reader: Reader): InputParts {
+function readInput(reader: Reader, total: TypedTotal): InputParts {
   const input: InputParts = {
     name: '',
     datatype: '',
@@ -125,7 +126,7 @@ function readInput(reader: Reader): InputParts {
     else if (number === 3) readSizes(reader, type, input.shape);
     else if (number === 4)
       readParameter(reader, (input.parameters ??= new Map<string, ParameterValue>()));
-    else if (number === 5) readContents(reader, (input.contents ??= new TypedContents()));
+    else if (number === 5) readContents(reader, (input.contents ??= new TypedContents(total)));
     else return false;
     return true;
   });
@@ -148,7 +149,7 @@ function readRequested(reader: Reader): RequestedOutput {
 
 function readSizes(reader: Reader, type: number, shape: number[]): void {
   const piece = type === wire.bytes ? reader.bytes() : readVarintBytes(reader);
-  if (countVarints([piece]) + shape.length > dimensionsMax) {
+  if (countVarints([piece], dimensionsMax) + shape.length > dimensionsMax) {
     throw tooMany(`an input has more than ${dimensionsMax} dimensions`);
   }
   eachVarint([piece], (low, high) => shape.push(signedNumber(low, high)));

@@ -1,6 +1,6 @@
 import { AxleError, DATA_TYPE_BYTES, type DataTypeName } from '@axle/core/internal';
 
-import { bytesElementsMax } from '../door-limits.js';
+import { typedElementsMax, typedPiecesMax } from '../door-limits.js';
 import { dataTypeOf, rawBytesOf } from '../kserve/data-types.js';
 import { countVarints, eachVarint } from './varints.js';
 
@@ -39,24 +39,43 @@ const ranges: Readonly<Partial<Record<DataTypeName, readonly [number, number]>>>
   UINT16: [0, 0xffff],
 };
 
+/** What all inputs of a request have together. */
+export class TypedTotal {
+  private pieces = 0;
+  private elements = 0;
+
+  /** @throws AxleError RESOURCE_EXHAUSTED */
+  addPiece(): void {
+    this.pieces += 1;
+    if (this.pieces <= typedPiecesMax) return;
+    throw tooMany(`${typedPiecesMax} elements that come one by one; pack them, or send them raw`);
+  }
+
+  /** @throws AxleError RESOURCE_EXHAUSTED */
+  addElements(count: number): void {
+    this.elements += count;
+    if (this.elements <= typedElementsMax) return;
+    throw tooMany(`${typedElementsMax} elements that are not FP32 or FP64; send them raw`);
+  }
+}
+
+function tooMany(what: string): AxleError {
+  const message = `the contents of inputs have more than ${what}`;
+  return new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+}
+
 /**
  * The InferTensorContents of one input as they came: by field, the bytes of its packed values, or for BYTES its elements.
  * What they are is known when the data type is.
  */
 export class TypedContents {
   private readonly pieces = new Map<number, Uint8Array[]>();
-  private count = 0;
 
-  /** @throws AxleError RESOURCE_EXHAUSTED for more pieces than an input may have. */
+  constructor(private readonly total: TypedTotal) {}
+
+  /** @throws AxleError RESOURCE_EXHAUSTED for more pieces than a request may have. */
   add(fieldNumber: number, piece: Uint8Array): void {
-    this.count += 1;
-    if (this.count > bytesElementsMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `contents have more than ${bytesElementsMax} elements that come one by one; pack them, or send them raw`,
-        { retryable: false },
-      );
-    }
+    this.total.addPiece();
     const pieces = this.pieces.get(fieldNumber);
     if (pieces === undefined) this.pieces.set(fieldNumber, [piece]);
     else pieces.push(piece);
@@ -65,7 +84,8 @@ export class TypedContents {
   /**
    * In raw form.
    *
-   * @throws AxleError INVALID_ARGUMENT where the contents are of another type, or of one that only comes raw.
+   * @throws AxleError INVALID_ARGUMENT where the contents are of another type, or of one that only comes raw;
+   * RESOURCE_EXHAUSTED for more elements than a request may have.
    */
   raw(input: string, datatype: string): Uint8Array {
     const dtype = dataTypeOf(datatype, input);
@@ -82,7 +102,9 @@ export class TypedContents {
     const pieces = this.pieces.get(own) ?? [];
     if (dtype === 'BYTES') return rawBytesOf(pieces);
     if (dtype === 'FP32' || dtype === 'FP64') return joined(input, pieces, DATA_TYPE_BYTES[dtype]);
-    return numbers(input, dtype, pieces);
+    const count = countVarints(pieces, typedElementsMax);
+    this.total.addElements(count);
+    return numbers(input, dtype, pieces, count);
   }
 }
 
@@ -94,9 +116,14 @@ function joined(input: string, pieces: readonly Uint8Array[], size: number): Uin
   throw wrong(`the contents of input '${input}' end in the middle of an element`);
 }
 
-function numbers(input: string, dtype: DataTypeName, pieces: readonly Uint8Array[]): Uint8Array {
+function numbers(
+  input: string,
+  dtype: DataTypeName,
+  pieces: readonly Uint8Array[],
+  count: number,
+): Uint8Array {
   const size = DATA_TYPE_BYTES[dtype];
-  const raw = new Uint8Array(countVarints(pieces) * size);
+  const raw = new Uint8Array(count * size);
   const view = new DataView(raw.buffer);
   const range = ranges[dtype];
   eachVarint(pieces, (low, high, index) => {

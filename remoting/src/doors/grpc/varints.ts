@@ -3,10 +3,20 @@ import { AxleError } from '@axle/core/internal';
 /** A 64-bit number in protobuf's variable form. */
 const bytesMax = 10;
 
-/** The numbers that pieces of packed fields hold; bytes with the top bit set go on. */
-export function countVarints(pieces: readonly Uint8Array[]): number {
+/**
+ * The numbers that pieces of packed fields hold; bytes with the top bit set go on.
+ *
+ * @returns more than `most` for more, without counting all of them
+ */
+export function countVarints(pieces: readonly Uint8Array[], most: number): number {
+  const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (bytes > most * bytesMax) return most + 1;
   let count = 0;
-  for (const piece of pieces) for (const byte of piece) if (byte < 0x80) count += 1;
+  for (const piece of pieces) {
+    const { byteLength } = piece;
+    for (let at = 0; at < byteLength; at += 1) if ((piece[at] ?? 0) < 0x80) count += 1;
+    if (count > most) break;
+  }
   return count;
 }
 
@@ -22,6 +32,12 @@ export function eachVarint(
   let index = 0;
   for (const piece of pieces) {
     for (let at = 0; at < piece.length; index += 1) {
+      const only = piece[at] ?? 0;
+      if (only < 0x80) {
+        at += 1;
+        each(only, 0, index);
+        continue;
+      }
       let low = 0;
       let high = 0;
       let read = 0;

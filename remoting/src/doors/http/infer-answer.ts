@@ -1,5 +1,6 @@
-import { AxleError } from '@axle/core/internal';
+import { AxleError, type Tensor } from '@axle/core/internal';
 
+import { jsonValuesMax } from '../door-limits.js';
 import type { AnswerOutput, InferAnswer } from '../kserve/infer-request.js';
 import { flagOf } from '../kserve/parameters.js';
 import { jsonOf } from './json-tensors.js';
@@ -54,12 +55,24 @@ export function writeAnswer(
 /** Writing it keeps all others waiting. */
 function checkJson(outputs: readonly AnswerOutput[], bytesMax: number): void {
   const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
+  const values = outputs.reduce((sum, { tensor }) => sum + countOf(tensor), 0);
+  if (values > jsonValuesMax) {
+    throw new AxleError(
+      'RESOURCE_EXHAUSTED',
+      `the outputs have ${values} elements, and ${jsonValuesMax} are the most in JSON; ask for them as binary data`,
+      { retryable: false },
+    );
+  }
   if (bytes <= bytesMax) return;
   throw new AxleError(
     'RESOURCE_EXHAUSTED',
     `the outputs have ${bytes} bytes, and ${bytesMax} are the most in JSON; ask for them as binary data`,
     { retryable: false },
   );
+}
+
+function countOf({ shape }: Tensor): number {
+  return shape.reduce((count, size) => count * size, 1);
 }
 
 /** Numbers are written here, since JSON.stringify has none of 64 bits. */

@@ -10,7 +10,7 @@ import {
   type RequestInput,
 } from '../kserve/infer-request.js';
 import { countOf, flagOf } from '../kserve/parameters.js';
-import { parseJson } from './json.js';
+import { isText, numberOf, parseJson } from './json.js';
 import { rawOfJson } from './json-tensors.js';
 
 export interface InferBody {
@@ -111,8 +111,9 @@ function parametersOf(value: unknown): Parameters {
   }
   return new Map(
     entries.map(([name, each]): [string, ParameterValue] => {
-      if (typeof each === 'string') return [name, textOf(each, `parameter '${name}'`)];
-      if (typeof each === 'number' || typeof each === 'boolean') return [name, each];
+      if (isText(each)) return [name, textOf(each, `parameter '${name}'`)];
+      const value = typeof each === 'boolean' ? each : numberOf(each);
+      if (value !== undefined) return [name, value];
       throw wrong(`parameter '${name}' is no text, number or boolean`);
     }),
   );
@@ -130,7 +131,7 @@ function listOf(value: unknown, what: string): readonly unknown[] {
 }
 
 function textOf(value: unknown, what: string): string {
-  if (typeof value !== 'string') throw wrong(`the ${what} is no text`);
+  if (!isText(value)) throw wrong(`the ${what} is no text`);
   if (value.length <= textCharactersMax) return value;
   throw tooMany(`the ${what} has ${value.length} characters; ${textCharactersMax} are the most`);
 }

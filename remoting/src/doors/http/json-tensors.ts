@@ -2,6 +2,7 @@ import { AxleError, DATA_TYPE_BYTES, type DataTypeName, type Tensor } from '@axl
 
 import { bytesElementsMax, dimensionsMax } from '../door-limits.js';
 import { dataTypeOf, rawBytesOf } from '../kserve/data-types.js';
+import { isText, numberOf } from './json.js';
 
 /** Puts one element where it belongs; false: it is none of the type. */
 type Put = (view: DataView, at: number, value: unknown) => boolean;
@@ -59,7 +60,7 @@ function rawText(input: string, data: readonly unknown[]): Uint8Array {
   }
   const elements: Buffer[] = [];
   eachLeaf(data, (value) => {
-    if (typeof value !== 'string') {
+    if (!isText(value)) {
       throw wrong(`input '${input}' is BYTES, and its element ${elements.length} is no text`);
     }
     elements.push(Buffer.from(value));
@@ -128,16 +129,15 @@ function whole(
   };
 }
 
-/** Those that a double may not hold come as text. */
 function long(
   min: bigint,
   max: bigint,
   set: (view: DataView, at: number, value: bigint) => void,
 ): Put {
   return (view, at, value) => {
-    const isText = typeof value === 'string' && /^-?\d{1,20}$/.test(value);
-    if (!isText && !Number.isSafeInteger(value)) return false;
-    const exact = BigInt(value as string | number);
+    const number = numberOf(value);
+    if (typeof number !== 'bigint' && !Number.isSafeInteger(number)) return false;
+    const exact = BigInt(number as bigint | number);
     if (exact < min || exact > max) return false;
     set(view, at, exact);
     return true;
@@ -146,10 +146,9 @@ function long(
 
 function real(set: (view: DataView, at: number, value: number) => void): Put {
   return (view, at, value) => {
-    // A whole number of many digits comes as text.
-    const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+    const number = Number(numberOf(value) ?? NaN);
     // Of 1e400 JSON makes Infinity.
-    if (typeof number !== 'number' || !Number.isFinite(number)) return false;
+    if (!Number.isFinite(number)) return false;
     set(view, at, number);
     return true;
   };

@@ -1,4 +1,8 @@
+import { randomBytes } from 'node:crypto';
+
 import { AxleError } from '@axle/core/internal';
+
+import { checkParts } from './json-parts.js';
 
 /**
  * Text, or a whole number with more digits than every double has exactly. Text without an end reaches to the end of all,
@@ -6,11 +10,13 @@ import { AxleError } from '@axle/core/internal';
  */
 const textOrLong = /"(?:[^"\\]|\\[^])*(?:"|\\?$)|(?<=[[,:\s])-?\d{16,}(?![\d.eE])/g;
 const long = /\d{16}/;
+/** Before the digits of those, which JSON.parse has to take for text. No client can know it. */
+const mark = `${randomBytes(9).toString('base64')}:`;
 
 /**
- * Reads JSON. Whole numbers that a double may not hold exactly come as text, digit by digit.
+ * Reads JSON. Whole numbers that a double may not hold exactly are for `numberOf`.
  *
- * @throws AxleError INVALID_ARGUMENT; RESOURCE_EXHAUSTED for more than `bytesMax`.
+ * @throws AxleError INVALID_ARGUMENT; RESOURCE_EXHAUSTED for more than `bytesMax`, or more parts than may be.
  */
 export function parseJson(bytes: Uint8Array, bytesMax: number): unknown {
   if (bytes.byteLength > bytesMax) {
@@ -20,9 +26,10 @@ export function parseJson(bytes: Uint8Array, bytesMax: number): unknown {
       { retryable: false },
     );
   }
+  checkParts(bytes);
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   try {
-    return JSON.parse(long.test(text) ? text.replace(textOrLong, quoted) : text) as unknown;
+    return JSON.parse(long.test(text) ? text.replace(textOrLong, marked) : text) as unknown;
   } catch (error) {
     // V8's message quotes what may be anything.
     const [place = ''] = /at position \d+/.exec(String(error)) ?? [];
@@ -30,6 +37,18 @@ export function parseJson(bytes: Uint8Array, bytesMax: number): unknown {
   }
 }
 
-function quoted(match: string): string {
-  return match.startsWith('"') ? match : `"${match}"`;
+function marked(match: string): string {
+  return match.startsWith('"') ? match : `"${mark}${match}"`;
+}
+
+/** Of what `parseJson` gives. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && !value.startsWith(mark);
+}
+
+/** A number of JSON: exact, if it is a whole one. Undefined: it is none. */
+export function numberOf(value: unknown): number | bigint | undefined {
+  if (typeof value === 'number') return value;
+  if (typeof value !== 'string' || !value.startsWith(mark)) return undefined;
+  return BigInt(value.slice(mark.length));
 }

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { asAxleError, AxleError } from '@axle/core/internal';
 
+import type { Tenant } from '../../trust/tenants.js';
 import type { DoorClient } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest } from '../door-request.js';
@@ -22,6 +23,9 @@ const wrongMethod = 405;
 
 /** One request of HTTP: its body comes in here, and its answer goes out. */
 export class Reply {
+  /** For whom it is; undefined: for anyone, or not known. */
+  private tenant: Tenant | undefined;
+
   constructor(
     private readonly request: IncomingMessage,
     private readonly response: ServerResponse,
@@ -41,6 +45,7 @@ export class Reply {
    * UNIMPLEMENTED for an encoding that is not known; INVALID_ARGUMENT; CANCELLED when it breaks off.
    */
   async body({ tenant }: DoorClient): Promise<Buffer> {
+    this.tenant = tenant;
     const encoding = readContentEncoding(this.header('content-encoding'));
     const announced = Number(this.header('content-length') ?? 0);
     this.check(announced);
@@ -79,12 +84,18 @@ export class Reply {
     this.send(status, {}, []);
   }
 
+  /**
+   * Charged until the client has taken it; refusals are small.
+   *
+   * @throws AxleError RESOURCE_EXHAUSTED past a quota
+   */
   send(
     status: number,
     headers: Readonly<Record<string, string | number>>,
     pieces: readonly Uint8Array[],
   ): void {
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    if (status < 400) this.charge(length);
     this.asked.bytesOut = length;
     this.asked.end('OK');
     const accepted = acceptedEncoding(this.header('accept-encoding'));
@@ -99,6 +110,14 @@ export class Reply {
       },
       () => this.response.destroy(),
     );
+  }
+
+  private charge(bytes: number): void {
+    const usage = this.tenant?.usage;
+    usage?.take('answerBytes', bytes);
+    this.response.once('close', () => {
+      usage?.give('answerBytes', bytes);
+    });
   }
 
   private write(

@@ -6,7 +6,7 @@ import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { writeAnswer } from './infer-answer.js';
 import { readInferBody } from './infer-body.js';
-import { parseJson } from './json.js';
+import { isText, parseJson } from './json.js';
 import type { Reply } from './reply.js';
 import { WrongMethod } from './wrong-method.js';
 
@@ -155,7 +155,7 @@ const rules: readonly Rule[] = [
     answer: async ({ kserve, client, body, reply }, region) => {
       const regions = kserve.regionsOf(client);
       const { key, offset = 0, byte_size: byteSize } = optionsOf(body, reply);
-      if (typeof key !== 'string') {
+      if (!isText(key)) {
         throw new AxleError('INVALID_ARGUMENT', 'the key of a region is missing or no text');
       }
       const spec = { name: region, key, offset: Number(offset) };
@@ -204,7 +204,9 @@ function notServed(path: RegExp, op: string, message: string): Rule[] {
 export function kserveRoutes(kserve: KserveServer): FindRoute {
   return (method, url) => {
     const [path = ''] = url.split('?');
-    const rule = rules.find((each) => each.method === method && each.path.test(path));
+    // Node leaves the body out.
+    const asked = method === 'HEAD' ? 'GET' : method;
+    const rule = rules.find((each) => each.method === asked && each.path.test(path));
     if (rule === undefined) throw noRoute(method, path);
     const [, model, version] = rule.path.exec(path) ?? [];
     return {
@@ -271,6 +273,6 @@ function noRoute(method: string, path: string): AxleError {
   }
   return new WrongMethod(
     method,
-    fitting.map((rule) => rule.method),
+    fitting.flatMap(({ method: own }) => (own === 'GET' ? ['GET', 'HEAD'] : [own])),
   );
 }

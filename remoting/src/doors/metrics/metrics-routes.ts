@@ -13,8 +13,8 @@ export function metricsRoutes(metrics: ServerMetrics, readers: readonly string[]
     if (asked !== path) {
       throw new AxleError('NOT_FOUND', `there is no ${asked.slice(0, 128)} here; ask for ${path}`);
     }
-    if (method !== 'GET') {
-      throw new WrongMethod(method, ['GET']);
+    if (method !== 'GET' && method !== 'HEAD') {
+      throw new WrongMethod(method, ['GET', 'HEAD']);
     }
     return {
       op: 'Metrics',

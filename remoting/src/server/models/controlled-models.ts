@@ -84,7 +84,7 @@ export class ControlledModels {
   /** @throws AxleError NOT_FOUND */
   unload(name: string): void {
     const versions = this.entries.get(name);
-    if (versions === undefined) throw notThere(name);
+    if (versions === undefined) throw notThere(name, 'unload');
     for (const version of versions.keys()) this.leave(name, version);
   }
 
@@ -121,7 +121,7 @@ export class ControlledModels {
 
   private async loadNow(name: string): Promise<void> {
     const wanted = await this.repository.versions(name);
-    if (wanted.length === 0) throw notThere(name);
+    if (wanted.length === 0) throw notThere(name, 'load');
     const versions = this.entries.get(name) ?? new Map<string, Entry>();
     this.entries.set(name, versions);
     const failures: unknown[] = [];
@@ -147,7 +147,7 @@ export class ControlledModels {
     if (before === undefined) entry.state = 'LOADING';
     try {
       const model = await this.repository.readNamed(`${name}:${version}`);
-      if (model === undefined) throw notThere(name);
+      if (model === undefined) throw notThere(name, 'load');
       await this.devices.load(model);
       entry.model = model;
       entry.state = 'READY';
@@ -194,6 +194,7 @@ function isSame(a: Model, b: Model): boolean {
   return a.source.contentId === b.source.contentId;
 }
 
-function notThere(name: string): AxleError {
-  return new AxleError('NOT_FOUND', `failed to load '${name}', no such model in the repository`);
+function notThere(name: string, done: 'load' | 'unload'): AxleError {
+  const message = `failed to ${done} '${name}', no such model in the repository`;
+  return new AxleError('NOT_FOUND', message);
 }
