@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -14,9 +14,11 @@ import {
   type FunctionCall,
   type FunctionCallsOptions,
   type LogLine,
+  type PoolAccess,
   type ProcessInstanceProviderOptions,
   type ScalingPolicy,
 } from '@axle/faas';
+import { shippedModels } from 'axle';
 import { openAsBlob } from 'node:fs';
 
 /** What a test says of a function. */
@@ -26,6 +28,8 @@ export interface TestFunction {
   readonly deployment?: Partial<Deployment>;
   readonly scaling?: Partial<ScalingPolicy>;
 }
+
+type FrontEndParts = Partial<FunctionCallsOptions> & { readonly pool?: () => PoolAccess };
 
 const scalingDefault: ScalingPolicy = {
   min: 0,
@@ -53,14 +57,14 @@ export class RunningFunctions implements AsyncDisposable {
     private readonly place: string,
     private readonly store: BundleStore,
     provider: ProcessInstanceProviderOptions,
-    options: Partial<FunctionCallsOptions>,
+    { pool, ...options }: FrontEndParts,
   ) {
     this.calls = new FunctionCalls({
       provider: new ProcessInstanceProvider(provider),
       prepare: async ({ bundleId }) => ({
         bundle: await store.load(bundleId),
         secrets: this.secrets,
-        pool: undefined,
+        pool: pool?.(),
       }),
       log: (_name, line) => {
         this.lines.push(line);
@@ -72,7 +76,7 @@ export class RunningFunctions implements AsyncDisposable {
 
   static async open(
     provider: ProcessInstanceProviderOptions = {},
-    options: Partial<FunctionCallsOptions> = {},
+    options: FrontEndParts = {},
   ): Promise<RunningFunctions> {
     const place = await mkdtemp(join(tmpdir(), 'axle-faas-'));
     const store = await BundleStore.open(join(place, 'store'));
@@ -127,6 +131,11 @@ export class RunningFunctions implements AsyncDisposable {
     this.deployments.set(name, deployed);
     this.calls.deploy(deployed);
     return deployed;
+  }
+
+  /** One of the pictures that come with Axle. */
+  sample(name: string): Promise<Buffer> {
+    return readFile(join(shippedModels, 'samples', name));
   }
 
   /** As it was deployed last. */

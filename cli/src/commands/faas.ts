@@ -5,6 +5,7 @@ import type { Log } from '@axle/remoting';
 import type { Command } from 'commander';
 
 import { ExitCode, fileFailure } from '../failure.js';
+import { PoolPrefetch } from '../faas/pool-prefetch.js';
 import { PoolSampler } from '../faas/pool-sampler.js';
 import {
   gatewayDefault,
@@ -30,12 +31,15 @@ const graceSecondsDefault = 30;
 const graceSecondsMax = 3600;
 const cleanUpMs = 5000;
 const noPool = 'none';
+const waitingDefault = 1;
+const waitingMax = 64;
 
 interface FaasOptions extends ModelsOption, PluginsOption {
   readonly gateway?: string;
   readonly metrics?: string;
   readonly pool?: string;
   readonly poolMetrics?: string;
+  readonly waiting?: number;
   readonly state?: string;
   readonly passwordFile?: string;
   readonly config?: string;
@@ -58,6 +62,11 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option(
       '--pool-metrics <url>',
       'what axle serve --metrics of that server prints, for the page at /ui',
+    )
+    .option(
+      '--waiting <count>',
+      `processes that are started before they are needed, of some 50 MiB each (default: ${waitingDefault})`,
+      wholeNumber(0, waitingMax),
     )
     .option(
       '--state <dir>',
@@ -112,8 +121,10 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
       gateway,
       metrics,
       password,
-      provider: new ProcessInstanceProvider(),
-      ...(pool === undefined ? {} : { poolOf: ({ name }) => pool.access(name) }),
+      provider: new ProcessInstanceProvider({
+        waitingProcesses: options.waiting ?? waitingDefault,
+      }),
+      ...(pool === undefined ? {} : withPool(pool, log)),
       samplePool: sampler && (() => sampler.sample()),
       callbackHosts: settings.callbackHosts,
       version: 'axle',
@@ -147,6 +158,16 @@ interface FunctionPool {
   readonly metricsUrl?: string;
   access(functionName: string): Promise<{ url: string; token: string }>;
   close(): Promise<void>;
+}
+
+function withPool(pool: FunctionPool, log: Log) {
+  const prefetch = new PoolPrefetch((name) => pool.access(name), log);
+  return {
+    poolOf: ({ name }: { readonly name: string }) => pool.access(name),
+    prefetch: ({ name }: { readonly name: string }, models: readonly string[]) => {
+      prefetch.begin(name, models);
+    },
+  };
 }
 
 async function openPool(

@@ -65,14 +65,21 @@ export class FunctionContext {
     return this.controller.signal;
   }
 
-  /** Of the function's time for this call, milliseconds; fit for `deadlineMs` of calls to `axle`. */
-  readonly remainingMs = (): number => {
-    const passedMs = performance.now() - this.startedAt;
-    return Math.max(0, Math.floor(this.surroundings.timeoutMs - passedMs));
-  };
+  /**
+   * What is left of the function's time for this call, milliseconds; fit for `deadlineMs` of calls to `axle`. Like `log`,
+   * of use by itself: `({ remainingMs })`.
+   */
+  get remainingMs(): () => number {
+    return () => {
+      const passedMs = performance.now() - this.startedAt;
+      return Math.max(0, Math.floor(this.surroundings.timeoutMs - passedMs));
+    };
+  }
 
   /** Prints a line with the id of the call. */
-  readonly log = (...values: unknown[]): void => {
-    console.log(`[${this.callId}]`, ...values);
-  };
+  get log(): (...values: unknown[]) => void {
+    return (...values) => {
+      console.log(`[${this.callId}]`, ...values);
+    };
+  }
 }

@@ -48,7 +48,8 @@ export function serveHandler(stream: Duplex, prepare: (setup: InstanceSetup) => 
 async function connectPool({ pool, models }: InstanceSetup): Promise<Client | undefined> {
   if (pool === undefined) return undefined;
   const { connect } = await import('axle');
-  const client = await connect(pool.url, { token: pool.token });
+  const { url, token } = pool;
+  const client = await connect(url, token === '' ? {} : { token });
   await Promise.all(models.map((model) => client.prefetch(model)));
   return client;
 }

@@ -7,6 +7,7 @@ import type { Deployment } from '../functions/deployment.js';
 /** Where `context.axle` connects, and by which token. */
 export interface PoolAccess {
   readonly url: string;
+  /** '': the pool asks for none. */
   readonly token: string;
 }
 

@@ -255,6 +255,9 @@ export class FunctionScale<C> {
   }
 
   private missingUnlimited(desired: number): number {
+    const demand = this.running + this.queue.size;
+    // One that fails is tried again when a call asks for it, or where it is to be there without one.
+    if (demand === 0 && this.backoff.isFailing && this.settings.scaling.toZero) return 0;
     let present = 0;
     for (const { generation, state } of this.instances.values()) {
       if (generation === this.settings.generation && state !== 'draining') present += 1;
