@@ -422,7 +422,7 @@ describe.concurrent('a command', () => {
     });
     await functions.line(/^why$/);
     await functions.deploy('sleeps', '', {
-      manifest: { command: ['sh', '-c', 'sleep 1000 & echo $! >&2; wait'], timeoutMs: 300 },
+      manifest: { command: ['sh', '-c', 'sleep 1000 & echo $! >&2; wait'], timeoutMs: 1500 },
     });
     await expect(functions.call('sleeps')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     const { text } = await functions.line(/^\d+$/);
