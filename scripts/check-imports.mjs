@@ -28,7 +28,8 @@ export const AREAS = [
     folders: [],
     headers: [],
   },
-  { folder: 'faas', packages: ['axle'], folders: [], headers: [] },
+  // Its own name is for its tests: instances are processes that run what was built.
+  { folder: 'faas', packages: ['axle', '@axle/faas'], folders: [], headers: [] },
   {
     folder: 'cli',
     packages: ['axle', '@axle/core', '@axle/remoting', '@axle/faas', '@axle/unikernel-glue'],

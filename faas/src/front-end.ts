@@ -2,7 +2,7 @@ import { join } from 'node:path';
 
 import { AxleError } from 'axle';
 
-import { AsyncCalls } from './async/async-calls.js';
+import { AsyncCalls, type AsyncCallsOptions } from './async/async-calls.js';
 import { asyncIncomingBytesMax } from './async/async-limits.js';
 import { CallStore } from './async/call-store.js';
 import { BundleStore } from './bundles/bundle-store.js';
@@ -26,6 +26,7 @@ import { DeploymentStore } from './functions/deployment-store.js';
 import { Functions } from './functions/functions.js';
 import type { InstanceProvider, PoolAccess } from './instances/instance.js';
 import { FunctionLogs } from './logs/function-logs.js';
+import { countedCalls } from './metrics/counted-calls.js';
 import { GatewayMetrics } from './metrics/gateway-metrics.js';
 import { SecretStore } from './secrets/secret-store.js';
 
@@ -51,6 +52,8 @@ export interface FrontEndOptions {
   readonly samplePool?: SamplePool | undefined;
   /** Hosts that callbacks may go to; undefined: any. */
   readonly callbackHosts?: readonly string[] | undefined;
+  /** Of asynchronous calls: tries, and the time between them. */
+  readonly asynchronous?: Pick<AsyncCallsOptions, 'attemptsMax' | 'backOffMs' | 'callsMax'>;
   readonly version: string;
   /** What the operator is told. */
   readonly log: (message: string) => void;
@@ -88,11 +91,12 @@ export class FrontEnd {
     });
     const functions = await Functions.open({ deployments, bundles, secrets, host });
     const asyncCalls = new AsyncCalls(callStore, {
-      calls: functions,
+      ...options.asynchronous,
+      calls: countedCalls(functions, () => metrics),
       deploymentOf: (name) => functions.get(name),
       log,
     });
-    const metrics = new GatewayMetrics({
+    const metrics: GatewayMetrics = new GatewayMetrics({
       reports: () => functions.list().map(({ name }) => ({ name, report: host.report(name) })),
       queued: () => asyncCalls.counts,
     });

@@ -34,3 +34,9 @@ export type { ProcessInstanceProviderOptions } from './instances/process-instanc
 export { frontEndUser, FrontEnd } from './front-end.js';
 export type { FrontEndOptions } from './front-end.js';
 export type { Address } from './doors/http-server.js';
+export { deploymentOf, parseDeploymentRequest } from './functions/deployment-request.js';
+export type { DeploymentRequest } from './functions/deployment-request.js';
+export { DeploymentStore } from './functions/deployment-store.js';
+export { SecretStore } from './secrets/secret-store.js';
+export { checkSignature, readSignature } from './doors/lambda/signature-v4.js';
+export type { Credentials, SignedRequest } from './doors/lambda/signature-v4.js';

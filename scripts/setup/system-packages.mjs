@@ -31,13 +31,14 @@ export const BUILD_PACKAGES = [
   { name: 'libxxhash-dev', header: 'xxhash.h' },
 ];
 
-/** The command-line tools that the tests and the demo compare with, and openssl, which makes their certificates. @type {readonly SystemPackage[]} */
+/** The command-line tools that the tests and the demo compare with, openssl, which makes their certificates, and a browser. @type {readonly SystemPackage[]} */
 export const TEST_TOOL_PACKAGES = [
   { name: 'zstd', command: 'zstd' },
   { name: 'lz4', command: 'lz4' },
   { name: 'gzip', command: 'gzip' },
   { name: 'pigz', command: 'pigz' },
   { name: 'openssl', command: 'openssl' },
+  { name: 'chromium', command: 'chromium' },
 ];
 
 /** @type {readonly SystemPackage[]} */

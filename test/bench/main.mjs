@@ -8,6 +8,7 @@ import { benchClassify } from './classify.mjs';
 import { benchCompress } from './compress.mjs';
 import { benchDispatch } from './dispatch.mjs';
 import { benchDoors } from './doors.mjs';
+import { benchFaas } from './faas.mjs';
 import { benchRemoting } from './remoting.mjs';
 import { formatTable } from './table.mjs';
 
@@ -21,11 +22,12 @@ const BENCHES = {
   batching: benchBatching,
   remoting: benchRemoting,
   doors: benchDoors,
+  faas: benchFaas,
 };
 
 const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default
-  --only  of compress, remoting and doors, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST
+  --only  of compress, remoting, doors and faas, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST; warm
   --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
 ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
 

@@ -1,9 +1,12 @@
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 
+import type { Log } from '@axle/remoting';
 import type { Command } from 'commander';
 
 import { ExitCode, fileFailure } from '../failure.js';
+import { PoolPrefetch } from '../faas/pool-prefetch.js';
+import { PoolSampler } from '../faas/pool-sampler.js';
 import {
   gatewayDefault,
   metricsDefault,
@@ -28,11 +31,15 @@ const graceSecondsDefault = 30;
 const graceSecondsMax = 3600;
 const cleanUpMs = 5000;
 const noPool = 'none';
+const waitingDefault = 1;
+const waitingMax = 64;
 
 interface FaasOptions extends ModelsOption, PluginsOption {
   readonly gateway?: string;
   readonly metrics?: string;
   readonly pool?: string;
+  readonly poolMetrics?: string;
+  readonly waiting?: number;
   readonly state?: string;
   readonly passwordFile?: string;
   readonly config?: string;
@@ -51,6 +58,15 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option(
       '--pool <url>',
       'the Axle server whose devices functions use, as AXLE_TOKEN says; none: they have none (default: one on this machine)',
+    )
+    .option(
+      '--pool-metrics <url>',
+      'what axle serve --metrics of that server prints, for the page at /ui',
+    )
+    .option(
+      '--waiting <count>',
+      `processes that are started before they are needed, of some 50 MiB each (default: ${waitingDefault})`,
+      wholeNumber(0, waitingMax),
     )
     .option(
       '--state <dir>',
@@ -97,23 +113,30 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
   interruption.drainWithin(graceMs + cleanUpMs);
   const pool = await openPool(settings.pool, options, log);
+  const metricsOfPool = options.poolMetrics ?? pool?.metricsUrl;
+  const sampler = metricsOfPool === undefined ? undefined : await PoolSampler.open(metricsOfPool);
   try {
     const frontEnd = await FrontEnd.start({
       state: settings.state,
       gateway,
       metrics,
       password,
-      provider: new ProcessInstanceProvider(),
-      ...(pool === undefined ? {} : { poolOf: ({ name }) => pool.access(name) }),
+      provider: new ProcessInstanceProvider({
+        waitingProcesses: options.waiting ?? waitingDefault,
+      }),
+      ...(pool === undefined ? {} : withPool(pool, log)),
+      samplePool: sampler && (() => sampler.sample()),
       callbackHosts: settings.callbackHosts,
       version: 'axle',
       log,
     });
     const { url, metricsUrl, functionCount } = frontEnd;
     await print(`listening on ${url}\n`);
+    await print(`page at ${url}/ui\n`);
     if (metricsUrl !== undefined) await print(`metrics at ${metricsUrl}/metrics\n`);
     await print(`user ${frontEndUser}, password in ${printable(passwordFile)}\n`);
-    if (isNew) await print(`the password is new: ${password}\n`);
+    // Once, and where somebody looks: what is kept of the output of servers is read by many.
+    if (isNew && process.stdout.isTTY) await print(`the password is new: ${password}\n`);
     if (!isLoopback(gateway.host))
       log(`${url} is no loopback address and has no TLS: put a proxy with TLS before it`);
     await print(
@@ -125,20 +148,32 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
     if (!signal.aborted) await once(signal, 'abort');
     await frontEnd.close(graceMs);
   } finally {
+    sampler?.close();
     await pool?.close();
   }
   process.exitCode = ExitCode.ok;
 }
 
 interface FunctionPool {
+  readonly metricsUrl?: string;
   access(functionName: string): Promise<{ url: string; token: string }>;
   close(): Promise<void>;
+}
+
+function withPool(pool: FunctionPool, log: Log) {
+  const prefetch = new PoolPrefetch((name) => pool.access(name), log);
+  return {
+    poolOf: ({ name }: { readonly name: string }) => pool.access(name),
+    prefetch: ({ name }: { readonly name: string }, models: readonly string[]) => {
+      prefetch.begin(name, models);
+    },
+  };
 }
 
 async function openPool(
   url: string | undefined,
   { models = [], plugin = [] }: FaasOptions,
-  log: (message: string) => void,
+  log: Log,
 ): Promise<FunctionPool | undefined> {
   if (url === noPool) return undefined;
   if (url !== undefined) {
@@ -151,6 +186,7 @@ async function openPool(
   const { EmbeddedPool } = await import('../faas/embedded-pool.js');
   const pool = await EmbeddedPool.open({ models, plugins: plugin, log });
   return {
+    metricsUrl: pool.metricsUrl,
     access: async (name) => ({ url: pool.url, token: await pool.tokenOf(name) }),
     close: () => pool.close(0),
   };

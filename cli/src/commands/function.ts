@@ -152,8 +152,10 @@ async function deployCommand(
   options: DeployOptions,
   signal: AbortSignal,
 ): Promise<void> {
+  const { parseBundleReference } = await import('@axle/faas');
+  const { name } = parseBundleReference(image);
   const client = await GatewayClient.open(options);
-  const service = options.name ?? (image.split(':')[0] as string);
+  const service = options.name ?? name;
   const deployment = {
     service,
     image,
@@ -237,7 +239,7 @@ async function invokeCommand(
       'POST',
       `/${door}/${encodeURIComponent(name)}${options.path}`,
       {
-        body: input.stream() as unknown as NonNullable<RequestInit['body']>,
+        body: input.stream(),
         headers: { 'content-type': options.contentType },
         signal,
       },

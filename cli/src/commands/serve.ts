@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { delimiter } from 'node:path';
 
 import { Option, type Command } from 'commander';
-import type { LogFormat, ResourceStore, TemporaryFolder } from '@axle/remoting';
+import type { LogFormat } from '@axle/remoting';
 
 import { UsageError } from '../failure.js';
 import {
@@ -14,12 +14,10 @@ import {
   type PluginsOption,
 } from '../options.js';
 import { printable } from '../printable.js';
-import { ServedDevices } from '../served-devices.js';
+import { RunningServer } from '../running-server.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
 
-/** Tenants whose whole share of a device's queue finds room at a time. */
-const fullQueuesMax = 4;
 const graceSecondsMax = 3600;
 const msPerSecond = 1000;
 /** After the grace, for ending device hosts and taking files away. */
@@ -152,8 +150,7 @@ async function serve(
   if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { defaultStoreBytesMax, ResourceStore, Server, SettingsSource, TemporaryFolder } =
-    await import('@axle/remoting');
+  const { SettingsSource } = await import('@axle/remoting');
   const { ServerLog } = await import('../server-log.js');
   const serverLog = new ServerLog(options.logFormat ?? 'text');
   const log = serverLog.write;
@@ -186,63 +183,24 @@ async function serve(
   serverLog.format = settings.logFormat;
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
-  // prom-client is loaded by those who want it.
-  const { enableMetrics } = settings.doors.metrics.length === 0 ? {} : await import('axle/metrics');
-  const { limitsWith } = await import('@axle/core/internal');
-  const { tenantQueueDepth } = settings;
-  const limits = limitsWith({
-    tenantQueueDepthMax: tenantQueueDepth,
-    queueDepthMax: fullQueuesMax * tenantQueueDepth,
-  });
   const own = settings.backends.length === 0 ? [cpuPlugin] : [];
-  const { storeBytes = defaultStoreBytesMax } = options;
-  const devices = await ServedDevices.open({
-    settings,
+  const server = await RunningServer.start({
+    source,
     plugins: [...own, ...(options.plugin ?? [])],
     models: [...foldersOf(settings.models), shippedModels],
-    storeBytes,
-    limits,
+    store: options.store,
+    storeBytes: options.storeBytes,
+    alternate: options.alternate,
     log,
   });
-  const { runtime } = devices;
-  let temporary: TemporaryFolder | undefined;
-  let store: ResourceStore | undefined;
   try {
-    if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
-    store = await ResourceStore.open({
-      folder: options.store ?? temporary?.path ?? '',
-      isTemporary: temporary !== undefined,
-      bytesMax: storeBytes,
-      limitsOf: (tenant) => {
-        const { named, others } = source.settings.trust.tenancy;
-        return (named.get(tenant) ?? others).quotas;
-      },
-      wholeLimits: () => source.settings.trust.tenancy.limits,
-    });
-    const { listen, doors, modelControl, trust, tls } = settings;
-    const { alternate } = options;
-    const server = await Server.start({
-      ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
-      ...{ alternate, arenaBytes: settings.sharedMemory },
-      loggedRequests: settings.accessLog ? 'all' : 'failures',
-      hostRestarts: () => devices.hostRestarts,
-      addMetrics: enableMetrics,
-    });
     interruption.drainWithin((settings.graceSeconds + cleanUpSeconds) * msPerSecond);
     interruption.onHangup(() => void source.reload());
-    source.onChange((changed) => {
-      server.update(changed.trust, changed.tls);
-      devices.update(changed);
-    });
     for (const endpoint of [...server.endpoints, ...server.doorEndpoints])
       await print(`listening on ${printable(endpoint)}\n`);
     await aborted(interruption.signal);
-    source.close();
-    await server.close(settings.graceSeconds * msPerSecond);
   } finally {
-    await devices.close();
-    await store?.close();
-    await temporary?.close();
+    await server.close(settings.graceSeconds * msPerSecond);
   }
 }
 

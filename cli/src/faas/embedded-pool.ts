@@ -1,15 +1,19 @@
 import { join } from 'node:path';
 
+import type { Log, SettingsSource, TemporaryFolder } from '@axle/remoting';
+
 import type { NamedPlugin } from '../options.js';
-import type { ServedDevices } from '../served-devices.js';
+import { RunningServer } from '../running-server.js';
 
 /** How often the file of tokens is looked at besides. */
 const pollMs = 60_000;
+/** On the socket of metrics, in a folder that only this user may open. */
+const operator = 'local';
 
 export interface EmbeddedPoolOptions {
   readonly models: readonly string[];
   readonly plugins: readonly NamedPlugin[];
-  readonly log: (message: string) => void;
+  readonly log: Log;
 }
 
 /**
@@ -20,87 +24,48 @@ export class EmbeddedPool {
   private readonly tokens = new Map<string, Promise<string>>();
 
   private constructor(
-    readonly url: string,
-    private readonly newToken: (tenant: string) => Promise<string>,
-    private readonly end: (graceMs: number) => Promise<void>,
+    private readonly folder: TemporaryFolder,
+    private readonly tokenFile: string,
+    private readonly source: SettingsSource,
+    private readonly server: RunningServer,
   ) {}
 
   /** @throws as `axle serve` does. */
   static async open({ models, plugins, log }: EmbeddedPoolOptions): Promise<EmbeddedPool> {
-    const {
-      createToken,
-      defaultStoreBytesMax,
-      ResourceStore,
-      Server,
-      SettingsSource,
-      TemporaryFolder,
-    } = await import('@axle/remoting');
+    const { SettingsSource, TemporaryFolder } = await import('@axle/remoting');
     const { cpuPlugin, shippedModels } = await import('axle');
-    const { limitsWith } = await import('@axle/core/internal');
-    const { ServedDevices: Devices } = await import('../served-devices.js');
     const { changeTokenFile } = await import('../token-file.js');
     const folder = await TemporaryFolder.make('axle-pool-');
-    const tokenFile = join(folder.path, 'tokens.jsonl');
-    let devices: ServedDevices | undefined;
+    // Not of each token that a new function gets.
+    const warn: Log = (message, fields) => {
+      if (fields?.level !== undefined && fields.level !== 'info') log(message, fields);
+    };
     try {
-      await changeTokenFile(tokenFile, true, (records) => records);
+      const tokens = join(folder.path, 'tokens.jsonl');
+      await changeTokenFile(tokens, true, (records) => records);
       const listen = [`unix:${join(folder.path, 'pool.sock')}`];
-      const source = await SettingsSource.open({ listen, tokens: tokenFile, models }, pollMs, log);
-      const { settings } = source;
-      const limits = limitsWith({});
-      devices = await Devices.open({
-        settings,
+      const metrics = [`unix:${join(folder.path, 'metrics.sock')},tenant=${operator}`];
+      const source = await SettingsSource.open({ listen, metrics, tokens, models }, pollMs, warn);
+      const server = await RunningServer.start({
+        source,
         plugins: [cpuPlugin, ...plugins],
         models: [...models, shippedModels],
-        storeBytes: defaultStoreBytesMax,
-        limits,
         log,
       });
-      const store = await ResourceStore.open({
-        folder: join(folder.path, 'store'),
-        isTemporary: true,
-        bytesMax: defaultStoreBytesMax,
-        limitsOf: (tenant) => {
-          const { named, others } = source.settings.trust.tenancy;
-          return (named.get(tenant) ?? others).quotas;
-        },
-        wholeLimits: () => source.settings.trust.tenancy.limits,
-      });
-      const { runtime } = devices;
-      const { trust, tls } = settings;
-      const server = await Server.start({
-        runtime,
-        store,
-        listen: settings.listen,
-        limits,
-        trust,
-        tls,
-        log,
-      });
-      source.onChange((changed) => server.update(changed.trust, changed.tls));
-      const opened = devices;
-      return new EmbeddedPool(
-        server.endpoints[0] as string,
-        async (tenant) => {
-          const fields = { tenant, expires: null, mayActFor: [], note: 'function' };
-          const { token, record } = createToken(fields, new Date());
-          await changeTokenFile(tokenFile, false, (records) => [...records, record]);
-          await source.reload();
-          return token;
-        },
-        async (graceMs) => {
-          source.close();
-          await server.close(graceMs);
-          await opened.close();
-          await store.close();
-          await folder.close();
-        },
-      );
+      return new EmbeddedPool(folder, tokens, source, server);
     } catch (error) {
-      await devices?.close();
       await folder.close();
       throw error;
     }
+  }
+
+  get url(): string {
+    return this.server.endpoints[0] as string;
+  }
+
+  /** For whoever runs this process. */
+  get metricsUrl(): string {
+    return this.server.doorEndpoints[0] as string;
   }
 
   /** Of a function, made when it is first asked for. */
@@ -114,7 +79,21 @@ export class EmbeddedPool {
     return token;
   }
 
-  close(graceMs: number): Promise<void> {
-    return this.end(graceMs);
+  async close(graceMs: number): Promise<void> {
+    try {
+      await this.server.close(graceMs);
+    } finally {
+      await this.folder.close();
+    }
+  }
+
+  private async newToken(tenant: string): Promise<string> {
+    const { createToken } = await import('@axle/remoting');
+    const { changeTokenFile } = await import('../token-file.js');
+    const fields = { tenant, expires: null, mayActFor: [], note: 'function' };
+    const { token, record } = createToken(fields, new Date());
+    await changeTokenFile(this.tokenFile, false, (records) => [...records, record]);
+    await this.source.reload();
+    return token;
   }
 }

@@ -42,7 +42,7 @@ export async function readFaasSettings(path: string): Promise<FaasSettings> {
         `: '${name}' takes ${name === 'callbackHosts' ? 'a list of texts' : 'a text'}`,
       );
   }
-  return fields as FaasSettings;
+  return fields;
 }
 
 /** Options go before the file, and defaults behind it. */

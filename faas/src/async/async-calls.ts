@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 import { AxleError } from 'axle';
 
 import { asAxleError } from '../as-axle-error.js';
@@ -87,7 +89,10 @@ export class AsyncCalls {
   constructor(
     private readonly store: CallStore,
     private readonly options: AsyncCallsOptions,
-  ) {}
+  ) {
+    // One for each call at work.
+    setMaxListeners(0, this.closing.signal);
+  }
 
   /** Goes on with what was accepted before. */
   async start(): Promise<void> {

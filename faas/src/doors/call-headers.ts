@@ -10,7 +10,11 @@ const hopByHop = new Set([
 ]);
 
 /** Headers of a request as a function sees them. The password of the front end is none of its business. */
-export function requestHeaders({ rawHeaders, socket }: IncomingMessage, auth: BasicAuth): Headers {
+export function requestHeaders(
+  { rawHeaders, socket }: IncomingMessage,
+  auth: BasicAuth,
+  callId: string,
+): Headers {
   const headers: Record<string, string | string[]> = Object.create(null) as Record<
     string,
     string | string[]
@@ -29,6 +33,7 @@ export function requestHeaders({ rawHeaders, socket }: IncomingMessage, auth: Ba
       .flat()
       .join(', ');
   }
+  headers['x-call-id'] = callId;
   return headers;
 }
 

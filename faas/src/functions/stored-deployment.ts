@@ -48,7 +48,7 @@ function checkDeployment(fields: Fields, name: string): void {
   for (const each of ['memoryMiB', 'timeoutMs', 'concurrency', 'generation']) {
     if (!isCount(fields[each]) || fields[each] === 0) throw wrong(each);
   }
-  checkScaling(objectOf(fields['scaling'], 'scaling') as Partial<ScalingPolicy>);
+  checkScaling(objectOf(fields['scaling'], 'scaling'));
 }
 
 function checkScaling(policy: Partial<ScalingPolicy>): void {

@@ -5,7 +5,6 @@ export function functionTable(functions: readonly FunctionRates[]): HTMLElement 
   return table<FunctionRates>(
     [
       { title: 'Function', cell: ({ name }) => name },
-      { title: 'Image', cell: ({ image }) => image },
       { title: 'Instances', isNumber: true, cell: ({ instances }) => figure(instances) },
       { title: 'Waiting', isNumber: true, cell: ({ waiting }) => figure(waiting) },
       { title: 'Calls/s', isNumber: true, cell: ({ callsPerSecond }) => figure(callsPerSecond) },
@@ -13,6 +12,7 @@ export function functionTable(functions: readonly FunctionRates[]): HTMLElement 
       { title: 'Calls', isNumber: true, cell: ({ calls }) => figure(calls) },
       { title: 'Cold starts', isNumber: true, cell: ({ coldStarts }) => figure(coldStarts) },
       { title: 'Failures', isNumber: true, cell: ({ failures }) => figure(failures) },
+      { title: 'Image', cell: ({ image }) => image },
     ],
     functions,
     'None is deployed yet. axle function new makes one, push stores it, deploy runs it.',

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { finished } from 'node:stream';
 
 import { AxleError } from 'axle';
 
@@ -120,9 +119,10 @@ export class LambdaDoor {
     const startedAt = performance.now();
     const controller = new AbortController();
     metrics.start(name);
-    finished(response, (error) => {
-      if (error) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
-      metrics.end(name, error ? clientGone : response.statusCode, performance.now() - startedAt);
+    response.once('close', () => {
+      const isGone = !response.writableFinished;
+      if (isGone) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
+      metrics.end(name, isGone ? clientGone : response.statusCode, performance.now() - startedAt);
     });
     return controller.signal;
   }

@@ -28,7 +28,8 @@ export class AsyncRoute {
     const { request } = exchange;
     const target = callTarget(exchange.path, '/async-function/');
     const { name } = functions.require(target.name);
-    const { 'x-callback-url': callback, ...headers } = requestHeaders(request, auth);
+    const id = callIdOf(exchange);
+    const { 'x-callback-url': callback, ...headers } = requestHeaders(request, auth, id);
     const callbackUrl =
       callback === undefined
         ? undefined
@@ -36,7 +37,7 @@ export class AsyncRoute {
     const startedAt = Date.now();
     const call: FunctionCall = {
       ...{
-        id: callIdOf(exchange),
+        id,
         functionName: name,
         path: target.path,
         query: exchange.query,

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { finished } from 'node:stream';
 
 import { AxleError } from 'axle';
 
@@ -62,9 +61,10 @@ export class CallRoute {
     const at = Date.now();
     const controller = new AbortController();
     metrics.start(name);
-    finished(response, (error) => {
-      if (error) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
-      metrics.end(name, error ? clientGone : response.statusCode, performance.now() - startedAt);
+    response.once('close', () => {
+      const isGone = !response.writableFinished;
+      if (isGone) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
+      metrics.end(name, isGone ? clientGone : response.statusCode, performance.now() - startedAt);
     });
     const id = callIdOf(exchange);
     const own = () => ({
@@ -80,7 +80,7 @@ export class CallRoute {
         method: request.method ?? 'GET',
         path: target.path,
         query: exchange.query,
-        headers: requestHeaders(request, this.options.auth),
+        headers: requestHeaders(request, this.options.auth, id),
         body: await callBody(exchange),
         signal: controller.signal,
       });

@@ -17,7 +17,7 @@ export interface UiOptions {
 }
 
 const pages = new URL('../../../ui/', import.meta.url);
-const scripts = new URL('../../ui/', import.meta.url);
+const scripts = new URL('dist/', pages);
 
 /** Nothing else is served: no name of a request becomes a path. */
 const files: Readonly<Record<string, readonly [URL, string]>> = {

@@ -1,0 +1,111 @@
+import type { PluginSpec } from '@axle/core/internal';
+import type { Log, ResourceStore, Server, SettingsSource, TemporaryFolder } from '@axle/remoting';
+
+import { ServedDevices } from './served-devices.js';
+
+/** Tenants whose whole share of a device's queue finds room at a time. */
+const fullQueuesMax = 4;
+
+export interface RunningServerOptions {
+  /** Read again, it changes what runs. */
+  readonly source: SettingsSource;
+  /** Of this machine. */
+  readonly plugins: readonly PluginSpec[];
+  /** Folders of the operator's models. */
+  readonly models: readonly string[];
+  /** Where models are kept that clients send; undefined: in a temporary folder. */
+  readonly store?: string | undefined;
+  readonly storeBytes?: number | undefined;
+  /** When stopped, where clients are sent. */
+  readonly alternate?: string | undefined;
+  readonly log: Log;
+}
+
+/** A server of Axle in this process: devices, the models that clients sent, and the doors. */
+export class RunningServer {
+  private constructor(
+    private readonly source: SettingsSource,
+    private readonly server: Server,
+    private readonly devices: ServedDevices,
+    private readonly store: ResourceStore,
+    private readonly temporary: TemporaryFolder | undefined,
+  ) {}
+
+  /** @throws AxleError for what cannot be opened, or where it cannot listen. */
+  static async start(options: RunningServerOptions): Promise<RunningServer> {
+    const { source, plugins, models, log } = options;
+    const { settings } = source;
+    const { defaultStoreBytesMax, ResourceStore, Server, TemporaryFolder } =
+      await import('@axle/remoting');
+    const { limitsWith } = await import('@axle/core/internal');
+    // prom-client is loaded by those who want it.
+    const { enableMetrics } =
+      settings.doors.metrics.length === 0 ? {} : await import('axle/metrics');
+    const { tenantQueueDepth } = settings;
+    const limits = limitsWith({
+      tenantQueueDepthMax: tenantQueueDepth,
+      queueDepthMax: fullQueuesMax * tenantQueueDepth,
+    });
+    const { storeBytes = defaultStoreBytesMax } = options;
+    const devices = await ServedDevices.open({
+      ...{ settings, plugins, models, storeBytes, limits, log },
+    });
+    let temporary: TemporaryFolder | undefined;
+    let store: ResourceStore | undefined;
+    try {
+      if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
+      store = await ResourceStore.open({
+        folder: options.store ?? temporary?.path ?? '',
+        isTemporary: temporary !== undefined,
+        bytesMax: storeBytes,
+        limitsOf: (tenant) => {
+          const { named, others } = source.settings.trust.tenancy;
+          return (named.get(tenant) ?? others).quotas;
+        },
+        wholeLimits: () => source.settings.trust.tenancy.limits,
+      });
+      const { listen, doors, modelControl, trust, tls } = settings;
+      const { runtime } = devices;
+      const { alternate } = options;
+      const server = await Server.start({
+        ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
+        ...{ alternate, arenaBytes: settings.sharedMemory },
+        loggedRequests: settings.accessLog ? 'all' : 'failures',
+        hostRestarts: () => devices.hostRestarts,
+        addMetrics: enableMetrics,
+      });
+      source.onChange((changed) => {
+        server.update(changed.trust, changed.tls);
+        devices.update(changed);
+      });
+      return new RunningServer(source, server, devices, store, temporary);
+    } catch (error) {
+      await devices.close();
+      await store?.close();
+      await temporary?.close();
+      throw error;
+    }
+  }
+
+  /** URLs of the wire. */
+  get endpoints(): readonly string[] {
+    return this.server.endpoints;
+  }
+
+  /** URLs of the standard doors. */
+  get doorEndpoints(): readonly string[] {
+    return this.server.doorEndpoints;
+  }
+
+  /** Takes nothing new, answers what was accepted, and frees all. */
+  async close(graceMs: number): Promise<void> {
+    this.source.close();
+    try {
+      await this.server.close(graceMs);
+    } finally {
+      await this.devices.close();
+      await this.store.close();
+      await this.temporary?.close();
+    }
+  }
+}

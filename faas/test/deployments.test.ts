@@ -1,0 +1,245 @@
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import {
+  deploymentOf,
+  DeploymentStore,
+  parseDeploymentRequest,
+  parseFunctionManifest,
+  SecretStore,
+  type Deployment,
+} from '@axle/faas';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+let place: string;
+beforeEach(async () => {
+  place = await mkdtemp(join(tmpdir(), 'axle-faas-'));
+});
+afterEach(() => rm(place, { recursive: true }));
+
+const bundle = {
+  id: 'a'.repeat(64),
+  manifest: parseFunctionManifest(
+    '{"name":"hello","handler":"h.mjs","timeoutMs":5000,"concurrency":8}',
+  ),
+};
+
+function deployed(fields: object, notes: string[] = []): Deployment {
+  const request = parseDeploymentRequest(
+    JSON.stringify({ service: 'hello', image: 'hello', ...fields }),
+  );
+  notes.push(...request.notes);
+  return deploymentOf(
+    request,
+    bundle,
+    { createdAt: '2026-01-01T00:00:00.000Z', generation: 1 },
+    notes,
+  );
+}
+
+const scale = (labels: Record<string, string>) => ({
+  labels: Object.fromEntries(
+    Object.entries(labels).map(([name, text]) => [`com.openfaas.scale.${name}`, text]),
+  ),
+});
+
+describe('a deployment', () => {
+  it('has from the bundle and by default what the request leaves out', () => {
+    expect(deployed({})).toEqual({
+      ...{
+        name: 'hello',
+        image: 'hello',
+        bundleId: bundle.id,
+        environment: {},
+        secrets: [],
+        labels: {},
+      },
+      ...{ annotations: {}, memoryMiB: 256, timeoutMs: 5000, concurrency: 8, generation: 1 },
+      createdAt: '2026-01-01T00:00:00.000Z',
+      scaling: {
+        ...{ min: 1, max: 20, by: 'concurrency', target: 8, toZero: false, idleMs: 900_000 },
+        ...{ inFlightMax: 160, queueMax: 1000 },
+      },
+    });
+  });
+
+  it.each([
+    ['128Mi', 128],
+    ['1Gi', 1024],
+    ['1G', 954],
+    ['1.5Gi', 1536],
+    ['134217728', 128],
+    ['1e9', 954],
+    ['134217728000m', 128],
+  ])('has memory %s as MiB', (memory, MiB) => {
+    expect(deployed({ limits: { memory } }).memoryMiB).toBe(MiB);
+  });
+
+  it('follows the labels of OpenFaaS', () => {
+    const labels = {
+      min: '0',
+      max: '3',
+      type: 'rps',
+      target: '7',
+      zero: 'true',
+      'zero-duration': '1m30s',
+    };
+    expect(deployed(scale(labels)).scaling).toMatchObject({
+      ...{ min: 0, max: 3, by: 'rate', target: 7, toZero: true, idleMs: 90_000 },
+    });
+  });
+
+  it('takes times and calls in flight from the variables of the watchdog', () => {
+    const { timeoutMs, concurrency, scaling } = deployed({
+      envVars: { exec_timeout: '2m', max_inflight: '3' },
+    });
+    expect({ timeoutMs, concurrency }).toEqual({ timeoutMs: 120_000, concurrency: 3 });
+    expect(scaling).toMatchObject({ inFlightMax: 3, queueMax: 0 });
+  });
+
+  it('says what of it does nothing', () => {
+    const notes: string[] = [];
+    const { memoryMiB } = deployed(
+      {
+        ...{ envProcess: 'node index.js', constraints: ['a == b'], requests: { memory: '1Gi' } },
+        ...{ limits: { memory: '20Mi', cpu: '100m' }, ...scale({ factor: '5' }) },
+      },
+      notes,
+    );
+    expect(memoryMiB).toBe(64);
+    expect(notes.map((note) => note.split(/ is|:/)[0])).toEqual(
+      expect.arrayContaining([
+        'limits.memory',
+        'limits.cpu',
+        'requests',
+        'envProcess',
+        'constraints',
+        'label com.openfaas.scale.factor',
+      ]),
+    );
+  });
+
+  it.each([
+    ['no JSON', '{', /the deployment is no JSON/],
+    ['no object', '[]', /is to be one object/],
+    ['a field that nobody knows', { replicas: 3 }, /replicas is not known; there are service/],
+    ['a name that is none', { service: 'Hello' }, /no name of a function/],
+    [
+      'an image of a registry',
+      { image: 'docker.io/me/hello:1' },
+      /images of registries are not run here; push/,
+    ],
+    [
+      'another namespace',
+      { namespace: 'other' },
+      /no namespace "other"; openfaas-fn is the only one/,
+    ],
+    [
+      'protection that would be missing',
+      { readOnlyRootFilesystem: true },
+      /not kept by instances that are processes/,
+    ],
+    [
+      'memory that is no quantity',
+      { limits: { memory: '1 potato' } },
+      /limits.memory takes a quantity/,
+    ],
+    ['too much memory', { limits: { memory: '1Ti' } }, /at most 65536Mi/],
+    ['secrets that are paths', { secrets: ['../etc/passwd'] }, /secrets takes at most/],
+    ['labels that are no texts', { labels: { a: 1 } }, /labels takes a text/],
+    [
+      'too many labels',
+      { labels: Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`l${i}`, ''])) },
+      /65 entries; 64/,
+    ],
+    ['variables that no process has', { envVars: { 'A B': '' } }, /a name that is none: "A B"/],
+    ['no time', { envVars: { exec_timeout: 'soon' } }, /exec_timeout takes a time/],
+    ['more than all of min', scale({ min: '5', max: '2' }), /scale.min is 5, and max 2/],
+    ['none, and yet not to none', scale({ min: '0' }), /set com.openfaas.scale.zero/],
+    ['load of the CPU', scale({ type: 'cpu' }), /load of the CPU is not looked at/],
+    ['a label that is misspelt', scale({ mn: '1' }), /scale.mn is not known/],
+  ])('is refused with %s', (_, fields, message) => {
+    const text =
+      typeof fields === 'string'
+        ? fields
+        : JSON.stringify({ service: 'hello', image: 'hello', ...fields });
+    expect(() => {
+      const request = parseDeploymentRequest(text);
+      deploymentOf(request, bundle, { createdAt: '', generation: 1 }, []);
+    }).toThrow(message);
+  });
+});
+
+describe('deployments on disk', () => {
+  it('are the same after a restart, without what a crash left', async () => {
+    const store = await DeploymentStore.open(place);
+    const hello = deployed({ envVars: { A: 'b' } });
+    await store.put(hello);
+    await store.put({ ...hello, name: 'bye' });
+    expect(await store.remove('bye')).toBe(true);
+    expect(await store.remove('bye')).toBe(false);
+    await writeFile(join(place, '.left'), 'half');
+    expect((await DeploymentStore.open(place)).list()).toEqual([hello]);
+    expect(await readdir(place)).toEqual(['hello.json']);
+  });
+
+  it.each([
+    ['half of it', (text: string) => text.slice(0, 50), /no JSON/],
+    [
+      'another function',
+      (text: string) => text.replace('"name":"hello"', '"name":"bye"'),
+      /its name/,
+    ],
+    [
+      'a count that is none',
+      (text: string) => text.replace('"timeoutMs":5000', '"timeoutMs":-1'),
+      /its timeoutMs/,
+    ],
+    [
+      'a policy that is none',
+      (text: string) => text.replace('"by":"concurrency"', '"by":"x"'),
+      /its scaling/,
+    ],
+    ['a format to come', (text: string) => text.replace('"version":1', '"version":2'), /version 2/],
+  ])('are not taken where a file has %s', async (_, spoil, message) => {
+    await (await DeploymentStore.open(place)).put(deployed({}));
+    const path = join(place, 'hello.json');
+    await writeFile(path, spoil(await readFile(path, 'utf8')));
+    await expect(DeploymentStore.open(place)).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringMatching(message) as string,
+    });
+  });
+});
+
+describe('secrets', () => {
+  it('are files of this user alone, read by name', async () => {
+    const store = await SecretStore.open(place);
+    await store.create('key', Buffer.from('s3cret'));
+    await store.update('key', Buffer.from('other'));
+    expect((await stat(join(place, 'key'))).mode & 0o777).toBe(0o600);
+    const again = await SecretStore.open(place);
+    expect(again.list()).toEqual(['key']);
+    expect((await again.read(['key'])).get('key')?.toString()).toBe('other');
+    await expect(again.create('key', Buffer.from('x'))).rejects.toMatchObject({
+      code: 'ALREADY_EXISTS',
+    });
+    await again.remove('key');
+    expect(() => again.require(['key'])).toThrow(/no secret key/);
+    await expect(again.update('key', Buffer.from('x'))).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+  });
+
+  it.each(['', '.hidden', '../up', 'a/b', 'a\0', 'x'.repeat(300)])(
+    'have no name like %j',
+    async (name) => {
+      const store = await SecretStore.open(place);
+      await expect(store.create(name, Buffer.from('x'))).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+      expect(await readdir(place)).toEqual([]);
+    },
+  );
+});

@@ -1,0 +1,185 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { axlePath } from '../serve.js';
+import { GateClient } from './gate-client.js';
+
+const place = mkdtempSync(join(tmpdir(), 'axle-faas-e2e-'));
+const state = join(place, 'state');
+const passwordFile = join(state, 'password');
+
+interface Running {
+  readonly process: ChildProcess;
+  readonly url: string;
+  /** All that it prints until it says what to do next. */
+  readonly said: readonly string[];
+}
+
+let running: Running;
+let gate: GateClient;
+
+/** `axle faas`, as soon as it has said what to do next. */
+async function start(): Promise<Running> {
+  const args = ['faas', '--gateway', '127.0.0.1:0', '--metrics', 'none', '--state', state];
+  const child = spawn(process.execPath, [axlePath, ...args], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+    env: { ...process.env, TMPDIR: place },
+  });
+  const said: string[] = [];
+  for await (const line of createInterface(child.stdout)) {
+    said.push(line);
+    if (/^next:|functions:/.test(line)) break;
+  }
+  return { process: child, url: /^listening on ([^\s,]+)/.exec(said[0] ?? '')?.[1] ?? '', said };
+}
+
+async function axle(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) {
+  const child = spawn(process.execPath, [axlePath, 'function', ...args], {
+    cwd: place,
+    env: {
+      ...process.env,
+      AXLE_DEBUG: '',
+      AXLE_GATEWAY: running.url,
+      AXLE_GATEWAY_PASSWORD_FILE: passwordFile,
+      ...env,
+    },
+  });
+  child.stdin.on('error', () => undefined).end(input);
+  const texts = Promise.all([text(child.stdout), text(child.stderr)]);
+  const [code] = (await once(child, 'close')) as [number | null];
+  const [stdout, stderr] = await texts;
+  return { code, stdout, stderr };
+}
+
+beforeAll(async () => {
+  running = await start();
+  const password = readFileSync(passwordFile, 'utf8').trim();
+  const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
+  gate = new GateClient(() => running.url, authorization);
+});
+afterAll(() => {
+  running.process.kill('SIGKILL');
+  rmSync(place, { recursive: true, force: true });
+});
+
+describe('axle faas', () => {
+  it('says where it listens, and the password that it made, once', () => {
+    const password = readFileSync(passwordFile, 'utf8').trim();
+    expect(running.said).toEqual([
+      expect.stringMatching(/^listening on http:\/\/127.0.0.1:\d+, page at /),
+      `user admin, password in ${passwordFile}`,
+      `the password is new: ${password}`,
+      expect.stringContaining('axle function push hello'),
+    ]);
+  });
+
+  it('runs a function of one minute, from its template to its log', async () => {
+    expect(await axle(['new', 'hello'])).toMatchObject({
+      code: 0,
+      stdout: 'hello/axle-function.json\nhello/handler.mjs\n',
+    });
+    expect(await axle(['push', 'hello'])).toMatchObject({ code: 0, stdout: 'hello:latest\n' });
+    expect(await axle(['deploy', 'hello'])).toMatchObject({
+      code: 0,
+      stdout: `${running.url}/function/hello\n`,
+    });
+    expect(await axle(['invoke', 'hello'], 'you')).toMatchObject({
+      code: 0,
+      stdout: 'hello, you\n',
+    });
+    const { stdout } = await axle(['list', '--json']);
+    expect(JSON.parse(stdout)).toMatchObject([{ name: 'hello', invocationCount: 1 }]);
+    expect((await axle(['logs', 'hello'])).stdout).toMatch(/^\S+Z hello\.1\.1 greeting you\n$/);
+  });
+
+  it('gives functions the devices of this machine', async () => {
+    await gate.deploy(
+      'pool',
+      `export default async (event, { axle }) => {
+        const { data } = await axle.compress(await event.bytes(), { codec: 'gzip' });
+        return data;
+      }`,
+    );
+    const answer = await fetch(`${running.url}/function/pool`, { method: 'POST', body: 'squeeze' });
+    const [first, second] = new Uint8Array(await answer.arrayBuffer());
+    expect([answer.status, first, second]).toEqual([200, 0x1f, 0x8b]);
+  });
+
+  it('runs programs, which know nothing of it', async () => {
+    await axle(['new', 'upper', '--template', 'executable']);
+    const read = (path: string) => readFileSync(join(place, 'upper', path), 'utf8');
+    const files = { 'axle-function.json': read('axle-function.json'), 'run.sh': read('run.sh') };
+    await gate.deploy('upper', files);
+    expect(await gate.ask('POST', '/function/upper', { body: 'abc' })).toMatchObject({
+      status: 200,
+      text: 'ABC',
+    });
+  });
+
+  it('says what is wrong and what to do', async () => {
+    const wrong = join(place, 'wrong');
+    writeFileSync(wrong, 'not the password');
+    const cases: readonly [readonly string[], string, NodeJS.ProcessEnv?][] = [
+      [['list', '--password-file', wrong], 'give the password by --password-file'],
+      [['list'], 'start it with axle faas', { AXLE_GATEWAY: 'http://127.0.0.1:1' }],
+      [['deploy', 'docker.io/me/x:1'], 'push the folder of the function'],
+    ];
+    await Promise.all(
+      cases.map(async ([args, message, env]) => {
+        const { code, stderr } = await axle(args, '', env);
+        expect({ code, stderr }).toEqual({
+          code: 1,
+          stderr: expect.stringContaining(message) as string,
+        });
+      }),
+    );
+  });
+
+  it('does what it accepted though it is killed', async () => {
+    const told = new Map<string, number>();
+    let wake: () => void = () => undefined;
+    const receiver: Server = createServer((request, response) => {
+      const id = String(request.headers['x-call-id']);
+      told.set(id, (told.get(id) ?? 0) + 1);
+      response.end(() => wake());
+    }).listen(0, '127.0.0.1');
+    await once(receiver, 'listening');
+    const callback = `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
+    await gate.deploy(
+      'held',
+      `import { existsSync } from 'node:fs';
+      export default () => existsSync(process.env.GO) ? 'done' : new Promise(() => {});`,
+      { envVars: { GO: join(place, 'go') } },
+    );
+    const ids = Array.from({ length: 50 }, (_, i) => `call-${i}`);
+    await Promise.all(
+      ids.map(async (id) => {
+        const headers = { 'x-call-id': id, 'x-callback-url': callback };
+        const { status } = await gate.ask('POST', '/async-function/held', { headers });
+        expect(status).toBe(202);
+      }),
+    );
+    running.process.kill('SIGKILL');
+    await once(running.process, 'exit');
+    expect(told.size).toBe(0);
+    writeFileSync(join(place, 'go'), '');
+    running = await start();
+    while (told.size < ids.length) await new Promise<void>((resolve) => (wake = resolve));
+    expect([...told].sort()).toEqual(ids.map((id) => [id, 1]).sort());
+    receiver.close();
+  });
+
+  it('ends cleanly when it is told to', async () => {
+    running.process.kill('SIGTERM');
+    expect(await once(running.process, 'exit')).toEqual([0, null]);
+  });
+});
