@@ -12,6 +12,7 @@ import { sourceFiles } from './source-files.mjs';
  * @typedef {object} Area
  * @property {string} folder a last segment of `*` makes each sub-folder an area of its own
  * @property {readonly string[]} packages npm packages, by their entry; `*` ends a prefix
+ * @property {readonly string[]} [testPackages] the same for its tests only
  * @property {readonly string[]} folders folders whose files may be imported by path
  * @property {readonly string[]} headers C headers
  */
@@ -28,8 +29,14 @@ export const AREAS = [
     folders: [],
     headers: [],
   },
-  // Its own name is for its tests: instances are processes that run what was built.
-  { folder: 'faas', packages: ['axle', '@axle/faas'], folders: [], headers: [] },
+  {
+    folder: 'faas',
+    packages: ['axle'],
+    // Its instances are processes, which run what was built.
+    testPackages: ['@axle/faas'],
+    folders: [],
+    headers: [],
+  },
   {
     folder: 'cli',
     packages: ['axle', '@axle/core', '@axle/remoting', '@axle/faas', '@axle/unikernel-glue'],

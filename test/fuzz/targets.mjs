@@ -7,7 +7,7 @@ import { ROOT } from '../../scripts/repository.mjs';
 /** @import { FuzzTarget } from './fuzz-loop.mjs' */
 
 /** Each package keeps the targets of its own parsers. */
-const FOLDERS = ['core/test/fuzz', 'cli/test/fuzz', 'remoting/test/fuzz'];
+const FOLDERS = ['core/test/fuzz', 'cli/test/fuzz', 'remoting/test/fuzz', 'faas/test/fuzz'];
 
 /** @returns {Promise<Map<string, { url: string, target: FuzzTarget }>>} by name */
 export async function scriptTargets() {

@@ -170,6 +170,7 @@ export class ServedFunction implements CallOwner {
           },
           retire: (reason) => {
             log(deployment.name, { instance: id, at: new Date(), text: `(retired: ${reason})` });
+            if (this.isClosed) return;
             this.scale.retire(id);
             this.advance(performance.now());
           },

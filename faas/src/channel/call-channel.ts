@@ -175,9 +175,10 @@ export class CallChannel {
     for (const call of this.late.values()) {
       if (call.deadlineAt + graceMs > now) break;
       this.late.delete(call.number);
-      call.free();
+      // Before it is free of the call, and is given another.
       if (!call.isHeard) hung();
       else retire(`a handler runs on after its ${timeoutMs} ms; it should heed context.signal`);
+      call.free();
     }
     if (this.running.size === 0) this.onQuiet?.();
     this.watchNext(now);

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +16,7 @@ const usualMemoryMiB = 256;
 /** Read when a process starts, and at no other time. */
 const onlyAtStart = /^(?:NODE_|LD_|UV_|MALLOC_|OPENSSL_|SSL_)/;
 const closeMsMax = 500;
+const folderName = /^axle-instances-(\d+)-/;
 
 export interface ProcessInstanceProviderOptions {
   /** For a call to end after it was cancelled or its time was over, milliseconds; then its process is killed. Default 2000. */
@@ -34,7 +35,7 @@ export interface ProcessInstanceProviderOptions {
 export class ProcessInstanceProvider implements InstanceProvider {
   readonly name = 'process';
   private readonly instances = new Set<ProcessInstance | CommandInstance>();
-  private readonly folder = mkdtempSync(join(tmpdir(), 'axle-instances-'));
+  private readonly folder = makeFolder();
   private readonly waiting: WaitingProcesses;
   private memoryTimer: NodeJS.Timeout | undefined;
 
@@ -91,7 +92,13 @@ export class ProcessInstanceProvider implements InstanceProvider {
       models: bundle.manifest.models,
     };
     const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
-    return new ProcessInstance(child, limits, removing(home, events), setup);
+    const instance = new ProcessInstance(child, limits, removing(home, events), setup);
+    // The next is not started beside this one, which somebody waits for.
+    const refill = (): void => {
+      this.waiting.fill(heapMiBOf(memoryMiB));
+    };
+    instance.ready.then(refill, refill);
+    return instance;
   }
 
   private startCommand(
@@ -128,6 +135,24 @@ export class ProcessInstanceProvider implements InstanceProvider {
     if (this.instances.size > 0) return;
     clearInterval(this.memoryTimer);
     this.memoryTimer = undefined;
+  }
+}
+
+/** For what instances keep. Those of front ends that were killed go. */
+function makeFolder(): string {
+  const place = tmpdir();
+  for (const name of readdirSync(place)) {
+    const owner = Number(folderName.exec(name)?.[1]);
+    if (owner > 0 && !isRunning(owner)) rmSync(join(place, name), { recursive: true, force: true });
+  }
+  return mkdtempSync(join(place, `axle-instances-${process.pid}-`));
+}
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
 }
 

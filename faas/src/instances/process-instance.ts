@@ -42,7 +42,7 @@ export class ProcessInstance implements Instance {
   constructor(
     private readonly child: ChildProcess,
     private readonly options: ProcessInstanceOptions,
-    events: InstanceEvents,
+    private readonly events: InstanceEvents,
     setup: object,
   ) {
     const { id, timeoutMs, graceMs, startMsMax } = options;
@@ -67,7 +67,7 @@ export class ProcessInstance implements Instance {
     this.ended = new Promise((resolve) => {
       const end = (): void => {
         if (this.hasEnded) return;
-        this.end(events, log);
+        this.end(log);
         resolve();
       };
       child.once('exit', end);
@@ -102,9 +102,10 @@ export class ProcessInstance implements Instance {
     await Promise.race([this.channel.quiet(), this.ended]);
     clearTimeout(timer);
     if (!this.hasEnded) {
-      this.channel.close(unavailable('the instance was stopped'));
+      this.verdict ??= unavailable('the instance was stopped');
+      this.channel.close(this.verdict);
       const late = setTimeout(() => {
-        this.kill(unavailable('the instance was stopped'));
+        this.kill(this.verdict as AxleError);
       }, endMsMax);
       await this.ended;
       clearTimeout(late);
@@ -121,7 +122,11 @@ export class ProcessInstance implements Instance {
 
   private kill(verdict: AxleError): void {
     if (this.hasEnded) return;
-    this.verdict ??= verdict;
+    if (this.verdict === undefined) {
+      this.verdict = verdict;
+      // Until it is gone, it is to be given no more calls.
+      this.events.retire(verdict.message);
+    }
     if (this.child.pid !== undefined) killGroup(this.child.pid);
   }
 
@@ -152,8 +157,8 @@ export class ProcessInstance implements Instance {
     (this.child.stdio[4] as Duplex).on('error', () => undefined);
   }
 
-  private end(events: InstanceEvents, log: (text: string) => void): void {
-    const { child, options } = this;
+  private end(log: (text: string) => void): void {
+    const { child, events, options } = this;
     this.hasEnded = true;
     clearTimeout(this.startTimer);
     // What it started, and who watched the group.

@@ -20,6 +20,7 @@ export interface WaitingProcess {
  * a fraction of the time. They have the heap that was asked for last, since a heap cannot be given a size later.
  */
 export class WaitingProcesses {
+  private isClosed = false;
   private waiting: (WaitingProcess & { readonly heapMiB: number })[] = [];
 
   /** @param count how many are kept. */
@@ -28,7 +29,7 @@ export class WaitingProcesses {
     private readonly count: number,
   ) {}
 
-  /** One that waits, or a new one; the next is started meanwhile. */
+  /** One that waits, or a new one. */
   take(heapMiB: number, environment: Readonly<Record<string, string>>): WaitingProcess {
     // What only counts when a process starts cannot be given to one that runs.
     const isPlain = Object.keys(environment).length === 0;
@@ -36,20 +37,19 @@ export class WaitingProcesses {
     const [found] = at < 0 ? [] : this.waiting.splice(at, 1);
     const taken = found ?? this.spawn(heapMiB, environment, []);
     taken.child.removeAllListeners();
-    if (isPlain) this.fill(heapMiB);
     return taken;
   }
 
   /** Starts what is missing; of those that are too many, the oldest end. */
   fill(heapMiB: number): void {
-    if (this.count === 0 || this.waiting.some((each) => each.heapMiB === heapMiB)) {
-      if (this.waiting.length >= this.count) return;
-    }
+    const hasOne = this.count === 0 || this.waiting.some((each) => each.heapMiB === heapMiB);
+    if (this.isClosed || (hasOne && this.waiting.length >= this.count)) return;
     while (this.waiting.length >= this.count) this.drop(this.waiting[0] as WaitingProcess);
     while (this.waiting.length < this.count) this.waiting.push(this.spawn(heapMiB, {}, ['ahead']));
   }
 
   close(): void {
+    this.isClosed = true;
     for (const each of [...this.waiting]) this.drop(each);
   }
 

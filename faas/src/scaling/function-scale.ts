@@ -42,6 +42,8 @@ interface ScaledInstance {
   /** Since when it has no calls. */
   idleSince: number;
   hasAnswered: boolean;
+  /** It is in nobody's way, and not needed: its end is no failure. */
+  isStopped: boolean;
 }
 
 /** Instances of a function that start at once: more would only slow each other down. */
@@ -126,8 +128,9 @@ export class FunctionScale<C> {
   /** An instance of the present generation is started, as `changes` said. */
   started(id: string): void {
     const { generation } = this.settings;
-    const begun = { readyAt: Infinity, idleSince: Infinity, calls: 0, hasAnswered: false };
-    this.instances.set(id, { id, generation, state: 'starting', ...begun });
+    const never = { readyAt: Infinity, idleSince: Infinity };
+    const begun = { calls: 0, hasAnswered: false, isStopped: false };
+    this.instances.set(id, { id, generation, state: 'starting', ...never, ...begun });
   }
 
   isReady(id: string, now: number): void {
@@ -141,7 +144,7 @@ export class FunctionScale<C> {
     this.ready.sort((a, b) => b.generation - a.generation);
   }
 
-  /** It gets no more calls, and is to be stopped when it has none. */
+  /** By itself: it gets no more calls, and is to be stopped when it has none. */
   retire(id: string): void {
     const instance = this.instances.get(id);
     if (instance === undefined || instance.state === 'draining') return;
@@ -156,8 +159,8 @@ export class FunctionScale<C> {
     if (instance === undefined) return;
     this.instances.delete(id);
     this.ready = this.ready.filter((each) => each !== instance);
-    const { state, generation, hasAnswered, readyAt } = instance;
-    if (state === 'draining' || generation !== this.settings.generation) return;
+    const { isStopped, generation, hasAnswered, readyAt } = instance;
+    if (isStopped || generation !== this.settings.generation) return;
     const wasGood = hasAnswered || now - readyAt >= goodMs;
     if (wasGood) this.backoff.reset();
     else this.backoff.failed(now);
@@ -272,16 +275,21 @@ export class FunctionScale<C> {
     if (present === 0 || present === this.ready.length) return;
     const old = this.ready.slice(present);
     const staying = Math.max(0, desired - present);
-    for (const { id } of old.slice(staying)) this.retire(id);
+    for (const instance of old.slice(staying)) this.release(instance);
   }
 
   private drainIdle(desired: number, now: number): void {
     const { idleMs, max } = this.settings.scaling;
     for (let at = this.ready.length - 1; at >= desired; at--) {
-      const { id, calls, idleSince } = this.ready[at] as ScaledInstance;
-      const isIdle = calls === 0 && idleSince + idleMs <= now;
-      if (isIdle || at >= max) this.retire(id);
+      const instance = this.ready[at] as ScaledInstance;
+      const isIdle = instance.calls === 0 && instance.idleSince + idleMs <= now;
+      if (isIdle || at >= max) this.release(instance);
     }
+  }
+
+  private release(instance: ScaledInstance): void {
+    instance.isStopped = true;
+    this.retire(instance.id);
   }
 
   private countOf(state: ScaledInstance['state']): number {
