@@ -270,6 +270,8 @@ describe.concurrent('a handler that', () => {
     };
     await expect(functions.call('broken')).rejects.toMatchObject(wanted);
     await expect(functions.call('broken')).rejects.toMatchObject(wanted);
+    const tried = functions.lines.filter(({ instance }) => instance.startsWith('broken.'));
+    expect(new Set(tried.map(({ instance }) => instance)).size).toBeLessThanOrEqual(2);
     await functions.deploy('broken', `export default 7;`);
     await expect(functions.call('broken')).rejects.toThrow(/has no function as its default export/);
     await functions.deploy('broken', `export default () => 'mended'`);

@@ -27,6 +27,7 @@ export class ChannelInstance implements Instance {
   readonly ended: Promise<void>;
   private readonly channel: CallChannel;
   private readonly startTimer: NodeJS.Timeout;
+  private isReady = false;
   private hasEnded = false;
   /** Why it is ended, where it does not end by itself. */
   private verdict: AxleError | undefined;
@@ -46,7 +47,7 @@ export class ChannelInstance implements Instance {
         this.kill(unavailable(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
       },
       retire: (reason) => {
-        events.retire(reason);
+        events.retire(unavailable(reason));
       },
       broken: (error) => {
         this.kill(new AxleError('INTERNAL', `the instance broke its channel: ${error.message}`));
@@ -111,7 +112,7 @@ export class ChannelInstance implements Instance {
     if (this.verdict === undefined) {
       this.verdict = verdict;
       // Until it is gone, it is to be given no more calls.
-      this.events.retire(verdict.message);
+      if (this.isReady) this.events.retire(verdict);
     }
     this.carrier.kill();
   }
@@ -119,6 +120,7 @@ export class ChannelInstance implements Instance {
   private async watchStart(): Promise<void> {
     try {
       await this.channel.ready;
+      this.isReady = true;
     } catch (error) {
       this.kill(error as AxleError);
       throw error;
