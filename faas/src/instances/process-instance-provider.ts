@@ -17,6 +17,7 @@ const usualMemoryMiB = 256;
 /** Read when a process starts, and at no other time. */
 const onlyAtStart = /^(?:NODE_|LD_|UV_|MALLOC_|OPENSSL_|SSL_)/;
 const closeMsMax = 500;
+const refillMs = 100;
 const folderName = /^axle-instances-(\d+)-/;
 
 export interface ProcessInstanceProviderOptions {
@@ -86,9 +87,11 @@ export class ProcessInstanceProvider implements InstanceProvider {
       removing(home, events),
       setup,
     );
-    // The next is not started beside this one, which somebody waits for.
+    // The next is not started beside this one, which somebody waits for, nor beside its first call.
     const refill = (): void => {
-      this.waiting.fill(heapMiBOf(memoryMiB));
+      setTimeout(() => {
+        this.waiting.fill(heapMiBOf(memoryMiB));
+      }, refillMs).unref();
     };
     instance.ready.then(refill, refill);
     return instance;
