@@ -40,3 +40,5 @@ export { DeploymentStore } from './functions/deployment-store.js';
 export { SecretStore } from './secrets/secret-store.js';
 export { checkSignature, readSignature } from './doors/lambda/signature-v4.js';
 export type { Credentials, SignedRequest } from './doors/lambda/signature-v4.js';
+export { ThreadInstanceProvider } from './instances/thread-instance-provider.js';
+export type { ThreadInstanceProviderOptions } from './instances/thread-instance-provider.js';

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
+import { ThreadInstanceProvider } from '@axle/faas';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { bytesOf, RunningFunctions, textOf } from './running-functions.js';
@@ -269,6 +270,8 @@ describe.concurrent('a handler that', () => {
     };
     await expect(functions.call('broken')).rejects.toMatchObject(wanted);
     await expect(functions.call('broken')).rejects.toMatchObject(wanted);
+    const tried = functions.lines.filter(({ instance }) => instance.startsWith('broken.'));
+    expect(new Set(tried.map(({ instance }) => instance)).size).toBeLessThanOrEqual(2);
     await functions.deploy('broken', `export default 7;`);
     await expect(functions.call('broken')).rejects.toThrow(/has no function as its default export/);
     await functions.deploy('broken', `export default () => 'mended'`);
@@ -472,6 +475,34 @@ describe.concurrent('processes that wait', () => {
     for (const name of ['first', 'second']) {
       await prepared.deploy(name, handler, { manifest: { environment: { A: name } } });
       expect(await prepared.text(name)).toBe(`${name},${prepared.bundleOf(name).folder}`);
+    }
+  });
+});
+
+describe.concurrent('threads', () => {
+  it('run functions as processes do, end when they loop or leak, and have their own environment', async () => {
+    const provider = new ThreadInstanceProvider({ graceMs });
+    await using threads = await RunningFunctions.open({}, { provider });
+    await threads.deploy(
+      'thread',
+      `export default async (event) => {
+         if (event.path === '/loop') for (;;);
+         if (event.path === '/leak') for (const kept = []; ; ) kept.push(new Array(100_000).fill(kept.length + 0.5));
+         if (event.path === '/exit') process.exit(3);
+         return [Object.keys(process.env).sort(), await event.text()].join();
+       }`,
+      { manifest: { timeoutMs, memoryMiB: 64, environment: { A: 'a' } } },
+    );
+    const fine = 'A,HOME,LANG,PATH,TMPDIR,body';
+    expect(await threads.text('thread', 'body')).toBe(fine);
+    for (const [path, reason] of [
+      ['/exit', { code: 'UNAVAILABLE', message: 'the instance ended: exit code 3' }],
+      ['/leak', { code: 'RESOURCE_EXHAUSTED', retryable: false }],
+      ['/loop', { code: 'DEADLINE_EXCEEDED' }],
+    ] as const) {
+      await expect(threads.call('thread', { path })).rejects.toMatchObject(reason);
+      if (path === '/loop') await threads.line(/^\(ended: a handler ran on for more than 1500 ms/);
+      expect(await threads.text('thread', 'body')).toBe(fine);
     }
   });
 });

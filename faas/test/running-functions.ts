@@ -60,7 +60,7 @@ export class RunningFunctions implements AsyncDisposable {
     { pool, ...options }: FrontEndParts,
   ) {
     this.calls = new FunctionCalls({
-      provider: new ProcessInstanceProvider(provider),
+      provider: options.provider ?? new ProcessInstanceProvider(provider),
       prepare: async ({ bundleId }) => ({
         bundle: await store.load(bundleId),
         secrets: this.secrets,

@@ -89,7 +89,7 @@ class Simulation {
         this.end(choose(ready));
         break;
       case 'retires':
-        this.scale.retire(choose(ready) ?? '');
+        this.scale.retire(choose(ready) ?? '', this.now);
         break;
       case 'leaves':
         this.leave(choose([...this.tickets.keys()]));
@@ -299,6 +299,20 @@ describe('the scale of a function', () => {
       if (assigned !== undefined) scale.freed(assigned.instance, true, now);
     }
     expect(started).toBe(5);
+  });
+
+  it('counts one that fails when it says so, and not again when it is gone', () => {
+    const scale = new FunctionScale<number>(plain);
+    scale.offer(0, 0);
+    expect(startAll(scale, 'a', 0)).toBe(1);
+    scale.isReady('a0', 0);
+    expect(scale.next(0)).toEqual({ call: 0, instance: 'a0' });
+    scale.retire('a0', 10);
+    expect(scale.offer(1, 10)).toBe('failing');
+    scale.freed('a0', false, 120);
+    scale.ended('a0', 120);
+    expect(scale.offer(2, 120)).not.toBe('failing');
+    expect(startAll(scale, 'b', 120)).toBe(1);
   });
 
   it('after failures waits ever longer, and says so to whoever calls meanwhile', () => {

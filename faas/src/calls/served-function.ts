@@ -169,10 +169,13 @@ export class ServedFunction implements CallOwner {
             log(deployment.name, line);
           },
           retire: (reason) => {
-            log(deployment.name, { instance: id, at: new Date(), text: `(retired: ${reason})` });
+            const text = `(retired: ${reason.message})`;
+            log(deployment.name, { instance: id, at: new Date(), text });
             if (this.isClosed) return;
-            this.scale.retire(id);
-            this.advance(performance.now());
+            this.lastFailure = reason;
+            const now = performance.now();
+            this.scale.retire(id, now);
+            this.advance(now);
           },
           ended: (reason) => {
             this.instances.delete(id);

@@ -34,7 +34,7 @@ export interface LogLine {
 export interface InstanceEvents {
   readonly log: (line: LogLine) => void;
   /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
-  readonly retire: (reason: string) => void;
+  readonly retire: (reason: AxleError) => void;
   /** Last and once: it is gone. Called before its calls fail, so that none of them is given to it again. */
   readonly ended: (reason: AxleError) => void;
 }

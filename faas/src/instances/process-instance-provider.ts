@@ -3,10 +3,11 @@ import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import type { InstanceSetup } from '../handler/instance-setup.js';
 import { CommandInstance } from './command-instance.js';
 import type { Instance, InstanceEvents, InstanceProvider, InstanceSpec } from './instance.js';
-import { ProcessInstance } from './process-instance.js';
+import { ChannelInstance } from './channel-instance.js';
+import { ProcessCarrier } from './process-carrier.js';
+import { setupOf } from './setup-of.js';
 import { ownEnvironment, WaitingProcesses } from './waiting-processes.js';
 
 const memoryCheckMs = 200;
@@ -16,6 +17,7 @@ const usualMemoryMiB = 256;
 /** Read when a process starts, and at no other time. */
 const onlyAtStart = /^(?:NODE_|LD_|UV_|MALLOC_|OPENSSL_|SSL_)/;
 const closeMsMax = 500;
+const refillMs = 100;
 const folderName = /^axle-instances-(\d+)-/;
 
 export interface ProcessInstanceProviderOptions {
@@ -34,7 +36,7 @@ export interface ProcessInstanceProviderOptions {
  */
 export class ProcessInstanceProvider implements InstanceProvider {
   readonly name = 'process';
-  private readonly instances = new Set<ProcessInstance | CommandInstance>();
+  private readonly instances = new Set<ChannelInstance | CommandInstance>();
   private readonly folder = makeFolder();
   private readonly waiting: WaitingProcesses;
   private memoryTimer: NodeJS.Timeout | undefined;
@@ -71,31 +73,25 @@ export class ProcessInstanceProvider implements InstanceProvider {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  private startHandler(spec: InstanceSpec, events: InstanceEvents): ProcessInstance {
+  private startHandler(spec: InstanceSpec, events: InstanceEvents): ChannelInstance {
     const { graceMs = 2000, startMsMax = 60_000 } = this.options;
-    const { id, deployment, bundle, secrets, pool } = spec;
-    const { memoryMiB, timeoutMs, name } = deployment;
-    const environment = { ...bundle.manifest.environment, ...deployment.environment };
-    const early = Object.entries(environment).filter(([each]) => onlyAtStart.test(each));
+    const { id, deployment } = spec;
+    const { memoryMiB, timeoutMs } = deployment;
+    const setup = setupOf(spec);
+    const early = Object.entries(setup.environment).filter(([name]) => onlyAtStart.test(name));
     const { child, home } = this.waiting.take(heapMiBOf(memoryMiB), Object.fromEntries(early));
-    const setup: InstanceSetup = {
-      functionName: name,
-      instance: id,
-      folder: bundle.folder,
-      handler: bundle.manifest.handler ?? '',
-      timeoutMs,
-      environment,
-      secrets: Object.fromEntries(
-        [...secrets].map(([each, bytes]) => [each, Buffer.from(bytes).toString('base64')]),
-      ),
-      pool,
-      models: bundle.manifest.models,
-    };
     const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
-    const instance = new ProcessInstance(child, limits, removing(home, events), setup);
-    // The next is not started beside this one, which somebody waits for.
+    const instance = new ChannelInstance(
+      new ProcessCarrier(child),
+      limits,
+      removing(home, events),
+      setup,
+    );
+    // The next is not started beside this one, which somebody waits for, nor beside its first call.
     const refill = (): void => {
-      this.waiting.fill(heapMiBOf(memoryMiB));
+      setTimeout(() => {
+        this.waiting.fill(heapMiBOf(memoryMiB));
+      }, refillMs).unref();
     };
     instance.ready.then(refill, refill);
     return instance;
@@ -130,7 +126,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
     return new CommandInstance(id, spec, removing(home, events));
   }
 
-  private forget(instance: ProcessInstance | CommandInstance): void {
+  private forget(instance: ChannelInstance | CommandInstance): void {
     this.instances.delete(instance);
     if (this.instances.size > 0) return;
     clearInterval(this.memoryTimer);

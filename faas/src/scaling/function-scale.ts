@@ -42,8 +42,8 @@ interface ScaledInstance {
   /** Since when it has no calls. */
   idleSince: number;
   hasAnswered: boolean;
-  /** It is in nobody's way, and not needed: its end is no failure. */
-  isStopped: boolean;
+  /** Its end is counted, or is no failure: it was not needed any more. */
+  isJudged: boolean;
 }
 
 /** Instances of a function that start at once: more would only slow each other down. */
@@ -129,7 +129,7 @@ export class FunctionScale<C> {
   started(id: string): void {
     const { generation } = this.settings;
     const never = { readyAt: Infinity, idleSince: Infinity };
-    const begun = { calls: 0, hasAnswered: false, isStopped: false };
+    const begun = { calls: 0, hasAnswered: false, isJudged: false };
     this.instances.set(id, { id, generation, state: 'starting', ...never, ...begun });
   }
 
@@ -145,12 +145,17 @@ export class FunctionScale<C> {
   }
 
   /** By itself: it gets no more calls, and is to be stopped when it has none. */
-  retire(id: string): void {
+  retire(id: string, now: number): void {
     const instance = this.instances.get(id);
     if (instance === undefined || instance.state === 'draining') return;
+    this.judge(instance, now);
+    this.drain(instance);
+  }
+
+  private drain(instance: ScaledInstance): void {
     instance.state = 'draining';
     this.ready = this.ready.filter((each) => each !== instance);
-    if (instance.calls === 0) this.stoppable.push(id);
+    if (instance.calls === 0) this.stoppable.push(instance.id);
   }
 
   /** It is gone, or was never there. Its calls are still to be `freed`. */
@@ -159,8 +164,14 @@ export class FunctionScale<C> {
     if (instance === undefined) return;
     this.instances.delete(id);
     this.ready = this.ready.filter((each) => each !== instance);
-    const { isStopped, generation, hasAnswered, readyAt } = instance;
-    if (isStopped || generation !== this.settings.generation) return;
+    this.judge(instance, now);
+  }
+
+  /** Whether the next may be started at once, now that one ends by itself. */
+  private judge(instance: ScaledInstance, now: number): void {
+    const { isJudged, generation, hasAnswered, readyAt } = instance;
+    if (isJudged || generation !== this.settings.generation) return;
+    instance.isJudged = true;
     const wasGood = hasAnswered || now - readyAt >= goodMs;
     if (wasGood) this.backoff.reset();
     else this.backoff.failed(now);
@@ -288,8 +299,8 @@ export class FunctionScale<C> {
   }
 
   private release(instance: ScaledInstance): void {
-    instance.isStopped = true;
-    this.retire(instance.id);
+    instance.isJudged = true;
+    this.drain(instance);
   }
 
   private countOf(state: ScaledInstance['state']): number {

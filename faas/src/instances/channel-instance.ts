@@ -1,22 +1,16 @@
-import type { ChildProcess } from 'node:child_process';
-import type { Duplex, Readable } from 'node:stream';
-
 import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
 import { CallChannel } from '../channel/call-channel.js';
-import { exitOf, overMemory, unavailable } from './instance-end.js';
+import type { Carrier, CarrierEnd } from './carrier.js';
+import { overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, Instance, InstanceEvents, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
-import { killGroup } from './process-group.js';
-import { memoryBytesOf } from './process-memory.js';
 
-/** Time for a process to end when its channel does, milliseconds. */
+/** Time for a carrier to end when its channel does, milliseconds. */
 const endMsMax = 500;
-/** V8 says so before it aborts. */
-const heapIsFull = /heap out of memory/;
 
-export interface ProcessInstanceOptions {
+export interface ChannelInstanceOptions {
   readonly id: string;
   readonly memoryMiB: number;
   readonly timeoutMs: number;
@@ -26,35 +20,34 @@ export interface ProcessInstanceOptions {
   readonly startMsMax: number;
 }
 
-/** A function in a process group of its own. */
-export class ProcessInstance implements Instance {
+/** A function in a process or thread of its own, with a channel to it. */
+export class ChannelInstance implements Instance {
   readonly id: string;
   readonly ready: Promise<void>;
   readonly ended: Promise<void>;
   private readonly channel: CallChannel;
   private readonly startTimer: NodeJS.Timeout;
+  private isReady = false;
   private hasEnded = false;
-  private heapFull = false;
   /** Why it is ended, where it does not end by itself. */
   private verdict: AxleError | undefined;
 
-  /** @param child as `spawnGroup` gives it, with a channel. */
   constructor(
-    private readonly child: ChildProcess,
-    private readonly options: ProcessInstanceOptions,
+    private readonly carrier: Carrier,
+    private readonly options: ChannelInstanceOptions,
     private readonly events: InstanceEvents,
     setup: object,
   ) {
     const { id, timeoutMs, graceMs, startMsMax } = options;
     this.id = id;
-    this.channel = new CallChannel(child.stdio[3] as Duplex, {
+    this.channel = new CallChannel(carrier.channel, {
       timeoutMs,
       graceMs,
       hung: () => {
         this.kill(unavailable(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
       },
       retire: (reason) => {
-        events.retire(reason);
+        events.retire(unavailable(reason));
       },
       broken: (error) => {
         this.kill(new AxleError('INTERNAL', `the instance broke its channel: ${error.message}`));
@@ -65,15 +58,9 @@ export class ProcessInstance implements Instance {
     };
     this.listen(log);
     this.ended = new Promise((resolve) => {
-      const end = (): void => {
-        if (this.hasEnded) return;
-        this.end(log);
+      carrier.onEnd((end) => {
+        this.end(end, log);
         resolve();
-      };
-      child.once('exit', end);
-      child.once('error', (error) => {
-        this.verdict ??= unavailable(`its process cannot be started: ${error.message}`);
-        end();
       });
     });
     this.startTimer = setTimeout(() => {
@@ -87,8 +74,8 @@ export class ProcessInstance implements Instance {
     }
   }
 
-  get memoryBytes(): number {
-    return this.hasEnded || this.child.pid === undefined ? 0 : memoryBytesOf(this.child.pid);
+  get memoryBytes(): number | undefined {
+    return this.carrier.memoryBytes;
   }
 
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {
@@ -116,7 +103,7 @@ export class ProcessInstance implements Instance {
   /** Ends it when it is over its memory. */
   checkMemory(): void {
     const { memoryMiB } = this.options;
-    const usedMiB = Math.ceil(this.memoryBytes / 1024 ** 2);
+    const usedMiB = Math.ceil((this.memoryBytes ?? 0) / 1024 ** 2);
     if (usedMiB > memoryMiB) this.kill(overMemory(`used ${usedMiB} MiB of memory`, memoryMiB));
   }
 
@@ -125,14 +112,15 @@ export class ProcessInstance implements Instance {
     if (this.verdict === undefined) {
       this.verdict = verdict;
       // Until it is gone, it is to be given no more calls.
-      this.events.retire(verdict.message);
+      if (this.isReady) this.events.retire(verdict);
     }
-    if (this.child.pid !== undefined) killGroup(this.child.pid);
+    this.carrier.kill();
   }
 
   private async watchStart(): Promise<void> {
     try {
       await this.channel.ready;
+      this.isReady = true;
     } catch (error) {
       this.kill(error as AxleError);
       throw error;
@@ -142,31 +130,26 @@ export class ProcessInstance implements Instance {
   }
 
   private listen(log: (text: string) => void): void {
-    const printed = new PrintedLines((text) => {
-      this.heapFull ||= heapIsFull.test(text);
-      log(text);
-    });
-    const stream = this.child.stdio[1] as Readable;
-    stream.on('data', (chunk: Buffer) => {
-      printed.push(chunk);
-    });
-    stream.on('error', () => undefined);
-    stream.on('close', () => {
-      printed.end();
-    });
-    (this.child.stdio[4] as Duplex).on('error', () => undefined);
+    for (const stream of this.carrier.printed) {
+      const printed = new PrintedLines(log);
+      stream.on('data', (chunk: Buffer) => {
+        printed.push(chunk);
+      });
+      stream.on('error', () => undefined);
+      stream.on('close', () => {
+        printed.end();
+      });
+    }
   }
 
-  private end(log: (text: string) => void): void {
-    const { child, events, options } = this;
+  private end({ how, hasFullHeap }: CarrierEnd, log: (text: string) => void): void {
+    const { events, options } = this;
     this.hasEnded = true;
     clearTimeout(this.startTimer);
-    // What it started, and who watched the group.
-    if (child.pid !== undefined) killGroup(child.pid);
-    (child.stdio[4] as Duplex).destroy();
-    if (this.heapFull)
+    if (hasFullHeap) {
       this.verdict ??= overMemory('filled the heap that goes with its memory', options.memoryMiB);
-    const reason = this.verdict ?? unavailable(`the instance ended: ${exitOf(child)}`);
+    }
+    const reason = this.verdict ?? unavailable(`the instance ended: ${how}`);
     log(`(ended: ${reason.message})`);
     events.ended(reason);
     this.channel.close(reason);
