@@ -153,9 +153,12 @@ async function modelRows(folder) {
   const models = join(folder, 'models');
   const options = ['--models', models, '--waiting', '0'];
   const names = Array.from({ length: 2 * (ROUNDS + 1) }, (_, i) => `model${i}`);
+  const model = matMulModel(SIDE, LAYERS);
   for (const name of names) {
     await mkdir(join(models, name, '1'), { recursive: true });
-    await writeFile(join(models, name, '1', 'model.onnx'), matMulModel(SIDE, LAYERS));
+    // Of another content each, or the pool would know it.
+    const content = Buffer.concat([model, producerField(name)]);
+    await writeFile(join(models, name, '1', 'model.onnx'), content);
   }
   const frontEnd = await FrontEnd.start(folder, options);
   try {
@@ -163,12 +166,12 @@ async function modelRows(folder) {
     await frontEnd.deploy('first', EMPTY);
     await frontEnd.call('first');
     const cold = (/** @type {boolean} */ prefetches) => async () => {
-      const model = names.pop() ?? '';
-      const manifest = prefetches ? { models: [model] } : {};
-      await frontEnd.deploy(model, inferHandler(model), manifest, zeroLabels);
-      await frontEnd.toZero(model);
+      const name = names.pop() ?? '';
+      const manifest = prefetches ? { models: [name] } : {};
+      await frontEnd.deploy(name, inferHandler(name), manifest, zeroLabels);
+      await frontEnd.toZero(name);
       await wait(REST_MS);
-      return frontEnd.call(model);
+      return frontEnd.call(name);
     };
     return [
       await compare({
@@ -189,8 +192,17 @@ async function modelRows(folder) {
 }
 
 const SIDE = 2048;
-const LAYERS = 6;
+const LAYERS = 10;
 const zeroLabels = { 'com.openfaas.scale.zero': 'true', 'com.openfaas.scale.min': '0' };
+
+/**
+ * The field `producer_name` of an ONNX file.
+ *
+ * @param {string} name
+ */
+function producerField(name) {
+  return Buffer.from([0x12, name.length, ...Buffer.from(name)]);
+}
 
 /** @param {string} model */
 function inferHandler(model) {
