@@ -69,6 +69,9 @@ const AXLE_SUBPATHS = new Set(['/errors', '/metrics', '/plugin-check', '/tracing
 /** What core offers to Axle's own packages only, and what `axle` passes on. */
 const CORE_SUBPATHS = new Set(['/errors', '/internal', '/plugin-check']);
 
+/** Of remoting, for those who want nothing of servers. */
+const REMOTING_SUBPATHS = new Set(['/client']);
+
 /** The load generator: nothing of Axle, for what measures it. */
 const CLI_SUBPATHS = new Set(['/load']);
 
@@ -146,6 +149,7 @@ function packageProblem({ area, folder }, path, specifier) {
     PUBLIC_SUBPATHS.has(subpath) ||
     (name === 'axle' && AXLE_SUBPATHS.has(subpath)) ||
     (name === '@axle/core' && CORE_SUBPATHS.has(subpath)) ||
+    (name === '@axle/remoting' && REMOTING_SUBPATHS.has(subpath)) ||
     (name === '@axle/cli' && CLI_SUBPATHS.has(subpath));
   if (!isEntry) return `${specifier} is not a public entry of ${name}`;
   return undefined;

@@ -21,7 +21,7 @@ registerScheme('local', (_url, options) => connectLocal(withDefaults(options)));
 for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
   // The models that come with Axle are on servers too.
   registerScheme(scheme, async (url, options) => {
-    const { connectRemote } = await import('@axle/remoting');
+    const { connectRemote } = await import('@axle/remoting/client');
     return connectRemote(url, { ...options, models: modelFoldersOf(options) });
   });
 }

@@ -5,10 +5,8 @@ export { FrameSplitter, RawFrame, type Side } from './wire/frame-splitter.js';
 export { FrameWriter } from './wire/frame-writer.js';
 export { WireError } from './wire/wire-error.js';
 export { ModelManager, type PushOptions } from './client/model-manager.js';
-export { readCredentials } from './client/credentials.js';
-export { connectBackend, connectRemote } from './client/connect-remote.js';
-export { HttpClient, messageIn, type HttpReply } from './http-client/http-client.js';
-export { urlEndpoint } from './http-client/url-endpoint.js';
+export * from './client.js';
+export { connectBackend } from './client/connect-remote.js';
 export { connectKserve } from './kserve-client/connect-kserve.js';
 export type {
   KserveClient,

@@ -1,4 +1,4 @@
-import type { HttpClient, HttpReply } from '@axle/remoting';
+import type { HttpClient, HttpReply } from '@axle/remoting/client';
 
 import { FileError, oneLine, UsageError } from '../failure.js';
 import { printable } from '../printable.js';
@@ -26,7 +26,8 @@ export class MetricsDoor {
    * @throws UsageError for what is no such URL; AxleError for a token that everyone could read on its way.
    */
   static async open(url: string): Promise<MetricsDoor> {
-    const { HttpClient, messageIn, readCredentials, urlEndpoint } = await import('@axle/remoting');
+    const { HttpClient, messageIn, readCredentials, urlEndpoint } =
+      await import('@axle/remoting/client');
     const place = urlEndpoint(url, { http: defaultPort }, ['', '/', '/metrics']);
     if (place === undefined) throw noUrl();
     const { hello, tls } = await readCredentials({}, place.endpoint);
