@@ -12,7 +12,7 @@ export type { Bundle, BundleStoreOptions, BundleTag } from './bundles/bundle-sto
 export { manifestFile, parseFunctionManifest } from './bundles/function-manifest.js';
 export type { FunctionManifest } from './bundles/function-manifest.js';
 export type { Calls, FunctionAnswer, FunctionCall, Headers } from './calls/function-call.js';
-export { FunctionCalls } from './calls/function-calls.js';
+export { FunctionCalls, instanceAgeMsMax } from './calls/function-calls.js';
 export type { FunctionCallsOptions } from './calls/function-calls.js';
 export type { FunctionReport } from './calls/served-function.js';
 export type { Deployment, ScalingPolicy } from './functions/deployment.js';

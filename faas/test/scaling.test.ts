@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { FunctionScale, type ScaleSettings } from '../src/scaling/function-scale.js';
 
 const queueMsMax = 50_000;
+/** For ever: a function would never settle otherwise. */
+const ageMsMax = Infinity;
 const idleMs = 1000;
 
 const settingsArbitrary = fc
@@ -23,6 +25,7 @@ const settingsArbitrary = fc
       generation: 1,
       concurrency,
       queueMsMax,
+      ageMsMax,
       scaling: { min, max, idleMs, ...rest },
     };
   });
@@ -257,6 +260,7 @@ describe('the scale of a function', () => {
     generation: 1,
     concurrency: 4,
     queueMsMax,
+    ageMsMax,
     scaling: {
       min: 0,
       max: 10,
@@ -313,6 +317,26 @@ describe('the scale of a function', () => {
     scale.ended('a0', 120);
     expect(scale.offer(2, 120)).not.toBe('failing');
     expect(startAll(scale, 'b', 120)).toBe(1);
+  });
+
+  it('replaces an instance past its age, which serves until the other is ready and its calls end', () => {
+    const scale = new FunctionScale<number>({ ...plain, ageMsMax: 5000 });
+    scale.offer(0, 0);
+    expect(startAll(scale, 'a', 0)).toBe(1);
+    scale.isReady('a0', 0);
+    expect(scale.next(0)).toEqual({ call: 0, instance: 'a0' });
+    expect(scale.changes(4999)).toEqual({ start: 0, stop: [] });
+    expect(startAll(scale, 'b', 5000)).toBe(1);
+    scale.offer(1, 5001);
+    expect(scale.next(5001)).toEqual({ call: 1, instance: 'a0' });
+    scale.isReady('b0', 5002);
+    expect(scale.changes(5002)).toEqual({ start: 0, stop: [] });
+    scale.offer(2, 5003);
+    expect(scale.next(5003)).toEqual({ call: 2, instance: 'b0' });
+    scale.freed('a0', true, 5004);
+    scale.freed('a0', true, 5004);
+    expect(scale.changes(5004)).toEqual({ start: 0, stop: ['a0'] });
+    expect(scale.nextAt(5004)).toBeLessThanOrEqual(5002 + 5000);
   });
 
   it('after failures waits ever longer, and says so to whoever calls meanwhile', () => {

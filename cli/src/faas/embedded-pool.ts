@@ -7,6 +7,9 @@ import { RunningServer } from '../running-server.js';
 
 /** How often the file of tokens is looked at besides. */
 const pollMs = 60_000;
+const msPerHour = 3_600_000;
+/** Of a token: twice what an instance that gets it lives. */
+const tokenMs = 12 * msPerHour;
 /** On the socket of metrics, in a folder that only this user may open. */
 const operator = 'local';
 
@@ -18,10 +21,10 @@ export interface EmbeddedPoolOptions {
 
 /**
  * The devices of this machine for functions: an Axle server on a socket in a folder of this user's own. Each function is a
- * tenant with a token, which is good as long as the server runs.
+ * tenant, and its tokens are good for half a day; instances are replaced before.
  */
 export class EmbeddedPool {
-  private readonly tokens = new Map<string, Promise<string>>();
+  private readonly tokens = new Map<string, { token: Promise<string>; renewAt: number }>();
 
   private constructor(
     private readonly folder: TemporaryFolder,
@@ -68,14 +71,13 @@ export class EmbeddedPool {
     return this.server.doorPlaces[0]?.endpoint as string;
   }
 
-  /** Of a function, made when it is first asked for. */
+  /** Of a function: good for at least half of a token's time. */
   tokenOf(functionName: string): Promise<string> {
-    let token = this.tokens.get(functionName);
-    if (token === undefined) {
-      token = this.newToken(functionName);
-      this.tokens.set(functionName, token);
-      token.catch(() => this.tokens.delete(functionName));
-    }
+    const known = this.tokens.get(functionName);
+    if (known !== undefined && Date.now() < known.renewAt) return known.token;
+    const token = this.newToken(functionName);
+    this.tokens.set(functionName, { token, renewAt: Date.now() + tokenMs / 2 });
+    token.catch(() => this.tokens.delete(functionName));
     return token;
   }
 
@@ -88,11 +90,16 @@ export class EmbeddedPool {
   }
 
   private async newToken(tenant: string): Promise<string> {
-    const { createToken } = await import('@axle/remoting');
+    const { createToken, tokenState } = await import('@axle/remoting');
     const { changeTokenFile } = await import('../token-file.js');
-    const fields = { tenant, expires: null, mayActFor: [], note: 'function' };
-    const { token, record } = createToken(fields, new Date());
-    await changeTokenFile(this.tokenFile, false, (records) => [...records, record]);
+    const now = Date.now();
+    const expires = new Date(now + tokenMs).toISOString();
+    const fields = { tenant, expires, mayActFor: [], note: 'function' };
+    const { token, record } = createToken(fields, new Date(now));
+    await changeTokenFile(this.tokenFile, false, (records) => [
+      ...records.filter((each) => tokenState(each, now) === 'valid'),
+      record,
+    ]);
     await this.source.reload();
     return token;
   }

@@ -10,15 +10,19 @@ import {
 
 export interface FunctionCallsOptions extends Omit<
   FunctionSurroundings,
-  'prefetch' | 'log' | 'queueMsMax'
+  'prefetch' | 'log' | 'queueMsMax' | 'ageMsMax'
 > {
   readonly prefetch?: FunctionSurroundings['prefetch'];
   readonly log?: FunctionSurroundings['log'];
   /** Default 60,000. */
   readonly queueMsMax?: number;
+  /** Default `instanceAgeMsMax`. */
+  readonly ageMsMax?: number;
 }
 
 const queueMsMaxDefault = 60_000;
+/** An instance is replaced after so long, milliseconds; what it was started with is to be good for as long, and more. */
+export const instanceAgeMsMax = 6 * 3_600_000;
 
 /** The functions that are deployed, and the calls to them: from acceptance to answer. */
 export class FunctionCalls implements Calls {
@@ -28,7 +32,12 @@ export class FunctionCalls implements Calls {
 
   constructor(options: FunctionCallsOptions) {
     const nothing = (): void => undefined;
-    const defaults = { prefetch: nothing, log: nothing, queueMsMax: queueMsMaxDefault };
+    const defaults = {
+      prefetch: nothing,
+      log: nothing,
+      queueMsMax: queueMsMaxDefault,
+      ageMsMax: instanceAgeMsMax,
+    };
     this.surroundings = { ...defaults, ...options };
   }
 

@@ -24,6 +24,8 @@ export interface FunctionSurroundings {
   readonly log: (functionName: string, line: LogLine) => void;
   /** For which a call waits for an instance at most, milliseconds. */
   readonly queueMsMax: number;
+  /** After which an instance is replaced, milliseconds. */
+  readonly ageMsMax: number;
 }
 
 export interface FunctionReport extends ScaleReport {
@@ -57,15 +59,15 @@ export class ServedFunction implements CallOwner {
     private deployment: Deployment,
     private readonly surroundings: FunctionSurroundings,
   ) {
-    const { queueMsMax } = surroundings;
-    this.scale = new FunctionScale({ ...deployment, queueMsMax });
+    const { queueMsMax, ageMsMax } = surroundings;
+    this.scale = new FunctionScale({ ...deployment, queueMsMax, ageMsMax });
     this.advance(performance.now());
   }
 
   update(deployment: Deployment): void {
-    const { queueMsMax } = this.surroundings;
+    const { queueMsMax, ageMsMax } = this.surroundings;
     this.deployment = deployment;
-    this.scale.update({ ...deployment, queueMsMax });
+    this.scale.update({ ...deployment, queueMsMax, ageMsMax });
     this.advance(performance.now());
   }
 

@@ -7,6 +7,8 @@ import { StartBackoff } from './start-backoff.js';
 export type ScaleSettings = Pick<Deployment, 'generation' | 'concurrency' | 'scaling'> & {
   /** For which a call waits at most, milliseconds. */
   readonly queueMsMax: number;
+  /** After which an instance is replaced, milliseconds: what it was started with, such as its token, is not good for ever. */
+  readonly ageMsMax: number;
 };
 
 /** `full`: as many wait as may. `failing`: no instance runs, and the next is not tried yet. */
@@ -35,7 +37,7 @@ export interface ScaleReport {
 
 interface ScaledInstance {
   readonly id: string;
-  readonly generation: number;
+  generation: number;
   state: 'starting' | 'ready' | 'draining';
   calls: number;
   readyAt: number;
@@ -48,6 +50,8 @@ interface ScaledInstance {
 
 /** Instances of a function that start at once: more would only slow each other down. */
 const startsAtOnceMax = 4;
+/** Of an instance that is to be replaced: older than any that a deployment has. */
+const agedGeneration = -1;
 /** One that lived so long, milliseconds, or answered a call, did not fail by ending. */
 const goodMs = 5000;
 
@@ -58,8 +62,8 @@ const nothingToDo: ScaleChanges = { start: 0, stop: [] };
  * the time, milliseconds on a clock that never goes back.
  *
  * Calls go to the first instances that the load asks for, the least loaded of them first, so that the others are free of
- * calls and end after their idle time. Instances of an older generation serve until one of the present one is ready, and
- * leave one by one as more are. No instance with a call is stopped.
+ * calls and end after their idle time. Instances of an older generation, and those past their age, serve until one of the
+ * present one is ready, and leave one by one as more are. No instance with a call is stopped.
  */
 export class FunctionScale<C> {
   private readonly queue = new CallQueue<C>();
@@ -140,8 +144,7 @@ export class FunctionScale<C> {
     instance.readyAt = now;
     instance.idleSince = now;
     this.ready.push(instance);
-    // Stable: of one generation, the oldest stay first.
-    this.ready.sort((a, b) => b.generation - a.generation);
+    this.sortReady();
   }
 
   /** By itself: it gets no more calls, and is to be stopped when it has none. */
@@ -204,6 +207,7 @@ export class FunctionScale<C> {
 
   /** What is to be started and stopped now. Whoever starts says `started` for each. */
   changes(now: number): ScaleChanges {
+    this.age(now);
     const desired = this.desired(now);
     this.drainOld(desired);
     this.drainIdle(desired, now);
@@ -222,7 +226,10 @@ export class FunctionScale<C> {
       if (time > now && time < at) at = time;
     };
     if (this.missingUnlimited(this.desired(now)) > 0) later(this.backoff.retryAt);
-    for (const { calls, idleSince } of this.ready) if (calls === 0) later(idleSince + idleMs);
+    for (const { calls, idleSince, readyAt, generation } of this.ready) {
+      if (calls === 0) later(idleSince + idleMs);
+      if (generation !== agedGeneration) later(readyAt + this.settings.ageMsMax);
+    }
     if (this.ready.length > 0 && toZero) later(this.lastCallAt + idleMs);
     if (this.ready.length > 0 && by === 'rate') later(this.lastCallAt + rateWindowMs + 1000);
     return at;
@@ -277,6 +284,21 @@ export class FunctionScale<C> {
       if (generation === this.settings.generation && state !== 'draining') present += 1;
     }
     return Math.max(0, desired - present);
+  }
+
+  private age(now: number): void {
+    const old = this.ready.filter(
+      ({ generation, readyAt }) =>
+        generation !== agedGeneration && readyAt + this.settings.ageMsMax <= now,
+    );
+    if (old.length === 0) return;
+    for (const instance of old) instance.generation = agedGeneration;
+    this.sortReady();
+  }
+
+  /** Stable: of one generation, the oldest stay first. */
+  private sortReady(): void {
+    this.ready.sort((a, b) => b.generation - a.generation);
   }
 
   /** Those of older generations leave as those of the present one are ready. */
