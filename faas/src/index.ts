@@ -42,3 +42,4 @@ export { checkSignature, readSignature } from './doors/lambda/signature-v4.js';
 export type { Credentials, SignedRequest } from './doors/lambda/signature-v4.js';
 export { ThreadInstanceProvider } from './instances/thread-instance-provider.js';
 export type { ThreadInstanceProviderOptions } from './instances/thread-instance-provider.js';
+export type { PoolDevice, PoolModel, PoolSample, SamplePool } from './doors/ui/pool-sample.js';

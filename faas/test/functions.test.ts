@@ -431,6 +431,24 @@ describe.concurrent('a command', () => {
     const { text } = await functions.line(/^\d+$/);
     await expect.poll(() => isRunning(Number(text)), gone).toBe(false);
   });
+
+  it('that cannot be given a call fails it, and takes the next', async () => {
+    await functions.deploy('long', '', {
+      manifest: { command: ['cat'] },
+      scaling: { inFlightMax: 1, queueMax: 1 },
+    });
+    // More than the kernel lets a program's environment have.
+    const names = Array.from({ length: 120 }, (_, i) => `x-long-${i}`);
+    const headers = Object.fromEntries(names.map((name) => [name, 'x'.repeat(30_000)]));
+    const calls = [1, 2].map(() => functions.call('long', { headers }));
+    for (const call of calls) {
+      await expect(call).rejects.toMatchObject({
+        code: 'INTERNAL',
+        message: /cannot take the call/,
+      });
+    }
+    expect(await functions.text('long', 'fine')).toBe('fine');
+  });
 });
 
 describe.concurrent('a front end', () => {

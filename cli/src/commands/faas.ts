@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 
 import type { Log } from '@axle/remoting';
+import type { InstanceProvider, SamplePool } from '@axle/faas';
 import type { Command } from 'commander';
 
 import { ExitCode, fileFailure } from '../failure.js';
@@ -114,18 +115,21 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   interruption.drainWithin(graceMs + cleanUpMs);
   const pool = await openPool(settings.pool, options, log);
   const metricsOfPool = options.poolMetrics ?? pool?.metricsUrl;
-  const sampler = metricsOfPool === undefined ? undefined : await PoolSampler.open(metricsOfPool);
+  let sampler: PoolSampler | undefined;
+  let provider: InstanceProvider | undefined;
   try {
+    if (metricsOfPool !== undefined) sampler = await PoolSampler.open(metricsOfPool);
+    provider = new ProcessInstanceProvider({
+      waitingProcesses: options.waiting ?? waitingDefault,
+    });
     const frontEnd = await FrontEnd.start({
       state: settings.state,
       gateway,
       metrics,
       password,
-      provider: new ProcessInstanceProvider({
-        waitingProcesses: options.waiting ?? waitingDefault,
-      }),
+      provider,
       ...(pool === undefined ? {} : withPool(pool, log)),
-      samplePool: sampler && (() => sampler.sample()),
+      samplePool: samplerOf(sampler),
       callbackHosts: settings.callbackHosts,
       version: 'axle',
       log,
@@ -148,10 +152,16 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
     if (!signal.aborted) await once(signal, 'abort');
     await frontEnd.close(graceMs);
   } finally {
+    // Also where the front end did not start: processes that wait would keep this one alive.
+    await provider?.close();
     sampler?.close();
     await pool?.close();
   }
   process.exitCode = ExitCode.ok;
+}
+
+function samplerOf(sampler: PoolSampler | undefined): SamplePool | undefined {
+  return sampler && (() => sampler.sample());
 }
 
 interface FunctionPool {

@@ -4,6 +4,7 @@ import { AxleError } from 'axle';
 
 import { asAxleError } from '../as-axle-error.js';
 import type { Calls, FunctionCall } from '../calls/function-call.js';
+import { isOfFullQueue } from '../calls/pending-call.js';
 import { wholeBody } from '../calls/whole-body.js';
 import { httpStatusOf } from '../doors/error-status.js';
 import type { Deployment } from '../functions/deployment.js';
@@ -313,7 +314,7 @@ export class AsyncCalls {
         body: Buffer.from(`${error.message}\n`),
         failure: error.message,
         isWorthAnother: error.retryable || transientStatuses.has(status),
-        isFull: error.code === 'RESOURCE_EXHAUSTED' && error.retryable,
+        isFull: isOfFullQueue(thrown),
       };
     }
   }

@@ -1,3 +1,5 @@
+import { chmod, mkdir } from 'node:fs/promises';
+
 import { AxleError } from 'axle';
 import { ClassicLevel } from 'classic-level';
 
@@ -22,6 +24,9 @@ export class CallStore {
 
   /** @throws AxleError FAILED_PRECONDITION where another process has it open. */
   static async open(folder: string): Promise<CallStore> {
+    // What is in it is the callers', and LevelDB's files are as open as the folder lets them be.
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await chmod(folder, 0o700);
     const level = new ClassicLevel(folder);
     try {
       await level.open();

@@ -41,7 +41,15 @@ export class PendingCall implements CallOutcome {
     this.instance = instance;
     this.queueMs = now - this.acceptedAt;
     this.isColdStart = isColdStart;
-    this.running = run(this);
+    try {
+      this.running = run(this);
+    } catch (error) {
+      // The instance has nothing of it. Later, as all that is told of a call.
+      queueMicrotask(() => {
+        this.failed(cannotTake(error));
+        this.freed();
+      });
+    }
   }
 
   answered({ status, headers, body }: InstanceAnswer): void {
@@ -75,9 +83,18 @@ export class PendingCall implements CallOutcome {
 }
 
 /** Of calls that a function cannot take now. */
+const ofFullQueues = new WeakSet<AxleError>();
+
 export function fullQueue(name: string, most: number): AxleError {
   const message = `the function ${name} has ${most} calls, as many as it takes at once; call again later`;
-  return AxleError.expected('RESOURCE_EXHAUSTED', message);
+  const error = AxleError.expected('RESOURCE_EXHAUSTED', message);
+  ofFullQueues.add(error);
+  return error;
+}
+
+/** Whether a call was refused before it ran: a function may fail with the same code. */
+export function isOfFullQueue(error: unknown): boolean {
+  return error instanceof AxleError && ofFullQueues.has(error);
 }
 
 export function waitedTooLong(name: string, queueMsMax: number): AxleError {
@@ -89,4 +106,12 @@ export function waitedTooLong(name: string, queueMsMax: number): AxleError {
 export function cannotStart(name: string, reason: AxleError): AxleError {
   const message = `no instance of the function ${name} runs: ${reason.message}`;
   return new AxleError(reason.code, message, { cause: reason, retryable: reason.retryable });
+}
+
+function cannotTake(error: unknown): AxleError {
+  if (error instanceof AxleError) return error;
+  const { message } = error as Error;
+  return new AxleError('INTERNAL', `the instance cannot take the call: ${message}`, {
+    cause: error,
+  });
 }

@@ -32,6 +32,8 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
+const idleSweepMs = 50;
+
 /** HTTP/1.1 on a port, with limits on what a client may send and how slowly. */
 export class HttpServer {
   private drains = false;
@@ -89,7 +91,10 @@ export class HttpServer {
     const closed = new Promise<void>((resolve) => this.server.close(() => resolve()));
     this.server.closeIdleConnections();
     const timer = setTimeout(() => this.server.closeAllConnections(), graceMs);
+    // Those that had a request until now.
+    const sweep = setInterval(() => this.server.closeIdleConnections(), idleSweepMs);
     await closed;
+    clearInterval(sweep);
     clearTimeout(timer);
   }
 

@@ -158,7 +158,7 @@ function removing(home: string, events: InstanceEvents): InstanceEvents {
     log: events.log,
     retire: events.retire,
     ended: (reason) => {
-      void rm(home, { recursive: true, force: true }).finally(() => undefined);
+      rm(home, { recursive: true, force: true }).catch(() => undefined);
       events.ended(reason);
     },
   };

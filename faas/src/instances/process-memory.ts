@@ -22,13 +22,16 @@ export function memoryBytesOf(pid: number): number {
   return pages * pageBytes;
 }
 
-/** None when the process ended meanwhile. */
+/** The process ended, or this one has no more files to look with: it looks again soon. */
+const notKnownNow = new Set(['ENOENT', 'ESRCH', 'EMFILE', 'ENFILE', 'EACCES']);
+
+/** None where it is not known now. */
 function numbersOf(path: string): number[] {
   try {
     return readFileSync(path, 'latin1').split(' ').filter(Boolean).map(Number);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ESRCH') return [];
+    const { code = '' } = error as NodeJS.ErrnoException;
+    if (notKnownNow.has(code)) return [];
     throw error;
   }
 }

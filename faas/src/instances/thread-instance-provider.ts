@@ -47,7 +47,7 @@ export class ThreadInstanceProvider implements InstanceProvider {
       ...events,
       ended: (reason) => {
         this.instances.delete(instance);
-        void rm(home, { recursive: true, force: true });
+        rm(home, { recursive: true, force: true }).catch(() => undefined);
         events.ended(reason);
       },
     };

@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdirSync, mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
@@ -45,7 +45,13 @@ export class WaitingProcesses {
     const hasOne = this.count === 0 || this.waiting.some((each) => each.heapMiB === heapMiB);
     if (this.isClosed || (hasOne && this.waiting.length >= this.count)) return;
     while (this.waiting.length >= this.count) this.drop(this.waiting[0] as WaitingProcess);
-    while (this.waiting.length < this.count) this.waiting.push(this.spawn(heapMiB, {}, ['ahead']));
+    try {
+      while (this.waiting.length < this.count) {
+        this.waiting.push(this.spawn(heapMiB, {}, ['ahead']));
+      }
+    } catch {
+      // None waits then: who needs one starts it, and is told what is wrong.
+    }
   }
 
   close(): void {
@@ -58,6 +64,8 @@ export class WaitingProcesses {
     environment: Readonly<Record<string, string>>,
     words: readonly string[],
   ): WaitingProcess & { readonly heapMiB: number } {
+    // Whoever cleans temporary folders may have taken it.
+    mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     const home = mkdtempSync(join(this.folder, 'instance-'));
     // V8 collects harder the nearer it comes to its limit: before the process is killed for what is only garbage.
     const args = [`--max-old-space-size=${heapMiB}`, processMain, ...words];
@@ -82,7 +90,7 @@ export class WaitingProcesses {
     child.on('error', () => undefined);
     if (child.pid !== undefined) killGroup(child.pid);
     for (const at of [1, 3, 4]) (child.stdio[at] as Duplex | null)?.destroy();
-    void rm(home, { recursive: true, force: true });
+    rm(home, { recursive: true, force: true }).catch(() => undefined);
   }
 }
 

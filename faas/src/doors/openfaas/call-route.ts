@@ -9,7 +9,7 @@ import type { BasicAuth } from '../basic-auth.js';
 import { answerHeaders, requestHeaders } from '../call-headers.js';
 import { fromCloudEvent } from '../cloud-event.js';
 import { callIdPattern, functionBodyBytesMax } from '../door-limits.js';
-import { canAnswer, sendError, type Exchange } from '../exchange.js';
+import { canAnswer, endConnectionIfUnread, sendError, type Exchange } from '../exchange.js';
 import { bodyOf, checkLength, readBody } from '../read-body.js';
 
 export interface CallRouteOptions {
@@ -114,6 +114,8 @@ function send(
     if (!isWhole) body.destroy();
     return;
   }
+  // A function need not read all of what comes.
+  endConnectionIfUnread(exchange);
   try {
     const length = isWhole ? { 'content-length': body.byteLength } : {};
     response.writeHead(status, { ...answerHeaders(headers), ...own, ...length });
