@@ -34,14 +34,24 @@ export async function benchDispatch(progress) {
   return [
     row({
       bench: 'dispatch',
+      case: `echo, 32 in flight (goal: ${OPS_PER_SECOND / 1000} k)`,
+      unit: 'ops/s',
+      value: busy.ours,
+      peer: 'bound',
+      peerValue: OPS_PER_SECOND,
+      ratio: busy.ours / OPS_PER_SECOND,
+      goal: 1,
+    }),
+    row({
+      bench: 'dispatch',
+      // What others take of a shared machine, they take of a peer too, but not of a bound.
       case: `echo, 32 in flight, best of ${ROUNDS} rounds`,
       unit: 'ops/s',
-      // What others take of a shared machine, they take of a peer too, but not of a bound.
       value: busy.ourBest,
       peer: 'bound',
       peerValue: OPS_PER_SECOND,
       ratio: busy.ourBest / OPS_PER_SECOND,
-      goal: 1,
+      goal: null,
     }),
     besideRing('echo, 32 in flight', 'ops/s', busy),
     besideRing('echo, 32 in flight, AsyncLocalStorage', 'ops/s', stored),

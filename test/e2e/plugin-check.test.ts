@@ -19,7 +19,7 @@ const hangMs = 3000;
 const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[] = [
   ['loads', 'crash-on-close', /SIGABRT/],
   ['unknown-option', 'any-option', /it opened with the option/],
-  ['reopens', 'left-thread', /left [12]\d threads/],
+  ['reopens', 'left-thread', /left (19|2\d) threads/],
   ['reopens', 'fork-on-open', /left 21 processes running that it had started/],
   ['health', 'slow-health', /took \d+ ms to say how it is/],
   ['health', 'silent-health', /does not say why/],
