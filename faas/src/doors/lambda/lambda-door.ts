@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 
-import { AxleError } from 'axle';
+import type { AxleError } from 'axle';
 
 import { asAxleError } from '../../as-axle-error.js';
 import type { AsyncCalls } from '../../async/async-calls.js';
@@ -12,6 +12,7 @@ import type { FunctionLogs } from '../../logs/function-logs.js';
 import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
 import { canAnswer, endConnectionIfUnread, parameterOf, type Exchange } from '../exchange.js';
 import type { ReceiveBudget } from '../receive-budget.js';
+import { watchCall } from '../watch-call.js';
 import { LambdaError } from './lambda-error.js';
 import {
   checkSignature,
@@ -32,7 +33,6 @@ export interface LambdaDoorOptions {
 
 const payloadBytesMax = asyncBodyBytesMax;
 const logTailBytes = 4096;
-const clientGone = 499;
 const path = /^\/2015-03-31\/functions\/([^/]+)\/invocations\/?$/;
 const version = '$LATEST';
 
@@ -102,7 +102,7 @@ export class LambdaDoor {
         await this.answer(exchange, {
           ...call,
           body: payload,
-          signal: this.signalOf(exchange, functionName),
+          signal: watchCall(response, this.options.metrics, functionName),
         });
         return;
       default:
@@ -114,26 +114,14 @@ export class LambdaDoor {
     }
   }
 
-  private signalOf({ response }: Exchange, name: string): AbortSignal {
-    const { metrics } = this.options;
-    const startedAt = performance.now();
-    const controller = new AbortController();
-    metrics.start(name);
-    response.once('close', () => {
-      const isGone = !response.writableFinished;
-      if (isGone) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
-      metrics.end(name, isGone ? clientGone : response.statusCode, performance.now() - startedAt);
-    });
-    return controller.signal;
-  }
-
   private async answer(exchange: Exchange, call: FunctionCall): Promise<void> {
-    const { functions } = this.options;
+    const { functions, metrics } = this.options;
     const since = new Date();
     let payload: Uint8Array;
     let failure: 'Handled' | 'Unhandled' | undefined;
     try {
-      const { status, body } = await functions.invoke(call);
+      const { status, body, isColdStart } = await functions.invoke(call);
+      if (isColdStart) metrics.coldStart(call.functionName);
       payload = await wholeBody(body, payloadBytesMax, 'the answer');
       failure = status < 400 ? undefined : 'Handled';
     } catch (thrown) {

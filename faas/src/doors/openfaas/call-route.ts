@@ -11,6 +11,7 @@ import { fromCloudEvent } from '../cloud-event.js';
 import { callIdPattern, functionBodyBytesMax } from '../door-limits.js';
 import { canAnswer, endConnectionIfUnread, sendError, type Exchange } from '../exchange.js';
 import { bodyOf, checkLength, readBody } from '../read-body.js';
+import { watchCall } from '../watch-call.js';
 
 export interface CallRouteOptions {
   readonly functions: Functions;
@@ -26,7 +27,6 @@ export interface CallTarget {
   readonly path: string;
 }
 
-const clientGone = 499;
 const wholeBytesMax = 64 * 1024;
 const noBytes = new Uint8Array();
 
@@ -59,13 +59,7 @@ export class CallRoute {
     const { request, response } = exchange;
     const startedAt = performance.now();
     const at = Date.now();
-    const controller = new AbortController();
-    metrics.start(name);
-    response.once('close', () => {
-      const isGone = !response.writableFinished;
-      if (isGone) controller.abort(AxleError.expected('CANCELLED', 'the caller went away'));
-      metrics.end(name, isGone ? clientGone : response.statusCode, performance.now() - startedAt);
-    });
+    const signal = watchCall(response, metrics, name);
     const id = callIdOf(exchange);
     const own = () => ({
       'x-call-id': id,
@@ -82,7 +76,7 @@ export class CallRoute {
         query: exchange.query,
         headers: requestHeaders(request, this.options.auth, id),
         body: await callBody(exchange),
-        signal: controller.signal,
+        signal,
       });
       const answer = await calls.invoke(call);
       if (answer.isColdStart) metrics.coldStart(name);
