@@ -8,6 +8,7 @@ import type { Plan, Segment } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
 import type { QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
 import { taskPublisher, type TaskName } from './task-channel.js';
+import { privateTensor } from './tensor.js';
 import { activeTrace } from './trace-context.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
@@ -256,7 +257,7 @@ const noFallbacks: readonly FailedAttempt[] = Object.freeze([]);
 
 function privateInputs(inputs: readonly NamedTensor[]): readonly NamedTensor[] {
   if (!inputs.some(({ tensor }) => tensor.mayChange)) return inputs;
-  return inputs.map((input) => ({ ...input, tensor: input.tensor.asPrivate() }));
+  return inputs.map((input) => ({ ...input, tensor: privateTensor(input.tensor) }));
 }
 
 function bytesOf(inputs: readonly NamedTensor[]): number {

@@ -59,5 +59,6 @@ export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export type { CallRequest, CallWork } from './session-call.js';
+export { adoptTensor } from './tensor.js';
 export { copiedBytes } from './copied-bytes.js';
 export { attachMemory, MappedMemory, SharedMemory } from './shared-memory.js';

@@ -4,7 +4,7 @@ import type { NamedTensor, TensorSpec } from './backend.js';
 import type { NamedInputs } from './client.js';
 import { AxleError, messageOf } from './errors.js';
 import { DATA_TYPE_BYTES } from './generated/constants.js';
-import { Tensor, type TensorData } from './tensor.js';
+import { Tensor, tensorOver, type TensorData } from './tensor.js';
 
 /** What takes named inputs: a model or a custom op. */
 export interface InputTaker {
@@ -94,7 +94,7 @@ function typedTensor(
   taker: InputTaker,
 ): Tensor {
   try {
-    return Tensor.over(spec.dtype, value as TensorData, shape, true);
+    return tensorOver(spec.dtype, value as TensorData, shape, true);
   } catch (error) {
     throw new AxleError(
       'INVALID_ARGUMENT',

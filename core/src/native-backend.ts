@@ -52,7 +52,7 @@ import {
   type OpArgs,
   type OpRange,
 } from './op.js';
-import { Tensor } from './tensor.js';
+import { adoptTensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
 export interface PluginSpec {
@@ -469,7 +469,7 @@ function makeOutput(
   dims: readonly number[],
   chunks: readonly Uint8Array[],
 ): NamedTensor {
-  const tensor = Tensor.adopt(dataTypeName(dtype), chunks, dims);
+  const tensor = adoptTensor(dataTypeName(dtype), chunks, dims);
   return index === place ? { name, tensor } : { name, tensor, position: index };
 }
 

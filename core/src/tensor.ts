@@ -57,11 +57,24 @@ const copiedBytesMax = 1023;
 /** What `new Tensor` takes from this file only. */
 const ownKey = Symbol('Tensor');
 
+/** The constructor, for the functions of this file. */
+let newTensor: <T extends DataTypeName>(
+  dtype: T,
+  shape: readonly number[],
+  segments: readonly Uint8Array[],
+  mayChange?: boolean,
+) => Tensor<T>;
+
 /**
  * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
  * the wire see; `data` is the typed view of the same memory (a copy only for BYTES and for unaligned memory).
  */
 export class Tensor<T extends DataTypeName = DataTypeName> {
+  static {
+    newTensor = (dtype, shape, segments, mayChange) =>
+      new Tensor(ownKey, dtype, shape, segments, mayChange);
+  }
+
   private joined: Uint8Array | undefined;
 
   private constructor(
@@ -91,43 +104,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
   ): Tensor<T> {
     elementCount(shape);
-    return Tensor.over(dtype, data, [...shape], false);
-  }
-
-  /**
-   * For core's own use: as `from`, but the shape is taken over.
-   *
-   * @param isForCall it lives no longer than one call, and is refused where its memory is resized meanwhile
-   * @internal
-   */
-  static over<T extends DataTypeName>(
-    dtype: T,
-    data: TensorDataOf[T] | readonly boolean[],
-    shape: readonly number[],
-    isForCall: boolean,
-  ): Tensor<T> {
-    const count = elementCount(shape);
-    const expected = arrayConstructors.get(dtype);
-    if (expected === undefined) {
-      checkDataType(dtype);
-      const elements = checkedElements(data);
-      checkLength(dtype, shape, count, elements.length);
-      return new Tensor(ownKey, dtype, shape, [packBytes(elements)]);
-    }
-    const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
-    if (!(array instanceof expected)) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `a ${dtype} tensor takes a ${expected.name}, got ${describe(array)}; convert the data or change the type`,
-      );
-    }
-    const { length } = array;
-    if (length === 0) checkAttached(array.buffer, 'tensor');
-    checkLength(dtype, shape, count, length);
-    const isSmall = isForCall && array instanceof Uint8Array && length <= copiedBytesMax;
-    const bytes = isSmall ? array : rawBytes(array);
-    if (dtype === 'BOOL') checkBooleans(bytes);
-    return new Tensor(ownKey, dtype, shape, [bytes]);
+    return tensorOver(dtype, data, [...shape], false);
   }
 
   /**
@@ -176,38 +153,6 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     return tensor;
   }
 
-  /**
-   * For core's own use: takes over what it is given, without copying or checking any of it.
-   *
-   * @internal
-   */
-  static adopt(
-    dtype: DataTypeName,
-    segments: readonly Uint8Array[],
-    shape: readonly number[],
-    mayChange = false,
-  ): Tensor {
-    return new Tensor(ownKey, dtype, shape, segments, mayChange);
-  }
-
-  /**
-   * For core's own use: the same in memory that nobody else writes to; itself if it is there already.
-   *
-   * @internal
-   */
-  asPrivate(): Tensor<T> {
-    if (!this.mayChange) return this;
-    const { byteLength } = this;
-    const copy = Buffer.allocUnsafeSlow(byteLength);
-    let at = 0;
-    for (const segment of this.segments) {
-      copy.set(segment, at);
-      at += segment.byteLength;
-    }
-    copiedBytes.add(byteLength);
-    return new Tensor(ownKey, this.dtype, this.shape, [copy]);
-  }
-
   /** Of the raw form. */
   get byteLength(): number {
     let bytes = 0;
@@ -251,6 +196,65 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     checkLength(this.dtype, shape, elementCount(shape), elementCount(this.shape));
     return new Tensor(ownKey, this.dtype, [...shape], this.segments, this.mayChange);
   }
+}
+
+/**
+ * For core's own use: as `Tensor.from`, but the shape is taken over.
+ *
+ * @param isForCall it lives no longer than one call, and is refused where its memory is resized meanwhile
+ */
+export function tensorOver<T extends DataTypeName>(
+  dtype: T,
+  data: TensorDataOf[T] | readonly boolean[],
+  shape: readonly number[],
+  isForCall: boolean,
+): Tensor<T> {
+  const count = elementCount(shape);
+  const expected = arrayConstructors.get(dtype);
+  if (expected === undefined) {
+    checkDataType(dtype);
+    const elements = checkedElements(data);
+    checkLength(dtype, shape, count, elements.length);
+    return newTensor(dtype, shape, [packBytes(elements)]);
+  }
+  const array = dtype === 'BOOL' && Array.isArray(data) ? booleansToBytes(data) : data;
+  if (!(array instanceof expected)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `a ${dtype} tensor takes a ${expected.name}, got ${describe(array)}; convert the data or change the type`,
+    );
+  }
+  const { length } = array;
+  if (length === 0) checkAttached(array.buffer, 'tensor');
+  checkLength(dtype, shape, count, length);
+  const isSmall = isForCall && array instanceof Uint8Array && length <= copiedBytesMax;
+  const bytes = isSmall ? array : rawBytes(array);
+  if (dtype === 'BOOL') checkBooleans(bytes);
+  return newTensor(dtype, shape, [bytes]);
+}
+
+/** For core's own use: takes over what it is given, without copying or checking any of it. */
+export function adoptTensor(
+  dtype: DataTypeName,
+  segments: readonly Uint8Array[],
+  shape: readonly number[],
+  mayChange = false,
+): Tensor {
+  return newTensor(dtype, shape, segments, mayChange);
+}
+
+/** For core's own use: the same in memory that nobody else writes to; itself if it is there already. */
+export function privateTensor<T extends DataTypeName>(tensor: Tensor<T>): Tensor<T> {
+  if (!tensor.mayChange) return tensor;
+  const { byteLength, dtype, shape, segments } = tensor;
+  const copy = Buffer.allocUnsafeSlow(byteLength);
+  let at = 0;
+  for (const segment of segments) {
+    copy.set(segment, at);
+    at += segment.byteLength;
+  }
+  copiedBytes.add(byteLength);
+  return newTensor(dtype, shape, [copy]);
 }
 
 function rawBytes(array: Exclude<TensorData, readonly unknown[]>): Uint8Array {

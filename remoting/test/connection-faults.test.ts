@@ -1,6 +1,6 @@
 import { duplexPair } from 'node:stream';
 
-import { OpFlag, Tensor } from '@axle/core/internal';
+import { adoptTensor, OpFlag } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { callOf, hello, type RawPeer } from '../../test/e2e/raw-peer.js';
@@ -134,7 +134,7 @@ describe('a side that hears nothing', () => {
     const failed = new Promise((resolve) => {
       const [frame] = largeCall(id, bytes);
       client.ask(frame as Frame, { onFrame: () => false, onFailed: resolve });
-      client.sendTensors(id, [Tensor.adopt('UINT8', [new Uint8Array(bytes)], [bytes])]);
+      client.sendTensors(id, [adoptTensor('UINT8', [new Uint8Array(bytes)], [bytes])]);
     });
     expect(await failed).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
     // The connection lives on.

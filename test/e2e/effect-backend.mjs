@@ -1,4 +1,4 @@
-import { AxleError, Tensor } from '@axle/core/internal';
+import { adoptTensor, AxleError } from '@axle/core/internal';
 
 /**
  * @import { Backend, BackendTask, Device, OfferedOp } from '@axle/core/internal'
@@ -117,7 +117,7 @@ export class EffectBackend {
     const data = Uint8Array.from(task.inputs[0]?.tensor.bytes ?? []);
     if (task.range.name === 'test.axle/append') this.#append(Buffer.from(data).toString());
     else data.reverse();
-    const tensor = Tensor.adopt('UINT8', [data], [data.byteLength]);
+    const tensor = adoptTensor('UINT8', [data], [data.byteLength]);
     task.settle({
       ok: true,
       outputs: [{ name: 'bytes', tensor }],

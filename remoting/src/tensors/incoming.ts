@@ -1,4 +1,4 @@
-import { Tensor, type NamedTensor } from '@axle/core/internal';
+import { adoptTensor, Tensor, type NamedTensor } from '@axle/core/internal';
 
 import type { InputTensor, OutputTensor, SharedTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
@@ -47,7 +47,7 @@ export class IncomingTensors {
     if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
-    const tensor = Tensor.adopt(dtype, segments, shape, mayChange);
+    const tensor = adoptTensor(dtype, segments, shape, mayChange);
     const inPlace = !this.sparse || slot === this.tensors.length;
     const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
     // Pushing onto an empty array makes room for 17.

@@ -1,4 +1,10 @@
-import { AxleError, DATA_TYPE_BYTES, Tensor, type DataTypeName } from '@axle/core/internal';
+import {
+  adoptTensor,
+  AxleError,
+  DATA_TYPE_BYTES,
+  Tensor,
+  type DataTypeName,
+} from '@axle/core/internal';
 
 import { bytesElementsMax, dimensionsMax } from '../door-limits.js';
 
@@ -60,7 +66,7 @@ function bytesTensor(input: string, raw: Uint8Array, shape: readonly number[]): 
   if (count > bytesElementsMax) {
     throw tooMany(`input '${input}' has ${count} elements; ${bytesElementsMax} are the most`);
   }
-  if (count === expected) return Tensor.adopt('BYTES', [raw], shape);
+  if (count === expected) return adoptTensor('BYTES', [raw], shape);
   throw new AxleError(
     'INVALID_ARGUMENT',
     `a BYTES tensor of shape [${shape.join(', ')}] has ${expected} elements, got ${count}`,
