@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Memory between pages that nobody may touch, in processes that hold a plugin against its rules: a write far past an
-// end, or far before a start, ends the process there and then.
+// end, or far before a start, ends the process there and then, by a SIGSEGV that it is said of what it was.
 #ifndef AXLE_HOST_GUARD_PAGES_H
 #define AXLE_HOST_GUARD_PAGES_H
 

@@ -34,6 +34,7 @@ constexpr uint64_t kCompletionsPerCall = 1024;        // of the completion handl
 constexpr uint64_t kPoolRetainedBytesMax = 64 << 20;  // freed output memory kept for reuse
 constexpr uint64_t kPoolBlockBytesMax = 32 << 20;     // larger blocks are not kept
 constexpr uint64_t kGuardBytes = 1024 * 1024;   // on either side of a block, beyond its fences
+constexpr uint64_t kGuardedBlocksMax = 4096;    // whose guards are told from other faults
 constexpr uint64_t kFenceBytesMax = 64 * 1024;  // on either side of a task's memory
 constexpr uint64_t kTaskReuseDelay = 256;       // freed tasks that lie still before reuse
 constexpr uint64_t kBlockingThreadsMax = 16;
