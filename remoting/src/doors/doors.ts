@@ -15,6 +15,7 @@ import { DoorClients, DoorConnection } from './door-clients.js';
 import type { DoorLimits } from './door-limits.js';
 import { DoorRequests } from './door-request.js';
 import type { Door } from './door.js';
+import { JsonWork } from './http/json-work.js';
 import { KserveServer } from './kserve/kserve-server.js';
 import { SharedRegions } from './kserve/shared-memory/shared-regions.js';
 
@@ -83,6 +84,7 @@ export class Doors {
   /** That asked for nothing but health, which needs no credentials. */
   private readonly askers = new Newcomers(askersMax);
   private readonly requests: DoorRequests;
+  private readonly json: JsonWork;
 
   private constructor(
     private readonly host: DoorHost,
@@ -94,6 +96,7 @@ export class Doors {
     this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions);
     this.newcomers = new Newcomers(host.newcomersMax);
     this.requests = new DoorRequests(host.requestLog);
+    this.json = new JsonWork(settings.limits);
   }
 
   /** @throws AxleError as `Listener.open` */
@@ -150,7 +153,7 @@ export class Doors {
     this.kserve.close();
     for (const { door } of this.open) door.close();
     for (const socket of this.sockets.keys()) socket.destroy();
-    await Promise.all(closed);
+    await Promise.all([...closed, this.json.close()]);
   }
 
   private async openOne(
@@ -190,7 +193,7 @@ export class Doors {
       return new HttpDoor(metricsRoutes(metrics, metricsTenants), clients, requests, limits);
     }
     const { kserveRoutes } = await import('./http/routes.js');
-    return new HttpDoor(kserveRoutes(kserve), clients, requests, limits);
+    return new HttpDoor(kserveRoutes(kserve, this.json), clients, requests, limits);
   }
 
   private take(
