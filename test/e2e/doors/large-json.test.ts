@@ -119,7 +119,9 @@ it('what JSON cannot say is refused in a large answer, too', async () => {
 
 it('bodies of other requests may be large as well', async () => {
   const padding = ' '.repeat(100_000);
-  const index = checked(await rest.send('POST', '/v2/repository/index', `{"ready":true}${padding}`));
+  const index = checked(
+    await rest.send('POST', '/v2/repository/index', `{"ready":true}${padding}`),
+  );
   expect(JSON.parse(String(index.body))).toHaveLength(4);
   const refused = await rest.send('POST', '/v2/repository/index', `{"ready":${padding}`);
   expect(String(refused.body)).toMatch(/the request is no JSON/);
@@ -128,9 +130,7 @@ it('bodies of other requests may be large as well', async () => {
 it('what waits to be read counts as bytes of its tenant', async () => {
   // Each is there, and copied for the thread.
   const body = bodyOf('FP64', 300_000, listOf(300_000, '0.123456'));
-  const replies = await Promise.all(
-    Array.from({ length: 8 }, () => infer(mallory, 'FP64', body)),
-  );
+  const replies = await Promise.all(Array.from({ length: 8 }, () => infer(mallory, 'FP64', body)));
   const refused = replies.filter(({ status }) => status !== 200);
   expect(refused.length).toBeGreaterThan(0);
   for (const { headers, body: told } of refused) {

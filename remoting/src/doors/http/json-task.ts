@@ -6,7 +6,11 @@ import type { RequestOptions } from './request-options.js';
 
 /** What a thread for large JSON is asked to do. */
 export type JsonTask =
-  | { readonly kind: 'readInfer' | 'readOptions'; readonly json: Uint8Array; readonly bytesMax: number }
+  | {
+      readonly kind: 'readInfer' | 'readOptions';
+      readonly json: Uint8Array;
+      readonly bytesMax: number;
+    }
   | { readonly kind: 'writeAnswer'; readonly answer: AnswerJson };
 
 /** What comes of it. An error loses its class on the way between threads. */

@@ -210,7 +210,8 @@ export function kserveRoutes(kserve: KserveServer, json: JsonWork): FindRoute {
     return {
       op: rule.op,
       forAnyone: rule.forAnyone ?? false,
-      answer: (exchange) => rule.answer({ ...exchange, kserve, json }, decoded(model), decoded(version)),
+      answer: (exchange) =>
+        rule.answer({ ...exchange, kserve, json }, decoded(model), decoded(version)),
     };
   };
 }
