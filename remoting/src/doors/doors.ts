@@ -17,6 +17,7 @@ import { DoorRequests } from './door-request.js';
 import type { Door } from './door.js';
 import { JsonWork } from './http/json-work.js';
 import { KserveServer } from './kserve/kserve-server.js';
+import { OperatorSettings, type OperatorLog } from './kserve/operator-settings.js';
 import { SharedRegions } from './kserve/shared-memory/shared-regions.js';
 
 /** Where the standard doors are, and what bounds them. */
@@ -26,6 +27,8 @@ export interface DoorSettings {
   readonly metrics: readonly ListenSpec[];
   /** That may read the metrics. */
   readonly metricsTenants: readonly string[];
+  /** That may read and change the settings of the server that Triton's clients know. */
+  readonly operators: readonly string[];
   /** Clients on unix sockets may register shared memory of this machine. */
   readonly systemSharedMemory: boolean;
   readonly limits: DoorLimits;
@@ -39,6 +42,7 @@ export interface DoorHost {
   readonly authenticator: Authenticator;
   readonly log: LimitedLog;
   readonly requestLog: RequestLog;
+  readonly operatorLog: OperatorLog;
   /** Of a new connection. */
   readonly nextConnection: () => number;
   readonly handshakeMs: number;
@@ -93,7 +97,8 @@ export class Doors {
     const { runtime, limits, authenticator, models } = host;
     this.clients = new DoorClients(runtime, limits, authenticator);
     const regions = settings.systemSharedMemory ? new SharedRegions(settings.limits) : undefined;
-    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions);
+    const operated = new OperatorSettings(host.operatorLog, settings.operators);
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions, operated);
     this.newcomers = new Newcomers(host.newcomersMax);
     this.requests = new DoorRequests(host.requestLog);
     this.json = new JsonWork(settings.limits);

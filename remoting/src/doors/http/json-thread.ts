@@ -3,9 +3,10 @@ import { AxleError } from '@axle/core/internal';
 import { Piscina } from 'piscina';
 
 import { writeJson } from './infer-answer.js';
-import { readInferJson, type InferJson } from './infer-body.js';
-import type { JsonOutcome, JsonTask } from './json-task.js';
-import { readOptions, type RequestOptions } from './request-options.js';
+import { readInferJson } from './infer-body.js';
+import type { JsonOutcome, JsonTask, JsonValue } from './json-task.js';
+import { readOptions } from './request-options.js';
+import { readSettings } from './settings-json.js';
 
 /** @returns what the pool takes for a `JsonOutcome` whose memory goes over */
 export function run(task: JsonTask): unknown {
@@ -19,18 +20,20 @@ export function run(task: JsonTask): unknown {
   }
 }
 
-function valueOf(task: JsonTask): InferJson | RequestOptions | Uint8Array {
+function valueOf(task: JsonTask): JsonValue {
   switch (task.kind) {
     case 'readInfer':
       return readInferJson(task.json, task.bytesMax);
     case 'readOptions':
       return readOptions(task.json, task.bytesMax);
+    case 'readSettings':
+      return readSettings(task.json, task.bytesMax);
     case 'writeAnswer':
       return writeJson(task.answer);
   }
 }
 
-function memoryOf(value: InferJson | RequestOptions | Uint8Array): ArrayBuffer[] {
+function memoryOf(value: JsonValue): ArrayBuffer[] {
   if (value instanceof Uint8Array) return wholeOf(value);
   return 'inputs' in value ? value.inputs.flatMap(({ data }) => wholeOf(data)) : [];
 }

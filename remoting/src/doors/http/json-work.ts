@@ -18,6 +18,9 @@ import {
   type ModelPath,
 } from './infer-body.js';
 import type { JsonThreads } from './json-threads.js';
+import type { ReadKind } from './json-task.js';
+import { readSettings } from './settings-json.js';
+import type { ServerSettings } from '../kserve/operator-settings.js';
 import { readOptions, type RequestOptions } from './request-options.js';
 
 /** Reads and writes the JSON of requests: what is small at once, and what would keep everyone waiting on another thread. */
@@ -42,6 +45,12 @@ export class JsonWork {
   async readOptions(client: DoorClient, body: Buffer | undefined): Promise<RequestOptions> {
     const bytes = body ?? Buffer.alloc(0);
     return this.read(client, bytes, bytes.byteLength, 'readOptions', readOptions);
+  }
+
+  /** @throws AxleError as `readSettings`; RESOURCE_EXHAUSTED past a quota */
+  async readSettings(client: DoorClient, body: Buffer | undefined): Promise<ServerSettings> {
+    const bytes = body ?? Buffer.alloc(0);
+    return this.read(client, bytes, bytes.byteLength, 'readSettings', readSettings);
   }
 
   /** @throws AxleError as `writeAnswer`; RESOURCE_EXHAUSTED past a quota */
@@ -74,7 +83,7 @@ export class JsonWork {
     { tenant: { name, usage } }: DoorClient,
     body: Buffer,
     length: number,
-    kind: 'readInfer' | 'readOptions',
+    kind: ReadKind,
     readHere: (json: Uint8Array, bytesMax: number) => T,
   ): Promise<T> {
     const bytesMax = this.limits.jsonBytesMax;

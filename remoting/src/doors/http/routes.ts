@@ -2,6 +2,7 @@ import { AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import type { ServerSettings } from '../kserve/operator-settings.js';
 import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import type { JsonWork } from './json-work.js';
@@ -43,6 +44,9 @@ interface Rule {
 }
 
 const nothing = Buffer.alloc(0);
+const noSettings: ServerSettings = new Map();
+const traceSettings = /^\/v2(?:\/models\/([^/]+))?\/trace\/setting$/;
+const logSettings = /^\/v2\/logging$/;
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
 
 const rules: readonly Rule[] = [
@@ -175,16 +179,40 @@ const rules: readonly Rule[] = [
     'CudaSharedMemory',
     'this server shares no CUDA memory; send the tensors',
   ),
-  ...notServed(
-    /^\/v2(?:\/models\/[^/]+)?\/trace\/setting$/,
-    'TraceSetting',
-    'tracing is set where the server is started: give it an OpenTelemetry SDK',
-  ),
-  ...notServed(
-    /^\/v2\/logging$/,
-    'LogSettings',
-    'logging is set where the server is started, by --log-format and --access-log',
-  ),
+  {
+    op: 'TraceSetting',
+    method: 'GET',
+    path: traceSettings,
+    answer: async ({ kserve, client, reply }, model) => {
+      reply.json(Object.fromEntries(await kserve.traceSettings(client, model, noSettings)));
+    },
+  },
+  {
+    op: 'TraceSetting',
+    method: 'POST',
+    path: traceSettings,
+    answer: async ({ kserve, json, client, body, reply }, model) => {
+      const changes = await json.readSettings(client, body);
+      reply.json(Object.fromEntries(await kserve.traceSettings(client, model, changes)));
+    },
+  },
+  {
+    op: 'LogSettings',
+    method: 'GET',
+    path: logSettings,
+    answer: ({ kserve, client, reply }) => {
+      reply.json(Object.fromEntries(kserve.logSettings(client, noSettings)));
+    },
+  },
+  {
+    op: 'LogSettings',
+    method: 'POST',
+    path: logSettings,
+    answer: async ({ kserve, json, client, body, reply }) => {
+      const changes = await json.readSettings(client, body);
+      reply.json(Object.fromEntries(kserve.logSettings(client, changes)));
+    },
+  },
 ];
 
 /** What Triton has there and this server does not. */

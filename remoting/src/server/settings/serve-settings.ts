@@ -109,6 +109,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       metrics: placesOf('metrics', metricsPort),
       systemSharedMemory: said('systemSharedMemory') ?? false,
       metricsTenants: config.metricsTenants ?? [anonymousTenant],
+      operators: config.operators ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
     modelControl: {
