@@ -75,6 +75,7 @@ export class RunningServer {
         ...{ alternate, arenaBytes: settings.sharedMemory },
         loggedRequests: settings.accessLog ? 'all' : 'failures',
         hostRestarts: () => devices.hostRestarts,
+        hostWaiting: () => devices.hostWaiting(),
         addMetrics: enableMetrics,
       });
       source.onChange((changed) => {

@@ -59,6 +59,8 @@ export interface ServerOptions {
   readonly doors?: DoorSettings | undefined;
   /** Of device hosts, by their names; for metrics. */
   readonly hostRestarts?: (() => ReadonlyMap<string, number>) | undefined;
+  /** Tasks that wait in them, by the content of their models; for metrics. */
+  readonly hostWaiting?: (() => Promise<ReadonlyMap<string, number>>) | undefined;
   /** Adds to the metrics, where there is a door for them. */
   readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
@@ -272,7 +274,7 @@ export class Server {
 
   /** From the first call on. */
   private async measure(): Promise<void> {
-    const { doors, runtime, store, hostRestarts, addMetrics } = this.options;
+    const { doors, runtime, store, hostRestarts, hostWaiting, addMetrics } = this.options;
     if (doors === undefined || doors.metrics.length === 0) return;
     const { ServerMetrics } = await import('../metrics/server-metrics.js');
     this.metrics = new ServerMetrics({
@@ -281,6 +283,7 @@ export class Server {
       usage: () => this.usage,
       doorConnections: () => this.doors?.connections ?? new Map(),
       hostRestarts: hostRestarts ?? (() => new Map()),
+      hostWaiting: hostWaiting ?? (() => Promise.resolve(new Map())),
     });
     addMetrics?.(this.metrics.registry);
   }
