@@ -29,6 +29,10 @@ assert (compressed.as_numpy("scores") == answer.as_numpy("scores")).all()
 classes = [triton.InferRequestedOutput("scores", class_count=2)]
 assert client.infer("mlp", [image], outputs=classes).as_numpy("scores").shape == (2, 2)
 
+assert client.get_log_settings().settings["log_info"].bool_param
+assert client.update_log_settings({"log_verbose_level": 1}).settings["log_verbose_level"].uint32_param == 1
+assert client.get_trace_settings().settings["trace_mode"].value[0] == "opentelemetry"
+
 told = []
 done = threading.Event()
 
@@ -61,5 +65,6 @@ def refused(call, status):
 
 refused(lambda: client.infer("nothing", [image]), "NOT_FOUND")
 refused(lambda: client.infer("mlp", [image], sequence_id=5), "UNIMPLEMENTED")
+refused(lambda: client.update_trace_settings(settings={"trace_rate": "10"}), "UNIMPLEMENTED")
 refused(lambda: client.load_model("mlp"), "UNIMPLEMENTED")
 print("passed")

@@ -33,10 +33,12 @@ export class RunningServer {
 
   /** @throws AxleError for what cannot be opened, or where it cannot listen. */
   static async start(options: RunningServerOptions): Promise<RunningServer> {
-    const { source, plugins, models, log } = options;
+    const { source, plugins, models } = options;
     const { settings } = source;
-    const { defaultStoreBytesMax, ResourceStore, Server, TemporaryFolder } =
+    const { defaultStoreBytesMax, LogLevels, ResourceStore, Server, TemporaryFolder } =
       await import('@axle/remoting');
+    const logLevels = new LogLevels();
+    const log = logLevels.filter(options.log);
     const { limitsWith } = await import('@axle/core/internal');
     // prom-client is loaded by those who want it.
     const { enableMetrics } =
@@ -68,10 +70,12 @@ export class RunningServer {
       const { runtime } = devices;
       const { alternate } = options;
       const server = await Server.start({
-        ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, log },
+        ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, logLevels },
+        log: options.log,
         ...{ alternate, arenaBytes: settings.sharedMemory },
         loggedRequests: settings.accessLog ? 'all' : 'failures',
         hostRestarts: () => devices.hostRestarts,
+        hostWaiting: () => devices.hostWaiting(),
         addMetrics: enableMetrics,
       });
       source.onChange((changed) => {

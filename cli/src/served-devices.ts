@@ -66,6 +66,11 @@ export class ServedDevices {
     return this.hosts?.restarts ?? new Map();
   }
 
+  /** Tasks that wait in device hosts, by the content of their models. */
+  async hostWaiting(): Promise<ReadonlyMap<string, number>> {
+    return (await this.hosts?.waitingByModel()) ?? new Map();
+  }
+
   /** Takes over what may change while the server runs. */
   update(settings: ServeSettings): void {
     this.hosts?.setWeights(weightsOf(settings));

@@ -46,7 +46,7 @@ export { OpenedModels } from './models/opened-models.js';
 export { ModelRepository } from './models/repository.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
-export { activeTrace, continueTrace, setTracePropagator } from './trace-context.js';
+export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trace-context.js';
 export type { TraceContext, TracePropagator } from './trace-context.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';

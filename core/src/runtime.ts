@@ -113,6 +113,17 @@ export class Runtime {
     return this.queues.get(device.id)?.waitMs ?? 0;
   }
 
+  /** Tasks that wait for devices of this process, by the content of their models. */
+  get waitingByModel(): ReadonlyMap<string, number> {
+    const all = new Map<string, number>();
+    for (const { waitingByModel } of this.queues.values()) {
+      for (const [model, waiting] of waitingByModel) {
+        all.set(model, (all.get(model) ?? 0) + waiting);
+      }
+    }
+    return all;
+  }
+
   /** Frees the devices of a model, when no call uses it there. */
   unloadModel(model: ModelContent): Promise<void> {
     return this.models.unload(model);

@@ -23,6 +23,11 @@ export function setTracePropagator(next: TracePropagator | undefined): void {
   propagator = next;
 }
 
+/** Whether somebody makes spans of calls. */
+export function isTraced(): boolean {
+  return propagator !== undefined;
+}
+
 /** For a task that goes to another process; undefined: nobody traces, or no span is active. */
 export function activeTrace(): TraceContext | undefined {
   return propagator?.active();

@@ -19,6 +19,7 @@ export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
 export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
+export { LogLevels } from './log/log-levels.js';
 export { jsonLine, textLine } from './log/log-line.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';

@@ -18,9 +18,14 @@ const report = {
 it('counts the models past the limit together', async () => {
   const counts = new ModelCounts();
   const registry = new Registry();
-  addModelMetrics(registry, counts);
+  addModelMetrics(registry, counts, () => Promise.resolve(new Map()));
   for (let i = 0; i < modelLabelsMax + 3; i++) {
-    const model = { name: `m${i}`, version: '1', maxBatchSize: 0 } as Model;
+    const model = {
+      name: `m${i}`,
+      version: '1',
+      maxBatchSize: 0,
+      source: { contentId: `${i}` },
+    } as Model;
     const chain = { op: 'infer', main: 0, steps: [] };
     const call: ObservedCall = { tenant: 'a', chain, model, inputs: [] };
     counts.began(call);

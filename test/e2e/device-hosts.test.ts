@@ -6,7 +6,7 @@ import { gunzipSync } from 'node:zlib';
 
 import { limitsWith, type PluginSpec } from '@axle/core/internal';
 import { DeviceHosts, type DeviceHostsOptions } from '@axle/remoting';
-import { cpuPlugin, shippedModels, type Client } from 'axle';
+import { cpuPlugin, shippedModels, Tensor, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
 import { matMulModel } from '../onnx-model.mjs';
@@ -29,7 +29,7 @@ async function hosted(
   options: Partial<DeviceHostsOptions> = {},
 ): Promise<Hosted> {
   const log: string[] = [];
-  const models = [shippedModels];
+  const { models = [shippedModels] } = options;
   const hosts = await DeviceHosts.start({
     plugins,
     models,
@@ -78,6 +78,22 @@ describe('a device host', () => {
     const loaded = resident();
     checked(await rest.send('POST', '/v2/repository/models/large/unload', '{}'));
     await vi.waitUntil(() => resident() < loaded - 0.8 * weights, { timeout: 10_000 });
+  });
+
+  it('tells what waits in it, and not what it works on', async () => {
+    const models = join(folder, 'slow');
+    writeModel(models, 'slow', matMulModel(1024, 8));
+    const { hosts, connect: client } = await hosted([cpuPlugin], { models: [models] });
+    const axle = await client();
+    const x = Tensor.from('FP32', new Float32Array(512 * 1024), [512, 1024]);
+    const calls = Array.from({ length: 16 }, () => axle.infer('slow', { x }));
+    const waiting = await vi.waitUntil(async () => {
+      const [of] = (await hosts.waitingByModel()).values();
+      return of;
+    });
+    expect(waiting).toBeLessThan(16);
+    await Promise.all(calls);
+    expect((await hosts.waitingByModel()).size).toBe(0);
   });
 
   it('that is killed is started again, and every call is answered once and right', async () => {

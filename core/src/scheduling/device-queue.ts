@@ -96,6 +96,11 @@ export class DeviceQueue {
     return this.scheduler.load;
   }
 
+  /** Tasks that wait, by the content of their models. */
+  get waitingByModel(): ReadonlyMap<string, number> {
+    return this.scheduler.waitingByModel;
+  }
+
   /** How long a new task would wait, by what tasks took lately. */
   get waitMs(): number {
     const { load, device, taskMs } = this;

@@ -127,6 +127,13 @@ export class Scheduler<T extends Schedulable<T>> {
     return this.size + this.tasksSent;
   }
 
+  /** Tasks that wait, by what the device must have ready for them; not those that need nothing. */
+  get waitingByModel(): ReadonlyMap<string, number> {
+    const waiting = new Map<string, number>();
+    for (const { model, size } of this.groups) if (model !== '') count(waiting, model, size);
+    return waiting;
+  }
+
   /**
    * @throws AxleError RESOURCE_EXHAUSTED when the queue, or the model's or tenant's share of it, is full; DEADLINE_EXCEEDED when
    * what waits already is sure to make it miss its deadline.

@@ -4,7 +4,7 @@ const MiB = 1024 * 1024;
 export interface DoorLimits {
   /** One message of gRPC, or the body of one HTTP request, bytes. */
   readonly messageBytesMax: number;
-  /** The JSON in a body, bytes: it is read on the thread that serves everyone. Tensors may follow it as they are. */
+  /** The JSON in a body, bytes. Tensors may follow it as they are. */
   readonly jsonBytesMax: number;
   /** From the first byte of an HTTP request, or the headers of a call of gRPC, until its body or first message is there, milliseconds. */
   readonly requestMs: number;
@@ -46,6 +46,14 @@ export const textCharactersMax = 1024;
 export const typedElementsMax = 2 * MiB;
 /** Pieces in which they come: BYTES has one for each element. */
 export const typedPiecesMax = 128 * 1024;
+/** JSON of so many bytes, or of tensors of so many, is read and written on the thread that serves everyone; more of it on others. */
+export const jsonInlineBytesMax = 64 * 1024;
+/** Threads that read and write large JSON. */
+export const jsonThreadsMax = 2;
+/** Requests and answers of one tenant that wait for them, */
+export const jsonWaitingMax = 1024;
+/** and of all tenants. */
+export const jsonWaitingOfAllMax = 4096;
 /** Lists and objects in the JSON of a request. */
 export const jsonListsMax = 256 * 1024;
 /** Numbers and whatever else commas part in it. */

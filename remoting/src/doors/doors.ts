@@ -15,7 +15,9 @@ import { DoorClients, DoorConnection } from './door-clients.js';
 import type { DoorLimits } from './door-limits.js';
 import { DoorRequests } from './door-request.js';
 import type { Door } from './door.js';
+import { JsonWork } from './http/json-work.js';
 import { KserveServer } from './kserve/kserve-server.js';
+import { OperatorSettings, type OperatorLog } from './kserve/operator-settings.js';
 import { SharedRegions } from './kserve/shared-memory/shared-regions.js';
 
 /** Where the standard doors are, and what bounds them. */
@@ -25,6 +27,8 @@ export interface DoorSettings {
   readonly metrics: readonly ListenSpec[];
   /** That may read the metrics. */
   readonly metricsTenants: readonly string[];
+  /** That may read and change the settings of the server that Triton's clients know. */
+  readonly operators: readonly string[];
   /** Clients on unix sockets may register shared memory of this machine. */
   readonly systemSharedMemory: boolean;
   readonly limits: DoorLimits;
@@ -38,6 +42,7 @@ export interface DoorHost {
   readonly authenticator: Authenticator;
   readonly log: LimitedLog;
   readonly requestLog: RequestLog;
+  readonly operatorLog: OperatorLog;
   /** Of a new connection. */
   readonly nextConnection: () => number;
   readonly handshakeMs: number;
@@ -83,6 +88,7 @@ export class Doors {
   /** That asked for nothing but health, which needs no credentials. */
   private readonly askers = new Newcomers(askersMax);
   private readonly requests: DoorRequests;
+  private readonly json: JsonWork;
 
   private constructor(
     private readonly host: DoorHost,
@@ -91,9 +97,11 @@ export class Doors {
     const { runtime, limits, authenticator, models } = host;
     this.clients = new DoorClients(runtime, limits, authenticator);
     const regions = settings.systemSharedMemory ? new SharedRegions(settings.limits) : undefined;
-    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions);
+    const operated = new OperatorSettings(host.operatorLog, settings.operators);
+    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions, operated);
     this.newcomers = new Newcomers(host.newcomersMax);
     this.requests = new DoorRequests(host.requestLog);
+    this.json = new JsonWork(settings.limits);
   }
 
   /** @throws AxleError as `Listener.open` */
@@ -150,7 +158,7 @@ export class Doors {
     this.kserve.close();
     for (const { door } of this.open) door.close();
     for (const socket of this.sockets.keys()) socket.destroy();
-    await Promise.all(closed);
+    await Promise.all([...closed, this.json.close()]);
   }
 
   private async openOne(
@@ -190,7 +198,7 @@ export class Doors {
       return new HttpDoor(metricsRoutes(metrics, metricsTenants), clients, requests, limits);
     }
     const { kserveRoutes } = await import('./http/routes.js');
-    return new HttpDoor(kserveRoutes(kserve), clients, requests, limits);
+    return new HttpDoor(kserveRoutes(kserve, this.json), clients, requests, limits);
   }
 
   private take(

@@ -11,6 +11,8 @@ import { HostWatch } from './host-watch.js';
 const startMsMax = 120_000;
 /** Time for a host to end when it is told so, milliseconds. */
 const endMsMax = 1000;
+/** Time for a host to say what waits in it, milliseconds. */
+const askMsMax = 1000;
 /** A host that lived so long, milliseconds, is started again at once. */
 const goodMs = 5000;
 
@@ -103,6 +105,25 @@ export class DeviceHost {
   /** Frees its device of a model, when no call uses it there. */
   unload(contentId: string): void {
     this.tell({ kind: 'unload', contentId });
+  }
+
+  /** Tasks that wait in it, by the content of their models; of one that does not say so in time, none. */
+  waitingByModel(): Promise<ReadonlyMap<string, number>> {
+    const { child } = this;
+    if (child?.connected !== true) return Promise.resolve(new Map());
+    return new Promise((resolve) => {
+      const end = (byModel: Readonly<Record<string, number>>) => {
+        clearTimeout(late);
+        child.off('message', hear);
+        resolve(new Map(Object.entries(byModel)));
+      };
+      const hear = (message: FromHost) => {
+        if (message.kind === 'waiting') end(message.byModel);
+      };
+      const late = setTimeout(end, askMsMax, {});
+      child.on('message', hear);
+      this.tell({ kind: 'waiting' });
+    });
   }
 
   async close(): Promise<void> {

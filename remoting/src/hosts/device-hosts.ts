@@ -87,6 +87,15 @@ export class DeviceHosts {
     return new Map(this.hosts.map(({ label, restartCount }) => [label, restartCount]));
   }
 
+  /** Tasks that wait in all of them, by the content of their models. */
+  async waitingByModel(): Promise<ReadonlyMap<string, number>> {
+    const all = new Map<string, number>();
+    for (const byModel of await Promise.all(this.hosts.map((host) => host.waitingByModel()))) {
+      for (const [model, waiting] of byModel) all.set(model, (all.get(model) ?? 0) + waiting);
+    }
+    return all;
+  }
+
   setWeights(weights: TenantWeights): void {
     for (const host of this.hosts) host.setWeights(weights);
   }

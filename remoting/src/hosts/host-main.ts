@@ -38,6 +38,10 @@ process.on('message', (message: ToHost) => {
     tell({ kind: 'pong' });
     return;
   }
+  if (message.kind === 'waiting') {
+    tell({ kind: 'waiting', byModel: Object.fromEntries(runtime?.waitingByModel ?? []) });
+    return;
+  }
   if (message.kind === 'weights') {
     if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
     return;

@@ -33,11 +33,15 @@ export type ToHost =
   | { readonly kind: 'weights'; readonly weights: TenantWeights }
   /** The server has no more use for the model. */
   | { readonly kind: 'unload'; readonly contentId: string }
+  /** How many tasks wait for its devices? */
+  | { readonly kind: 'waiting' }
   | { readonly kind: 'ping' };
 
 /** From a device host. */
 export type FromHost =
   | { readonly kind: 'up'; readonly devices: number; readonly unavailable: string | undefined }
   | { readonly kind: 'failed'; readonly message: string }
+  /** Tasks that wait for its devices, by the content of their models. */
+  | { readonly kind: 'waiting'; readonly byModel: Readonly<Record<string, number>> }
   /** Its event loop turns. */
   | { readonly kind: 'pong' };

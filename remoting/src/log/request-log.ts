@@ -33,7 +33,8 @@ export class RequestLog {
    */
   constructor(
     private readonly log: Log,
-    private readonly which: LoggedRequests,
+    /** May change at any time. */
+    public which: LoggedRequests,
     clock: () => number,
   ) {
     this.failures = new LimitedLog(log, clock);

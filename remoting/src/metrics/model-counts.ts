@@ -19,8 +19,8 @@ export class ModelCount {
   items = 0;
   /** Runs on a device: calls that were computed together are one. */
   executions = 0;
-  /** Begun and not ended. */
-  pending = 0;
+  /** Begun and not ended, by the content of the model: two of them may have the same name and version. */
+  readonly underWay = new Map<string, number>();
   requestUs = 0;
   queueUs = 0;
   transferUs = 0;
@@ -47,7 +47,7 @@ export class ModelCounts implements CallObserver {
   }
 
   began({ model }: ObservedCall): void {
-    if (model !== undefined) this.countOf(model).pending += 1;
+    if (model !== undefined) addUnderWay(this.countOf(model), model, 1);
   }
 
   succeeded(call: ObservedCall, report: CallReport): void {
@@ -55,7 +55,7 @@ export class ModelCounts implements CallObserver {
     if (model === undefined) return;
     const count = this.countOf(model);
     const { queue, transfer, compute, total } = report.timingMs;
-    count.pending -= 1;
+    addUnderWay(count, model, -1);
     count.successes += 1;
     count.items += itemsOf(call, model);
     count.executions += 1 / batchSizeOf(call, report);
@@ -68,12 +68,33 @@ export class ModelCounts implements CallObserver {
   failed({ model }: ObservedCall, reason: unknown): void {
     if (model === undefined) return;
     const count = this.countOf(model);
-    count.pending -= 1;
+    addUnderWay(count, model, -1);
     count.failures[failureReason(reason)] += 1;
   }
 
   refused(model: Model, reason: unknown): void {
     this.countOf(model).failures[failureReason(reason)] += 1;
+  }
+
+  /**
+   * Of each count, how many of its calls wait for a device.
+   *
+   * @param waiting tasks that do, by the content of their models
+   */
+  pending(waiting: ReadonlyMap<string, number>): ReadonlyMap<ModelCount, number> {
+    const left = new Map(waiting);
+    const pending = new Map<ModelCount, number>();
+    for (const count of this.all) {
+      let sum = 0;
+      for (const [content, underWay] of count.underWay) {
+        // Warm-ups and the like wait as well, and several names may have one content.
+        const its = Math.min(left.get(content) ?? 0, underWay);
+        left.set(content, (left.get(content) ?? 0) - its);
+        sum += its;
+      }
+      pending.set(count, sum);
+    }
+    return pending;
   }
 
   private countOf(model: Model): ModelCount {
@@ -95,6 +116,13 @@ export class ModelCounts implements CallObserver {
     this.counts.set(key, count);
     return count;
   }
+}
+
+function addUnderWay({ underWay }: ModelCount, { source }: Model, change: 1 | -1): void {
+  const { contentId } = source;
+  const now = (underWay.get(contentId) ?? 0) + change;
+  if (now > 0) underWay.set(contentId, now);
+  else underWay.delete(contentId);
 }
 
 /** An image that is classified is one, whatever the shape of its bytes. */

@@ -40,15 +40,17 @@ const counters: readonly (readonly [name: string, help: string, value: Value])[]
     'Time in which devices computed them, in all',
     ({ computeUs }) => Math.round(computeUs),
   ],
-  [
-    'nv_inference_compute_output_duration_us',
-    'Nothing: devices tell the time to move data as one, which is in compute_input',
-    () => 0,
-  ],
 ];
 
+/** Tasks that wait for devices, by the content of their models. */
+export type WaitingByModel = () => Promise<ReadonlyMap<string, number>>;
+
 /** Gives a registry the figures of models. */
-export function addModelMetrics(registry: Registry, counts: ModelCounts): void {
+export function addModelMetrics(
+  registry: Registry,
+  counts: ModelCounts,
+  waitingByModel: WaitingByModel,
+): void {
   const registers = [registry];
   for (const [name, help, value] of counters) {
     new Counter({
@@ -75,11 +77,12 @@ export function addModelMetrics(registry: Registry, counts: ModelCounts): void {
   });
   new Gauge({
     name: 'nv_inference_pending_request_count',
-    help: 'Inference requests that are not answered, those that a device works on included',
+    help: 'Inference requests that wait for a device',
     ...{ labelNames, registers },
-    collect() {
+    async collect() {
+      const pending = counts.pending(await waitingByModel());
       this.reset();
-      for (const count of counts.all) this.set(labelsOf(count), count.pending);
+      for (const [count, waiting] of pending) this.set(labelsOf(count), waiting);
     },
   });
 }

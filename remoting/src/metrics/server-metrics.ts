@@ -6,7 +6,7 @@ import type { ResourceStore } from '../store/resource-store.js';
 import type { Tenant } from '../trust/tenants.js';
 import { addDeviceMetrics } from './device-metrics.js';
 import { ModelCounts } from './model-counts.js';
-import { addModelMetrics } from './model-metrics.js';
+import { addModelMetrics, type WaitingByModel } from './model-metrics.js';
 import { addTenantMetrics } from './tenant-metrics.js';
 
 /** What a server shows of itself. */
@@ -19,6 +19,8 @@ export interface MeasuredServer {
   readonly doorConnections: () => ReadonlyMap<string, number>;
   /** How often each device host was started again. */
   readonly hostRestarts: () => ReadonlyMap<string, number>;
+  /** Tasks that wait in them, by the content of their models. */
+  readonly hostWaiting: WaitingByModel;
 }
 
 /** What there is to know of a server in figures, for Prometheus. */
@@ -27,11 +29,12 @@ export class ServerMetrics {
   private rendering: Promise<string> | undefined;
 
   /** Counts from now on. */
-  constructor({ runtime, store, tenants, usage, doorConnections, hostRestarts }: MeasuredServer) {
+  constructor(measured: MeasuredServer) {
+    const { runtime, store, tenants, usage, doorConnections, hostRestarts } = measured;
     const { registry } = this;
     const models = new ModelCounts();
     runtime.callObserver = models;
-    addModelMetrics(registry, models);
+    addModelMetrics(registry, models, () => waitingOf(measured));
     addDeviceMetrics(registry, runtime);
     addTenantMetrics(registry, tenants, store);
     this.gauge('axle_wire_connections', 'Open connections of the wire protocol', () => [
@@ -88,6 +91,15 @@ export class ServerMetrics {
       },
     });
   }
+}
+
+/** Here, and in device hosts. */
+async function waitingOf({ runtime, hostWaiting }: MeasuredServer) {
+  const all = new Map(runtime.waitingByModel);
+  for (const [model, waiting] of await hostWaiting()) {
+    all.set(model, (all.get(model) ?? 0) + waiting);
+  }
+  return all;
 }
 
 type Sample = readonly [labels: Record<string, string>, value: number];

@@ -6,7 +6,12 @@ import { anonymousTenant, isTenantName } from '../trust/tenant-name.js';
 /** Where a server listens, and for whom. */
 export type ListenSpec = UnixSpec | TcpSpec;
 
-export interface UnixSpec {
+interface SaidSpec {
+  /** Where the operator said it, for messages: `--grpc`, or the key of a file. */
+  readonly source: string;
+}
+
+export interface UnixSpec extends SaidSpec {
   readonly kind: 'unix';
   readonly path: string;
   /** Permissions of the socket. */
@@ -17,7 +22,7 @@ export interface UnixSpec {
   readonly isVsock: boolean;
 }
 
-export interface TcpSpec {
+export interface TcpSpec extends SaidSpec {
   readonly kind: 'tcp';
   readonly host: string;
   readonly port: number;
@@ -38,25 +43,37 @@ const vsockPortMax = 0xffff_fffe;
  *
  * @param insecure `tcp:` goes without TLS.
  * @param port of `tcp:` and `tls:` where the text has none.
+ * @param source where the operator said it, for messages.
  * @throws AxleError INVALID_ARGUMENT saying what it should look like.
  */
-export function readListenSpec(text: string, insecure: boolean, port = defaultPort): ListenSpec {
+export function readListenSpec(
+  text: string,
+  insecure: boolean,
+  port = defaultPort,
+  source = '--listen',
+): ListenSpec {
   const [, kind = '', rest = ''] = /^(unix|vsock-unix|tcp|tls):(.*)$/s.exec(text) ?? [];
   const [place = '', ...options] = rest.split(',');
-  if (kind === 'unix') return readUnix(place, options, text, false);
-  if (kind === 'vsock-unix') return readUnix(vsockPath(place, text), options, text, true);
-  if (kind !== '') return readTcp(place, options, kind === 'tls', insecure, port, text);
-  throw wrong(text, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
+  const said = { text, source };
+  if (kind === 'unix') return readUnix(place, options, said, false);
+  if (kind === 'vsock-unix') return readUnix(vsockPath(place, said), options, said, true);
+  if (kind !== '') return readTcp(place, options, kind === 'tls', insecure, port, said);
+  throw wrong(said, 'give unix:PATH, vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT');
+}
+
+/** What the operator wrote, and where. */
+interface Said extends SaidSpec {
+  readonly text: string;
 }
 
 /**
  * Of the socket at which a virtual machine monitor such as Firecracker hands over what its guest connects to port PORT of
  * the host: PREFIX_PORT, where PREFIX is the socket of its vsock device.
  */
-function vsockPath(place: string, text: string): string {
+function vsockPath(place: string, said: Said): string {
   const [, prefix = '', port = ''] = /^(.+):(\d{1,10})$/s.exec(place) ?? [];
   if (prefix === '' || Number(port) > vsockPortMax) {
-    throw wrong(text, 'give vsock-unix:PREFIX:PORT, such as vsock-unix:/run/vm1/vsock:7471');
+    throw wrong(said, 'give vsock-unix:PREFIX:PORT, such as vsock-unix:/run/vm1/vsock:7471');
   }
   return `${prefix}_${Number(port)}`;
 }
@@ -64,19 +81,19 @@ function vsockPath(place: string, text: string): string {
 function readUnix(
   path: string,
   options: readonly string[],
-  text: string,
+  said: Said,
   isVsock: boolean,
 ): UnixSpec {
-  if (path === '') throw wrong(text, 'a path follows unix:');
+  if (path === '') throw wrong(said, 'a path follows unix:');
   let mode = defaultMode;
   let tenant = anonymousTenant;
   for (const option of options) {
     const [, key = '', value = ''] = /^(mode|tenant)=(.+)$/.exec(option) ?? [];
     if (key === 'mode' && /^0?[0-7]{3}$/.test(value)) mode = parseInt(value, 8);
     else if (key === 'tenant' && isTenantName(value)) tenant = value;
-    else throw wrong(text, `'${option}' is neither mode=0600 nor tenant=NAME`);
+    else throw wrong(said, `'${option}' is neither mode=0600 nor tenant=NAME`);
   }
-  return { kind: 'unix', path, mode, tenant, isVsock };
+  return { kind: 'unix', source: said.source, path, mode, tenant, isVsock };
 }
 
 function readTcp(
@@ -85,20 +102,21 @@ function readTcp(
   saysTls: boolean,
   insecure: boolean,
   otherwise: number,
-  text: string,
+  said: Said,
 ): TcpSpec {
   const [, host = '', port = String(otherwise)] =
     /^(\[[0-9a-fA-F:.]+\]|[^:]+)(?::(\d{1,5}))?$/.exec(place) ?? [];
-  if (host === '' || Number(port) > 65535) throw wrong(text, 'give tcp:HOST:PORT');
+  if (host === '' || Number(port) > 65535) throw wrong(said, 'give tcp:HOST:PORT');
   let tenant: string | undefined;
   for (const option of options) {
     const [, value] = /^tenant=(.+)$/.exec(option) ?? [];
     if (value === undefined || !isTenantName(value))
-      throw wrong(text, `'${option}' is not tenant=NAME`);
+      throw wrong(said, `'${option}' is not tenant=NAME`);
     tenant = value;
   }
   return {
     kind: 'tcp',
+    source: said.source,
     host: host.replace(/^\[(.*)\]$/, '$1'),
     port: Number(port),
     tls: saysTls || !insecure,
@@ -107,6 +125,6 @@ function readTcp(
   };
 }
 
-function wrong(text: string, advice: string): AxleError {
-  return new AxleError('INVALID_ARGUMENT', `cannot listen on '${text}': ${advice}`);
+function wrong({ text, source }: Said, advice: string): AxleError {
+  return new AxleError('INVALID_ARGUMENT', `cannot listen on '${text}' (${source}): ${advice}`);
 }

@@ -62,7 +62,7 @@ export class Listener {
   ): Promise<Listener> {
     const server = serverOf(spec, tls, bounds, owner);
     server.maxConnections = bounds.connectionsMax;
-    if (spec.kind === 'unix') await removeStale(spec.path);
+    if (spec.kind === 'unix') await removeStale(spec);
     try {
       const listening = once(server, 'listening');
       if (spec.kind === 'unix') bindPrivately(server, spec);
@@ -191,14 +191,20 @@ function bindPrivately(server: NetServer, { path, mode }: UnixSpec): void {
 }
 
 /** A socket that nobody listens on is left from a server that was killed. */
-async function removeStale(path: string): Promise<void> {
+async function removeStale({ path, source }: UnixSpec): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (found === undefined) return;
   if (!found.isSocket()) {
-    throw new AxleError('ALREADY_EXISTS', `${path} is there and is no socket; give another path`);
+    throw new AxleError(
+      'ALREADY_EXISTS',
+      `${path} (${source}) is there and is no socket; give another path`,
+    );
   }
   if (await answers(path)) {
-    throw new AxleError('ALREADY_EXISTS', `a server listens on ${path} already; give another path`);
+    throw new AxleError(
+      'ALREADY_EXISTS',
+      `a server listens on ${path} (${source}) already; give another path`,
+    );
   }
   await unlink(path);
 }
@@ -254,12 +260,12 @@ function cannotListen(error: unknown, spec: ListenSpec): AxleError {
     const folder = dirname(spec.path);
     return new AxleError(
       'NOT_FOUND',
-      `cannot listen on ${spec.path}: there is no folder ${folder}; make it first`,
+      `cannot listen on ${spec.path} (${spec.source}): there is no folder ${folder}; make it first`,
     );
   }
   return new AxleError(
     code === 'EACCES' ? 'PERMISSION_DENIED' : 'UNAVAILABLE',
-    `cannot listen on ${listenerName(spec)}: ${messageOf(error)}`,
+    `cannot listen on ${listenerName(spec)} (${spec.source}): ${messageOf(error)}`,
     { cause: error },
   );
 }

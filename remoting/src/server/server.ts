@@ -16,6 +16,7 @@ import {
   type TrustSettings,
 } from '../trust/authenticator.js';
 import { LimitedLog } from '../log/limited-log.js';
+import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
 import type { ResourceStore } from '../store/resource-store.js';
@@ -58,6 +59,8 @@ export interface ServerOptions {
   readonly doors?: DoorSettings | undefined;
   /** Of device hosts, by their names; for metrics. */
   readonly hostRestarts?: (() => ReadonlyMap<string, number>) | undefined;
+  /** Tasks that wait in them, by the content of their models; for metrics. */
+  readonly hostWaiting?: (() => Promise<ReadonlyMap<string, number>>) | undefined;
   /** Adds to the metrics, where there is a door for them. */
   readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
@@ -66,6 +69,8 @@ export interface ServerOptions {
   readonly tls: TlsMaterial | undefined;
   /** A line for the operator, without secrets. */
   readonly log: Log;
+  /** That clients of the operator may change; default: all lines are written. */
+  readonly logLevels?: LogLevels | undefined;
   /** Default: failures. */
   readonly loggedRequests?: LoggedRequests | undefined;
   /** Time for a TLS handshake, and then for the greeting, milliseconds; default that of the protocol. */
@@ -112,6 +117,7 @@ export class Server {
   private readonly newcomers: Newcomers;
   private readonly instance = randomBytes(16);
   private readonly authenticator: Authenticator;
+  private readonly logLevels: LogLevels;
   private readonly log: LimitedLog;
   private readonly requestLog: RequestLog;
   private connectionsMade = 0;
@@ -126,7 +132,9 @@ export class Server {
   private doors: Doors | undefined;
 
   private constructor(private readonly options: ServerOptions) {
-    const { runtime, store, limits, modelControl, log } = options;
+    const { runtime, store, limits, modelControl } = options;
+    this.logLevels = options.logLevels ?? new LogLevels();
+    const log = this.logLevels.filter(options.log);
     this.resumption = new Resumption(options.resumeMs);
     this.arenas = new ArenaOffers(options.arenaBytes ?? defaultArenaBytes);
     this.published = publicModels(runtime, limits, modelControl, log);
@@ -140,8 +148,8 @@ export class Server {
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
-    this.log = new LimitedLog(options.log, clock);
-    this.requestLog = new RequestLog(options.log, options.loggedRequests ?? 'failures', clock);
+    this.log = new LimitedLog(log, clock);
+    this.requestLog = new RequestLog(log, options.loggedRequests ?? 'failures', clock);
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
       this.log.add(`refused a client (${address}): ${reason}`, { level: 'warn' });
     });
@@ -266,7 +274,7 @@ export class Server {
 
   /** From the first call on. */
   private async measure(): Promise<void> {
-    const { doors, runtime, store, hostRestarts, addMetrics } = this.options;
+    const { doors, runtime, store, hostRestarts, hostWaiting, addMetrics } = this.options;
     if (doors === undefined || doors.metrics.length === 0) return;
     const { ServerMetrics } = await import('../metrics/server-metrics.js');
     this.metrics = new ServerMetrics({
@@ -275,6 +283,7 @@ export class Server {
       usage: () => this.usage,
       doorConnections: () => this.doors?.connections ?? new Map(),
       hostRestarts: hostRestarts ?? (() => new Map()),
+      hostWaiting: hostWaiting ?? (() => Promise.resolve(new Map())),
     });
     addMetrics?.(this.metrics.registry);
   }
@@ -291,6 +300,7 @@ export class Server {
         authenticator,
         log,
         requestLog,
+        operatorLog: { levels: this.logLevels, requests: requestLog, write: this.options.log },
         nextConnection: () => ++this.connectionsMade,
         handshakeMs,
         connectionsMax,

@@ -28,6 +28,8 @@ beforeAll(async () => {
     'gRPC, typed': new GrpcDoor(grpc, 'typed'),
     'REST, JSON': new RestDoor(http, 'json'),
     'REST, binary': new RestDoor(http, 'binary'),
+    'REST, large JSON': new RestDoor(http, 'json', 100_000),
+    'REST, large JSON before binary': new RestDoor(http, 'binary', 100_000),
   };
 });
 afterAll(async () => {
@@ -73,9 +75,16 @@ const image: Input = {
   values: Array.from({ length: 2 * 32 * 32 }, (_, i) => (i % 7) / 8),
 };
 
-describe.each(['gRPC, raw', 'gRPC, typed', 'REST, JSON', 'REST, binary'])('through %s', (way) => {
+describe.each([
+  'gRPC, raw',
+  'gRPC, typed',
+  'REST, JSON',
+  'REST, binary',
+  'REST, large JSON',
+  'REST, large JSON before binary',
+])('through %s', (way) => {
   const door = () => doors[way] as Door;
-  const isRaw = way === 'gRPC, raw' || way === 'REST, binary';
+  const isRaw = way === 'gRPC, raw' || way.endsWith('binary');
 
   describe('tensors', () => {
     it.each(Object.keys(values))('carries %s to its edges', async (datatype) => {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { shippedModels, type AxleError } from 'axle';
 import { credentials } from '@grpc/grpc-js';
-import { connectKserve, loadServeSettings } from '@axle/remoting';
+import { connectKserve, loadServeSettings, type ServeOptions } from '@axle/remoting';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 
 import { folder } from '../serve.js';
@@ -244,6 +244,22 @@ describe('settings', () => {
     [{}, /nothing says where to listen/],
   ])('that open no safe door are refused: %j', async (options, message) => {
     await expect(loadServeSettings(options)).rejects.toThrow(message);
+  });
+
+  it.each<[ServeOptions, string]>([
+    [{ grpc: ['tcp:127.0.0.1:0'] }, 'at 127.0.0.1:0 (--grpc)'],
+    [{ http: ['tls:127.0.0.1'] }, 'TLS at 127.0.0.1:8000 (--http)'],
+    [{ metrics: ['nowhere'] }, "cannot listen on 'nowhere' (--metrics)"],
+    [{ listen: ['unix:/x'], backends: ['gpu1'] }, "'gpu1' (--backend)"],
+    [{ config: join(folder, 'places.json') }, "cannot listen on 'somewhere' (grpc in /"],
+  ])('that are wrong are named as they were typed: %j', async (options, message) => {
+    writeFileSync(join(folder, 'places.json'), JSON.stringify({ grpc: ['somewhere'] }));
+    await expect(loadServeSettings(options)).rejects.toThrow(message);
+  });
+
+  it('that count from the next start on are told by their keys', async () => {
+    await server.configure({ doorLimits: { streamsMax: 7 } });
+    expect(server.log).toContain('a change of doorLimits counts from the next start on');
   });
 
   it('have the ports that clients expect', async () => {

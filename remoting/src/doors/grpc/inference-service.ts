@@ -5,6 +5,7 @@ import type { DoorClients } from '../door-clients.js';
 import type { DoorLimits } from '../door-limits.js';
 import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import type { SettingValue } from '../kserve/operator-settings.js';
 import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { open, orProblem, unary, type GrpcService } from './grpc-service.js';
@@ -27,6 +28,22 @@ interface RegionRegister {
   readonly key: string;
   readonly offset: number;
   readonly byte_size: number;
+}
+
+interface TraceSettings {
+  readonly model_name: string;
+  readonly settings: Readonly<Record<string, { readonly value: readonly string[] }>>;
+}
+
+interface LogSettings {
+  readonly settings: Readonly<Record<string, LogSetting>>;
+}
+
+interface LogSetting {
+  readonly parameter_choice?: 'bool_param' | 'uint32_param' | 'string_param';
+  readonly bool_param?: boolean;
+  readonly uint32_param?: number;
+  readonly string_param?: string;
 }
 
 /** `inference.GRPCInferenceService`. */
@@ -94,6 +111,20 @@ export function inferenceService(
       server.regionsOf(caller).unregister(caller.tenant.name, request.name);
       return Promise.resolve({});
     }),
+    TraceSetting: unary<TraceSettings, object>(async ({ request, caller }) => {
+      const { model_name: model, settings } = request;
+      const changes = Object.entries(settings).map(([name, { value }]) => [name, value] as const);
+      const told = await server.traceSettings(caller, model, new Map(changes));
+      return { settings: Object.fromEntries([...told].map(([name, value]) => [name, { value }])) };
+    }),
+    LogSettings: unary<LogSettings, object>(({ request, caller }) => {
+      const changes = Object.entries(request.settings).map(
+        ([name, value]) => [name, logSettingOf(value)] as const,
+      );
+      const told = [...server.logSettings(caller, new Map(changes))];
+      const settings = told.map(([name, value]) => [name, logMessageOf(value)] as const);
+      return Promise.resolve({ settings: Object.fromEntries(settings) });
+    }),
     ...refusing([
       'CudaSharedMemoryStatus',
       'CudaSharedMemoryRegister',
@@ -105,6 +136,16 @@ export function inferenceService(
     ModelStreamInfer: { read, write: writeStreamAnswer },
   });
   return { definition, handlers };
+}
+
+function logSettingOf(setting: LogSetting): SettingValue {
+  const { parameter_choice: choice } = setting;
+  return (choice === undefined ? undefined : setting[choice]) ?? [];
+}
+
+function logMessageOf(value: SettingValue): LogSetting {
+  if (typeof value === 'boolean') return { bool_param: value };
+  return typeof value === 'number' ? { uint32_param: value } : { string_param: String(value) };
 }
 
 /** Models come from the operator's folders. @throws AxleError UNIMPLEMENTED */

@@ -1,7 +1,7 @@
-import { AxleError, type Tensor } from '@axle/core/internal';
+import { AxleError, Tensor, type DataTypeName } from '@axle/core/internal';
 
 import { jsonValuesMax } from '../door-limits.js';
-import type { AnswerOutput, InferAnswer } from '../kserve/infer-request.js';
+import type { AnswerOutput, InferAnswer, Parameters } from '../kserve/infer-request.js';
 import { flagOf } from '../kserve/parameters.js';
 import { jsonOf } from './json-tensors.js';
 
@@ -10,6 +10,35 @@ export interface WrittenAnswer {
   readonly headers: Readonly<Record<string, string | number>>;
   /** In their order: JSON, then tensors as they lie. */
   readonly pieces: readonly Uint8Array[];
+}
+
+/** The JSON of an answer before it is written: a plain object, so that another thread may write it. */
+export interface AnswerJson {
+  readonly modelName: string;
+  readonly modelVersion: string;
+  readonly id: string;
+  readonly parameters: Parameters;
+  readonly outputs: readonly OutputJson[];
+}
+
+export interface OutputJson {
+  readonly name: string;
+  readonly dtype: DataTypeName;
+  readonly shape: readonly number[];
+  readonly contents: Contents;
+}
+
+type Contents =
+  | { readonly kind: 'parameters'; readonly parameters: Parameters }
+  | { readonly kind: 'data'; readonly bytes: Uint8Array };
+
+/** An answer of which nothing is written yet. */
+export interface PlannedAnswer {
+  readonly json: AnswerJson;
+  /** Of tensors that are to be in the JSON. */
+  readonly jsonDataBytes: number;
+  /** What follows it. */
+  readonly binary: readonly Uint8Array[];
 }
 
 /**
@@ -22,15 +51,50 @@ export function writeAnswer(
   answersBinary: boolean,
   jsonBytesMax: number,
 ): WrittenAnswer {
-  const { modelName, modelVersion, id, parameters, outputs } = answer;
-  const binary = outputs.filter(
-    ({ asked, elsewhere }) =>
-      elsewhere === undefined && flagOf(asked, 'binary_data', answersBinary),
-  );
-  checkJson(
-    outputs.filter((output) => output.elsewhere === undefined && !binary.includes(output)),
-    jsonBytesMax,
-  );
+  const { json, binary } = planAnswer(answer, answersBinary, jsonBytesMax);
+  return withTensors(writeJson(json), binary);
+}
+
+/** What of an answer is JSON, and what follows it. @throws AxleError RESOURCE_EXHAUSTED for too much JSON. */
+export function planAnswer(
+  { modelName, modelVersion, id, parameters, outputs }: InferAnswer,
+  answersBinary: boolean,
+  jsonBytesMax: number,
+): PlannedAnswer {
+  const isBinary = ({ asked, elsewhere }: AnswerOutput) =>
+    elsewhere === undefined && flagOf(asked, 'binary_data', answersBinary);
+  const binary = outputs.filter(isBinary);
+  const inJson = outputs.filter((each) => each.elsewhere === undefined && !binary.includes(each));
+  const jsonDataBytes = checkJson(inJson, jsonBytesMax);
+  const planned = outputs.map((output): OutputJson => {
+    const { name, tensor, elsewhere } = output;
+    const { dtype, shape } = tensor;
+    const told = binary.includes(output) ? sizeOf(tensor) : elsewhere;
+    const contents: Contents =
+      told === undefined
+        ? { kind: 'data', bytes: tensor.bytes }
+        : { kind: 'parameters', parameters: told };
+    return { name, dtype, shape, contents };
+  });
+  return {
+    json: { modelName, modelVersion, id, parameters, outputs: planned },
+    jsonDataBytes,
+    binary: binary.flatMap(({ tensor }) => tensor.segments),
+  };
+}
+
+function sizeOf({ byteLength }: Tensor): Parameters {
+  return new Map([['binary_data_size', byteLength]]);
+}
+
+/** @throws AxleError FAILED_PRECONDITION for an output that JSON cannot hold. */
+export function writeJson({
+  modelName,
+  modelVersion,
+  id,
+  parameters,
+  outputs,
+}: AnswerJson): Uint8Array {
   const fields = [
     `"model_name":${JSON.stringify(modelName)}`,
     `"model_version":${JSON.stringify(modelVersion)}`,
@@ -38,9 +102,12 @@ export function writeAnswer(
     ...(parameters.size === 0
       ? []
       : [`"parameters":${JSON.stringify(Object.fromEntries(parameters))}`]),
-    `"outputs":[${outputs.map((output) => outputOf(output, binary.includes(output))).join(',')}]`,
+    `"outputs":[${outputs.map(outputOf).join(',')}]`,
   ];
-  const json = Buffer.from(`{${fields.join(',')}}`);
+  return Buffer.from(`{${fields.join(',')}}`);
+}
+
+export function withTensors(json: Uint8Array, binary: readonly Uint8Array[]): WrittenAnswer {
   if (binary.length === 0)
     return { headers: { 'content-type': 'application/json' }, pieces: [json] };
   return {
@@ -48,12 +115,12 @@ export function writeAnswer(
       'content-type': 'application/octet-stream',
       'inference-header-content-length': json.byteLength,
     },
-    pieces: [json, ...binary.flatMap(({ tensor }) => tensor.segments)],
+    pieces: [json, ...binary],
   };
 }
 
-/** Writing it keeps all others waiting. */
-function checkJson(outputs: readonly AnswerOutput[], bytesMax: number): void {
+/** @returns how many bytes they have. @throws AxleError RESOURCE_EXHAUSTED */
+function checkJson(outputs: readonly AnswerOutput[], bytesMax: number): number {
   const bytes = outputs.reduce((sum, { tensor }) => sum + tensor.byteLength, 0);
   const values = outputs.reduce((sum, { tensor }) => sum + countOf(tensor), 0);
   if (values > jsonValuesMax) {
@@ -63,7 +130,7 @@ function checkJson(outputs: readonly AnswerOutput[], bytesMax: number): void {
       { retryable: false },
     );
   }
-  if (bytes <= bytesMax) return;
+  if (bytes <= bytesMax) return bytes;
   throw new AxleError(
     'RESOURCE_EXHAUSTED',
     `the outputs have ${bytes} bytes, and ${bytesMax} are the most in JSON; ask for them as binary data`,
@@ -76,13 +143,10 @@ function countOf({ shape }: Tensor): number {
 }
 
 /** Numbers are written here, since JSON.stringify has none of 64 bits. */
-function outputOf({ name, tensor, elsewhere }: AnswerOutput, isBinary: boolean): string {
-  const { dtype, shape } = tensor;
-  const contents =
-    elsewhere !== undefined
-      ? `"parameters":${JSON.stringify(Object.fromEntries(elsewhere))}`
-      : isBinary
-        ? `"parameters":{"binary_data_size":${tensor.byteLength}}`
-        : `"data":${jsonOf(name, tensor)}`;
-  return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${contents}}`;
+function outputOf({ name, dtype, shape, contents }: OutputJson): string {
+  const written =
+    contents.kind === 'parameters'
+      ? `"parameters":${JSON.stringify(Object.fromEntries(contents.parameters))}`
+      : `"data":${jsonOf(name, Tensor.adopt(dtype, [contents.bytes], shape))}`;
+  return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${written}}`;
 }

@@ -9,6 +9,7 @@ import {
   type RequestedOutput,
   type RequestInput,
 } from '../kserve/infer-request.js';
+import { checkDimensions } from '../kserve/data-types.js';
 import { countOf, flagOf } from '../kserve/parameters.js';
 import { isText, numberOf, parseJson } from './json.js';
 import { rawOfJson } from './json-tensors.js';
@@ -21,38 +22,79 @@ export interface InferBody {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** The JSON of an inference: a plain object, so that another thread may have read it. */
+export interface InferJson {
+  readonly id: string;
+  readonly parameters: Parameters;
+  readonly inputs: readonly InputJson[];
+  readonly outputs: readonly RequestedOutput[];
+}
+
+interface InputJson extends RequestInput {
+  /** Of the raw tensor that follows the JSON. */
+  readonly binaryBytes: number | undefined;
+}
+
+/** For whom a body is. */
+export interface ModelPath {
+  readonly model: string;
+  readonly version: string;
+}
+
 /**
  * The body of an inference: JSON, and behind it, with the binary tensor extension, the raw tensors that it announces.
  *
- * @param jsonBytes of the header Inference-Header-Content-Length; undefined: all of the body
+ * @param header Inference-Header-Content-Length; undefined: all of the body is JSON
  * @throws AxleError INVALID_ARGUMENT, RESOURCE_EXHAUSTED
  */
 export function readInferBody(
   body: Buffer,
-  jsonBytes: string | undefined,
-  { model, version }: { readonly model: string; readonly version: string },
+  header: string | undefined,
+  path: ModelPath,
   limits: DoorLimits,
 ): InferBody {
-  const length = jsonBytes === undefined ? body.byteLength : Number(jsonBytes);
-  if (!/^\d{0,15}$/.test(jsonBytes ?? '') || length > body.byteLength) {
-    throw wrong(
-      `Inference-Header-Content-Length is not the length of the JSON in a body of ${body.byteLength} bytes`,
-    );
-  }
-  const fields = objectOf(parseJson(body.subarray(0, length), limits.jsonBytesMax), 'the request');
-  const parts = new BinaryParts(body.subarray(length));
-  const parameters = parametersOf(fields['parameters']);
-  const request: InferRequest = {
-    modelName: model,
-    modelVersion: version,
+  const length = jsonLengthOf(body, header);
+  const json = readInferJson(body.subarray(0, length), limits.jsonBytesMax);
+  return withBinary(json, body.subarray(length), path);
+}
+
+/** @throws AxleError INVALID_ARGUMENT for a header that cannot be true. */
+export function jsonLengthOf({ byteLength }: Uint8Array, header: string | undefined): number {
+  const length = header === undefined ? byteLength : Number(header);
+  if (/^\d{0,15}$/.test(header ?? '') && length <= byteLength) return length;
+  throw wrong(
+    `Inference-Header-Content-Length is not the length of the JSON in a body of ${byteLength} bytes`,
+  );
+}
+
+/** @throws AxleError INVALID_ARGUMENT, RESOURCE_EXHAUSTED */
+export function readInferJson(json: Uint8Array, bytesMax: number): InferJson {
+  const fields = objectOf(parseJson(json, bytesMax), 'the request');
+  return {
     id: fields['id'] === undefined ? '' : textOf(fields['id'], 'id'),
-    parameters,
-    inputs: listOf(fields['inputs'], 'inputs').map((input) => readInput(input, parts)),
+    parameters: parametersOf(fields['parameters']),
+    inputs: listOf(fields['inputs'], 'inputs').map(readInput),
     outputs:
       fields['outputs'] === undefined ? [] : listOf(fields['outputs'], 'outputs').map(readOutput),
   };
+}
+
+/** @throws AxleError INVALID_ARGUMENT for other tensors than the JSON announces. */
+export function withBinary(json: InferJson, binary: Uint8Array, path: ModelPath): InferBody {
+  const { id, parameters, outputs } = json;
+  const parts = new BinaryParts(binary);
+  const inputs = json.inputs.map(({ binaryBytes, ...input }) =>
+    binaryBytes === undefined ? input : { ...input, data: parts.take(input.name, binaryBytes) },
+  );
   parts.end();
-  return { request, answersBinary: flagOf(parameters, 'binary_data_output') };
+  return {
+    request: {
+      modelName: path.model,
+      modelVersion: path.version,
+      ...{ id, parameters, inputs, outputs },
+    },
+    answersBinary: flagOf(parameters, 'binary_data_output'),
+  };
 }
 
 /** What follows the JSON, cut as inputs announce it. */
@@ -78,7 +120,7 @@ class BinaryParts {
   }
 }
 
-function readInput(value: unknown, parts: BinaryParts): RequestInput {
+function readInput(value: unknown): InputJson {
   const fields = objectOf(value, 'an input');
   const name = textOf(fields['name'], 'name of an input');
   const datatype = textOf(fields['datatype'], `datatype of input '${name}'`);
@@ -86,15 +128,15 @@ function readInput(value: unknown, parts: BinaryParts): RequestInput {
   if (!Array.isArray(shape) || !shape.every((size) => typeof size === 'number')) {
     throw wrong(`the shape of input '${name}' is no array of numbers`);
   }
+  checkDimensions(name, shape);
   const parameters = parametersOf(fields['parameters']);
   const binaryBytes = countOf(parameters, 'binary_data_size');
   const { data } = fields;
   if (binaryBytes !== undefined && data !== undefined) {
     throw wrong(`input '${name}' has both data and binary_data_size; give one`);
   }
-  const whole = { name, datatype, shape: shape, parameters };
-  if (binaryBytes !== undefined) return { ...whole, data: parts.take(name, binaryBytes) };
-  return { ...whole, data: data === undefined ? undefined : rawOfJson(name, datatype, data) };
+  const raw = data === undefined ? undefined : rawOfJson(name, datatype, data);
+  return { name, datatype, shape, parameters, binaryBytes, data: raw };
 }
 
 function readOutput(value: unknown): RequestedOutput {

@@ -1,9 +1,6 @@
 import { AxleError } from '@axle/core/internal';
 
-import { jsonListsMax, jsonTextsMax, jsonValuesMax } from '../door-limits.js';
-
-/** JSON so short holds nobody up, whatever it is made of. */
-const smallBytes = 65_536;
+import { jsonInlineBytesMax, jsonListsMax, jsonTextsMax, jsonValuesMax } from '../door-limits.js';
 
 const quote = 0x22;
 const comma = 0x2c;
@@ -18,7 +15,8 @@ const openingObject = 0x7b;
  */
 export function checkParts(bytes: Uint8Array): void {
   const { byteLength } = bytes;
-  if (byteLength <= smallBytes) return;
+  // So short, it costs little whatever it is made of.
+  if (byteLength <= jsonInlineBytesMax) return;
   let lists = 0;
   let texts = 0;
   let commas = 0;

@@ -167,6 +167,11 @@ export class Reply {
 
   /** Told when the client does not wait for the answer any more. */
   onCancelled(listener: (reason: AxleError) => void): void {
+    // It may have gone while its request was read.
+    if (this.response.destroyed) {
+      listener(brokenOff());
+      return;
+    }
     this.response.once('close', () => {
       if (!this.response.writableFinished) listener(brokenOff());
     });

@@ -2,11 +2,10 @@ import { AxleError } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
+import type { ServerSettings } from '../kserve/operator-settings.js';
 import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
-import { writeAnswer } from './infer-answer.js';
-import { readInferBody } from './infer-body.js';
-import { isText, parseJson } from './json.js';
+import type { JsonWork } from './json-work.js';
 import type { Reply } from './reply.js';
 import { WrongMethod } from './wrong-method.js';
 
@@ -33,6 +32,7 @@ export type FindRoute = (method: string, url: string) => Route;
 /** With whom answers it. */
 interface KserveExchange extends Exchange {
   readonly kserve: KserveServer;
+  readonly json: JsonWork;
 }
 
 interface Rule {
@@ -43,6 +43,10 @@ interface Rule {
   answer(exchange: KserveExchange, model: string, version: string): Promise<void> | void;
 }
 
+const nothing = Buffer.alloc(0);
+const noSettings: ServerSettings = new Map();
+const traceSettings = /^\/v2(?:\/models\/([^/]+))?\/trace\/setting$/;
+const logSettings = /^\/v2\/logging$/;
 const ofModel = String.raw`\/v2\/models\/([^/]+)(?:\/versions\/([^/]+))?`;
 
 const rules: readonly Rule[] = [
@@ -113,20 +117,19 @@ const rules: readonly Rule[] = [
     op: 'RepositoryIndex',
     method: 'POST',
     path: /^\/v2\/repository\/index$/,
-    answer: async ({ kserve, client, body, reply }) => {
-      const { ready = false } = optionsOf(body, reply);
+    answer: async ({ kserve, json, client, body, reply }) => {
+      const { readyOnly } = await json.readOptions(client, body);
       // An array is what the protocol has here.
-      reply.json(await kserve.index(client, ready === true));
+      reply.json(await kserve.index(client, readyOnly));
     },
   },
   {
     op: 'RepositoryModelLoad',
     method: 'POST',
     path: /^\/v2\/repository\/models\/([^/]+)\/load$/,
-    answer: async ({ kserve, client, body, reply }, model) => {
-      const { parameters } = optionsOf(body, reply);
-      const [name] = Object.keys(parameters ?? {});
-      if (name !== undefined) throw overridden(name);
+    answer: async ({ kserve, json, client, body, reply }, model) => {
+      const { parameterName } = await json.readOptions(client, body);
+      if (parameterName !== undefined) throw overridden(parameterName);
       await kserve.load(client, model);
       reply.ok();
     },
@@ -152,14 +155,13 @@ const rules: readonly Rule[] = [
     op: 'SystemSharedMemoryRegister',
     method: 'POST',
     path: /^\/v2\/systemsharedmemory\/region\/([^/]+)\/register$/,
-    answer: async ({ kserve, client, body, reply }, region) => {
+    answer: async ({ kserve, json, client, body, reply }, region) => {
       const regions = kserve.regionsOf(client);
-      const { key, offset = 0, byte_size: byteSize } = optionsOf(body, reply);
-      if (!isText(key)) {
+      const { key, offset, byteSize } = await json.readOptions(client, body);
+      if (key === undefined) {
         throw new AxleError('INVALID_ARGUMENT', 'the key of a region is missing or no text');
       }
-      const spec = { name: region, key, offset: Number(offset) };
-      await regions.register(client.tenant.name, { ...spec, byteSize: Number(byteSize) });
+      await regions.register(client.tenant.name, { name: region, key, offset, byteSize });
       reply.ok();
     },
   },
@@ -177,16 +179,40 @@ const rules: readonly Rule[] = [
     'CudaSharedMemory',
     'this server shares no CUDA memory; send the tensors',
   ),
-  ...notServed(
-    /^\/v2(?:\/models\/[^/]+)?\/trace\/setting$/,
-    'TraceSetting',
-    'tracing is set where the server is started: give it an OpenTelemetry SDK',
-  ),
-  ...notServed(
-    /^\/v2\/logging$/,
-    'LogSettings',
-    'logging is set where the server is started, by --log-format and --access-log',
-  ),
+  {
+    op: 'TraceSetting',
+    method: 'GET',
+    path: traceSettings,
+    answer: async ({ kserve, client, reply }, model) => {
+      reply.json(Object.fromEntries(await kserve.traceSettings(client, model, noSettings)));
+    },
+  },
+  {
+    op: 'TraceSetting',
+    method: 'POST',
+    path: traceSettings,
+    answer: async ({ kserve, json, client, body, reply }, model) => {
+      const changes = await json.readSettings(client, body);
+      reply.json(Object.fromEntries(await kserve.traceSettings(client, model, changes)));
+    },
+  },
+  {
+    op: 'LogSettings',
+    method: 'GET',
+    path: logSettings,
+    answer: ({ kserve, client, reply }) => {
+      reply.json(Object.fromEntries(kserve.logSettings(client, noSettings)));
+    },
+  },
+  {
+    op: 'LogSettings',
+    method: 'POST',
+    path: logSettings,
+    answer: async ({ kserve, json, client, body, reply }) => {
+      const changes = await json.readSettings(client, body);
+      reply.json(Object.fromEntries(kserve.logSettings(client, changes)));
+    },
+  },
 ];
 
 /** What Triton has there and this server does not. */
@@ -201,7 +227,7 @@ function notServed(path: RegExp, op: string, message: string): Rule[] {
 }
 
 /** The REST form of the Open Inference Protocol. */
-export function kserveRoutes(kserve: KserveServer): FindRoute {
+export function kserveRoutes(kserve: KserveServer, json: JsonWork): FindRoute {
   return (method, url) => {
     const [path = ''] = url.split('?');
     // Node leaves the body out.
@@ -212,32 +238,24 @@ export function kserveRoutes(kserve: KserveServer): FindRoute {
     return {
       op: rule.op,
       forAnyone: rule.forAnyone ?? false,
-      answer: (exchange) => rule.answer({ ...exchange, kserve }, decoded(model), decoded(version)),
+      answer: (exchange) =>
+        rule.answer({ ...exchange, kserve, json }, decoded(model), decoded(version)),
     };
   };
 }
 
 async function infer(
-  { kserve, client, body, reply }: KserveExchange,
+  { kserve, json, client, body = nothing, reply }: KserveExchange,
   model: string,
   version: string,
 ) {
-  const jsonBytes = reply.header('inference-header-content-length');
-  const { request, answersBinary } = readInferBody(
-    body ?? Buffer.alloc(0),
-    jsonBytes,
-    { model, version },
-    reply.limits,
-  );
+  const header = reply.header('inference-header-content-length');
+  const { request, answersBinary } = await json.readInfer(client, body, header, { model, version });
   const call = kserve.infer(client, request, undefined);
   reply.onCancelled((reason) => {
     call.cancel(reason);
   });
-  const { headers, pieces } = writeAnswer(
-    await call.answer,
-    answersBinary,
-    reply.limits.jsonBytesMax,
-  );
+  const { headers, pieces } = await json.writeAnswer(client, await call.answer, answersBinary);
   reply.send(200, headers, pieces);
 }
 
@@ -248,13 +266,6 @@ async function statistics(
 ) {
   const counted = await kserve.modelStatistics(client, model, version);
   reply.json({ model_stats: counted.map(statisticsMessage) });
-}
-
-function optionsOf(body: Buffer | undefined, { limits }: Reply): Readonly<Record<string, unknown>> {
-  if (body === undefined || body.byteLength === 0) return {};
-  const value = parseJson(body, limits.jsonBytesMax);
-  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  throw new AxleError('INVALID_ARGUMENT', 'the body is no object of JSON');
 }
 
 function decoded(part: string | undefined): string {

@@ -33,9 +33,7 @@ export function tensorOf(
   raw: Uint8Array,
 ): Tensor {
   const dtype = dataTypeOf(datatype, input);
-  if (shape.length > dimensionsMax) {
-    throw tooMany(`input '${input}' has ${shape.length} dimensions; ${dimensionsMax} are the most`);
-  }
+  checkDimensions(input, shape);
   try {
     if (dtype !== 'BYTES') return Tensor.fromBytes(dtype, raw, shape);
     return bytesTensor(input, raw, shape);
@@ -46,6 +44,12 @@ export function tensorOf(
       cause: error,
     });
   }
+}
+
+/** @throws AxleError RESOURCE_EXHAUSTED */
+export function checkDimensions(input: string, { length }: readonly unknown[]): void {
+  if (length <= dimensionsMax) return;
+  throw tooMany(`input '${input}' has ${length} dimensions; ${dimensionsMax} are the most`);
 }
 
 /** Counts the elements without making any of them: they may be many, and of nothing. */

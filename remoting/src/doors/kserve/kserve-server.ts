@@ -12,6 +12,7 @@ import {
 } from './metadata.js';
 import { modelConfig } from './model-config.js';
 import { findModel } from './model-reference.js';
+import type { OperatorSettings, ServerSettings } from './operator-settings.js';
 import { ModelStatistics, type CountedModel } from './model-statistics.js';
 import type { SharedRegions } from './shared-memory/shared-regions.js';
 
@@ -39,6 +40,7 @@ export class KserveServer {
     private readonly controllers: readonly string[],
     readonly clock: () => number,
     private readonly regions: SharedRegions | undefined,
+    readonly settings: OperatorSettings,
   ) {}
 
   /** Whether it takes calls. */
@@ -135,6 +137,28 @@ export class KserveServer {
       'UNIMPLEMENTED',
       'memory is shared with clients on a unix socket only; connect by one, or send the tensors',
     );
+  }
+
+  /**
+   * Changes trace settings, and tells them.
+   *
+   * @param model '' stands for all
+   * @throws AxleError as `OperatorSettings`; as `findModel` for a model that is not there
+   */
+  async traceSettings(
+    client: DoorClient,
+    model: string,
+    changes: ServerSettings,
+  ): Promise<ReadonlyMap<string, readonly string[]>> {
+    this.settings.changeTrace(client, changes);
+    if (model !== '') (await findModel(this.models, client, model, '')).release();
+    return this.settings.traceSettings(client);
+  }
+
+  /** Changes log settings, and tells them. @throws AxleError as `OperatorSettings` */
+  logSettings(client: DoorClient, changes: ServerSettings): ServerSettings {
+    this.settings.changeLog(client, changes);
+    return this.settings.logSettings(client);
   }
 
   /** Gives back what clients left. */

@@ -19,6 +19,8 @@ export function serverMetadata(hasSharedMemory: boolean): ServerMetadata {
     'model_configuration',
     'model_repository',
     'statistics',
+    'trace',
+    'logging',
     ...(hasSharedMemory ? ['system_shared_memory'] : []),
   ];
   return { name: 'axle', version, extensions };

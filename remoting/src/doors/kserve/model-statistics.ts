@@ -30,7 +30,14 @@ export interface CountedModel {
   readonly computeInput: Duration;
   readonly computeInfer: Duration;
   /** By how many calls were computed together, rising. */
-  readonly batches: readonly { readonly batchSize: number; readonly computeInfer: Duration }[];
+  readonly batches: readonly CountedBatches[];
+}
+
+/** Runs of so many calls together. */
+export interface CountedBatches {
+  readonly batchSize: number;
+  readonly computeInput: Duration;
+  readonly computeInfer: Duration;
 }
 
 class Tally {
@@ -57,7 +64,7 @@ class Counts {
   readonly queue = new Tally();
   readonly computeInput = new Tally();
   readonly computeInfer = new Tally();
-  readonly batches = new Map<number, Tally>();
+  readonly batches = new Map<number, { readonly input: Tally; readonly infer: Tally }>();
   private executions = 0;
 
   constructor(
@@ -67,13 +74,14 @@ class Counts {
   ) {}
 
   /** A call that shared its run with others has its part of it. */
-  ran(batchSize: number, computeMs: number): void {
+  ran(batchSize: number, transferMs: number, computeMs: number): void {
     this.executions += 1 / batchSize;
     const known = this.batches.get(batchSize);
     if (known === undefined && this.batches.size >= batchSizesMax) return;
-    const tally = known ?? new Tally();
-    this.batches.set(batchSize, tally);
-    tally.add(computeMs / batchSize, 1 / batchSize);
+    const tallies = known ?? { input: new Tally(), infer: new Tally() };
+    this.batches.set(batchSize, tallies);
+    tallies.input.add(transferMs / batchSize, 1 / batchSize);
+    tallies.infer.add(computeMs / batchSize, 1 / batchSize);
   }
 
   get counted(): CountedModel {
@@ -90,7 +98,11 @@ class Counts {
       queue: this.queue.duration,
       computeInput: this.computeInput.duration,
       computeInfer: this.computeInfer.duration,
-      batches: sizes.map(([batchSize, tally]) => ({ batchSize, computeInfer: tally.duration })),
+      batches: sizes.map(([batchSize, { input, infer }]) => ({
+        batchSize,
+        computeInput: input.duration,
+        computeInfer: infer.duration,
+      })),
     };
   }
 }
@@ -112,7 +124,7 @@ export class ModelStatistics {
     counts.queue.add(queue);
     counts.computeInput.add(transfer);
     counts.computeInfer.add(compute);
-    counts.ran(Math.max(1, report.steps[0]?.batchSize ?? 1), compute);
+    counts.ran(Math.max(1, report.steps[0]?.batchSize ?? 1), transfer, compute);
   }
 
   failed(tenant: string, model: ServedModel, ms: number): void {

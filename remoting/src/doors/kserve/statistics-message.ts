@@ -1,8 +1,9 @@
 import type { CountedModel } from './model-statistics.js';
 
-const nothing = { count: 0, ns: 0 };
-
-/** Statistics as the protocol writes them, in gRPC as in JSON. Outputs come back in the run: they cost nothing apart. */
+/**
+ * Statistics as the protocol writes them, in gRPC as in JSON. Devices tell the time to move data both ways as one: it is in
+ * compute_input, and there is no compute_output.
+ */
 export function statisticsMessage(counted: CountedModel): object {
   return {
     name: counted.name,
@@ -16,13 +17,11 @@ export function statisticsMessage(counted: CountedModel): object {
       queue: counted.queue,
       compute_input: counted.computeInput,
       compute_infer: counted.computeInfer,
-      compute_output: nothing,
     },
-    batch_stats: counted.batches.map(({ batchSize, computeInfer }) => ({
+    batch_stats: counted.batches.map(({ batchSize, computeInput, computeInfer }) => ({
       batch_size: batchSize,
-      compute_input: nothing,
+      compute_input: computeInput,
       compute_infer: computeInfer,
-      compute_output: nothing,
     })),
   };
 }

@@ -15,6 +15,8 @@ export interface ConfigFile {
   readonly metrics?: readonly string[];
   /** That may read the metrics, which are of all tenants. */
   readonly metricsTenants?: readonly string[];
+  /** That may read and change settings while the server runs. */
+  readonly operators?: readonly string[];
   readonly doorLimits: Partial<DoorLimits>;
   /** Standard clients on unix sockets may register shared memory. */
   readonly systemSharedMemory?: boolean;
@@ -60,7 +62,7 @@ const foldersMax = 256;
 const backendsMax = 256;
 const graceSecondsMax = 3600;
 const hostHungSecondsMax = 3600;
-const metricsTenantsMax = 4096;
+const namedTenantsMax = 4096;
 const weightMin = 0.001;
 const weightMax = 1000;
 /** Of any limit of the doors: what a message of HTTP/2 or a timer can have at all. */
@@ -86,14 +88,8 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...placesOf(fields, 'grpc'),
     ...placesOf(fields, 'http'),
     ...placesOf(fields, 'metrics'),
-    ...(fields.has('metricsTenants') && {
-      metricsTenants: fields.texts(
-        'metricsTenants',
-        metricsTenantsMax,
-        isTenantName,
-        'names of tenants',
-      ),
-    }),
+    ...tenantsOf(fields, 'metricsTenants'),
+    ...tenantsOf(fields, 'operators'),
     doorLimits: readDoorLimits(fields),
     ...(fields.has('systemSharedMemory') && {
       systemSharedMemory: fields.boolean('systemSharedMemory'),
@@ -137,6 +133,11 @@ export type PlaceKey = 'listen' | 'grpc' | 'http' | 'metrics';
 function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, listenersMax, isNotEmpty, 'unix:PATH, tls:HOST:PORT ...') };
+}
+
+function tenantsOf(fields: StrictObject, key: 'metricsTenants' | 'operators'): Partial<ConfigFile> {
+  if (!fields.has(key)) return {};
+  return { [key]: fields.texts(key, namedTenantsMax, isTenantName, 'names of tenants') };
 }
 
 function readLogFormat(fields: StrictObject): LogFormat {

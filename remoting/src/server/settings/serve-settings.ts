@@ -100,7 +100,9 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   };
   const tokens = said('tokens');
   const placesOf = (key: PlaceKey, port: number) =>
-    (said(key) ?? []).map((where) => readListenSpec(where, said('insecure') ?? false, port));
+    (said(key) ?? []).map((where) =>
+      readListenSpec(where, said('insecure') ?? false, port, sourceOf(options, key, key)),
+    );
   const settings: ServeSettings = {
     listen: placesOf('listen', defaultPort),
     doors: {
@@ -109,6 +111,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       metrics: placesOf('metrics', metricsPort),
       systemSharedMemory: said('systemSharedMemory') ?? false,
       metricsTenants: config.metricsTenants ?? [anonymousTenant],
+      operators: config.operators ?? [anonymousTenant],
       limits: { ...defaultDoorLimits, ...config.doorLimits },
     },
     modelControl: {
@@ -117,7 +120,9 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
       ...(options.modelControl !== undefined && { mode: options.modelControl }),
     },
     models: said('models') ?? [],
-    backends: (said('backends') ?? []).map(readBackend),
+    backends: (said('backends') ?? []).map((url) =>
+      readBackend(url, sourceOf(options, 'backends', 'backend')),
+    ),
     inProcess: said('inProcess') ?? false,
     hostHungSeconds: config.hostHungSeconds,
     sharedMemory: said('sharedMemory'),
@@ -136,12 +141,17 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
   return settings;
 }
 
-function readBackend(text: string): URL {
+/** What of a command line and a file said it, for messages. */
+function sourceOf(options: ServeOptions, key: keyof ServeOptions, option: string): string {
+  return options[key] === undefined ? `${key} in ${options.config ?? ''}` : `--${option}`;
+}
+
+function readBackend(text: string, source: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !endpointSchemes.has(url.protocol)) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `'${text}' is no server to relay to; give axle+tls://HOST:PORT, axle://HOST:PORT or axle+unix:/PATH`,
+      `'${text}' (${source}) is no server to relay to; give axle+tls://HOST:PORT, axle://HOST:PORT or axle+unix:/PATH`,
     );
   }
   readEndpoint(url);
@@ -230,7 +240,7 @@ function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings):
   }
   for (const spec of all) {
     if (spec.kind === 'unix' || !spec.tls) continue;
-    const where = `${spec.host}:${spec.port}`;
+    const where = `${spec.host}:${spec.port} (${spec.source})`;
     if (tls === undefined && spec.saysTls) {
       throw new AxleError(
         'FAILED_PRECONDITION',
@@ -241,7 +251,7 @@ function checkThatClientsCanEnter({ listen, doors, tls, trust }: ServeSettings):
     if (tls === undefined) {
       throw new AxleError(
         'FAILED_PRECONDITION',
-        `over TCP without TLS (${where}) anyone who can connect may use the devices and read what is sent; give ` +
+        `over TCP without TLS at ${where} anyone who can connect may use the devices and read what is sent; give ` +
           '--tls-cert and --tls-key, or say --insecure to allow it',
       );
     }

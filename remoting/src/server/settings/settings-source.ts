@@ -4,21 +4,30 @@ import type { Log } from '../../log/log.js';
 import { FileWatch } from './file-watch.js';
 import { loadServeSettings, type ServeOptions, type ServeSettings } from './serve-settings.js';
 
-/** What is settled when a server starts. */
-const startKeys = [
-  'listen',
-  'doors',
-  'models',
-  'modelControl',
-  'backends',
-  'inProcess',
-  'hostHungSeconds',
-  'sharedMemory',
-  'tenantQueueDepth',
-  'graceSeconds',
-  'logFormat',
-  'accessLog',
-] as const;
+/** What is settled when a server starts, by the keys of the file. */
+function startValuesOf(settings: ServeSettings): Readonly<Record<string, unknown>> {
+  const { doors, ...others } = settings;
+  return {
+    listen: others.listen,
+    grpc: doors.grpc,
+    http: doors.http,
+    metrics: doors.metrics,
+    metricsTenants: doors.metricsTenants,
+    operators: doors.operators,
+    doorLimits: doors.limits,
+    systemSharedMemory: doors.systemSharedMemory,
+    models: others.models,
+    modelControl: others.modelControl,
+    backends: others.backends,
+    inProcess: others.inProcess,
+    hostHungSeconds: others.hostHungSeconds,
+    sharedMemory: others.sharedMemory,
+    tenantQueueDepth: others.tenantQueueDepth,
+    graceSeconds: others.graceSeconds,
+    logFormat: others.logFormat,
+    accessLog: others.accessLog,
+  };
+}
 
 /**
  * The settings of a server, read again when a file of theirs has changed or when asked to. What cannot be used is logged,
@@ -84,8 +93,9 @@ export class SettingsSource {
   }
 
   private warnOfRestart(next: ServeSettings): void {
-    for (const key of startKeys) {
-      if (JSON.stringify(next[key]) === JSON.stringify(this.current[key])) continue;
+    const before = startValuesOf(this.current);
+    for (const [key, value] of Object.entries(startValuesOf(next))) {
+      if (JSON.stringify(value) === JSON.stringify(before[key])) continue;
       this.log(`a change of ${key} counts from the next start on`);
     }
   }

@@ -5,7 +5,7 @@ import { openRegionFile } from './region-file.js';
 import { SharedRegion, type RegionSpec } from './shared-region.js';
 
 /** Of all tenants: each is an open file. */
-const regionsMax = 4096;
+export const regionsMax = 4096;
 
 /** The shared memory that tenants registered. None sees that of another. */
 export class SharedRegions {
@@ -82,7 +82,7 @@ export class SharedRegions {
     if (byteSize <= sharedRegionBytesMax) return;
     throw new AxleError(
       'RESOURCE_EXHAUSTED',
-      `region '${name}' has ${byteSize} bytes; this server takes ${sharedRegionBytesMax} (sharedRegionBytesMax)`,
+      `region '${name}' has ${byteSize} bytes; this server takes ${sharedRegionBytesMax} (doorLimits.sharedRegionBytesMax)`,
       { retryable: false },
     );
   }
@@ -96,10 +96,16 @@ export class SharedRegions {
         `shared memory region '${name}' already in manager; unregister it first`,
       );
     }
-    if ((own?.size ?? 0) < sharedRegionsMax && this.count < regionsMax) return;
+    if ((own?.size ?? 0) >= sharedRegionsMax) {
+      throw new AxleError(
+        'RESOURCE_EXHAUSTED',
+        `tenant ${tenant} may register ${sharedRegionsMax} regions (doorLimits.sharedRegionsMax); unregister some`,
+      );
+    }
+    if (this.count < regionsMax) return;
     throw new AxleError(
       'RESOURCE_EXHAUSTED',
-      `tenant ${tenant} may register ${sharedRegionsMax} regions, and all tenants ${regionsMax}; unregister some`,
+      `all tenants together may register ${regionsMax} regions; unregister some, or try again later`,
     );
   }
 }
