@@ -160,10 +160,10 @@ export class FrontEnd {
     return this.parts.functions.count;
   }
 
-  /** Takes nothing new; calls that are waited for have `graceMs` to end, and others are left on disk for the next start. */
+  /** Takes nothing new; calls at work have `graceMs` to end. Asynchronous ones that are not done then are on disk for the next start. */
   async close(graceMs: number): Promise<void> {
     const { servers, asyncCalls, host } = this.parts;
-    await Promise.all([...servers.map((server) => server.close(graceMs)), asyncCalls.close()]);
+    await Promise.all([...servers.map((server) => server.close(graceMs)), asyncCalls.close(graceMs)]);
     await host.close(0);
   }
 }
