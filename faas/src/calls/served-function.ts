@@ -170,6 +170,10 @@ export class ServedFunction implements CallOwner {
           log: (line) => {
             log(deployment.name, line);
           },
+          deaf: (isDeaf) => {
+            this.scale.setDeaf(id, isDeaf);
+            if (!isDeaf) this.advance(performance.now());
+          },
           retire: (reason) => {
             const text = `(retired: ${reason.message})`;
             log(deployment.name, { instance: id, at: new Date(), text });

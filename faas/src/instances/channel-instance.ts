@@ -43,6 +43,7 @@ export class ChannelInstance implements Instance {
     this.channel = new CallChannel(carrier.channel, {
       timeoutMs,
       graceMs,
+      deaf: events.deaf,
       hung: () => {
         this.kill(unavailable(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
       },

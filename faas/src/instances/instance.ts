@@ -33,6 +33,8 @@ export interface LogLine {
 /** What an instance says by itself. */
 export interface InstanceEvents {
   readonly log: (line: LogLine) => void;
+  /** It is to be given no calls until it says otherwise: one is past its time, and it may be stuck in it. */
+  readonly deaf: (isDeaf: boolean) => void;
   /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
   readonly retire: (reason: AxleError) => void;
   /** Last and once: it is gone. Called before its calls fail, so that none of them is given to it again. */

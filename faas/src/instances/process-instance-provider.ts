@@ -49,8 +49,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
   start(spec: InstanceSpec, events: InstanceEvents): Instance {
     const { command } = spec.bundle.manifest;
     const watched: InstanceEvents = {
-      log: events.log,
-      retire: events.retire,
+      ...events,
       ended: (reason) => {
         this.forget(instance);
         events.ended(reason);
@@ -155,8 +154,7 @@ function isRunning(pid: number): boolean {
 /** With the instance goes what it kept. */
 function removing(home: string, events: InstanceEvents): InstanceEvents {
   return {
-    log: events.log,
-    retire: events.retire,
+    ...events,
     ended: (reason) => {
       rm(home, { recursive: true, force: true }).catch(() => undefined);
       events.ended(reason);
