@@ -1,6 +1,7 @@
 export {
   bundleFilesMax,
   bundleBytesMax,
+  bundleFileContent,
   bundleIdOf,
   readBundleFiles,
 } from './bundles/bundle-files.js';

@@ -20,6 +20,7 @@ import { defaultState, passwordFileIn, passwordOf } from '../gateway/password.js
 import {
   addModelsOption,
   addPluginsOption,
+  byteCount,
   wholeNumber,
   type ModelsOption,
   type PluginsOption,
@@ -45,6 +46,7 @@ interface FaasOptions extends ModelsOption, PluginsOption {
   readonly passwordFile?: string;
   readonly config?: string;
   readonly grace?: number;
+  readonly bundleBytes?: number;
 }
 
 export function addFaasCommand(program: Command, context: CommandContext): void {
@@ -76,6 +78,11 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option(
       '--password-file <file>',
       'the password of admin; made where it is missing (default: password in --state)',
+    )
+    .option(
+      '--bundle-bytes <bytes>',
+      'how much room all that is pushed may take, each content once (default: 8G)',
+      byteCount,
     )
     .option('--config <file>', 'settings in JSON (docs/faas.md); options here go before them')
     .option(
@@ -131,6 +138,7 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
       ...(pool === undefined ? {} : withPool(pool, log)),
       samplePool: samplerOf(sampler),
       callbackHosts: settings.callbackHosts,
+      bundleBytesMax: options.bundleBytes,
       version: 'axle',
       log,
     });

@@ -6,7 +6,8 @@ import { asAxleError } from '../as-axle-error.js';
 import type { Calls, FunctionCall } from '../calls/function-call.js';
 import { isOfFullQueue } from '../calls/pending-call.js';
 import { wholeBody } from '../calls/whole-body.js';
-import { httpStatusOf } from '../doors/error-status.js';
+import { httpStatusOf, statusOfCode } from '../doors/error-status.js';
+import { failureLog } from '../doors/failure-log.js';
 import type { Deployment } from '../functions/deployment.js';
 import {
   asyncAnswerBytesMax,
@@ -135,10 +136,7 @@ export class AsyncCalls {
     } = this.options;
     if (this.isDraining) throw closes();
     const bytes = { record: recordBytesOf(call), body: body.byteLength, answer: 0 };
-    if (
-      this.tickets.size >= callsMax ||
-      this.storedBytes + bytes.record + bytes.body > bytesMax
-    ) {
+    if (this.tickets.size >= callsMax || this.storedBytes + bytes.record + bytes.body > bytesMax) {
       const { dead } = this.counts;
       const advice = dead > 0 ? `; ${dead} of them were given up: see /axle/v1/dead-letters` : '';
       throw AxleError.expected(
@@ -354,6 +352,8 @@ export class AsyncCalls {
     } catch (thrown) {
       const error = asAxleError(thrown);
       const status = httpStatusOf(error);
+      if (!this.closing.signal.aborted)
+        failureLog(this.options.log)(thrown, `asynchronous call ${id} of ${functionName}`);
       return {
         answer: {
           status,
@@ -362,7 +362,8 @@ export class AsyncCalls {
         },
         body: Buffer.from(`${error.message}\n`),
         failure: error.message,
-        isWorthAnother: error.retryable || transientStatuses.has(status),
+        // By its code also where it is the function's: what is wrong with a call stays so.
+        isWorthAnother: error.retryable || transientStatuses.has(statusOfCode(error)),
         isFull: isOfFullQueue(thrown),
       };
     }

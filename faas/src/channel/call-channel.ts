@@ -11,6 +11,7 @@ import {
   frameOf,
   noFrame,
   payloadBytesMax,
+  setupBytesMax,
   type Frame,
 } from './frame.js';
 import { FrameWriter } from './frame-writer.js';
@@ -77,16 +78,19 @@ export class CallChannel {
     return this.running.size;
   }
 
-  /** @throws AxleError FAILED_PRECONDITION for more than goes in one frame. */
+  /** @throws AxleError FAILED_PRECONDITION for more than `setupBytesMax`. */
   setUp(setup: object): void {
     const payload = Buffer.from(JSON.stringify(setup));
-    if (payload.byteLength > payloadBytesMax) {
+    if (payload.byteLength > setupBytesMax) {
       throw new AxleError(
         'FAILED_PRECONDITION',
-        `secrets and environment of a function take ${payload.byteLength} bytes, and ${payloadBytesMax} are the most`,
+        `secrets and environment of a function take ${payload.byteLength} bytes on their way, and ${setupBytesMax} are the most`,
       );
     }
-    this.writer.write(frameOf('SETUP', 0, payload));
+    for (let at = 0; at < payload.byteLength; at += payloadBytesMax) {
+      const part = payload.subarray(at, at + payloadBytesMax);
+      this.writer.write(frameOf('SETUP', 0, part, at + part.byteLength === payload.byteLength));
+    }
   }
 
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {

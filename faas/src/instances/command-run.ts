@@ -4,6 +4,7 @@ import { Readable, type Duplex, type Writable } from 'node:stream';
 import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
+import { ofFunction } from '../calls/function-failure.js';
 import { exitOf, overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
@@ -160,8 +161,7 @@ export class CommandRun implements RunningCall {
     clearTimeout(this.timer);
     (child.stdio[4] as Duplex).destroy();
     printed.end();
-    if (child.exitCode !== 0)
-      this.fail(new AxleError('INTERNAL', `the program ended: ${exitOf(child)}`));
+    if (child.exitCode !== 0) this.fail(ofFunction(failedExit(child), 'threw'));
     this.isOver = true;
     if (answer !== undefined) answer.push(null);
     else if (!this.isSettled) {
@@ -171,6 +171,18 @@ export class CommandRun implements RunningCall {
     this.onOver();
     this.outcome.freed();
   }
+}
+
+/** What shells, and the one that starts it, say of programs that they cannot run. */
+const exitAdvice: Readonly<Record<number, string>> = {
+  126: 'it may not be executed; chmod +x its file, see that its first line names an interpreter, and push again',
+  127: 'there is no such program; name a file of the function, such as ./run.sh, or one that is installed here',
+};
+
+function failedExit(child: ChildProcess): AxleError {
+  const advice = exitAdvice[child.exitCode ?? 0];
+  const message = `the program ended: ${exitOf(child)}`;
+  return new AxleError('INTERNAL', advice === undefined ? message : `${message}: ${advice}`);
 }
 
 /** As programs of the web have them since CGI, with the prefix that OpenFaaS gives them. */
