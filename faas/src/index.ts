@@ -30,6 +30,7 @@ export type {
   PoolAccess,
   RunningCall,
 } from './instances/instance.js';
+export { MixedInstanceProvider } from './instances/mixed-instance-provider.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
 export { frontEndUser, FrontEnd } from './front-end.js';
