@@ -221,9 +221,31 @@ describe('a store of bundles', () => {
     );
   });
 
+  it('keeps what is being pushed until it is named, for so long', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const files = await readBundleFiles(folder);
+    const blobs = () => readdir(join(place, 'store', 'blobs'));
+    const send = async (store: BundleStore): Promise<void> => {
+      for (const file of files)
+        await store.putBlob(file.sha256, chunks(await readFile(join(folder, file.path))));
+      await store.collect(new Set());
+    };
+    const store = await BundleStore.open(join(place, 'store'));
+    await send(store);
+    await store.tag(parseBundleReference('hello:v1'), files);
+    await store.untag({ name: 'hello', tag: 'v1' });
+    // Who was told that they are here need not send them.
+    expect(await store.missing(files)).toEqual([]);
+    await store.collect(new Set());
+    expect(await blobs()).toHaveLength(files.length);
+    const hasty = await BundleStore.open(join(place, 'store'), { pushMsMax: 0 });
+    await send(hasty);
+    expect(await blobs()).toEqual([]);
+  });
+
   it('names and removes one after another, whoever asks at once', async () => {
     const folder = await write(join(place, 'a'), hello);
-    const store = await BundleStore.open(join(place, 'store'));
+    const store = await BundleStore.open(join(place, 'store'), { pushMsMax: 0 });
     const files = await readBundleFiles(folder);
     const reference = parseBundleReference('hello:v1');
     for (let times = 0; times < 30; times++) {

@@ -122,6 +122,30 @@ describe('what fails between a function and the front end', () => {
   });
 });
 
+describe('a function that is busy', () => {
+  it('shows how many processors and how much memory it takes', async () => {
+    await gate.deploy(
+      'busy',
+      `export default async (event, { signal }) => {
+         while (!signal.aborted) {
+           for (const until = Date.now() + 50; Date.now() < until; );
+           await new Promise(setImmediate);
+         }
+       }`,
+    );
+    const call = new AbortController();
+    const calling = fetch(`${gate.url}/function/busy`, { signal: call.signal }).catch(String);
+    const usage = async () => {
+      const { text } = await gate.system('GET', '/system/function/busy?usage=1');
+      return (JSON.parse(text) as { usage: { cpu: number; totalMemoryBytes: number } }).usage;
+    };
+    await expect.poll(async () => (await usage()).cpu, { timeout: 30_000 }).toBeGreaterThan(100);
+    expect((await usage()).totalMemoryBytes).toBeGreaterThan(1024 ** 2);
+    call.abort();
+    expect(await calling).toContain('AbortError');
+  });
+});
+
 describe('an answer', () => {
   it('that has no body has no length', async () => {
     const { status, headers } = await answerWith({ status: 204 });

@@ -49,10 +49,13 @@ interface StoredBundle {
 }
 
 export interface BundleStoreOptions {
+  /** For which contents that came stay without a bundle, milliseconds; default 1 h. */
+  readonly pushMsMax?: number;
   /** Of all blobs together; default 8 GiB. */
   readonly bytesMax?: number | undefined;
 }
 
+const pushMsMaxDefault = 3_600_000;
 const bytesMaxDefault = 8 * 1024 ** 3;
 const readOnly = 0o444;
 const readAndExecute = 0o555;
@@ -69,15 +72,19 @@ const readAndExecute = 0o555;
  */
 export class BundleStore {
   private readonly unpacking = new Map<string, Promise<string>>();
+  /** Contents that came, or that somebody was told are here, and until when they wait to be named. */
+  private readonly pushed = new Map<string, number>();
+  private readonly pushMsMax: number;
   private last: Promise<unknown> = Promise.resolve();
   private readonly bytesMax: number;
 
   private constructor(
     private readonly folder: string,
     private storedBytes: number,
-    { bytesMax = bytesMaxDefault }: BundleStoreOptions,
+    { bytesMax = bytesMaxDefault, pushMsMax = pushMsMaxDefault }: BundleStoreOptions,
   ) {
     this.bytesMax = bytesMax;
+    this.pushMsMax = pushMsMax;
   }
 
   /** @throws Error of the file system. */
@@ -105,7 +112,12 @@ export class BundleStore {
   async missing(files: readonly BundleFile[]): Promise<string[]> {
     const wanted = new Set(checkedFiles(files).map(({ sha256 }) => sha256));
     const stored = new Set(await readdir(join(this.folder, 'blobs')));
-    return [...wanted].filter((sha256) => !stored.has(sha256));
+    const missing: string[] = [];
+    for (const sha256 of wanted) {
+      if (stored.has(sha256)) this.expect(sha256);
+      else missing.push(sha256);
+    }
+    return missing;
   }
 
   /**
@@ -180,6 +192,7 @@ export class BundleStore {
     await mkdir(dirname(tag), { recursive: true, mode: 0o700 });
     await syncFolder(join(this.folder, 'tags'));
     await writeFileDurably(tag, id);
+    for (const { sha256 } of ordered) this.pushed.delete(sha256);
     return id;
   }
 
@@ -264,8 +277,8 @@ export class BundleStore {
   }
 
   /**
-   * Removes bundles that have no name, contents that no bundle has, and files that nobody runs. As long as a bundle cannot
-   * be read, contents stay: they may be its own.
+   * Removes bundles that have no name, contents that no bundle has, and files that nobody runs. What is being pushed
+   * stays; and all contents do as long as a bundle cannot be read: they may be its own.
    *
    * @param inUse bundles that stay without a name, with their files: those that are deployed, or that an instance has.
    */
@@ -294,7 +307,8 @@ export class BundleStore {
     }
     if (!areAllKnown) return;
     for (const sha256 of await readdir(join(this.folder, 'blobs'))) {
-      if (blobs.has(sha256)) continue;
+      if (blobs.has(sha256) || (this.pushed.get(sha256) ?? 0) > performance.now()) continue;
+      this.pushed.delete(sha256);
       const path = this.blobPath(sha256);
       this.storedBytes -= (await stat(path)).size;
       await unlink(path);
@@ -309,6 +323,11 @@ export class BundleStore {
       if (error instanceof AxleError) return undefined;
       throw error;
     }
+  }
+
+  /** Somebody is about to name it. */
+  private expect(sha256: string): void {
+    this.pushed.set(sha256, performance.now() + this.pushMsMax);
   }
 
   private checkRoom(bytes: number): void {
@@ -328,6 +347,7 @@ export class BundleStore {
 
   private async place(incoming: string, sha256: string, bytes: number): Promise<void> {
     const path = this.blobPath(sha256);
+    this.expect(sha256);
     if (await isThere(path)) return;
     await rename(incoming, path);
     this.storedBytes += bytes;

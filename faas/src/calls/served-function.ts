@@ -38,6 +38,8 @@ export interface FunctionReport extends ScaleReport {
   readonly invocationCount: number;
   /** Of all instances together, where it is known. */
   readonly memoryBytes: number;
+  /** Processors that their processes kept busy of late, where it is known. */
+  readonly cpus: number;
   /** Why the last instance of what is deployed now did not start; undefined: it did, or none was needed yet. */
   readonly failure: StartFailure | undefined;
 }
@@ -106,10 +108,13 @@ export class ServedFunction implements CallOwner {
   }
 
   report(): FunctionReport {
-    let memoryBytes = 0;
-    for (const { instance } of this.instances.values()) memoryBytes += instance.memoryBytes ?? 0;
+    let [memoryBytes, cpus] = [0, 0];
+    for (const { instance } of this.instances.values()) {
+      memoryBytes += instance.usage?.memoryBytes ?? 0;
+      cpus += instance.usage?.cpus ?? 0;
+    }
     const { invocations: invocationCount, startFailure: failure } = this;
-    return { ...this.scale.report(), invocationCount, memoryBytes, failure };
+    return { ...this.scale.report(), invocationCount, memoryBytes, cpus, failure };
   }
 
   /** The highest number that an instance had. */

@@ -3,6 +3,7 @@ import type { AxleError } from 'axle';
 import type { Bundle } from '../bundles/bundle-store.js';
 import type { FunctionAnswer, FunctionCall } from '../calls/function-call.js';
 import type { Deployment } from '../functions/deployment.js';
+import type { ProcessUsage } from './process-table.js';
 
 /** Where `context.axle` connects, and by which token. */
 export interface PoolAccess {
@@ -64,8 +65,8 @@ export interface Instance {
   readonly id: string;
   /** Settles when it takes calls. @throws AxleError FAILED_PRECONDITION: the handler cannot be loaded. */
   readonly ready: Promise<void>;
-  /** Bytes of memory that it uses now, where that is known. */
-  readonly memoryBytes: number | undefined;
+  /** What it uses now, where that is known. */
+  readonly usage: ProcessUsage | undefined;
   /** Callbacks, not promises: they are on the way of every call. None comes before it returns. */
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall;
   /** Lets calls end until the time is over, and then ends it. Settles when it is gone. */

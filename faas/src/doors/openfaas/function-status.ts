@@ -28,6 +28,12 @@ export function functionStatus(
     availableReplicas: report?.ready ?? 0,
     // Not of OpenFaaS, whose clients pass it over.
     ...(failure === undefined ? {} : { failure }),
-    ...(withUsage ? { usage: { cpu: 0, totalMemoryBytes: report?.memoryBytes ?? 0 } } : {}),
+    ...(withUsage ? { usage: usageOf(report) } : {}),
   };
+}
+
+/** As OpenFaaS has it: thousandths of a processor, and bytes. */
+function usageOf(report: FunctionReport | undefined) {
+  const { cpus = 0, memoryBytes: totalMemoryBytes = 0 } = report ?? {};
+  return { cpu: Math.round(cpus * 1000), totalMemoryBytes };
 }
