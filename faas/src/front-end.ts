@@ -11,6 +11,7 @@ import { BasicAuth } from './doors/basic-auth.js';
 import { bundleRoutes } from './doors/bundles/bundle-routes.js';
 import { deadLetterRoutes } from './doors/dead-letter-routes.js';
 import { sendText, type Exchange } from './doors/exchange.js';
+import { failureLog } from './doors/failure-log.js';
 import { HttpServer, type Address } from './doors/http-server.js';
 import { LambdaDoor } from './doors/lambda/lambda-door.js';
 import { AsyncRoute } from './doors/openfaas/async-route.js';
@@ -54,6 +55,8 @@ export interface FrontEndOptions {
   readonly callbackHosts?: readonly string[] | undefined;
   /** Of asynchronous calls: tries, and the time between them. */
   readonly asynchronous?: Pick<AsyncCallsOptions, 'attemptsMax' | 'backOffMs' | 'callsMax'>;
+  /** Of all bundles together, each content once; default 8 GiB. */
+  readonly bundleBytesMax?: number | undefined;
   readonly version: string;
   /** What the operator is told. */
   readonly log: (message: string) => void;
@@ -75,10 +78,13 @@ export class FrontEnd {
     const { state, password, provider, poolOf, prefetch, log } = options;
     // First: it tells whether another front end has the folder.
     const callStore = await CallStore.open(join(state, 'queue'));
-    const bundles = await BundleStore.open(join(state, 'bundles'));
+    const bundles = await BundleStore.open(join(state, 'bundles'), {
+      bytesMax: options.bundleBytesMax,
+    });
     const deployments = await DeploymentStore.open(join(state, 'deployments'));
     const secrets = await SecretStore.open(join(state, 'secrets'));
     const logs = new FunctionLogs();
+    const failed = failureLog(log);
     const host = new FunctionCalls({
       provider,
       prepare: async (deployment) => ({
@@ -87,9 +93,10 @@ export class FrontEnd {
         pool: await poolOf?.(deployment),
       }),
       log: (name, line) => logs.write(name, line),
+      failed,
       ...(prefetch === undefined ? {} : { prefetch }),
     });
-    const functions = await Functions.open({ deployments, bundles, secrets, host });
+    const functions = await Functions.open({ deployments, bundles, secrets, host, log });
     const asyncCalls = new AsyncCalls(callStore, {
       ...options.asynchronous,
       calls: countedCalls(functions, () => metrics),
@@ -107,10 +114,12 @@ export class FrontEnd {
       const auth = new BasicAuth(frontEndUser, password);
       const { version, callbackHosts } = options;
       const budget = new ReceiveBudget(asyncIncomingBytesMax);
-      const calls = new CallRoute({ functions, calls: functions, metrics, auth });
+      const calls = new CallRoute({ functions, calls: functions, metrics, auth, failed });
       const asynchronous = new AsyncRoute({ functions, asyncCalls, auth, callbackHosts, budget });
       const credentials = { accessKeyId: frontEndUser, secretAccessKey: password };
-      const lambda = new LambdaDoor({ functions, asyncCalls, logs, metrics, credentials, budget });
+      const lambda = new LambdaDoor({
+        ...{ functions, asyncCalls, logs, metrics, credentials, budget, failed },
+      });
       const routes = [
         ...systemRoutes({ functions, host, secrets, logs, metrics, version }),
         ...bundleRoutes({ bundles, functions }),
@@ -129,8 +138,6 @@ export class FrontEnd {
         }
         return route(routes, exchange);
       };
-      const failed = (error: unknown): void =>
-        log(`a request failed: ${(error as Error).stack ?? String(error)}`);
       servers.push(await HttpServer.listen(options.gateway, handle, failed));
       if (options.metrics !== undefined) {
         servers.push(
@@ -160,10 +167,13 @@ export class FrontEnd {
     return this.parts.functions.count;
   }
 
-  /** Takes nothing new; calls that are waited for have `graceMs` to end, and others are left on disk for the next start. */
+  /** Takes nothing new; calls at work have `graceMs` to end. Asynchronous ones that are not done then are on disk for the next start. */
   async close(graceMs: number): Promise<void> {
     const { servers, asyncCalls, host } = this.parts;
-    await Promise.all([...servers.map((server) => server.close(graceMs)), asyncCalls.close()]);
+    await Promise.all([
+      ...servers.map((server) => server.close(graceMs)),
+      asyncCalls.close(graceMs),
+    ]);
     await host.close(0);
   }
 }

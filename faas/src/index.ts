@@ -1,6 +1,7 @@
 export {
   bundleFilesMax,
   bundleBytesMax,
+  bundleFileContent,
   bundleIdOf,
   readBundleFiles,
 } from './bundles/bundle-files.js';
@@ -29,6 +30,7 @@ export type {
   PoolAccess,
   RunningCall,
 } from './instances/instance.js';
+export { MixedInstanceProvider } from './instances/mixed-instance-provider.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
 export { frontEndUser, FrontEnd } from './front-end.js';

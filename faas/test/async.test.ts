@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -7,6 +8,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Answer } from '../../test/e2e/faas/gate-client.js';
+import { AsyncCalls } from '../src/async/async-calls.js';
+import { CallStore } from '../src/async/call-store.js';
 import { TestFrontEnd } from './front-end.js';
 
 interface Callback {
@@ -23,6 +26,9 @@ let callbacks: Callback[] = [];
 /** What the next callbacks are answered with; then 200. */
 let statuses: number[] = [];
 const arrived: (() => void)[] = [];
+/** Callbacks are answered when they are let go. */
+let held = false;
+let release: () => void = () => undefined;
 let callbackUrl: string;
 
 /** Fails so often as its header says, by call. */
@@ -43,9 +49,10 @@ beforeAll(async () => {
       const chunks: Buffer[] = [];
       for await (const chunk of request) chunks.push(chunk as Buffer);
       callbacks.push({ headers: request.headers, text: Buffer.concat(chunks).toString() });
+      for (const wake of arrived.splice(0)) wake();
+      if (held) await new Promise<void>((resolve) => (release = resolve));
       const status = statuses.shift() ?? 200;
       response.writeHead(status, status === 302 ? { location: callbackUrl } : {}).end();
-      for (const wake of arrived.splice(0)) wake();
     })();
   }).listen(0, '127.0.0.1');
   await once(receiver, 'listening');
@@ -60,6 +67,7 @@ afterAll(async () => {
 beforeEach(() => {
   callbacks = [];
   statuses = [];
+  held = false;
 });
 
 async function callbackCount(count: number): Promise<Callback[]> {
@@ -215,7 +223,108 @@ describe('an asynchronous call', () => {
     );
   });
 
+  it('that is at work when the front end stops is done and told, and not again', async () => {
+    const [go, runs] = [join(gate.place, 'go-on'), join(gate.place, 'runs')];
+    await gate.deploy(
+      'steady',
+      `import { appendFileSync, existsSync } from 'node:fs';
+      import { setTimeout as later } from 'node:timers/promises';
+      export default async (event) => {
+        appendFileSync(process.env.RUNS, event.headers['x-call-id'] + ' ');
+        while (!existsSync(process.env.GO)) await later(5);
+        return 'done';
+      }`,
+      { envVars: { GO: go, RUNS: runs, max_inflight: '1' } },
+    );
+    for (const id of ['at-work', 'waiting']) {
+      await gate.ask('POST', '/async-function/steady', {
+        headers: { 'x-callback-url': callbackUrl, 'x-call-id': id },
+      });
+    }
+    await expect.poll(() => existsSync(runs) && readFileSync(runs, 'utf8')).toBe('at-work ');
+    const stopped = gate.stop(60_000);
+    await writeFile(go, '');
+    await stopped;
+    expect(callbacks).toMatchObject([{ text: 'done', headers: { 'x-call-id': 'at-work' } }]);
+    await gate.open();
+    expect((await callbackCount(2))[1]).toMatchObject({ headers: { 'x-call-id': 'waiting' } });
+    expect(readFileSync(runs, 'utf8')).toBe('at-work waiting ');
+  });
+
   it('waits in a folder that one front end has alone', async () => {
     await expect(gate.open()).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
+  });
+});
+
+describe('a dead letter', () => {
+  const dead = /axle_async_calls\{state="dead"\} 0/;
+  const post = (number: number) =>
+    gate.system('POST', `/axle/v1/dead-letters/${number}/redrive`).then(({ status }) => status);
+
+  it('that many want to try again at once is tried once, and is the call of its id meanwhile', async () => {
+    await send('wanted', { 'x-fails': '3' });
+    await callbackCount(1);
+    const { number } = await letterOf('wanted');
+    const statuses = await Promise.all(Array.from({ length: 8 }, () => post(number)));
+    expect(statuses.sort()).toEqual([202, ...Array<number>(7).fill(404)]);
+    expect((await callbackCount(2))[1]).toMatchObject({ text: '4 x' });
+    await expect.poll(async () => (await gate.metrics()).text).toMatch(dead);
+    expect(callbacks).toHaveLength(2);
+  });
+
+  it('that many throw away at once is gone once', async () => {
+    await send('unwanted', { 'x-fails': '9' });
+    const { number } = await letterOf('unwanted');
+    const gone = Array.from({ length: 8 }, () =>
+      gate.system('DELETE', `/axle/v1/dead-letters/${number}`).then(({ status }) => status),
+    );
+    expect((await Promise.all(gone)).sort()).toEqual([200, ...Array<number>(7).fill(404)]);
+    expect((await gate.metrics()).text).toMatch(dead);
+    expect(await letters()).toEqual([]);
+  });
+
+  it('waits while another call has its id', async () => {
+    await send('twin', { 'x-fails': '3' });
+    const { number } = await letterOf('twin');
+    // It is to be done as long as its callback is not answered.
+    held = true;
+    await send('twin');
+    await callbackCount(2);
+    expect(await post(number)).toBe(409);
+    expect(await letters()).toMatchObject([{ number }]);
+    held = false;
+    release();
+    await expect.poll(() => post(number)).toBe(202);
+    await callbackCount(3);
+    await expect.poll(letters).toEqual([]);
+  });
+
+  it('takes room for what is on disk, however often it is tried again', async () => {
+    const store = await CallStore.open(join(gate.place, 'other-queue'));
+    const asyncCalls = new AsyncCalls(store, {
+      calls: {
+        invoke: () =>
+          Promise.resolve({
+            ...{ status: 503, headers: {}, body: Buffer.alloc(1000), instance: 'i' },
+            ...{ queueMs: 0, isColdStart: false },
+          }),
+      },
+      deploymentOf: () => undefined,
+      log: () => undefined,
+      attemptsMax: 1,
+      deliver: () => Promise.resolve(),
+    });
+    const call = { id: '1', functionName: 'f', method: 'POST', path: '/', query: '', headers: {} };
+    await asyncCalls.accept({ ...call, callbackUrl: 'http://a/' }, Buffer.alloc(10));
+    await expect.poll(() => asyncCalls.counts).toEqual({ waiting: 0, dead: 1 });
+    const { bytes } = asyncCalls;
+    for (let times = 0; times < 3; times++) {
+      await asyncCalls.redrive(1);
+      await expect.poll(() => asyncCalls.counts).toEqual({ waiting: 0, dead: 1 });
+    }
+    expect(asyncCalls.bytes).toBe(bytes);
+    await asyncCalls.discard(1);
+    expect([asyncCalls.bytes, asyncCalls.counts]).toEqual([0, { waiting: 0, dead: 0 }]);
+    await asyncCalls.close(0);
   });
 });

@@ -1,18 +1,22 @@
+import { createHash } from 'node:crypto';
 import {
   chmod,
   mkdir,
   mkdtemp,
   readdir,
   readFile,
+  readlink,
   rm,
   stat,
   symlink,
   writeFile,
 } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import {
+  bundleFileContent,
   bundleIdOf,
   BundleStore,
   parseBundleReference,
@@ -48,8 +52,9 @@ async function write(folder: string, files: Readonly<Record<string, string>>): P
 async function push(store: BundleStore, folder: string, reference: string): Promise<string> {
   const files = await readBundleFiles(folder);
   for (const sha256 of await store.missing(files)) {
-    const { path } = files.find((file) => file.sha256 === sha256) as BundleFile;
-    await store.putBlob(sha256, chunks(await readFile(join(folder, path))));
+    const file = files.find((each) => each.sha256 === sha256) as BundleFile;
+    const content = await bundleFileContent(folder, file);
+    await store.putBlob(sha256, chunks(Buffer.from(await content.arrayBuffer())));
   }
   return store.tag(parseBundleReference(reference), files);
 }
@@ -73,11 +78,78 @@ describe('a bundle', () => {
 
   it('has regular files only', async () => {
     const folder = await write(join(place, 'a'), hello);
-    await symlink('/etc/passwd', join(folder, 'link'));
+    await new Promise<void>((resolve) =>
+      createServer().listen(join(folder, 'socket'), resolve).unref(),
+    );
     await expect(readBundleFiles(folder)).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',
-      message: '"link" is no regular file; put what it leads to in its place',
+      message: '"socket" is neither a file, a folder nor a link; leave it out',
     });
+  });
+
+  it('keeps links that stay inside as links, and another target is another bundle', async () => {
+    const folder = await write(join(place, 'a'), {
+      ...hello,
+      'node_modules/tool/cli.js': '#!/usr/bin/env node\n',
+    });
+    await mkdir(join(folder, 'node_modules/.bin'));
+    await symlink('../tool/cli.js', join(folder, 'node_modules/.bin/tool'));
+    await symlink('node_modules/tool/', join(folder, 'tool'));
+    const store = await BundleStore.open(join(place, 'store'));
+    const id = await push(store, folder, 'hello:v1');
+    const bundle = await store.load(id);
+    expect(await readlink(join(bundle.folder, 'node_modules/.bin/tool'))).toBe('../tool/cli.js');
+    expect(await readFile(join(bundle.folder, 'tool/cli.js'), 'utf8')).toContain('env node');
+    await rm(join(folder, 'tool'));
+    await symlink('node_modules', join(folder, 'tool'));
+    expect(await push(store, folder, 'hello:v1')).not.toBe(id);
+  });
+
+  it.each([
+    ['link', '/etc/passwd'],
+    ['link', '../outside'],
+    ['lib/link', '../../outside'],
+    ['lib/link', '..', 'is fine'],
+    ['lib/link', './handler.mjs', 'is fine'],
+    ['lib/link', '../lib/../../outside'],
+    ['lib/link', 'handler.mjs/../../..'],
+    ['link', 'a\\b'],
+    ['link', 'x'.repeat(2000)],
+  ])('has no link %s that leads out of it, or may: %s', async (path, target, isFine = '') => {
+    const folder = await write(join(place, 'a'), hello);
+    await symlink(target, join(folder, path));
+    const store = await BundleStore.open(join(place, 'store'));
+    const content = Buffer.from(target);
+    const sha256 = createHash('sha256').update(content).digest('hex');
+    const { length: bytes } = content;
+    const own = await readBundleFiles(await write(join(place, 'b'), hello));
+    for (const file of own)
+      await store.putBlob(file.sha256, chunks(await readFile(join(place, 'b', file.path))));
+    await store.putBlob(sha256, chunks(content));
+    const files = [...own, { path, bytes, executable: false, sha256, link: true as const }];
+    // Whoever sends a list by hand is told the same.
+    const tagged = store.tag(parseBundleReference('hello:v1'), files);
+    if (isFine !== '') {
+      await readBundleFiles(folder);
+      await tagged;
+      return;
+    }
+    const wanted = {
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('the link') as string,
+    };
+    await expect(tagged).rejects.toMatchObject(wanted);
+    await expect(readBundleFiles(folder)).rejects.toMatchObject(wanted);
+  });
+
+  it('has nothing beyond a link', () => {
+    const sha256 = 'a'.repeat(64);
+    const file = { bytes: 1, executable: false, sha256 };
+    const beyond = [
+      { ...file, path: 'lib', link: true as const },
+      { ...file, path: 'lib/handler.mjs' },
+    ];
+    expect(() => bundleIdOf(beyond)).toThrow(/"lib" is a file and a folder/);
   });
 });
 
@@ -123,6 +195,84 @@ describe('a store of bundles', () => {
       code: 'NOT_FOUND',
       message: expect.stringMatching(/no bundle hello:v1; push the folder/) as string,
     });
+  });
+
+  it('with a bundle that is gone or broken tells of it, and loses nothing else', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const store = await BundleStore.open(join(place, 'store'));
+    const id = await push(store, folder, 'hello:v1');
+    await write(folder, { 'run.sh': '#!/bin/other\n' });
+    const other = await push(store, folder, 'hello:v2');
+    const list = join(place, 'store', 'bundles', `${id}.json`);
+    const text = await readFile(list, 'utf8');
+    for (const spoil of [() => writeFile(list, text.replace('run.sh', 'ran.sh')), () => rm(list)]) {
+      await spoil();
+      expect(await store.list()).toMatchObject([
+        { tag: 'v1', bytes: 0, trouble: expect.stringContaining(id) as string },
+        { tag: 'v2', id: other },
+      ]);
+      expect([...(await store.troubles([id, other])).keys()]).toEqual([id]);
+      await store.collect(new Set());
+    }
+    // Nobody knows what it had: once its list is back, all is.
+    await writeFile(list, text);
+    expect(await readFile(join((await store.load(id)).folder, 'run.sh'), 'utf8')).toBe(
+      '#!/bin/sh\n',
+    );
+  });
+
+  it('keeps what is being pushed until it is named, for so long', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const files = await readBundleFiles(folder);
+    const blobs = () => readdir(join(place, 'store', 'blobs'));
+    const send = async (store: BundleStore): Promise<void> => {
+      for (const file of files)
+        await store.putBlob(file.sha256, chunks(await readFile(join(folder, file.path))));
+      await store.collect(new Set());
+    };
+    const store = await BundleStore.open(join(place, 'store'));
+    await send(store);
+    await store.tag(parseBundleReference('hello:v1'), files);
+    await store.untag({ name: 'hello', tag: 'v1' });
+    // Who was told that they are here need not send them.
+    expect(await store.missing(files)).toEqual([]);
+    await store.collect(new Set());
+    expect(await blobs()).toHaveLength(files.length);
+    const hasty = await BundleStore.open(join(place, 'store'), { pushMsMax: 0 });
+    await send(hasty);
+    expect(await blobs()).toEqual([]);
+  });
+
+  it('names and removes one after another, whoever asks at once', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    const store = await BundleStore.open(join(place, 'store'), { pushMsMax: 0 });
+    const files = await readBundleFiles(folder);
+    const reference = parseBundleReference('hello:v1');
+    for (let times = 0; times < 30; times++) {
+      for (const { path, sha256 } of files)
+        await store.putBlob(sha256, chunks(await readFile(join(folder, path))));
+      const [id] = await Promise.all([
+        store.tag(reference, files).catch((error: unknown) => error),
+        store.collect(new Set()),
+        store.list(),
+      ]);
+      // Named and whole, or refused since its contents had gone.
+      if (typeof id === 'string') await store.load(id);
+      else expect(id).toMatchObject({ code: 'FAILED_PRECONDITION' });
+      await Promise.all([store.untag(reference).catch(() => undefined), store.collect(new Set())]);
+    }
+  });
+
+  it('has files unpacked of what is in use only', async () => {
+    const store = await BundleStore.open(join(place, 'store'));
+    const id = await push(store, await write(join(place, 'a'), hello), 'hello:v1');
+    const unpacked = (): Promise<string[]> => readdir(join(place, 'store', 'unpacked'));
+    await store.load(id);
+    await store.collect(new Set([id]));
+    expect(await unpacked()).toEqual([id]);
+    await store.collect(new Set());
+    expect(await unpacked()).toEqual([]);
+    expect(await readdir((await store.load(id)).folder)).toContain('run.sh');
   });
 
   it('keeps nothing of a content that is not what it is said to be, or too much', async () => {

@@ -103,6 +103,7 @@ describe('an instance that breaks the rules of its channel', () => {
       const channel: CallChannel = new CallChannel(stream, {
         timeoutMs: 60_000,
         graceMs: 1,
+        deaf: () => undefined,
         hung: () => resolve('hung'),
         retire: resolve,
         broken: (error) => {

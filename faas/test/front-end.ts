@@ -45,8 +45,9 @@ export class TestFrontEnd extends GateClient {
     return ask(`${this.frontEnd?.metricsUrl ?? ''}/metrics`, 'GET', {});
   }
 
-  async stop(): Promise<void> {
-    await this.frontEnd?.close(0);
+  /** @param graceMs for calls at work */
+  async stop(graceMs = 0): Promise<void> {
+    await this.frontEnd?.close(graceMs);
     this.frontEnd = undefined;
   }
 

@@ -47,6 +47,29 @@ describe('a function with a pool', () => {
     });
   });
 
+  it('starts though the pool is gone, and has it when it is back', async () => {
+    pool.process.kill('SIGKILL');
+    await once(pool.process, 'exit');
+    await functions.deploy(
+      'without',
+      `export default async (event, context) => {
+         if (event.path === '/') return 'runs';
+         return (await context.axle.classify(await event.bytes())).results[0].label;
+       }`,
+      { manifest: { models: ['glyphs'] } },
+    );
+    expect(await functions.text('without')).toBe('runs');
+    const body = await functions.sample('A.png');
+    const asks = () => functions.call('without', { path: '/classify', body });
+    await expect(asks()).rejects.toMatchObject({
+      code: 'UNAVAILABLE',
+      retryable: true,
+      message: expect.stringMatching(/^the pool does not answer: /) as string,
+    });
+    pool = await serveUnix('pool', '--in-process');
+    await expect.poll(() => asks().then(textOf, () => 'not yet'), { timeout: 30_000 }).toBe('A');
+  });
+
   it('waits for a pool that is gone, and answers when it is back', async () => {
     await functions.deploy(
       'compresses',

@@ -1,5 +1,7 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { ThreadInstanceProvider } from '@axle/faas';
@@ -13,6 +15,8 @@ const mebibyte = 1024 ** 2;
 const gone = { timeout: 30_000, interval: 5 };
 
 let functions: RunningFunctions;
+/** Where processes leave their numbers. */
+const pids = mkdtempSync(join(tmpdir(), 'axle-pids-'));
 beforeAll(async () => {
   process.env['AXLE_TOKEN'] = 'of the front end';
   functions = await RunningFunctions.open({ graceMs });
@@ -21,6 +25,7 @@ beforeAll(async () => {
 afterAll(async () => {
   delete process.env['AXLE_TOKEN'];
   await functions[Symbol.asyncDispose]();
+  rmSync(pids, { recursive: true });
 });
 
 /** A body that never ends, a chunk at a time, and how much of it was taken. */
@@ -238,6 +243,38 @@ describe.concurrent('a handler that', () => {
     }
   });
 
+  it.each([
+    ['an orphan', `spawn('sh', ['-c', 'node takes.mjs >&- 2>&- &'])`],
+    ['one that left its session', `spawn('node', ['takes.mjs'], { detached: true })`],
+    ['the child of a thread', `new Worker(new URL('thread.mjs', import.meta.url))`],
+  ])('leaks through %s is ended with it', async (kind, start) => {
+    const name = kind.replaceAll(' ', '-');
+    await functions.deploy(
+      name,
+      `import { spawn } from 'node:child_process';
+       import { Worker } from 'node:worker_threads';
+       export default async () => { ${start}; await new Promise(() => {}); };`,
+      {
+        manifest: { memoryMiB: 160 },
+        files: {
+          'takes.mjs': `
+            import { writeFileSync } from 'node:fs';
+            writeFileSync(process.env.PIDS + '/${name}', String(process.pid));
+            const kept = [];
+            setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 10);`,
+          'thread.mjs': `import { spawn } from 'node:child_process'; spawn('node', ['takes.mjs']);`,
+        },
+        deployment: { environment: { PIDS: pids } },
+      },
+    );
+    await expect(functions.call(name)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(/MiB of memory, and its limit is 160 MiB/) as string,
+    });
+    const pid = Number(readFileSync(join(pids, name), 'utf8'));
+    await expect.poll(() => isRunning(pid), gone).toBe(false);
+  });
+
   it('prints more than anyone reads harms nobody, and cut lines are all that is kept', async () => {
     await functions.deploy(
       'prints',
@@ -312,15 +349,15 @@ describe.concurrent('a handler whose time is over, as it', () => {
       message: 'the function did not answer within 1500 ms, its timeoutMs',
     });
     await functions.line(/looping/);
+    const beside = functions.call('loops', { path: '/wait' }).catch((error: unknown) => error);
     await late;
-    const other = functions.call('loops');
-    await expect(other).rejects.toMatchObject({
-      code: 'UNAVAILABLE',
-      retryable: true,
-      message: 'a handler ran on for more than 1500 ms, its timeoutMs',
-    });
+    // Who calls now gets an instance that can answer, and does not go down with the one that is stuck.
+    const others = await Promise.all([functions.text('loops'), functions.text('loops')]);
+    expect(others.map(Number)).not.toContain(pid);
     expect(isRunning(pid)).toBe(false);
-    expect(Number(await functions.text('loops'))).not.toBe(pid);
+    expect(await beside).toMatchObject({
+      code: expect.stringMatching(/^(UNAVAILABLE|DEADLINE_EXCEEDED)$/) as string,
+    });
   });
 
   it('answers after its time is too late, and its instance goes on where it heeds the signal', async () => {
@@ -430,6 +467,16 @@ describe.concurrent('a command', () => {
     await expect(functions.call('sleeps')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
     const { text } = await functions.line(/^\d+$/);
     await expect.poll(() => isRunning(Number(text)), gone).toBe(false);
+  });
+
+  it('ends with its program, whatever it left behind that holds its output', async () => {
+    await functions.deploy('leaves', '', {
+      manifest: {
+        command: ['sh', '-c', 'setsid sleep 1000 & head -c 300000 /dev/zero; echo end'],
+      },
+    });
+    const text = await functions.text('leaves');
+    expect([text.length, text.slice(-4)]).toEqual([300_004, 'end\n']);
   });
 
   it('that cannot be given a call fails it, and takes the next', async () => {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
 import {
+  bundleFileContent,
   BundleStore,
   FunctionCalls,
   parseBundleReference,
@@ -19,7 +20,6 @@ import {
   type ScalingPolicy,
 } from '@axle/faas';
 import { shippedModels } from 'axle';
-import { openAsBlob } from 'node:fs';
 
 /** What a test says of a function. */
 export interface TestFunction {
@@ -103,9 +103,10 @@ export class RunningFunctions implements AsyncDisposable {
     }
     const listed = await readBundleFiles(folder);
     const missing = new Set(await this.store.missing(listed));
-    for (const { path, sha256 } of listed) {
+    for (const file of listed) {
+      const { sha256 } = file;
       if (!missing.delete(sha256)) continue;
-      await this.store.putBlob(sha256, (await openAsBlob(join(folder, path))).stream());
+      await this.store.putBlob(sha256, (await bundleFileContent(folder, file)).stream());
     }
     const reference = parseBundleReference(`${name}:${this.generation}`);
     const bundleId = await this.store.tag(reference, listed);

@@ -1,25 +1,26 @@
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 
-import type { Log } from '@axle/remoting';
 import type { InstanceProvider, SamplePool } from '@axle/faas';
-import type { Command } from 'commander';
+import { Option, type Command } from 'commander';
 
-import { ExitCode, fileFailure } from '../failure.js';
-import { PoolPrefetch } from '../faas/pool-prefetch.js';
+import { ExitCode } from '../failure.js';
+import { openFunctionPool, poolAccess } from '../faas/function-pool.js';
 import { PoolSampler } from '../faas/pool-sampler.js';
 import {
   gatewayDefault,
   metricsDefault,
   addressOf,
   isLoopback,
+  instanceKinds,
   mergedSettings,
+  type InstanceKind,
   readFaasSettings,
 } from '../faas/settings.js';
 import { defaultState, passwordFileIn, passwordOf } from '../gateway/password.js';
 import {
   addModelsOption,
   addPluginsOption,
+  byteCount,
   wholeNumber,
   type ModelsOption,
   type PluginsOption,
@@ -31,7 +32,6 @@ import { print } from '../standard-output.js';
 const graceSecondsDefault = 30;
 const graceSecondsMax = 3600;
 const cleanUpMs = 5000;
-const noPool = 'none';
 const waitingDefault = 1;
 const waitingMax = 64;
 
@@ -40,11 +40,13 @@ interface FaasOptions extends ModelsOption, PluginsOption {
   readonly metrics?: string;
   readonly pool?: string;
   readonly poolMetrics?: string;
+  readonly instances?: InstanceKind;
   readonly waiting?: number;
   readonly state?: string;
   readonly passwordFile?: string;
   readonly config?: string;
   readonly grace?: number;
+  readonly bundleBytes?: number;
 }
 
 export function addFaasCommand(program: Command, context: CommandContext): void {
@@ -58,11 +60,17 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option('--metrics <address>', `the same for Prometheus, or none (default: ${metricsDefault})`)
     .option(
       '--pool <url>',
-      'the Axle server whose devices functions use, as AXLE_TOKEN says; none: they have none (default: one on this machine)',
+      'the Axle server whose devices functions use, as AXLE_TOKEN or poolTokens of --config says; none: they have none (default: one on this machine)',
     )
     .option(
       '--pool-metrics <url>',
       'what axle serve --metrics of that server prints, for the page at /ui',
+    )
+    .addOption(
+      new Option(
+        '--instances <kind>',
+        'what handlers run in: a process each, or threads of this one, which share its fate (default: process)',
+      ).choices(instanceKinds),
     )
     .option(
       '--waiting <count>',
@@ -77,6 +85,11 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
       '--password-file <file>',
       'the password of admin; made where it is missing (default: password in --state)',
     )
+    .option(
+      '--bundle-bytes <bytes>',
+      'how much room all that is pushed may take, each content once (default: 8G)',
+      byteCount,
+    )
     .option('--config <file>', 'settings in JSON (docs/faas.md); options here go before them')
     .option(
       '--grace <seconds>',
@@ -87,8 +100,8 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
   addPluginsOption(addModelsOption(command)).addHelpText(
     'after',
     `
-A first SIGTERM or Ctrl-C takes nothing new, answers what was accepted, and ends with 0; a second one ends at once.
-Asynchronous calls that are still to be done are on disk, and go on with the next start.
+A first SIGTERM or Ctrl-C takes nothing new, gives calls that run --grace seconds, and ends with 0; a second one ends
+at once. Asynchronous calls that are still to be done are on disk, and go on with the next start.
 Functions run as processes of this user, which is no security boundary (docs/faas.md).
 
 Examples:
@@ -108,29 +121,31 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   const metrics = settings.metrics === 'none' ? undefined : addressOf(settings.metrics);
   const passwordFile = settings.passwordFile ?? passwordFileIn(settings.state);
   const { password, isNew } = await passwordOf(passwordFile);
-  const { FrontEnd, ProcessInstanceProvider, frontEndUser } = await import('@axle/faas');
+  const { FrontEnd, frontEndUser } = await import('@axle/faas');
   const { ServerLog } = await import('../server-log.js');
   const log = new ServerLog('text').write;
   const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
   interruption.drainWithin(graceMs + cleanUpMs);
-  const pool = await openPool(settings.pool, options, log);
+  const pool = await openFunctionPool({
+    ...{ url: settings.pool, tokens: settings.poolTokens, log },
+    ...{ models: options.models ?? [], plugins: options.plugin ?? [] },
+  });
   const metricsOfPool = options.poolMetrics ?? pool?.metricsUrl;
   let sampler: PoolSampler | undefined;
   let provider: InstanceProvider | undefined;
   try {
     if (metricsOfPool !== undefined) sampler = await PoolSampler.open(metricsOfPool);
-    provider = new ProcessInstanceProvider({
-      waitingProcesses: options.waiting ?? waitingDefault,
-    });
+    provider = await providerOf(settings.instances, options.waiting ?? waitingDefault);
     const frontEnd = await FrontEnd.start({
       state: settings.state,
       gateway,
       metrics,
       password,
       provider,
-      ...(pool === undefined ? {} : withPool(pool, log)),
+      ...(pool === undefined ? {} : poolAccess(pool, log)),
       samplePool: samplerOf(sampler),
       callbackHosts: settings.callbackHosts,
+      bundleBytesMax: options.bundleBytes,
       version: 'axle',
       log,
     });
@@ -143,6 +158,10 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
     if (isNew && process.stdout.isTTY) await print(`the password is new: ${password}\n`);
     if (!isLoopback(gateway.host))
       log(`${url} is no loopback address and has no TLS: put a proxy with TLS before it`);
+    if (metricsUrl !== undefined && metrics !== undefined && !isLoopback(metrics.host))
+      log(
+        `${metricsUrl} is no loopback address: who reaches it sees names and load of all functions`,
+      );
     await print(
       functionCount > 0
         ? `${functionCount} functions: axle function list\n`
@@ -160,56 +179,13 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   process.exitCode = ExitCode.ok;
 }
 
+async function providerOf(kind: InstanceKind, waitingProcesses: number): Promise<InstanceProvider> {
+  const { MixedInstanceProvider, ProcessInstanceProvider, ThreadInstanceProvider } =
+    await import('@axle/faas');
+  if (kind === 'process') return new ProcessInstanceProvider({ waitingProcesses });
+  return new MixedInstanceProvider(new ThreadInstanceProvider(), new ProcessInstanceProvider());
+}
+
 function samplerOf(sampler: PoolSampler | undefined): SamplePool | undefined {
   return sampler && (() => sampler.sample());
-}
-
-interface FunctionPool {
-  readonly metricsUrl?: string;
-  access(functionName: string): Promise<{ url: string; token: string }>;
-  close(): Promise<void>;
-}
-
-function withPool(pool: FunctionPool, log: Log) {
-  const prefetch = new PoolPrefetch((name) => pool.access(name), log);
-  return {
-    poolOf: ({ name }: { readonly name: string }) => pool.access(name),
-    prefetch: ({ name }: { readonly name: string }, models: readonly string[]) => {
-      prefetch.begin(name, models);
-    },
-  };
-}
-
-async function openPool(
-  url: string | undefined,
-  { models = [], plugin = [] }: FaasOptions,
-  log: Log,
-): Promise<FunctionPool | undefined> {
-  if (url === noPool) return undefined;
-  if (url !== undefined) {
-    const token = await poolToken();
-    return {
-      access: () => Promise.resolve({ url, token }),
-      close: () => Promise.resolve(),
-    };
-  }
-  const { EmbeddedPool } = await import('../faas/embedded-pool.js');
-  const pool = await EmbeddedPool.open({ models, plugins: plugin, log });
-  return {
-    metricsUrl: pool.metricsUrl,
-    access: async (name) => ({ url: pool.url, token: await pool.tokenOf(name) }),
-    close: () => pool.close(0),
-  };
-}
-
-/** As other commands have it, for all functions alike: whose they are, that server says. */
-async function poolToken(): Promise<string> {
-  const { AXLE_TOKEN: token, AXLE_TOKEN_FILE: file } = process.env;
-  if (token !== undefined && token !== '') return token;
-  if (file === undefined || file === '') return '';
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (error) {
-    throw fileFailure(error, file);
-  }
 }

@@ -49,6 +49,17 @@ interface FunctionEntry {
   readonly availableReplicas: number;
   readonly invocationCount: number;
   readonly createdAt: string;
+  /** What was deployed last does not run. */
+  readonly failure?: { readonly code: string; readonly message: string };
+}
+
+interface BundleEntry {
+  readonly name: string;
+  readonly tag: string;
+  readonly id: string;
+  readonly bytes: number;
+  /** Why it cannot run. */
+  readonly trouble?: string;
 }
 
 const several = (each: string, before: readonly string[]): string[] => [...before, each];
@@ -192,12 +203,19 @@ async function listCommand(
   if (options.json === true) return print(`${JSON.stringify(entries, null, 2)}\n`);
   const painter = painterFor(process.stdout);
   if (options.bundles === true) {
-    const rows = (entries as { name: string; tag: string; id: string; bytes: number }[]).map(
-      ({ name, tag, id, bytes }) => [`${name}:${tag}`, id.slice(0, 12), formatBytes(bytes)],
-    );
-    return print(formatTable(['BUNDLE', 'ID', 'SIZE'], rows, painter));
+    const bundles = entries as BundleEntry[];
+    const rows = bundles.map(({ name, tag, id, bytes }) => [
+      `${name}:${tag}`,
+      id.slice(0, 12),
+      formatBytes(bytes),
+    ]);
+    await print(formatTable(['BUNDLE', 'ID', 'SIZE'], rows, painter));
+    for (const { name, tag, trouble } of bundles)
+      if (trouble !== undefined) hint(`${name}:${tag} cannot run: ${trouble}`);
+    return;
   }
-  const rows = (entries as FunctionEntry[]).map((entry) => [
+  const functions = entries as FunctionEntry[];
+  const rows = functions.map((entry) => [
     entry.name,
     entry.image,
     `${entry.availableReplicas}/${entry.replicas}`,
@@ -205,6 +223,10 @@ async function listCommand(
     entry.createdAt,
   ]);
   await print(formatTable(['FUNCTION', 'IMAGE', 'INSTANCES', 'CALLS', 'CREATED'], rows, painter));
+  for (const { name, failure } of functions) {
+    if (failure !== undefined)
+      hint(`${name} does not start as it was deployed last: ${failure.message} (${failure.code})`);
+  }
 }
 
 async function removeCommand(

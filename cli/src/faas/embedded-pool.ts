@@ -13,6 +13,12 @@ const tokenMs = 12 * msPerHour;
 /** On the socket of metrics, in a folder that only this user may open. */
 const operator = 'local';
 
+interface AskedToken {
+  readonly tenant: string;
+  readonly resolve: (token: string) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export interface EmbeddedPoolOptions {
   readonly models: readonly string[];
   readonly plugins: readonly NamedPlugin[];
@@ -25,6 +31,9 @@ export interface EmbeddedPoolOptions {
  */
 export class EmbeddedPool {
   private readonly tokens = new Map<string, { token: Promise<string>; renewAt: number }>();
+  /** Asked for while others are written: they are written together. */
+  private asked: AskedToken[] = [];
+  private isWriting = false;
 
   private constructor(
     private readonly folder: TemporaryFolder,
@@ -89,18 +98,43 @@ export class EmbeddedPool {
     }
   }
 
-  private async newToken(tenant: string): Promise<string> {
+  private newToken(tenant: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.asked.push({ tenant, resolve, reject });
+      void this.writeAsked();
+    });
+  }
+
+  /** One change of the file for all that were asked for since the last. */
+  private async writeAsked(): Promise<void> {
+    if (this.isWriting) return;
+    this.isWriting = true;
+    while (this.asked.length > 0) {
+      const asked = this.asked.splice(0);
+      try {
+        const tokens = await this.write(asked.map(({ tenant }) => tenant));
+        for (const [at, { resolve }] of asked.entries()) resolve(tokens[at] as string);
+      } catch (error) {
+        for (const { reject } of asked) reject(error);
+      }
+    }
+    this.isWriting = false;
+  }
+
+  /** Tokens for the tenants, which the server knows when this settles. */
+  private async write(tenants: readonly string[]): Promise<string[]> {
     const { createToken, tokenState } = await import('@axle/remoting');
     const { changeTokenFile } = await import('../token-file.js');
     const now = Date.now();
     const expires = new Date(now + tokenMs).toISOString();
-    const fields = { tenant, expires, mayActFor: [], note: 'function' };
-    const { token, record } = createToken(fields, new Date(now));
+    const made = tenants.map((tenant) =>
+      createToken({ tenant, expires, mayActFor: [], note: 'function' }, new Date(now)),
+    );
     await changeTokenFile(this.tokenFile, false, (records) => [
       ...records.filter((each) => tokenState(each, now) === 'valid'),
-      record,
+      ...made.map(({ record }) => record),
     ]);
     await this.source.reload();
-    return token;
+    return made.map(({ token }) => token);
   }
 }

@@ -11,12 +11,35 @@ export interface FaasSettings {
   readonly state?: string | undefined;
   readonly passwordFile?: string | undefined;
   readonly callbackHosts?: readonly string[] | undefined;
+  readonly instances?: InstanceKind | undefined;
+  /** Tokens of the pool, by function. */
+  readonly poolTokens?: Readonly<Record<string, string>> | undefined;
 }
+
+/** What handlers run in. */
+export const instanceKinds = ['process', 'thread'] as const;
+export type InstanceKind = (typeof instanceKinds)[number];
 
 export const gatewayDefault = '127.0.0.1:8080';
 export const metricsDefault = '127.0.0.1:8082';
 const texts = ['gateway', 'metrics', 'pool', 'state', 'passwordFile'] as const;
-const known: readonly string[] = [...texts, 'callbackHosts'];
+const isText = (value: unknown): boolean => typeof value === 'string';
+const isObject = (value: unknown): value is object =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** What each field takes, in words and as a rule. */
+const fieldsKnown: Readonly<Record<string, readonly [string, (value: unknown) => boolean]>> = {
+  ...Object.fromEntries(texts.map((name) => [name, ['a text', isText] as const])),
+  callbackHosts: ['a list of texts', (value) => Array.isArray(value) && value.every(isText)],
+  instances: [
+    instanceKinds.join(' or '),
+    (value) => (instanceKinds as readonly unknown[]).includes(value),
+  ],
+  poolTokens: [
+    'an object of texts by function',
+    (value) => isObject(value) && Object.values(value).every(isText),
+  ],
+};
 
 /** @throws FileError naming the field. */
 export async function readFaasSettings(path: string): Promise<FaasSettings> {
@@ -27,20 +50,14 @@ export async function readFaasSettings(path: string): Promise<FaasSettings> {
     if (error instanceof SyntaxError) throw wrong(path, `is no JSON: ${error.message}`);
     throw fileFailure(error, path);
   }
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields))
-    throw wrong(path, 'is to hold one object');
+  if (!isObject(fields)) throw wrong(path, 'is to hold one object');
   for (const [name, value] of Object.entries(fields)) {
-    if (!known.includes(name))
-      throw wrong(path, `has '${name}', which is not known; there are ${known.join(', ')}`);
-    const isRight =
-      name === 'callbackHosts'
-        ? Array.isArray(value) && value.every((each) => typeof each === 'string')
-        : typeof value === 'string';
-    if (!isRight)
-      throw wrong(
-        path,
-        `: '${name}' takes ${name === 'callbackHosts' ? 'a list of texts' : 'a text'}`,
-      );
+    const [wanted, isRight] = Object.hasOwn(fieldsKnown, name) ? (fieldsKnown[name] ?? []) : [];
+    if (isRight === undefined) {
+      const all = Object.keys(fieldsKnown).join(', ');
+      throw wrong(path, `has '${name}', which is not known; there are ${all}`);
+    }
+    if (!isRight(value)) throw wrong(path, `: '${name}' takes ${wanted}`);
   }
   return fields;
 }
@@ -54,6 +71,8 @@ export function mergedSettings(options: FaasSettings, file: FaasSettings) {
     state: options.state ?? file.state ?? defaultState(),
     passwordFile: options.passwordFile ?? file.passwordFile,
     callbackHosts: file.callbackHosts,
+    instances: options.instances ?? file.instances ?? instanceKinds[0],
+    poolTokens: file.poolTokens,
   };
 }
 

@@ -1,4 +1,3 @@
-import { openAsBlob } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -25,8 +24,14 @@ export async function pushFunction(
   tag: string,
   signal: AbortSignal,
 ): Promise<PushedFunction> {
-  const { bundleLabel, manifestFile, parseFunctionManifest, readBundleFiles } =
-    await import('@axle/faas');
+  const {
+    bundleFileContent,
+    bundleLabel,
+    manifestFile,
+    parseBundleReference,
+    parseFunctionManifest,
+    readBundleFiles,
+  } = await import('@axle/faas');
   let manifest: string;
   try {
     manifest = await readFile(join(folder, manifestFile), 'utf8');
@@ -36,6 +41,8 @@ export async function pushFunction(
     throw new FileError(failure.code, `${failure.message}; axle function new ${folder} makes one`);
   }
   const { name } = parseFunctionManifest(manifest);
+  // Before anything is sent.
+  parseBundleReference(bundleLabel({ name, tag }));
   const files = await readBundleFiles(folder);
   const path = `/axle/v1/bundles/tags/${encodeURIComponent(bundleLabel({ name, tag }))}`;
   let sentBytes = 0;
@@ -55,7 +62,7 @@ export async function pushFunction(
     });
     try {
       for (const file of toSend) {
-        const body = await openAsBlob(join(folder, file.path));
+        const body = await bundleFileContent(folder, file);
         await client.send('PUT', `/axle/v1/bundles/blobs/${file.sha256}`, { body, signal });
         progress.advance(file.bytes);
         sentBytes += file.bytes;

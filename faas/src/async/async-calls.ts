@@ -6,7 +6,8 @@ import { asAxleError } from '../as-axle-error.js';
 import type { Calls, FunctionCall } from '../calls/function-call.js';
 import { isOfFullQueue } from '../calls/pending-call.js';
 import { wholeBody } from '../calls/whole-body.js';
-import { httpStatusOf } from '../doors/error-status.js';
+import { httpStatusOf, statusOfCode } from '../doors/error-status.js';
+import { failureLog } from '../doors/failure-log.js';
 import type { Deployment } from '../functions/deployment.js';
 import {
   asyncAnswerBytesMax,
@@ -52,9 +53,16 @@ interface Ticket {
   readonly number: CallNumber;
   readonly id: string;
   readonly functionName: string;
-  /** On disk. */
-  bytes: number;
-  isDead: boolean;
+  /** On disk: of the call without its bodies, of its body, of its answer. */
+  readonly bytes: { readonly record: number; body: number; answer: number };
+  /** `leaving`: given up, and somebody tries it again or throws it away. */
+  state: 'live' | 'dead' | 'leaving';
+}
+
+/** Which ticket has an id, and when it is on disk. */
+interface Accepted {
+  readonly number: CallNumber;
+  readonly stored: Promise<void>;
 }
 
 interface Outcome {
@@ -78,14 +86,15 @@ const recordBytes = 512;
  */
 export class AsyncCalls {
   private readonly tickets = new Map<CallNumber, Ticket>();
-  private readonly accepted = new Map<string, Promise<void>>();
+  private readonly accepted = new Map<string, Accepted>();
   private readonly lanes = new Map<string, Lane<Ticket>>();
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly working = new Set<Promise<void>>();
+  /** Aborted when those at work have no more time. */
   private readonly closing = new AbortController();
+  private isDraining = false;
   private last = 0;
-  private bytes = 0;
-  private dead = 0;
+  private storedBytes = 0;
 
   constructor(
     private readonly store: CallStore,
@@ -101,28 +110,35 @@ export class AsyncCalls {
   }
 
   get counts(): { readonly waiting: number; readonly dead: number } {
-    return { waiting: this.tickets.size - this.dead, dead: this.dead };
+    let dead = 0;
+    for (const { state } of this.tickets.values()) if (state !== 'live') dead += 1;
+    return { waiting: this.tickets.size - dead, dead };
+  }
+
+  /** On disk. */
+  get bytes(): number {
+    return this.storedBytes;
   }
 
   /**
    * Settles when the call is on disk. A call of the same id and function that is still to be done is the same call.
    *
-   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full.
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; UNAVAILABLE once it closes.
    */
   accept(call: NewCall, body: Uint8Array): Promise<void> {
     const key = keyOf(call);
     const before = this.accepted.get(key);
-    if (before !== undefined) return before;
+    if (before !== undefined) return before.stored;
     const {
       callsMax = queuedCallsMax,
       bytesMax = queuedBytesMax,
       now = () => new Date(),
     } = this.options;
-    this.closing.signal.throwIfAborted();
-    const bytes = body.byteLength + JSON.stringify(call.headers).length + recordBytes;
-    if (this.tickets.size >= callsMax || this.bytes + bytes > bytesMax) {
-      const advice =
-        this.dead > 0 ? `; ${this.dead} of them were given up: see /axle/v1/dead-letters` : '';
+    if (this.isDraining) throw closes();
+    const bytes = { record: recordBytesOf(call), body: body.byteLength, answer: 0 };
+    if (this.tickets.size >= callsMax || this.storedBytes + bytes.record + bytes.body > bytesMax) {
+      const { dead } = this.counts;
+      const advice = dead > 0 ? `; ${dead} of them were given up: see /axle/v1/dead-letters` : '';
       throw AxleError.expected(
         'RESOURCE_EXHAUSTED',
         `${this.tickets.size} calls wait on disk, and there is no room for more${advice}`,
@@ -138,51 +154,79 @@ export class AsyncCalls {
         throw error;
       },
     );
-    this.accepted.set(key, stored);
+    this.accepted.set(key, { number: ticket.number, stored });
     return stored;
   }
 
   /** Oldest first. @param max how many at most */
   async deadLetters(max: number): Promise<DeadLetter[]> {
+    const dead = [...this.tickets.values()].filter(({ state }) => state === 'dead').slice(0, max);
     const letters: DeadLetter[] = [];
-    for (const { number, isDead } of this.tickets.values()) {
-      if (letters.length === max) break;
-      if (isDead) letters.push({ number, call: await this.store.read(number) });
+    for (const ticket of dead) {
+      const call = await this.store.find(ticket.number);
+      // Otherwise somebody took it away meanwhile.
+      if (call?.givenUp !== undefined) letters.push({ number: ticket.number, call });
     }
     return letters;
   }
 
-  /** Tries a call again that was given up, from the step that failed. @throws AxleError NOT_FOUND */
+  /**
+   * Tries a call again that was given up, from the step that failed. Of several that ask for it at once, one does it.
+   *
+   * @throws AxleError NOT_FOUND; ALREADY_EXISTS while another call with its id is to be done.
+   */
   async redrive(number: CallNumber): Promise<void> {
     const ticket = this.deadTicket(number);
-    const { givenUp, answer, ...rest } = await this.store.read(number);
-    const step = givenUp?.step ?? 'call';
-    await this.store.change(number, {
-      ...rest,
-      failure: undefined,
-      attempts: 0,
-      ...(step === 'callback' ? { answer } : {}),
+    const key = keyOf(ticket);
+    if (this.accepted.has(key)) {
+      throw AxleError.expected(
+        'ALREADY_EXISTS',
+        `another call of ${ticket.functionName} with the id ${ticket.id} is to be done; try dead letter ${number} again after it`,
+      );
+    }
+    let step: Step = 'call';
+    const stored = this.leaveDead(ticket, async () => {
+      const { givenUp, answer, ...rest } = await this.store.read(number);
+      step = givenUp?.step ?? 'call';
+      await this.store.redriven(
+        number,
+        { ...rest, failure: undefined, attempts: 0, ...(step === 'callback' ? { answer } : {}) },
+        step === 'callback',
+      );
     });
-    ticket.isDead = false;
-    this.dead -= 1;
+    // From now on it is the call that has the id, also for who sends it once more before it is on disk.
+    this.accepted.set(key, { number, stored });
+    try {
+      await stored;
+    } catch (error) {
+      this.forgetId(ticket);
+      throw error;
+    }
+    ticket.state = 'live';
+    if (step === 'call') this.setBytes(ticket, 'answer', 0);
     this.lane(step, ticket).push(ticket);
   }
 
-  /** @throws AxleError NOT_FOUND */
+  /** Of several that ask for it at once, one does it. @throws AxleError NOT_FOUND */
   async discard(number: CallNumber): Promise<void> {
     const ticket = this.deadTicket(number);
-    await this.store.remove(number);
+    await this.leaveDead(ticket, () => this.store.remove(number));
     this.dropTicket(ticket);
   }
 
-  /** Calls that are at work are left for the next start. */
-  async close(): Promise<void> {
-    this.closing.abort(
-      AxleError.expected('UNAVAILABLE', 'the front end is shutting down; try again'),
-    );
+  /**
+   * Takes nothing new. Calls that are at work have so long, milliseconds, to end, their callbacks included; what is not
+   * done then, or was not begun, is left on disk for the next start.
+   */
+  async close(graceMs: number): Promise<void> {
+    this.isDraining = true;
     for (const timer of this.timers) clearTimeout(timer);
-    await Promise.allSettled([...this.accepted.values()]);
+    const late = setTimeout(() => {
+      this.closing.abort(closes());
+    }, graceMs);
+    await Promise.allSettled([...this.accepted.values()].map(({ stored }) => stored));
     await Promise.all(this.working);
+    clearTimeout(late);
     await this.store.close();
   }
 
@@ -192,15 +236,16 @@ export class AsyncCalls {
       await this.store.body(number, 'body'),
       await this.store.body(number, 'answer'),
     ];
-    const bytes =
-      body.byteLength + answer.byteLength + JSON.stringify(call.headers).length + recordBytes;
-    const ticket = this.addTicket(number, call, bytes);
+    const ticket = this.addTicket(number, call, {
+      record: recordBytesOf(call),
+      body: body.byteLength,
+      answer: answer.byteLength,
+    });
     if (call.givenUp !== undefined) {
-      ticket.isDead = true;
-      this.dead += 1;
+      ticket.state = 'dead';
       return;
     }
-    this.accepted.set(keyOf(call), Promise.resolve());
+    this.accepted.set(keyOf(call), { number, stored: Promise.resolve() });
     // After whoever opens this has done the rest of its start.
     setImmediate(() =>
       this.lane(call.answer === undefined ? 'call' : 'callback', ticket).push(ticket),
@@ -208,7 +253,7 @@ export class AsyncCalls {
   }
 
   private async work(step: Step, ticket: Ticket): Promise<void> {
-    if (this.closing.signal.aborted) return;
+    if (this.isDraining) return;
     const working = (step === 'call' ? this.run(ticket) : this.tell(ticket)).catch(
       (error: unknown) => {
         if (this.closing.signal.aborted) return;
@@ -250,9 +295,11 @@ export class AsyncCalls {
       body,
       failure !== undefined,
     );
-    ticket.bytes += body.byteLength;
-    this.bytes += body.byteLength;
-    this.lane('callback', ticket).push(ticket);
+    this.setBytes(ticket, 'answer', body.byteLength);
+    if (failure === undefined) this.setBytes(ticket, 'body', 0);
+    // What is at work when this closes ends with its callback; what waits for one is for the next start.
+    if (this.isDraining) await this.tell(ticket);
+    else this.lane('callback', ticket).push(ticket);
   }
 
   private async tell(ticket: Ticket): Promise<void> {
@@ -305,6 +352,8 @@ export class AsyncCalls {
     } catch (thrown) {
       const error = asAxleError(thrown);
       const status = httpStatusOf(error);
+      if (!this.closing.signal.aborted)
+        failureLog(this.options.log)(thrown, `asynchronous call ${id} of ${functionName}`);
       return {
         answer: {
           status,
@@ -313,7 +362,8 @@ export class AsyncCalls {
         },
         body: Buffer.from(`${error.message}\n`),
         failure: error.message,
-        isWorthAnother: error.retryable || transientStatuses.has(status),
+        // By its code also where it is the function's: what is wrong with a call stays so.
+        isWorthAnother: error.retryable || transientStatuses.has(statusOfCode(error)),
         isFull: isOfFullQueue(thrown),
       };
     }
@@ -321,7 +371,6 @@ export class AsyncCalls {
 
   private async finish(ticket: Ticket): Promise<void> {
     await this.store.remove(ticket.number);
-    this.accepted.delete(keyOf(ticket));
     this.dropTicket(ticket);
   }
 
@@ -336,13 +385,13 @@ export class AsyncCalls {
       ...call,
       givenUp: { step, reason, at: now().toISOString() },
     });
-    this.accepted.delete(keyOf(ticket));
-    ticket.isDead = true;
-    this.dead += 1;
+    this.forgetId(ticket);
+    ticket.state = 'dead';
     log(`asynchronous call ${call.id} of ${call.functionName} was given up: ${reason}`);
   }
 
   private later(step: Step, ticket: Ticket, attempts: number): void {
+    if (this.isDraining) return;
     const { backOffMs: wait = backOffMs } = this.options;
     const timer = setTimeout(() => {
       this.timers.delete(timer);
@@ -372,30 +421,71 @@ export class AsyncCalls {
     return this.options.attemptsMax ?? attemptsMax;
   }
 
-  private addTicket(number: CallNumber, { id, functionName }: NewCall, bytes: number): Ticket {
-    const ticket = { number, id, functionName, bytes, isDead: false };
+  private addTicket(
+    number: CallNumber,
+    { id, functionName }: NewCall,
+    bytes: Ticket['bytes'],
+  ): Ticket {
+    const ticket: Ticket = { number, id, functionName, bytes, state: 'live' };
     this.tickets.set(number, ticket);
-    this.bytes += bytes;
+    this.storedBytes += bytes.record + bytes.body + bytes.answer;
     return ticket;
   }
 
+  private setBytes({ bytes }: Ticket, of: 'body' | 'answer', now: number): void {
+    this.storedBytes += now - bytes[of];
+    bytes[of] = now;
+  }
+
   private dropTicket(ticket: Ticket): void {
-    this.accepted.delete(keyOf(ticket));
+    const { record, body, answer } = ticket.bytes;
+    this.forgetId(ticket);
     this.tickets.delete(ticket.number);
-    this.bytes -= ticket.bytes;
-    if (ticket.isDead) this.dead -= 1;
+    this.storedBytes -= record + body + answer;
+  }
+
+  /** Where another call has it by now, that one keeps it. */
+  private forgetId(ticket: Ticket): void {
+    const key = keyOf(ticket);
+    if (this.accepted.get(key)?.number === ticket.number) this.accepted.delete(key);
   }
 
   private deadTicket(number: CallNumber): Ticket {
+    if (this.isDraining) throw closes();
     const ticket = this.tickets.get(number);
-    if (ticket?.isDead === true) return ticket;
+    if (ticket?.state === 'dead') return ticket;
     throw new AxleError(
       'NOT_FOUND',
       `there is no dead letter ${number}; GET /axle/v1/dead-letters lists them`,
     );
   }
+
+  /** From here on nobody else can take it; where the disk fails, it is a dead letter as before. */
+  private async leaveDead(ticket: Ticket, change: () => Promise<void>): Promise<void> {
+    ticket.state = 'leaving';
+    const leaving = change().catch((error: unknown) => {
+      ticket.state = 'dead';
+      throw error;
+    });
+    const settled = leaving.catch(() => undefined);
+    // Not closed under it.
+    this.working.add(settled);
+    try {
+      await leaving;
+    } finally {
+      this.working.delete(settled);
+    }
+  }
 }
 
 function keyOf({ functionName, id }: Pick<Ticket, 'functionName' | 'id'>): string {
   return `${functionName} ${id}`;
+}
+
+function recordBytesOf({ headers }: NewCall): number {
+  return JSON.stringify(headers).length + recordBytes;
+}
+
+function closes(): AxleError {
+  return AxleError.expected('UNAVAILABLE', 'the front end is shutting down; try again');
 }

@@ -55,8 +55,14 @@ export class CallStore {
     }
   }
 
+  /** Undefined where it is not there any more. */
+  find(number: CallNumber): Promise<QueuedCall | undefined> {
+    return this.level.get<string, QueuedCall>(keyOf('call', number), json);
+  }
+
+  /** @throws AxleError DATA_LOSS where it is not there. */
   async read(number: CallNumber): Promise<QueuedCall> {
-    const call = await this.level.get<string, QueuedCall>(keyOf('call', number), json);
+    const call = await this.find(number);
     if (call === undefined) throw missing(number);
     return call;
   }
@@ -91,6 +97,13 @@ export class CallStore {
   /** Not waited for by the disk: a number of tries that is lost costs a try. */
   noteAttempt(number: CallNumber, call: QueuedCall): Promise<void> {
     return this.level.put<string, QueuedCall>(keyOf('call', number), call, json);
+  }
+
+  /** A dead letter that is to be done again. @param keepsAnswer only its callback is left */
+  redriven(number: CallNumber, call: QueuedCall, keepsAnswer: boolean): Promise<void> {
+    const batch = this.level.batch().put(keyOf('call', number), call, json);
+    if (!keepsAnswer) batch.del(keyOf('answer', number));
+    return batch.write(onDisk);
   }
 
   change(number: CallNumber, call: QueuedCall): Promise<void> {

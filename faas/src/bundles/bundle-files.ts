@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { createReadStream, openAsBlob } from 'node:fs';
+import { lstat, readdir, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { AxleError } from 'axle';
 
-/** A file of a bundle. */
+import { checkLink } from './bundle-links.js';
+
+/** A file of a bundle, or a link, whose content is the path that it leads to. */
 export interface BundleFile {
   /** Relative, with `/`. */
   readonly path: string;
@@ -13,6 +15,8 @@ export interface BundleFile {
   readonly executable: boolean;
   /** Of its content, in hex. */
   readonly sha256: string;
+  /** Undefined: it is a file. */
+  readonly link?: true;
 }
 
 export const bundleFilesMax = 10_000;
@@ -26,7 +30,7 @@ const ownerExecutes = 0o100;
 /**
  * The files under a folder, in the order of their paths, hashed.
  *
- * @throws AxleError INVALID_ARGUMENT for what is neither a file nor a folder, and RESOURCE_EXHAUSTED over
+ * @throws AxleError INVALID_ARGUMENT for what is neither a file, a folder nor a link that stays inside, and RESOURCE_EXHAUSTED over
  * `bundleFilesMax` or `bundleBytesMax`.
  */
 export async function readBundleFiles(folder: string): Promise<BundleFile[]> {
@@ -49,6 +53,8 @@ export function checkedFiles(files: readonly BundleFile[]): BundleFile[] {
   const seen = new Set<string>();
   for (const file of files) {
     checkPath(file.path);
+    if (file.link === true && file.executable)
+      throw wrongFile(file.path, 'is a link, and those have no mode');
     if (seen.has(file.path)) throw wrongFile(file.path, 'is there twice');
     seen.add(file.path);
     if (!digest.test(file.sha256)) throw wrongFile(file.path, 'has no SHA-256 in hex');
@@ -65,8 +71,9 @@ export function checkedFiles(files: readonly BundleFile[]): BundleFile[] {
 /** What names a bundle: SHA-256 in hex of its files, one line each. */
 export function bundleIdOf(files: readonly BundleFile[]): string {
   const hash = createHash('sha256');
-  for (const { path, bytes, executable, sha256 } of checkedFiles(files)) {
-    hash.update(`${JSON.stringify([path, bytes, executable, sha256])}\n`);
+  for (const { path, bytes, executable, sha256, link } of checkedFiles(files)) {
+    const line = [path, bytes, executable, sha256, ...(link === true ? ['link'] : [])];
+    hash.update(`${JSON.stringify(line)}\n`);
   }
   return hash.digest('hex');
 }
@@ -84,9 +91,9 @@ async function gather(folder: string, under: string, paths: string[]): Promise<v
 async function readBundleFile(folder: string, path: string): Promise<BundleFile> {
   const full = join(folder, path);
   const stats = await lstat(full);
-  if (!stats.isFile()) {
-    throw wrongFile(path, 'is no regular file; put what it leads to in its place');
-  }
+  if (stats.isSymbolicLink()) return linkOf(path, await readlink(full));
+  if (!stats.isFile())
+    throw wrongFile(path, 'is neither a file, a folder nor a link; leave it out');
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const chunk of createReadStream(full)) {
@@ -97,6 +104,19 @@ async function readBundleFile(folder: string, path: string): Promise<BundleFile>
   return { path, bytes, executable, sha256: hash.digest('hex') };
 }
 
+function linkOf(path: string, target: string): BundleFile {
+  checkLink(path, target);
+  const content = Buffer.from(target);
+  const sha256 = createHash('sha256').update(content).digest('hex');
+  return { path, bytes: content.byteLength, executable: false, sha256, link: true };
+}
+
+/** What is sent of a file of the folder. */
+export async function bundleFileContent(folder: string, { path, link }: BundleFile): Promise<Blob> {
+  const full = join(folder, path);
+  return link === true ? new Blob([await readlink(full)]) : openAsBlob(full);
+}
+
 function checkPath(path: string): void {
   const segments = path.split('/');
   const isInside = segments.every((each) => each !== '' && each !== '.' && each !== '..');
@@ -104,7 +124,7 @@ function checkPath(path: string): void {
   throw wrongFile(path, `is no path inside a folder of at most ${bundlePathMax} characters`);
 }
 
-/** A file cannot lie in a file. */
+/** A file cannot lie in a file, or beyond a link. */
 function checkNoFolder(path: string, all: ReadonlySet<string>): void {
   for (let at = path.indexOf('/'); at >= 0; at = path.indexOf('/', at + 1)) {
     const above = path.slice(0, at);

@@ -10,6 +10,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   unlink,
 } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -18,6 +19,7 @@ import { AxleError } from 'axle';
 
 import { syncFolder, writeFileDurably } from '../durable-file.js';
 import { bundleBytesMax, bundleIdOf, checkedFiles, type BundleFile } from './bundle-files.js';
+import { checkLink, linkBytesMax } from './bundle-links.js';
 import { bundleLabel, type BundleReference } from './bundle-reference.js';
 import {
   manifestBytesMax,
@@ -38,6 +40,8 @@ export interface Bundle {
 export interface BundleTag extends BundleReference {
   readonly id: string;
   readonly bytes: number;
+  /** Why it cannot run; undefined: it can. */
+  readonly trouble?: string;
 }
 
 interface StoredBundle {
@@ -45,10 +49,13 @@ interface StoredBundle {
 }
 
 export interface BundleStoreOptions {
+  /** For which contents that came stay without a bundle, milliseconds; default 1 h. */
+  readonly pushMsMax?: number;
   /** Of all blobs together; default 8 GiB. */
-  readonly bytesMax?: number;
+  readonly bytesMax?: number | undefined;
 }
 
+const pushMsMaxDefault = 3_600_000;
 const bytesMaxDefault = 8 * 1024 ** 3;
 const readOnly = 0o444;
 const readAndExecute = 0o555;
@@ -65,14 +72,19 @@ const readAndExecute = 0o555;
  */
 export class BundleStore {
   private readonly unpacking = new Map<string, Promise<string>>();
+  /** Contents that came, or that somebody was told are here, and until when they wait to be named. */
+  private readonly pushed = new Map<string, number>();
+  private readonly pushMsMax: number;
+  private last: Promise<unknown> = Promise.resolve();
   private readonly bytesMax: number;
 
   private constructor(
     private readonly folder: string,
     private storedBytes: number,
-    { bytesMax = bytesMaxDefault }: BundleStoreOptions,
+    { bytesMax = bytesMaxDefault, pushMsMax = pushMsMaxDefault }: BundleStoreOptions,
   ) {
     this.bytesMax = bytesMax;
+    this.pushMsMax = pushMsMax;
   }
 
   /** @throws Error of the file system. */
@@ -100,7 +112,12 @@ export class BundleStore {
   async missing(files: readonly BundleFile[]): Promise<string[]> {
     const wanted = new Set(checkedFiles(files).map(({ sha256 }) => sha256));
     const stored = new Set(await readdir(join(this.folder, 'blobs')));
-    return [...wanted].filter((sha256) => !stored.has(sha256));
+    const missing: string[] = [];
+    for (const sha256 of wanted) {
+      if (stored.has(sha256)) this.expect(sha256);
+      else missing.push(sha256);
+    }
+    return missing;
   }
 
   /**
@@ -141,9 +158,13 @@ export class BundleStore {
    *
    * @returns its id.
    * @throws AxleError FAILED_PRECONDITION when contents are missing, INVALID_ARGUMENT for a manifest that is none or of
-   * another name.
+   * another name, or a link that leads out of the bundle.
    */
-  async tag(reference: BundleReference, files: readonly BundleFile[]): Promise<string> {
+  tag(reference: BundleReference, files: readonly BundleFile[]): Promise<string> {
+    return this.inTurn(() => this.tagNow(reference, files));
+  }
+
+  private async tagNow(reference: BundleReference, files: readonly BundleFile[]): Promise<string> {
     const ordered = checkedFiles(files);
     const missing = await this.missing(ordered);
     if (missing.length > 0) {
@@ -152,7 +173,10 @@ export class BundleStore {
         `${missing.length} contents of ${bundleLabel(reference)} are not here; send them first`,
       );
     }
-    for (const file of ordered) await this.checkSize(file);
+    for (const file of ordered) {
+      await this.checkSize(file);
+      if (file.link === true) checkLink(file.path, await this.targetOf(file));
+    }
     const manifest = await this.manifestOf(ordered);
     if (manifest.name !== reference.name) {
       throw new AxleError(
@@ -166,7 +190,9 @@ export class BundleStore {
     await writeFileDurably(this.bundlePath(id), JSON.stringify(stored));
     const tag = this.tagPath(reference);
     await mkdir(dirname(tag), { recursive: true, mode: 0o700 });
+    await syncFolder(join(this.folder, 'tags'));
     await writeFileDurably(tag, id);
+    for (const { sha256 } of ordered) this.pushed.delete(sha256);
     return id;
   }
 
@@ -196,14 +222,23 @@ export class BundleStore {
     return { id, manifest, folder: await unpacked };
   }
 
-  /** All names, in order. */
-  async list(): Promise<BundleTag[]> {
+  /** All names, in order; of those that cannot run, why. */
+  list(): Promise<BundleTag[]> {
+    return this.inTurn(() => this.listNow());
+  }
+
+  private async listNow(): Promise<BundleTag[]> {
     const tags: BundleTag[] = [];
     for (const name of await namesIn(join(this.folder, 'tags'))) {
       for (const tag of await namesIn(join(this.folder, 'tags', name))) {
         const id = await this.idOf({ name, tag });
-        const { files } = await this.stored(id);
-        tags.push({ name, tag, id, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
+        try {
+          const { files } = await this.stored(id);
+          tags.push({ name, tag, id, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0) });
+        } catch (error) {
+          if (!(error instanceof AxleError)) throw error;
+          tags.push({ name, tag, id, bytes: 0, trouble: error.message });
+        }
       }
     }
     return tags;
@@ -214,35 +249,85 @@ export class BundleStore {
    *
    * @throws AxleError NOT_FOUND.
    */
-  async untag(reference: BundleReference): Promise<void> {
-    await this.idOf(reference);
-    await unlink(this.tagPath(reference));
+  untag(reference: BundleReference): Promise<void> {
+    return this.inTurn(async () => {
+      await this.idOf(reference);
+      const path = this.tagPath(reference);
+      await unlink(path);
+      await syncFolder(dirname(path));
+    });
+  }
+
+  /** Which of these bundles cannot run, and why: their lists or contents are gone, or are not what they were. */
+  async troubles(ids: Iterable<string>): Promise<Map<string, AxleError>> {
+    const blobs = new Set(await readdir(join(this.folder, 'blobs')));
+    const troubles = new Map<string, AxleError>();
+    for (const id of ids) {
+      try {
+        const { files } = await this.stored(id);
+        const missing = files.find(({ sha256 }) => !blobs.has(sha256));
+        if (missing !== undefined) throw contentGone(missing, undefined);
+        await this.manifestOf(files);
+      } catch (error) {
+        if (!(error instanceof AxleError)) throw error;
+        troubles.set(id, error);
+      }
+    }
+    return troubles;
   }
 
   /**
-   * Removes bundles that have no name, and contents that no bundle has.
+   * Removes bundles that have no name, contents that no bundle has, and files that nobody runs. What is being pushed
+   * stays; and all contents do as long as a bundle cannot be read: they may be its own.
    *
-   * @param kept bundles that stay without a name: those that are deployed.
+   * @param inUse bundles that stay without a name, with their files: those that are deployed, or that an instance has.
    */
-  async collect(kept: ReadonlySet<string>): Promise<void> {
-    const named = new Set([...kept, ...(await this.list()).map(({ id }) => id)]);
+  collect(inUse: ReadonlySet<string>): Promise<void> {
+    return this.inTurn(() => this.collectNow(inUse));
+  }
+
+  private async collectNow(inUse: ReadonlySet<string>): Promise<void> {
+    const tags = await this.listNow();
+    const named = new Set([...inUse, ...tags.map(({ id }) => id)]);
     const blobs = new Set<string>();
+    let areAllKnown = true;
+    for (const id of named) {
+      const files = await this.filesOf(id);
+      areAllKnown &&= files !== undefined;
+      for (const { sha256 } of files ?? []) blobs.add(sha256);
+    }
     for (const file of await namesIn(join(this.folder, 'bundles'))) {
       const id = file.replace(/\.json$/, '');
-      if (named.has(id)) {
-        for (const { sha256 } of (await this.stored(id)).files) blobs.add(sha256);
-        continue;
-      }
+      if (!named.has(id)) await unlink(join(this.folder, 'bundles', file));
+    }
+    for (const id of await readdir(join(this.folder, 'unpacked'))) {
+      if (inUse.has(id)) continue;
       this.unpacking.delete(id);
-      await unlink(join(this.folder, 'bundles', file));
       await rm(this.unpackedPath(id), { recursive: true, force: true });
     }
+    if (!areAllKnown) return;
     for (const sha256 of await readdir(join(this.folder, 'blobs'))) {
-      if (blobs.has(sha256)) continue;
+      if (blobs.has(sha256) || (this.pushed.get(sha256) ?? 0) > performance.now()) continue;
+      this.pushed.delete(sha256);
       const path = this.blobPath(sha256);
       this.storedBytes -= (await stat(path)).size;
       await unlink(path);
     }
+  }
+
+  /** Undefined where they cannot be read. */
+  private async filesOf(id: string): Promise<readonly BundleFile[] | undefined> {
+    try {
+      return (await this.stored(id)).files;
+    } catch (error) {
+      if (error instanceof AxleError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Somebody is about to name it. */
+  private expect(sha256: string): void {
+    this.pushed.set(sha256, performance.now() + this.pushMsMax);
   }
 
   private checkRoom(bytes: number): void {
@@ -262,6 +347,7 @@ export class BundleStore {
 
   private async place(incoming: string, sha256: string, bytes: number): Promise<void> {
     const path = this.blobPath(sha256);
+    this.expect(sha256);
     if (await isThere(path)) return;
     await rename(incoming, path);
     this.storedBytes += bytes;
@@ -277,15 +363,30 @@ export class BundleStore {
     );
   }
 
+  /** What a link says. */
+  private async targetOf(file: BundleFile): Promise<string> {
+    if (file.bytes <= linkBytesMax) return this.textOf(file);
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the link ${JSON.stringify(file.path)} has ${file.bytes} bytes; ${linkBytesMax} are the most`,
+    );
+  }
+
+  private textOf(file: BundleFile): Promise<string> {
+    return readFile(this.blobPath(file.sha256), 'utf8').catch((error: unknown) => {
+      throw contentGone(file, error);
+    });
+  }
+
   private async manifestOf(files: readonly BundleFile[]): Promise<FunctionManifest> {
     const file = files.find(({ path }) => path === manifestFile);
-    if (file === undefined || file.bytes > manifestBytesMax) {
+    if (file === undefined || file.link === true || file.bytes > manifestBytesMax) {
       throw new AxleError(
         'INVALID_ARGUMENT',
         `a function has its ${manifestFile} of at most ${manifestBytesMax} bytes; axle function new makes one`,
       );
     }
-    const manifest = parseFunctionManifest(await readFile(this.blobPath(file.sha256), 'utf8'));
+    const manifest = parseFunctionManifest(await this.textOf(file));
     const { handler } = manifest;
     if (handler !== undefined && !files.some(({ path }) => path === handler)) {
       throw new AxleError(
@@ -308,13 +409,21 @@ export class BundleStore {
     }
   }
 
+  /** @throws AxleError NOT_FOUND, DATA_LOSS for a list that is not what its id says. */
   private async stored(id: string): Promise<StoredBundle> {
+    let text: string;
     try {
-      return JSON.parse(await readFile(this.bundlePath(id), 'utf8')) as StoredBundle;
+      text = await readFile(this.bundlePath(id), 'utf8');
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
       throw new AxleError('NOT_FOUND', `there is no bundle ${id}; push the function again`);
     }
+    const bundle = parsedBundle(text);
+    if (bundle !== undefined && bundleIdOf(bundle.files) === id) return bundle;
+    throw new AxleError(
+      'DATA_LOSS',
+      `the list of files of the bundle ${id} is broken; push the function again`,
+    );
   }
 
   private async unpack(id: string, files: readonly BundleFile[]): Promise<string> {
@@ -322,15 +431,33 @@ export class BundleStore {
     if (await isThere(target)) return target;
     const incoming = join(this.folder, 'incoming', randomUUID());
     await mkdir(incoming, { mode: 0o700 });
-    for (const { path, executable, sha256 } of files) {
+    for (const file of files) {
+      const { path, executable, sha256 } = file;
       const full = join(incoming, path);
       await mkdir(dirname(full), { recursive: true });
+      if (file.link === true) {
+        const target = await this.targetOf(file);
+        checkLink(path, target);
+        await symlink(target, full);
+        continue;
+      }
       // A copy of its own: an instance that breaks its files breaks nobody else's. Shared where the file system can.
-      await copyFile(this.blobPath(sha256), full, constants.COPYFILE_FICLONE);
+      await copyFile(this.blobPath(sha256), full, constants.COPYFILE_FICLONE).catch(
+        (error: unknown) => {
+          throw contentGone(file, error);
+        },
+      );
       await chmod(full, executable ? readAndExecute : readOnly);
     }
     await rename(incoming, target);
     return target;
+  }
+
+  /** Naming and removing see each other whole, or not at all. */
+  private inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.last.then(work);
+    this.last = done.catch(() => undefined);
+    return done;
   }
 
   private blobPath(sha256: string): string {
@@ -347,6 +474,29 @@ export class BundleStore {
 
   private unpackedPath(id: string): string {
     return join(this.folder, 'unpacked', id);
+  }
+}
+
+/** Of a bundle that is stored. What else the system says stays as it is. */
+function contentGone({ path, sha256 }: BundleFile, cause: unknown): unknown {
+  const { code = 'ENOENT' } = (cause ?? {}) as NodeJS.ErrnoException;
+  if (code !== 'ENOENT') return cause;
+  return new AxleError(
+    'DATA_LOSS',
+    `the content of ${JSON.stringify(path)}, ${sha256}, is gone; push the function again`,
+    { cause },
+  );
+}
+
+/** Undefined where the text is none. */
+function parsedBundle(text: string): StoredBundle | undefined {
+  try {
+    const { files } = JSON.parse(text) as Partial<StoredBundle>;
+    return Array.isArray(files)
+      ? { files: checkedFiles(files as readonly BundleFile[]) }
+      : undefined;
+  } catch {
+    return undefined;
   }
 }
 

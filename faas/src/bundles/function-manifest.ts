@@ -86,8 +86,8 @@ function objectOf(text: string): Record<string, unknown> {
 /** A file of the bundle. */
 function bundlePath(value: unknown): string {
   const [path] = texts('handler', [value], 1, 1);
-  const segments = (path as string).split('/');
-  if (segments.every((segment) => segment !== '' && segment !== '..')) return path as string;
+  const segments = (path as string).replace(/^\.\//, '').split('/');
+  if (segments.every((segment) => !['', '.', '..'].includes(segment))) return segments.join('/');
   throw wrong('handler', 'is to be a path inside the folder, such as handler.mjs');
 }
 

@@ -10,10 +10,11 @@ import {
 
 export interface FunctionCallsOptions extends Omit<
   FunctionSurroundings,
-  'prefetch' | 'log' | 'queueMsMax' | 'ageMsMax'
+  'prefetch' | 'log' | 'failed' | 'queueMsMax' | 'ageMsMax' | 'leftBundle'
 > {
   readonly prefetch?: FunctionSurroundings['prefetch'];
   readonly log?: FunctionSurroundings['log'];
+  readonly failed?: FunctionSurroundings['failed'];
   /** Default 60,000. */
   readonly queueMsMax?: number;
   /** Default `instanceAgeMsMax`. */
@@ -27,7 +28,12 @@ export const instanceAgeMsMax = 6 * 3_600_000;
 /** The functions that are deployed, and the calls to them: from acceptance to answer. */
 export class FunctionCalls implements Calls {
   private readonly functions = new Map<string, ServedFunction>();
+  /** Removed, with instances that still answer. */
+  private readonly leaving = new Set<ServedFunction>();
   private readonly surroundings: FunctionSurroundings;
+  private onLeftBundle: () => void = () => undefined;
+  /** Numbers of instances that functions had which are not there any more: none comes again. */
+  private startedBefore = 0;
   private isClosed = false;
 
   constructor(options: FunctionCallsOptions) {
@@ -35,8 +41,12 @@ export class FunctionCalls implements Calls {
     const defaults = {
       prefetch: nothing,
       log: nothing,
+      failed: nothing,
       queueMsMax: queueMsMaxDefault,
       ageMsMax: instanceAgeMsMax,
+      leftBundle: (): void => {
+        if (!this.isClosed) this.onLeftBundle();
+      },
     };
     this.surroundings = { ...defaults, ...options };
   }
@@ -48,14 +58,33 @@ export class FunctionCalls implements Calls {
   deploy(deployment: Deployment): void {
     const served = this.functions.get(deployment.name);
     if (served !== undefined) served.update(deployment);
-    else this.functions.set(deployment.name, new ServedFunction(deployment, this.surroundings));
+    else {
+      const { surroundings, startedBefore } = this;
+      const added = new ServedFunction(deployment, surroundings, startedBefore);
+      this.functions.set(deployment.name, added);
+    }
+  }
+
+  /** Called when an instance ends whose bundle its function does not run any more. */
+  whenBundleIsLeft(listener: () => void): void {
+    this.onLeftBundle = listener;
+  }
+
+  /** Whose files an instance has, or is about to have. */
+  usedBundles(): Set<string> {
+    const all = [...this.functions.values(), ...this.leaving];
+    return new Set(all.flatMap((served) => [...served.usedBundles]));
   }
 
   /** Takes no more calls; those that run have `graceMs` to end. */
   async remove(name: string, graceMs = 0): Promise<void> {
     const served = this.functions.get(name);
     this.functions.delete(name);
-    await served?.close(graceMs, new AxleError('NOT_FOUND', `the function ${name} was removed`));
+    if (served === undefined) return;
+    this.leaving.add(served);
+    this.startedBefore = Math.max(this.startedBefore, served.startedCount);
+    await served.close(graceMs, new AxleError('NOT_FOUND', `the function ${name} was removed`));
+    this.leaving.delete(served);
   }
 
   async invoke(call: FunctionCall): Promise<FunctionAnswer> {

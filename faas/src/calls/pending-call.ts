@@ -3,6 +3,7 @@ import { AxleError } from 'axle';
 import type { CallOutcome, InstanceAnswer, RunningCall } from '../instances/instance.js';
 import type { Ticket } from '../scaling/call-queue.js';
 import type { FunctionAnswer, FunctionCall } from './function-call.js';
+import { ofFunction } from './function-failure.js';
 
 /** Who gives calls to instances, as a call sees it. */
 export interface CallOwner {
@@ -105,7 +106,9 @@ export function waitedTooLong(name: string, queueMsMax: number): AxleError {
 /** The reason of the last failure, as the reason why a call cannot run. */
 export function cannotStart(name: string, reason: AxleError): AxleError {
   const message = `no instance of the function ${name} runs: ${reason.message}`;
-  return new AxleError(reason.code, message, { cause: reason, retryable: reason.retryable });
+  const { code, retryable } = reason;
+  const error = new AxleError(code, message, { cause: reason, retryable });
+  return ofFunction(error, retryable ? 'away' : 'broken');
 }
 
 function cannotTake(error: unknown): AxleError {

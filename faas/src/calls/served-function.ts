@@ -1,5 +1,6 @@
 import { AxleError } from 'axle';
 
+import { asAxleError } from '../as-axle-error.js';
 import type { Deployment } from '../functions/deployment.js';
 import type { Instance, InstanceProvider, InstanceSpec, LogLine } from '../instances/instance.js';
 import { FunctionScale, type ScaleReport } from '../scaling/function-scale.js';
@@ -22,10 +23,14 @@ export interface FunctionSurroundings {
   /** Lets the pool load models while an instance boots. */
   readonly prefetch: (deployment: Deployment, models: readonly string[]) => void;
   readonly log: (functionName: string, line: LogLine) => void;
+  /** Told of starts that fail. */
+  readonly failed: (error: unknown, what: string) => void;
   /** For which a call waits for an instance at most, milliseconds. */
   readonly queueMsMax: number;
   /** After which an instance is replaced, milliseconds. */
   readonly ageMsMax: number;
+  /** An instance has ended whose bundle is not what is deployed any more. */
+  readonly leftBundle: () => void;
 }
 
 export interface FunctionReport extends ScaleReport {
@@ -33,6 +38,16 @@ export interface FunctionReport extends ScaleReport {
   readonly invocationCount: number;
   /** Of all instances together, where it is known. */
   readonly memoryBytes: number;
+  /** Processors that their processes kept busy of late, where it is known. */
+  readonly cpus: number;
+  /** Why the last instance of what is deployed now did not start; undefined: it did, or none was needed yet. */
+  readonly failure: StartFailure | undefined;
+}
+
+export interface StartFailure {
+  readonly code: AxleError['code'];
+  readonly message: string;
+  readonly at: Date;
 }
 
 interface StartedInstance {
@@ -48,8 +63,10 @@ export class ServedFunction implements CallOwner {
   private readonly scale: FunctionScale<PendingCall>;
   private readonly instances = new Map<string, StartedInstance>();
   private readonly stopping = new Set<Promise<void>>();
-  private started = 0;
+  /** Of each instance, from before its start until it is gone. */
+  private readonly bundleIds = new Map<string, string>();
   private invocations = 0;
+  private startFailure: StartFailure | undefined;
   private lastFailure = new AxleError('UNAVAILABLE', 'none was started yet');
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Infinity;
@@ -58,6 +75,8 @@ export class ServedFunction implements CallOwner {
   constructor(
     private deployment: Deployment,
     private readonly surroundings: FunctionSurroundings,
+    /** Numbers of instances up to it were given before. */
+    private started: number,
   ) {
     const { queueMsMax, ageMsMax } = surroundings;
     this.scale = new FunctionScale({ ...deployment, queueMsMax, ageMsMax });
@@ -66,6 +85,7 @@ export class ServedFunction implements CallOwner {
 
   update(deployment: Deployment): void {
     const { queueMsMax, ageMsMax } = this.surroundings;
+    if (deployment.generation !== this.deployment.generation) this.startFailure = undefined;
     this.deployment = deployment;
     this.scale.update({ ...deployment, queueMsMax, ageMsMax });
     this.advance(performance.now());
@@ -88,9 +108,23 @@ export class ServedFunction implements CallOwner {
   }
 
   report(): FunctionReport {
-    let memoryBytes = 0;
-    for (const { instance } of this.instances.values()) memoryBytes += instance.memoryBytes ?? 0;
-    return { ...this.scale.report(), invocationCount: this.invocations, memoryBytes };
+    let [memoryBytes, cpus] = [0, 0];
+    for (const { instance } of this.instances.values()) {
+      memoryBytes += instance.usage?.memoryBytes ?? 0;
+      cpus += instance.usage?.cpus ?? 0;
+    }
+    const { invocations: invocationCount, startFailure: failure } = this;
+    return { ...this.scale.report(), invocationCount, memoryBytes, cpus, failure };
+  }
+
+  /** The highest number that an instance had. */
+  get startedCount(): number {
+    return this.started;
+  }
+
+  /** Whose files an instance has, or is about to have. */
+  get usedBundles(): Iterable<string> {
+    return this.bundleIds.values();
   }
 
   withdraw({ ticket }: PendingCall): void {
@@ -154,6 +188,7 @@ export class ServedFunction implements CallOwner {
     this.started += 1;
     const id = `${deployment.name}.${deployment.generation}.${this.started}`;
     this.scale.started(id);
+    this.bundleIds.set(id, deployment.bundleId);
     void this.boot(id, deployment);
   }
 
@@ -161,7 +196,10 @@ export class ServedFunction implements CallOwner {
     const { provider, prepare, prefetch, log } = this.surroundings;
     try {
       const prepared = await prepare(deployment);
-      if (this.isClosed) return;
+      if (this.isClosed) {
+        this.forgetBundle(id);
+        return;
+      }
       const { models } = prepared.bundle.manifest;
       if (models.length > 0) prefetch(deployment, models);
       const instance = provider.start(
@@ -169,6 +207,10 @@ export class ServedFunction implements CallOwner {
         {
           log: (line) => {
             log(deployment.name, line);
+          },
+          deaf: (isDeaf) => {
+            this.scale.setDeaf(id, isDeaf);
+            if (!isDeaf) this.advance(performance.now());
           },
           retire: (reason) => {
             const text = `(retired: ${reason.message})`;
@@ -190,18 +232,39 @@ export class ServedFunction implements CallOwner {
       await instance.ready;
       const now = performance.now();
       started.readyAt = now;
+      if (this.isPresent(deployment)) this.startFailure = undefined;
       this.scale.isReady(id, now);
       this.advance(now);
     } catch (error) {
-      this.gone(id, error);
+      this.surroundings.failed(error, `the start of ${id}`);
+      this.notStarted(id, deployment, asAxleError(error));
     }
   }
 
-  private gone(id: string, reason: unknown): void {
-    this.lastFailure =
-      reason instanceof AxleError
-        ? reason
-        : new AxleError('INTERNAL', (reason as Error).message, { cause: reason });
+  private isPresent({ generation }: Deployment): boolean {
+    return generation === this.deployment.generation;
+  }
+
+  private notStarted(id: string, deployment: Deployment, reason: AxleError): void {
+    const { code, message } = reason;
+    const at = new Date();
+    if (this.isPresent(deployment) && !this.isClosed) this.startFailure = { code, message, at };
+    const text = `(did not start: ${message})`;
+    if (!this.instances.has(id)) this.surroundings.log(deployment.name, { instance: id, at, text });
+    this.gone(id, reason);
+  }
+
+  private forgetBundle(id: string): void {
+    const bundleId = this.bundleIds.get(id);
+    this.bundleIds.delete(id);
+    const isOld = bundleId !== this.deployment.bundleId || this.isClosed;
+    if (bundleId !== undefined && isOld) this.surroundings.leftBundle();
+  }
+
+  private gone(id: string, reason: AxleError): void {
+    this.lastFailure = reason;
+    // One that did not start may not have ended yet.
+    if (!this.instances.has(id)) this.forgetBundle(id);
     const now = performance.now();
     this.scale.ended(id, now);
     this.advance(now);

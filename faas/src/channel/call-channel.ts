@@ -11,6 +11,7 @@ import {
   frameOf,
   noFrame,
   payloadBytesMax,
+  setupBytesMax,
   type Frame,
 } from './frame.js';
 import { FrameWriter } from './frame-writer.js';
@@ -20,6 +21,8 @@ export interface CallChannelOptions {
   readonly timeoutMs: number;
   /** After that, milliseconds until `hung` or `retire`. */
   readonly graceMs: number;
+  /** Whether the instance may not hear: a call of it is past its time, and it has not said that it knows. It is to get no call. */
+  readonly deaf: (isDeaf: boolean) => void;
   /** The instance does not even hear that a call is cancelled: it is to be killed. */
   readonly hung: () => void;
   /** A call runs on past its time though it is cancelled, or no more calls can be numbered. */
@@ -44,6 +47,7 @@ export class CallChannel {
   private end: AxleError | undefined;
   private settleReady!: { resolve: () => void; reject: (error: AxleError) => void };
   private onQuiet: (() => void) | undefined;
+  private isDeaf = false;
 
   constructor(
     private readonly stream: Duplex,
@@ -74,16 +78,19 @@ export class CallChannel {
     return this.running.size;
   }
 
-  /** @throws AxleError FAILED_PRECONDITION for more than goes in one frame. */
+  /** @throws AxleError FAILED_PRECONDITION for more than `setupBytesMax`. */
   setUp(setup: object): void {
     const payload = Buffer.from(JSON.stringify(setup));
-    if (payload.byteLength > payloadBytesMax) {
+    if (payload.byteLength > setupBytesMax) {
       throw new AxleError(
         'FAILED_PRECONDITION',
-        `secrets and environment of a function take ${payload.byteLength} bytes, and ${payloadBytesMax} are the most`,
+        `secrets and environment of a function take ${payload.byteLength} bytes on their way, and ${setupBytesMax} are the most`,
       );
     }
-    this.writer.write(frameOf('SETUP', 0, payload));
+    for (let at = 0; at < payload.byteLength; at += payloadBytesMax) {
+      const part = payload.subarray(at, at + payloadBytesMax);
+      this.writer.write(frameOf('SETUP', 0, part, at + part.byteLength === payload.byteLength));
+    }
   }
 
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {
@@ -142,10 +149,23 @@ export class CallChannel {
       if (frame.call >= this.nextNumber) throw noFrame();
       return;
     }
-    if (!call.take(frame)) return;
+    if (!call.take(frame)) {
+      if (frame.type === 'CANCEL') this.tellIfDeaf();
+      return;
+    }
     if (!running.delete(frame.call)) late.delete(frame.call);
+    // Before it is free of the call, and is given another.
+    this.tellIfDeaf();
     call.free();
     if (running.size === 0) this.onQuiet?.();
+  }
+
+  private tellIfDeaf(): void {
+    let isDeaf = false;
+    for (const call of this.late.values()) isDeaf ||= !call.isHeard;
+    if (isDeaf === this.isDeaf) return;
+    this.isDeaf = isDeaf;
+    this.options.deaf(isDeaf);
   }
 
   private takeOfInstance({ type, payload }: Frame): void {
@@ -169,6 +189,8 @@ export class CallChannel {
       if (call.deadlineAt > now) break;
       this.running.delete(call.number);
       this.late.set(call.number, call);
+      // Before its caller hears, who may call again.
+      this.tellIfDeaf();
       const message = `the function did not answer within ${timeoutMs} ms, its timeoutMs`;
       call.cancel(AxleError.expected('DEADLINE_EXCEEDED', message));
     }

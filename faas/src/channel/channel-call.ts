@@ -1,6 +1,7 @@
 import { AxleError, ErrorCode, type ErrorCodeName } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
+import { ofFunction } from '../calls/function-failure.js';
 import type { CallOutcome, RunningCall } from '../instances/instance.js';
 import { AnswerBody } from './answer-body.js';
 import { readAnswerHead } from './answer-head.js';
@@ -90,7 +91,7 @@ export class ChannelCall implements RunningCall {
         this.hears = true;
         return false;
       case 'FAILED':
-        this.settle(readFailure(payload));
+        this.settle(ofFunction(readFailure(payload), 'threw'));
         return true;
       case 'SETUP':
       case 'READY':
@@ -117,7 +118,7 @@ export class ChannelCall implements RunningCall {
     try {
       read = readAnswerHead(head);
     } catch (error) {
-      this.cancel(error);
+      this.cancel(ofFunction(error as AxleError, 'threw'));
       return;
     }
     this.isSettled = true;

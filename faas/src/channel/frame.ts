@@ -12,7 +12,7 @@ import { AxleError } from 'axle/errors';
  * of its body is under way then is ignored.
  */
 export const FrameType = {
-  /** To an instance, once and first: what it is to run (JSON). */
+  /** To an instance, once and first: what it is to run (JSON), in as many frames as it takes, the last of them with END. */
   SETUP: 1,
   /** From an instance: it takes calls. */
   READY: 2,
@@ -37,6 +37,8 @@ export const END = 1;
 export const frameHeaderBytes = 12;
 /** Of one frame. */
 export const payloadBytesMax = 1024 * 1024;
+/** Of what an instance is told first, in all its frames. */
+export const setupBytesMax = 16 * 1024 * 1024;
 /** Of the head of a call or an answer. */
 export const headBytesMax = 256 * 1024;
 /** Of a body in one frame: what senders cut it to. */

@@ -13,6 +13,7 @@ import {
   readCredit,
   readHead,
   readJson,
+  setupBytesMax,
   type Frame,
 } from './frame.js';
 import { FrameWriter } from './frame-writer.js';
@@ -40,6 +41,9 @@ const over = AxleError.expected('CANCELLED', 'nobody waits for the answer any mo
 export class InstanceChannel {
   private readonly writer: FrameWriter;
   private readonly calls = new Map<number, ServedCall>();
+  /** What came of it, until it is whole. */
+  private setup: Buffer[] = [];
+  private setupBytes = 0;
 
   constructor(
     stream: Duplex,
@@ -63,10 +67,20 @@ export class InstanceChannel {
     this.writer.write(frameOf('FAILED', 0, Buffer.from(JSON.stringify(failure))));
   }
 
+  private takeSetup(payload: Buffer, end: boolean): void {
+    this.setupBytes += payload.byteLength;
+    if (this.setupBytes > setupBytesMax) throw noFrame();
+    this.setup.push(Buffer.from(payload));
+    if (!end) return;
+    const whole = Buffer.concat(this.setup, this.setupBytes);
+    this.setup = [];
+    this.options.setUp(readJson(whole));
+  }
+
   private take(frame: Frame): void {
     const { type, call: number, payload, end } = frame;
     if (type === 'SETUP') {
-      this.options.setUp(readJson(payload));
+      this.takeSetup(payload, end);
     } else if (type === 'CALL') {
       const { head, body } = readHead(payload);
       const call = new ServedCall(number, head as CallHead, this.writer, () => {

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
 import { asAxleError } from '../as-axle-error.js';
+import { functionFailureOf } from '../calls/function-failure.js';
 import { httpStatusOf } from './error-status.js';
 
 /** A request and where its answer goes. */
@@ -40,6 +41,9 @@ export function sendText(
   response.end(body);
 }
 
+/** Who answered, or failed: statuses and other headers of a function may look like the front end's. */
+export const answeredBy = 'axle-answered-by';
+
 /** Errors of all doors but Lambda's: text for people, with the code in headers for programs. */
 export function sendError(
   exchange: Exchange,
@@ -54,8 +58,11 @@ export function sendError(
   }
   const status = httpStatusOf(error);
   endConnectionIfUnread(exchange);
-  sendText(exchange, status, `${error.message}\n`, {
+  const isOfFunction = functionFailureOf(error) !== undefined;
+  const text = isOfFunction ? `${error.code}: ${error.message}\n` : `${error.message}\n`;
+  sendText(exchange, status, text, {
     ...headers,
+    [answeredBy]: isOfFunction ? 'function' : 'front-end',
     'axle-code': error.code,
     'axle-retryable': String(error.retryable),
     ...(status === 401 ? { 'www-authenticate': 'Basic realm="axle", charset="UTF-8"' } : {}),

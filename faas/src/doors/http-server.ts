@@ -20,6 +20,7 @@ import {
   requestMs,
 } from './door-limits.js';
 import { sendError, type Exchange, type Handler } from './exchange.js';
+import type { FailureLog } from './failure-log.js';
 
 export interface Address {
   readonly host: string;
@@ -33,6 +34,7 @@ const statuses: Readonly<Record<string, number>> = {
 };
 
 const idleSweepMs = 50;
+const pathShownMax = 200;
 
 /** HTTP/1.1 on a port, with limits on what a client may send and how slowly. */
 export class HttpServer {
@@ -44,13 +46,13 @@ export class HttpServer {
   ) {}
 
   /**
-   * @param onError of what is no fault of a client
+   * @param failed told of each error and its request
    * @throws AxleError FAILED_PRECONDITION where it cannot listen.
    */
   static async listen(
     { host, port }: Address,
     handle: Handler,
-    onError: (error: unknown) => void,
+    failed: FailureLog,
   ): Promise<HttpServer> {
     const server = createServer({
       maxHeaderSize: headerBytesMax,
@@ -80,7 +82,7 @@ export class HttpServer {
       `http://${host.includes(':') ? `[${host}]` : host}:${actual}`,
     );
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
-      void http.serve(request, response, handle, onError);
+      void http.serve(request, response, handle, failed);
     });
     return http;
   }
@@ -102,7 +104,7 @@ export class HttpServer {
     request: IncomingMessage,
     response: ServerResponse,
     handle: Handler,
-    onError: (error: unknown) => void,
+    failed: FailureLog,
   ): Promise<void> {
     const url = request.url ?? '';
     const at = url.indexOf('?');
@@ -122,7 +124,7 @@ export class HttpServer {
       }
       await handle(exchange);
     } catch (error) {
-      if (!(error instanceof AxleError)) onError(error);
+      failed(error, `${request.method ?? ''} ${exchange.path.slice(0, pathShownMax)}`);
       sendError(exchange, error);
     }
   }

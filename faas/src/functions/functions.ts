@@ -4,6 +4,7 @@ import { parseBundleReference } from '../bundles/bundle-reference.js';
 import type { BundleStore } from '../bundles/bundle-store.js';
 import type { Calls, FunctionAnswer, FunctionCall } from '../calls/function-call.js';
 import type { FunctionCalls } from '../calls/function-calls.js';
+import type { StartFailure } from '../calls/served-function.js';
 import type { SecretStore } from '../secrets/secret-store.js';
 import type { Deployment } from './deployment.js';
 import { deploymentOf, type DeploymentRequest } from './deployment-request.js';
@@ -15,6 +16,8 @@ export interface FunctionsOptions {
   readonly bundles: BundleStore;
   readonly secrets: SecretStore;
   readonly host: FunctionCalls;
+  /** What the operator is told. */
+  readonly log: (message: string) => void;
   /** Of createdAt. */
   readonly now?: () => Date;
 }
@@ -25,8 +28,9 @@ const removalGraceMs = 30_000;
 /** What doors do to functions: each change is on disk, then with the host, and then answered; one after another. */
 export class Functions implements Calls {
   private last: Promise<unknown> = Promise.resolve();
-  /** An instance of one that was replaced may still read its files. */
-  private readonly usedBundles = new Set<string>();
+  /** Functions that cannot run since what they run is not whole, as it was when this was opened. */
+  private readonly troubles = new Map<string, StartFailure>();
+  private collecting: Promise<void> | undefined;
   /** Scaled to none, until the next call. */
   private readonly asleep = new Set<string>();
 
@@ -35,8 +39,11 @@ export class Functions implements Calls {
   /** Takes over what was deployed before, and removes bundles that nothing names any more. */
   static async open(options: FunctionsOptions): Promise<Functions> {
     const functions = new Functions(options);
-    for (const deployment of options.deployments.list()) functions.take(deployment);
+    const { deployments, bundles, host } = options;
+    functions.look(await bundles.troubles(new Set(deployments.list().map(bundleIdOf))));
+    for (const deployment of deployments.list()) functions.take(deployment);
     await functions.collect();
+    host.whenBundleIsLeft(() => void functions.collect());
     return functions;
   }
 
@@ -89,7 +96,8 @@ export class Functions implements Calls {
       this.require(name);
       await this.options.deployments.remove(name);
       this.asleep.delete(name);
-      void this.options.host.remove(name, removalGraceMs);
+      this.troubles.delete(name);
+      void this.options.host.remove(name, removalGraceMs).then(() => this.collect());
     });
   }
 
@@ -109,9 +117,34 @@ export class Functions implements Calls {
     return this.options.host.invoke(call);
   }
 
-  /** Removes what neither a tag nor a deployment names. */
+  /** Why it does not run, or not what was deployed last; undefined: it does. */
+  failureOf(name: string): StartFailure | undefined {
+    const { failure, ready = 0 } = this.options.host.report(name) ?? {};
+    return failure ?? (ready === 0 ? this.troubles.get(name) : undefined);
+  }
+
+  /** Removes what no tag names, no deployment and no instance. Failures are logged: the next time does it. */
   collect(): Promise<void> {
-    return this.inTurn(() => this.options.bundles.collect(this.usedBundles));
+    const { bundles, deployments, host, log } = this.options;
+    this.collecting ??= this.inTurn(() => {
+      this.collecting = undefined;
+      return bundles.collect(
+        new Set([...host.usedBundles(), ...deployments.list().map(bundleIdOf)]),
+      );
+    }).catch((error: unknown) => {
+      log(`what is not deployed any more cannot be removed: ${(error as Error).message}`);
+    });
+    return this.collecting;
+  }
+
+  private look(broken: ReadonlyMap<string, AxleError>): void {
+    for (const { name, bundleId } of this.options.deployments.list()) {
+      const trouble = broken.get(bundleId);
+      if (trouble === undefined) continue;
+      const { code, message } = trouble;
+      this.troubles.set(name, { code, message, at: new Date() });
+      this.options.log(`the function ${name} cannot run: ${message}`);
+    }
   }
 
   private async put(
@@ -132,13 +165,15 @@ export class Functions implements Calls {
       notes,
     );
     await deployments.put(deployment);
+    this.troubles.delete(deployment.name);
     this.take(deployment);
+    // After this turn.
+    void this.collect();
     return notes;
   }
 
   private take(deployment: Deployment): void {
     this.asleep.delete(deployment.name);
-    this.usedBundles.add(deployment.bundleId);
     this.options.host.deploy(deployment);
   }
 
@@ -147,4 +182,8 @@ export class Functions implements Calls {
     this.last = done.catch(() => undefined);
     return done;
   }
+}
+
+function bundleIdOf({ bundleId }: Deployment): string {
+  return bundleId;
 }

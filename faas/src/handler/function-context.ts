@@ -2,6 +2,7 @@ import type { Client } from 'axle';
 import { AxleError } from 'axle/errors';
 
 import type { ServedCall } from '../channel/instance-channel.js';
+import type { PoolConnection } from './pool-connection.js';
 
 /** What is the same for all calls of an instance. */
 export interface FunctionSurroundings {
@@ -9,7 +10,7 @@ export interface FunctionSurroundings {
   readonly instance: string;
   readonly timeoutMs: number;
   readonly secrets: ReadonlyMap<string, Buffer>;
-  readonly axle: Client | undefined;
+  readonly pool: PoolConnection | undefined;
 }
 
 /** What a handler knows besides its event. */
@@ -43,11 +44,12 @@ export class FunctionContext {
   /**
    * A client of the pool, connected, with the models of the manifest loaded, under a token of this function.
    *
-   * @throws AxleError FAILED_PRECONDITION where the front end has no pool.
+   * @throws AxleError FAILED_PRECONDITION where the front end has no pool; UNAVAILABLE while that does not answer since
+   * before the instance started.
    */
   get axle(): Client {
-    const { axle } = this.surroundings;
-    if (axle !== undefined) return axle;
+    const { pool } = this.surroundings;
+    if (pool !== undefined) return pool.client;
     throw new AxleError('FAILED_PRECONDITION', 'the front end of this function has no pool');
   }
 

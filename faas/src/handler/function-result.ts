@@ -37,9 +37,11 @@ export function readResult(value: unknown): FunctionResult {
   return { status: value.status, headers: { ...headers, ...lowerCase(value.headers) }, body };
 }
 
+type AnswerHeaders = Readonly<Record<string, Headers[string] | number>>;
+
 interface Answer {
   readonly status: number;
-  readonly headers?: Headers;
+  readonly headers?: AnswerHeaders;
   readonly body?: unknown;
 }
 
@@ -85,9 +87,13 @@ async function* chunksOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Ar
   }
 }
 
-function lowerCase(headers: Headers = {}): Headers {
+/** Values may be numbers, as Node's own answers take them. */
+function lowerCase(headers: AnswerHeaders = {}): Headers {
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+    Object.entries(headers).map(([name, value]) => [
+      name.toLowerCase(),
+      typeof value === 'number' ? String(value) : value,
+    ]),
   );
 }
 

@@ -1,11 +1,10 @@
 import type { Duplex } from 'node:stream';
 
-import type { Client } from 'axle';
-
 import { InstanceChannel, type ServedCall } from '../channel/instance-channel.js';
 import type { FunctionSurroundings } from './function-context.js';
 import { failureOf, loadHandler, runHandler, type Handler } from './handler-runtime.js';
 import type { InstanceSetup } from './instance-setup.js';
+import { PoolConnection } from './pool-connection.js';
 
 /**
  * Serves a function over a channel: what an instance does, wherever it is. Waits for SETUP, loads the handler, connects
@@ -36,20 +35,11 @@ export function serveHandler(stream: Duplex, prepare: (setup: InstanceSetup) => 
     const secrets = new Map(
       Object.entries(setup.secrets).map(([name, text]) => [name, Buffer.from(text, 'base64')]),
     );
-    const [loaded, axle] = await Promise.all([
+    const [loaded, pool] = await Promise.all([
       loadHandler(setup.folder, setup.handler),
-      connectPool(setup),
+      PoolConnection.open(setup),
     ]);
     handler = loaded;
-    surroundings = { functionName, instance, timeoutMs, secrets, axle };
+    surroundings = { functionName, instance, timeoutMs, secrets, pool };
   }
-}
-
-async function connectPool({ pool, models }: InstanceSetup): Promise<Client | undefined> {
-  if (pool === undefined) return undefined;
-  const { connect } = await import('axle');
-  const { url, token } = pool;
-  const client = await connect(url, token === '' ? {} : { token });
-  await Promise.all(models.map((model) => client.prefetch(model)));
-  return client;
 }

@@ -1,5 +1,7 @@
 import type { Duplex, Readable } from 'node:stream';
 
+import type { ProcessUsage } from './process-table.js';
+
 /** How a carrier ended. */
 export interface CarrierEnd {
   /** Of an end of its own: 'exit code 3', 'SIGSEGV', what was thrown. */
@@ -12,8 +14,8 @@ export interface Carrier {
   readonly channel: Duplex;
   /** What is printed in it. */
   readonly printed: readonly Readable[];
-  /** Bytes that are its own; undefined: nobody knows. */
-  readonly memoryBytes: number | undefined;
+  /** Undefined: nobody knows. */
+  readonly usage: ProcessUsage | undefined;
   /** With all that it started. Of no effect once it ended. */
   kill(): void;
   /** @param ended called once, when it is gone. */

@@ -6,6 +6,7 @@ import type { Carrier, CarrierEnd } from './carrier.js';
 import { overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, Instance, InstanceEvents, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
+import type { ProcessUsage } from './process-table.js';
 
 /** Time for a carrier to end when its channel does, milliseconds. */
 const endMsMax = 500;
@@ -43,6 +44,7 @@ export class ChannelInstance implements Instance {
     this.channel = new CallChannel(carrier.channel, {
       timeoutMs,
       graceMs,
+      deaf: events.deaf,
       hung: () => {
         this.kill(unavailable(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
       },
@@ -74,8 +76,8 @@ export class ChannelInstance implements Instance {
     }
   }
 
-  get memoryBytes(): number | undefined {
-    return this.carrier.memoryBytes;
+  get usage(): ProcessUsage | undefined {
+    return this.carrier.usage;
   }
 
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {
@@ -103,7 +105,7 @@ export class ChannelInstance implements Instance {
   /** Ends it when it is over its memory. */
   checkMemory(): void {
     const { memoryMiB } = this.options;
-    const usedMiB = Math.ceil((this.memoryBytes ?? 0) / 1024 ** 2);
+    const usedMiB = Math.ceil((this.usage?.memoryBytes ?? 0) / 1024 ** 2);
     if (usedMiB > memoryMiB) this.kill(overMemory(`used ${usedMiB} MiB of memory`, memoryMiB));
   }
 

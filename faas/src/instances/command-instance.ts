@@ -4,6 +4,7 @@ import type { FunctionCall } from '../calls/function-call.js';
 import { CommandRun, type CommandSpec } from './command-run.js';
 import { unavailable } from './instance-end.js';
 import type { CallOutcome, Instance, InstanceEvents, RunningCall } from './instance.js';
+import type { ProcessUsage } from './process-table.js';
 
 /** A function that is a program, run once for each call. Between calls it is nothing but this. */
 export class CommandInstance implements Instance {
@@ -18,10 +19,13 @@ export class CommandInstance implements Instance {
     private readonly events: InstanceEvents,
   ) {}
 
-  get memoryBytes(): number {
-    let bytes = 0;
-    for (const run of this.runs) bytes += run.memoryBytes;
-    return bytes;
+  get usage(): ProcessUsage {
+    let [memoryBytes, cpus] = [0, 0];
+    for (const { usage } of this.runs) {
+      memoryBytes += usage.memoryBytes;
+      cpus += usage.cpus;
+    }
+    return { memoryBytes, cpus };
   }
 
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall {

@@ -4,11 +4,12 @@ import { Readable, type Duplex, type Writable } from 'node:stream';
 import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
+import { ofFunction } from '../calls/function-failure.js';
 import { exitOf, overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
 import { killGroup, spawnGroup } from './process-group.js';
-import { memoryBytesOf } from './process-memory.js';
+import type { ProcessTable, ProcessUsage } from './process-table.js';
 
 /** What of a function is the same for all its runs. */
 export interface CommandSpec {
@@ -19,10 +20,14 @@ export interface CommandSpec {
   readonly timeoutMs: number;
   /** Of one run, with all processes that it starts. */
   readonly memoryMiB: number;
+  readonly table: ProcessTable;
 }
 
 /** Output that is kept until it is known how the program ends: a failure of one that gives less is an error, not half an answer. */
 const keptBytesMax = 64 * 1024;
+/** Of a program that ended: what comes this long after the last, milliseconds, is not its own, nor what comes after so many. */
+const drainMs = 50;
+const drainRounds = 40;
 /** Of one variable of the environment: more than that, and no program could be started. */
 const variableCharactersMax = 32 * 1024;
 const headers = { 'content-type': 'application/octet-stream' };
@@ -52,6 +57,7 @@ export class CommandRun implements RunningCall {
       environment: { ...environment, ...variablesOf(call) },
       kind: 'filter',
     });
+    if (this.child.pid !== undefined) spec.table.add(this.child.pid);
     this.timer = setTimeout(() => {
       const message = `the function did not answer within ${timeoutMs} ms, its timeoutMs`;
       this.cancel(AxleError.expected('DEADLINE_EXCEEDED', message));
@@ -65,12 +71,12 @@ export class CommandRun implements RunningCall {
     else void this.send(body[Symbol.asyncIterator](), input);
   }
 
-  get memoryBytes(): number {
-    return this.isOver || this.child.pid === undefined ? 0 : memoryBytesOf(this.child.pid);
+  get usage(): ProcessUsage {
+    return this.spec.table.usageOf(this.child.pid ?? 0);
   }
 
   checkMemory(): void {
-    const usedMiB = Math.ceil(this.memoryBytes / 1024 ** 2);
+    const usedMiB = Math.ceil(this.usage.memoryBytes / 1024 ** 2);
     const { memoryMiB } = this.spec;
     if (usedMiB > memoryMiB) this.cancel(overMemory(`used ${usedMiB} MiB of memory`, memoryMiB));
   }
@@ -99,10 +105,37 @@ export class CommandRun implements RunningCall {
     child.once('exit', () => {
       // What it started and left behind would hold its output open.
       if (child.pid !== undefined) killGroup(child.pid);
+      this.drain(output, errors);
     });
     child.once('close', () => {
       this.end(printed);
     });
+  }
+
+  /**
+   * What it printed may still be on its way, and who left its group may hold its output open for as long as it likes: the
+   * call is over once nothing more comes.
+   */
+  private drain(output: Readable, errors: Readable): void {
+    let left = drainRounds;
+    let quiet = true;
+    const came = (): void => {
+      quiet = false;
+    };
+    output.on('data', came);
+    const rounds = setInterval(() => {
+      // Whoever reads the answer is slow: all of what is there is for them.
+      if (output.isPaused() && !this.isOver) return;
+      left -= 1;
+      if (!quiet && left > 0 && !this.isOver) {
+        quiet = true;
+        return;
+      }
+      clearInterval(rounds);
+      output.off('data', came);
+      output.destroy();
+      errors.destroy();
+    }, drainMs);
   }
 
   private async send(source: AsyncIterator<Uint8Array>, input: Writable): Promise<void> {
@@ -158,10 +191,10 @@ export class CommandRun implements RunningCall {
     if (this.isOver) return;
     const { child, answer } = this;
     clearTimeout(this.timer);
+    this.spec.table.remove(child.pid ?? 0);
     (child.stdio[4] as Duplex).destroy();
     printed.end();
-    if (child.exitCode !== 0)
-      this.fail(new AxleError('INTERNAL', `the program ended: ${exitOf(child)}`));
+    if (child.exitCode !== 0) this.fail(ofFunction(failedExit(child), 'threw'));
     this.isOver = true;
     if (answer !== undefined) answer.push(null);
     else if (!this.isSettled) {
@@ -171,6 +204,18 @@ export class CommandRun implements RunningCall {
     this.onOver();
     this.outcome.freed();
   }
+}
+
+/** What shells, and the one that starts it, say of programs that they cannot run. */
+const exitAdvice: Readonly<Record<number, string>> = {
+  126: 'it may not be executed; chmod +x its file, see that its first line names an interpreter, and push again',
+  127: 'there is no such program; name a file of the function, such as ./run.sh, or one that is installed here',
+};
+
+function failedExit(child: ChildProcess): AxleError {
+  const advice = exitAdvice[child.exitCode ?? 0];
+  const message = `the program ended: ${exitOf(child)}`;
+  return new AxleError('INTERNAL', advice === undefined ? message : `${message}: ${advice}`);
 }
 
 /** As programs of the web have them since CGI, with the prefix that OpenFaaS gives them. */

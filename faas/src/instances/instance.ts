@@ -3,6 +3,7 @@ import type { AxleError } from 'axle';
 import type { Bundle } from '../bundles/bundle-store.js';
 import type { FunctionAnswer, FunctionCall } from '../calls/function-call.js';
 import type { Deployment } from '../functions/deployment.js';
+import type { ProcessUsage } from './process-table.js';
 
 /** Where `context.axle` connects, and by which token. */
 export interface PoolAccess {
@@ -33,6 +34,8 @@ export interface LogLine {
 /** What an instance says by itself. */
 export interface InstanceEvents {
   readonly log: (line: LogLine) => void;
+  /** It is to be given no calls until it says otherwise: one is past its time, and it may be stuck in it. */
+  readonly deaf: (isDeaf: boolean) => void;
   /** It should be given no more calls, and be stopped: a handler of it runs on past its time, say. */
   readonly retire: (reason: AxleError) => void;
   /** Last and once: it is gone. Called before its calls fail, so that none of them is given to it again. */
@@ -62,8 +65,8 @@ export interface Instance {
   readonly id: string;
   /** Settles when it takes calls. @throws AxleError FAILED_PRECONDITION: the handler cannot be loaded. */
   readonly ready: Promise<void>;
-  /** Bytes of memory that it uses now, where that is known. */
-  readonly memoryBytes: number | undefined;
+  /** What it uses now, where that is known. */
+  readonly usage: ProcessUsage | undefined;
   /** Callbacks, not promises: they are on the way of every call. None comes before it returns. */
   invoke(call: FunctionCall, outcome: CallOutcome): RunningCall;
   /** Lets calls end until the time is over, and then ends it. Settles when it is gone. */

@@ -4,7 +4,7 @@ import type { Duplex, Readable } from 'node:stream';
 import type { Carrier, CarrierEnd } from './carrier.js';
 import { exitOf } from './instance-end.js';
 import { killGroup } from './process-group.js';
-import { memoryBytesOf } from './process-memory.js';
+import type { ProcessTable, ProcessUsage } from './process-table.js';
 
 /** V8 says so before it aborts. */
 const heapIsFull = /heap out of memory/;
@@ -17,7 +17,11 @@ export class ProcessCarrier implements Carrier {
   private hasFullHeap = false;
 
   /** @param child as `spawnGroup` gives it. */
-  constructor(private readonly child: ChildProcess) {
+  constructor(
+    private readonly child: ChildProcess,
+    private readonly table: ProcessTable,
+  ) {
+    if (child.pid !== undefined) table.add(child.pid);
     this.channel = child.stdio[3] as Duplex;
     const printed = child.stdio[1] as Readable;
     this.printed = [printed];
@@ -28,8 +32,8 @@ export class ProcessCarrier implements Carrier {
     child.stdio[4]?.on('error', () => undefined);
   }
 
-  get memoryBytes(): number {
-    return this.hasEnded || this.child.pid === undefined ? 0 : memoryBytesOf(this.child.pid);
+  get usage(): ProcessUsage {
+    return this.table.usageOf(this.child.pid ?? 0);
   }
 
   kill(): void {
@@ -42,6 +46,7 @@ export class ProcessCarrier implements Carrier {
       // What it started, and who watched the group.
       this.kill();
       this.hasEnded = true;
+      this.table.remove(this.child.pid ?? 0);
       (this.child.stdio[4] as Duplex).destroy();
       ended({ how, hasFullHeap: this.hasFullHeap });
     };

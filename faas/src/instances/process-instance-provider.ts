@@ -1,12 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { CommandInstance } from './command-instance.js';
 import type { Instance, InstanceEvents, InstanceProvider, InstanceSpec } from './instance.js';
 import { ChannelInstance } from './channel-instance.js';
+import { InstancesFolder } from './instances-folder.js';
 import { ProcessCarrier } from './process-carrier.js';
+import { ProcessTable } from './process-table.js';
 import { setupOf } from './setup-of.js';
 import { ownEnvironment, WaitingProcesses } from './waiting-processes.js';
 
@@ -18,7 +19,6 @@ const usualMemoryMiB = 256;
 const onlyAtStart = /^(?:NODE_|LD_|UV_|MALLOC_|OPENSSL_|SSL_)/;
 const closeMsMax = 500;
 const refillMs = 100;
-const folderName = /^axle-instances-(\d+)-/;
 
 export interface ProcessInstanceProviderOptions {
   /** For a call to end after it was cancelled or its time was over, milliseconds; then its process is killed. Default 2000. */
@@ -37,20 +37,20 @@ export interface ProcessInstanceProviderOptions {
 export class ProcessInstanceProvider implements InstanceProvider {
   readonly name = 'process';
   private readonly instances = new Set<ChannelInstance | CommandInstance>();
-  private readonly folder = makeFolder();
+  private readonly folder = new InstancesFolder();
+  private readonly table = new ProcessTable();
   private readonly waiting: WaitingProcesses;
   private memoryTimer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: ProcessInstanceProviderOptions = {}) {
-    this.waiting = new WaitingProcesses(this.folder, options.waitingProcesses ?? 0);
+    this.waiting = new WaitingProcesses(this.folder.path, options.waitingProcesses ?? 0);
     this.waiting.fill(heapMiBOf(usualMemoryMiB));
   }
 
   start(spec: InstanceSpec, events: InstanceEvents): Instance {
     const { command } = spec.bundle.manifest;
     const watched: InstanceEvents = {
-      log: events.log,
-      retire: events.retire,
+      ...events,
       ended: (reason) => {
         this.forget(instance);
         events.ended(reason);
@@ -62,6 +62,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
         : this.startCommand(spec, command, watched);
     this.instances.add(instance);
     this.memoryTimer ??= setInterval(() => {
+      this.table.look();
       for (const each of this.instances) each.checkMemory();
     }, memoryCheckMs).unref();
     return instance;
@@ -70,7 +71,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
   async close(): Promise<void> {
     this.waiting.close();
     await Promise.all([...this.instances].map((instance) => instance.stop(closeMsMax)));
-    rmSync(this.folder, { recursive: true, force: true });
+    await this.folder.close();
   }
 
   private startHandler(spec: InstanceSpec, events: InstanceEvents): ChannelInstance {
@@ -82,7 +83,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
     const { child, home } = this.waiting.take(heapMiBOf(memoryMiB), Object.fromEntries(early));
     const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
     const instance = new ChannelInstance(
-      new ProcessCarrier(child),
+      new ProcessCarrier(child, this.table),
       limits,
       removing(home, events),
       setup,
@@ -102,7 +103,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
     [program = '', ...args]: readonly string[],
     events: InstanceEvents,
   ): CommandInstance {
-    const home = mkdtempSync(join(this.folder, 'instance-'));
+    const home = mkdtempSync(join(this.folder.path, 'instance-'));
     const secretsFolder = join(home, 'secrets');
     mkdirSync(secretsFolder, { mode: 0o700 });
     for (const [name, bytes] of secrets) {
@@ -122,6 +123,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
       },
       memoryMiB,
       timeoutMs,
+      table: this.table,
     };
     return new CommandInstance(id, spec, removing(home, events));
   }
@@ -134,29 +136,10 @@ export class ProcessInstanceProvider implements InstanceProvider {
   }
 }
 
-/** For what instances keep. Those of front ends that were killed go. */
-function makeFolder(): string {
-  const place = tmpdir();
-  for (const name of readdirSync(place)) {
-    const owner = Number(folderName.exec(name)?.[1]);
-    if (owner > 0 && !isRunning(owner)) rmSync(join(place, name), { recursive: true, force: true });
-  }
-  return mkdtempSync(join(place, `axle-instances-${process.pid}-`));
-}
-
-function isRunning(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
-  }
-}
-
 /** With the instance goes what it kept. */
 function removing(home: string, events: InstanceEvents): InstanceEvents {
   return {
-    log: events.log,
-    retire: events.retire,
+    ...events,
     ended: (reason) => {
       rm(home, { recursive: true, force: true }).catch(() => undefined);
       events.ended(reason);

@@ -18,7 +18,7 @@ export interface ThreadOptions {
 export class ThreadCarrier implements Carrier {
   readonly channel: Duplex;
   readonly printed: readonly Readable[];
-  readonly memoryBytes = undefined;
+  readonly usage = undefined;
   private readonly worker: Worker;
 
   constructor({ heapMiB, environment }: ThreadOptions) {

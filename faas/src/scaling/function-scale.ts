@@ -40,6 +40,8 @@ interface ScaledInstance {
   generation: number;
   state: 'starting' | 'ready' | 'draining';
   calls: number;
+  /** It may be stuck: it gets no calls. */
+  isDeaf: boolean;
   readyAt: number;
   /** Since when it has no calls. */
   idleSince: number;
@@ -133,7 +135,7 @@ export class FunctionScale<C> {
   started(id: string): void {
     const { generation } = this.settings;
     const never = { readyAt: Infinity, idleSince: Infinity };
-    const begun = { calls: 0, hasAnswered: false, isJudged: false };
+    const begun = { calls: 0, isDeaf: false, hasAnswered: false, isJudged: false };
     this.instances.set(id, { id, generation, state: 'starting', ...never, ...begun });
   }
 
@@ -145,6 +147,12 @@ export class FunctionScale<C> {
     instance.idleSince = now;
     this.ready.push(instance);
     this.sortReady();
+  }
+
+  /** Until it hears again, an instance gets no calls. */
+  setDeaf(id: string, isDeaf: boolean): void {
+    const instance = this.instances.get(id);
+    if (instance !== undefined) instance.isDeaf = isDeaf;
   }
 
   /** By itself: it gets no more calls, and is to be stopped when it has none. */
@@ -260,7 +268,7 @@ export class FunctionScale<C> {
     for (let at = 0; at < this.ready.length; at++) {
       if (at >= desired && best !== undefined) break;
       const instance = this.ready[at] as ScaledInstance;
-      if (instance.calls >= concurrency) continue;
+      if (instance.isDeaf || instance.calls >= concurrency) continue;
       if (best === undefined || instance.calls < best.calls) best = instance;
     }
     return best;

@@ -7,6 +7,8 @@ import { syncFolder, writeFileDurably } from '../durable-file.js';
 
 export const secretsMax = 1000;
 export const secretBytesMax = 1024 * 1024;
+/** Of all secrets that one function names: an instance is told them at its start. */
+export const secretsOfFunctionBytesMax = 8 * 1024 * 1024;
 /** The name of a file, too. */
 export const secretName = /^[A-Za-z0-9](?:[\w.-]{0,251}[A-Za-z0-9])?$/;
 
@@ -14,34 +16,35 @@ export const secretName = /^[A-Za-z0-9](?:[\w.-]{0,251}[A-Za-z0-9])?$/;
 export class SecretStore {
   private constructor(
     private readonly folder: string,
-    private readonly names: Set<string>,
+    /** Bytes by name. */
+    private readonly sizes: Map<string, number>,
   ) {}
 
   /** @throws Error of the file system. */
   static async open(folder: string): Promise<SecretStore> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const names = new Set<string>();
+    const sizes = new Map<string, number>();
     for (const name of await readdir(folder)) {
       // What a crash left of a write.
       if (name.startsWith('.')) await unlink(join(folder, name));
-      else if (secretName.test(name)) names.add(name);
+      else if (secretName.test(name)) sizes.set(name, (await stat(join(folder, name))).size);
     }
-    return new SecretStore(folder, names);
+    return new SecretStore(folder, sizes);
   }
 
   list(): string[] {
-    return [...this.names].sort();
+    return [...this.sizes.keys()].sort();
   }
 
   /** @throws AxleError ALREADY_EXISTS, or as `update`. */
   async create(name: string, value: Uint8Array): Promise<void> {
-    if (this.names.has(name)) {
+    if (this.sizes.has(name)) {
       throw new AxleError(
         'ALREADY_EXISTS',
         `there is a secret ${name} already; update it with PUT, or remove it first`,
       );
     }
-    if (this.names.size >= secretsMax) {
+    if (this.sizes.size >= secretsMax) {
       throw new AxleError(
         'RESOURCE_EXHAUSTED',
         `there are ${secretsMax} secrets, the most; remove one first`,
@@ -64,10 +67,10 @@ export class SecretStore {
     this.check(name);
     await unlink(join(this.folder, name));
     await syncFolder(this.folder);
-    this.names.delete(name);
+    this.sizes.delete(name);
   }
 
-  /** For an instance. @throws AxleError FAILED_PRECONDITION naming one that is not there. */
+  /** For an instance. @throws as `require`. */
   async read(names: readonly string[]): Promise<Map<string, Uint8Array>> {
     this.require(names);
     const values = new Map<string, Uint8Array>();
@@ -81,18 +84,25 @@ export class SecretStore {
     return values;
   }
 
-  /** @throws AxleError FAILED_PRECONDITION naming one that is not there. */
+  /** @throws AxleError FAILED_PRECONDITION naming one that is not there, or where they are too large together. */
   require(names: readonly string[]): void {
-    const missing = names.find((name) => !this.names.has(name));
-    if (missing === undefined) return;
+    const missing = names.find((name) => !this.sizes.has(name));
+    if (missing !== undefined) {
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `there is no secret ${missing}; create it with POST /system/secrets first`,
+      );
+    }
+    const bytes = names.reduce((sum, name) => sum + (this.sizes.get(name) ?? 0), 0);
+    if (bytes <= secretsOfFunctionBytesMax) return;
     throw new AxleError(
       'FAILED_PRECONDITION',
-      `there is no secret ${missing}; create it with POST /system/secrets first`,
+      `the secrets of the function have ${bytes} bytes, and ${secretsOfFunctionBytesMax} are the most; name fewer`,
     );
   }
 
   private check(name: string): void {
-    if (this.names.has(name)) return;
+    if (this.sizes.has(name)) return;
     throw new AxleError('NOT_FOUND', `there is no secret ${JSON.stringify(name.slice(0, 100))}`);
   }
 
@@ -107,6 +117,6 @@ export class SecretStore {
       throw new AxleError('INVALID_ARGUMENT', `a secret has at most ${secretBytesMax} bytes`);
     }
     await writeFileDurably(join(this.folder, name), value);
-    this.names.add(name);
+    this.sizes.set(name, value.byteLength);
   }
 }

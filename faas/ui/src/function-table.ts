@@ -1,10 +1,10 @@
-import { figure, milliseconds, table } from './elements.js';
+import { element, figure, milliseconds, table } from './elements.js';
 import type { FunctionRates } from './rates.js';
 
 export function functionTable(functions: readonly FunctionRates[]): HTMLElement {
   return table<FunctionRates>(
     [
-      { title: 'Function', cell: ({ name }) => name },
+      { title: 'Function', cell: nameCell },
       { title: 'Instances', isNumber: true, cell: ({ instances }) => figure(instances) },
       { title: 'Waiting', isNumber: true, cell: ({ waiting }) => figure(waiting) },
       { title: 'Calls/s', isNumber: true, cell: ({ callsPerSecond }) => figure(callsPerSecond) },
@@ -17,4 +17,10 @@ export function functionTable(functions: readonly FunctionRates[]): HTMLElement 
     functions,
     'None is deployed yet. axle function new makes one, push stores it, deploy runs it.',
   );
+}
+
+/** With why what was deployed last does not run, where it does not. */
+function nameCell({ name, failure }: FunctionRates): Node | string {
+  if (failure === '') return name;
+  return element('span', {}, name, element('p', { className: 'failure bad' }, failure));
 }

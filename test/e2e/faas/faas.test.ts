@@ -1,46 +1,27 @@
-import { spawn, type ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { axlePath } from '../serve.js';
 import { GateClient } from './gate-client.js';
+import { startFaas, type RunningFrontEnd } from './start-faas.js';
 
 const place = mkdtempSync(join(tmpdir(), 'axle-faas-e2e-'));
 const state = join(place, 'state');
 const passwordFile = join(state, 'password');
 
-interface Running {
-  readonly process: ChildProcess;
-  readonly url: string;
-  /** All that it prints until it says what to do next. */
-  readonly said: readonly string[];
-}
-
-let running: Running;
+let running: RunningFrontEnd;
 let gate: GateClient;
 
-/** `axle faas`, as soon as it has said what to do next. */
-async function start(): Promise<Running> {
-  const args = ['faas', '--gateway', '127.0.0.1:0', '--metrics', 'none', '--state', state];
-  const child = spawn(process.execPath, [axlePath, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, TMPDIR: place },
-  });
-  const said: string[] = [];
-  for await (const line of createInterface(child.stdout)) {
-    said.push(line);
-    if (/^next:|functions:/.test(line)) break;
-  }
-  return { process: child, url: /^listening on ([^\s,]+)/.exec(said[0] ?? '')?.[1] ?? '', said };
-}
+const start = (): Promise<RunningFrontEnd> =>
+  startFaas(['--metrics', 'none', '--state', state], { environment: { TMPDIR: place } });
 
 async function axle(args: readonly string[], input = '', env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, [axlePath, 'function', ...args], {

@@ -1,13 +1,13 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { spawnSync, type ChildProcess } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 
 import { shippedModels } from 'axle';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { axlePath, folder } from '../serve.js';
+import { startFaas } from './start-faas.js';
 
 const state = join(folder, 'state');
 const passwordFile = join(state, 'password');
@@ -23,20 +23,6 @@ let frontEnd: ChildProcess;
 let url = '';
 let browser: Browser;
 
-async function startFrontEnd(): Promise<string> {
-  const args = ['faas', '--gateway', '127.0.0.1:0', '--metrics', 'none', '--state', state];
-  frontEnd = spawn(process.execPath, [axlePath, ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, TMPDIR: folder },
-  });
-  let gateway = '';
-  for await (const line of createInterface(frontEnd.stdout as NodeJS.ReadableStream)) {
-    if (line.startsWith('listening on ')) gateway = line.replace('listening on ', '');
-    if (/^next:|functions:/.test(line)) break;
-  }
-  return gateway;
-}
-
 function axle(...args: readonly string[]): void {
   const access = ['--gateway', url, '--password-file', passwordFile];
   const { status, stderr } = spawnSync(process.execPath, [axlePath, ...args, ...access]);
@@ -45,7 +31,10 @@ function axle(...args: readonly string[]): void {
 
 beforeAll(async () => {
   if (!hasBrowser) return;
-  url = await startFrontEnd();
+  const started = await startFaas(['--metrics', 'none', '--state', state], {
+    environment: { TMPDIR: folder },
+  });
+  ({ url, process: frontEnd } = started);
   for (const name of ['classify-image', 'compress-log']) {
     axle('function', 'push', new URL(name, examples).pathname);
     axle('function', 'deploy', name);

@@ -75,16 +75,20 @@ async function filesOf({ request }: Exchange): Promise<BundleFile[]> {
 
 /** What the store checks is left to it. */
 function fileOf(value: unknown): BundleFile {
-  const { path, bytes, executable, sha256 } = objectOf(value, 'a file');
+  const { path, bytes, executable, sha256, link } = objectOf(value, 'a file');
   if (
     typeof path === 'string' &&
     typeof bytes === 'number' &&
     typeof executable === 'boolean' &&
-    typeof sha256 === 'string'
+    typeof sha256 === 'string' &&
+    (link === undefined || typeof link === 'boolean')
   ) {
-    return { path, bytes, executable, sha256 };
+    return { path, bytes, executable, sha256, ...(link === true ? { link } : {}) };
   }
-  throw new AxleError('INVALID_ARGUMENT', 'a file is { path, bytes, executable, sha256 }');
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    'a file is { path, bytes, executable, sha256 }, a link has { link: true } besides',
+  );
 }
 
 function decoded(text: string): string {

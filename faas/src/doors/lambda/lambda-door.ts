@@ -6,11 +6,13 @@ import { asAxleError } from '../../as-axle-error.js';
 import type { AsyncCalls } from '../../async/async-calls.js';
 import { asyncBodyBytesMax } from '../../async/async-limits.js';
 import type { FunctionCall } from '../../calls/function-call.js';
+import { functionFailureOf } from '../../calls/function-failure.js';
 import { wholeBody } from '../../calls/whole-body.js';
 import type { Functions } from '../../functions/functions.js';
 import type { FunctionLogs } from '../../logs/function-logs.js';
 import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
 import { canAnswer, endConnectionIfUnread, parameterOf, type Exchange } from '../exchange.js';
+import type { FailureLog } from '../failure-log.js';
 import type { ReceiveBudget } from '../receive-budget.js';
 import { watchCall } from '../watch-call.js';
 import { LambdaError } from './lambda-error.js';
@@ -28,6 +30,7 @@ export interface LambdaDoorOptions {
   readonly metrics: GatewayMetrics;
   readonly credentials: Credentials;
   readonly budget: ReceiveBudget;
+  readonly failed: FailureLog;
   readonly now?: () => number;
 }
 
@@ -58,6 +61,8 @@ export class LambdaDoor {
       if (this.options.functions.get(name) === undefined) throw noFunction(name);
       await this.invoke(exchange, id, name, payload);
     } catch (error) {
+      if (!(error instanceof LambdaError))
+        this.options.failed(error, `the request ${id} to Lambda's door`);
       sendError(exchange, error);
     }
   }
@@ -126,7 +131,9 @@ export class LambdaDoor {
       failure = status < 400 ? undefined : 'Handled';
     } catch (thrown) {
       const error = asAxleError(thrown);
-      if (isOfTheService(error)) throw error;
+      const ownFailure = functionFailureOf(error);
+      const isOwn = ownFailure !== undefined && ownFailure !== 'away';
+      if (!isOwn && isOfTheService(error)) throw thrown;
       failure = 'Unhandled';
       const isLate = error.code === 'DEADLINE_EXCEEDED';
       payload = Buffer.from(
@@ -215,6 +222,8 @@ function isOfTheService({ code, retryable }: AxleError): boolean {
     code === 'NOT_FOUND' ||
     code === 'UNAVAILABLE' ||
     code === 'CANCELLED' ||
+    code === 'INTERNAL' ||
+    code === 'DATA_LOSS' ||
     (code === 'RESOURCE_EXHAUSTED' && retryable)
   );
 }

@@ -3,13 +3,22 @@ import { randomUUID } from 'node:crypto';
 import { AxleError } from 'axle';
 
 import type { Calls, FunctionAnswer, FunctionCall } from '../../calls/function-call.js';
+import { ofFunction } from '../../calls/function-failure.js';
 import type { Functions } from '../../functions/functions.js';
 import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
 import type { BasicAuth } from '../basic-auth.js';
 import { answerHeaders, requestHeaders } from '../call-headers.js';
 import { fromCloudEvent } from '../cloud-event.js';
 import { callIdPattern, functionBodyBytesMax } from '../door-limits.js';
-import { canAnswer, endConnectionIfUnread, sendError, type Exchange } from '../exchange.js';
+import {
+  answeredBy,
+  canAnswer,
+  endConnectionIfUnread,
+  sendError,
+  type Exchange,
+} from '../exchange.js';
+import type { FailureLog } from '../failure-log.js';
+import { foreignPage, isPageVisit } from '../foreign-page.js';
 import { bodyOf, checkLength, readBody } from '../read-body.js';
 import { watchCall } from '../watch-call.js';
 
@@ -18,6 +27,7 @@ export interface CallRouteOptions {
   readonly calls: Calls;
   readonly metrics: GatewayMetrics;
   readonly auth: BasicAuth;
+  readonly failed: FailureLog;
 }
 
 /** What a request to /function/ or /async-function/ asks for. */
@@ -29,6 +39,7 @@ export interface CallTarget {
 
 const wholeBytesMax = 64 * 1024;
 const noBytes = new Uint8Array();
+const bodiless: ReadonlySet<number> = new Set([204, 304]);
 
 /**
  * Reads /function/NAME[.openfaas-fn][/path].
@@ -61,6 +72,7 @@ export class CallRoute {
     const at = Date.now();
     const signal = watchCall(response, metrics, name);
     const id = callIdOf(exchange);
+    const isVisit = isPageVisit(request);
     const own = () => ({
       'x-call-id': id,
       'x-start-time': `${at}000000`,
@@ -80,9 +92,10 @@ export class CallRoute {
       });
       const answer = await calls.invoke(call);
       if (answer.isColdStart) metrics.coldStart(name);
-      send(exchange, answer, own());
+      send(exchange, answer, own(), isVisit);
     } catch (error) {
-      sendError(exchange, error, own());
+      this.options.failed(error, `the call ${id} of ${name}`);
+      sendError(exchange, error, { ...own(), ...(isVisit ? foreignPage({}) : {}) });
     }
   }
 }
@@ -100,6 +113,7 @@ function send(
   exchange: Exchange,
   answer: FunctionAnswer,
   own: Readonly<Record<string, string>>,
+  isVisit: boolean,
 ): void {
   const { response } = exchange;
   const { status, headers, body } = answer;
@@ -111,17 +125,20 @@ function send(
   // A function need not read all of what comes.
   endConnectionIfUnread(exchange);
   try {
-    const length = isWhole ? { 'content-length': body.byteLength } : {};
-    response.writeHead(status, { ...answerHeaders(headers), ...own, ...length });
+    // HTTP has no length for an answer that never has a body.
+    const hasLength = isWhole && !bodiless.has(status);
+    const length = hasLength ? { 'content-length': body.byteLength } : {};
+    const said = { ...answerHeaders(headers), ...own, [answeredBy]: 'function' };
+    response.writeHead(status, { ...said, ...length, ...(isVisit ? foreignPage(headers) : {}) });
   } catch (error) {
     if (!isWhole) body.destroy();
     const reason = (error as Error).message;
-    throw new AxleError('INTERNAL', `the function answered with what is no HTTP: ${reason}`, {
-      cause: error,
-    });
+    const message = `the function answered with what is no HTTP: ${reason}`;
+    throw ofFunction(new AxleError('INTERNAL', message, { cause: error }), 'threw');
   }
   if (isWhole) {
-    response.end(body);
+    if (bodiless.has(status)) response.end();
+    else response.end(body);
     return;
   }
   // The status is on its way: all that can still be said is that the answer is not whole.

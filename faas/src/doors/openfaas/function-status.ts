@@ -1,4 +1,4 @@
-import type { FunctionReport } from '../../calls/served-function.js';
+import type { FunctionReport, StartFailure } from '../../calls/served-function.js';
 import type { Deployment } from '../../functions/deployment.js';
 import { functionNamespace } from '../../functions/deployment-request.js';
 
@@ -6,6 +6,7 @@ import { functionNamespace } from '../../functions/deployment-request.js';
 export function functionStatus(
   deployment: Deployment,
   report: FunctionReport | undefined,
+  failure: StartFailure | undefined,
   withUsage: boolean,
 ): unknown {
   const { name, image, environment, secrets, labels, annotations, memoryMiB, createdAt } =
@@ -25,6 +26,14 @@ export function functionStatus(
     invocationCount: report?.invocationCount ?? 0,
     replicas: report?.instances ?? 0,
     availableReplicas: report?.ready ?? 0,
-    ...(withUsage ? { usage: { cpu: 0, totalMemoryBytes: report?.memoryBytes ?? 0 } } : {}),
+    // Not of OpenFaaS, whose clients pass it over.
+    ...(failure === undefined ? {} : { failure }),
+    ...(withUsage ? { usage: usageOf(report) } : {}),
   };
+}
+
+/** As OpenFaaS has it: thousandths of a processor, and bytes. */
+function usageOf(report: FunctionReport | undefined) {
+  const { cpus = 0, memoryBytes: totalMemoryBytes = 0 } = report ?? {};
+  return { cpu: Math.round(cpus * 1000), totalMemoryBytes };
 }

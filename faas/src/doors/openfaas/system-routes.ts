@@ -37,7 +37,12 @@ const accepted = 202;
 export function systemRoutes(options: SystemOptions): readonly Route[] {
   const { functions, host, metrics, version } = options;
   const statusOf = (name: string, withUsage: boolean) =>
-    functionStatus(functions.require(name), host.report(name), withUsage);
+    functionStatus(
+      functions.require(name),
+      host.report(name),
+      functions.failureOf(name),
+      withUsage,
+    );
   const logs = new LogsRoute(options);
   const functionsPath = /^\/system\/functions$/;
   return [

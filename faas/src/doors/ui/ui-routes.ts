@@ -79,7 +79,8 @@ class UiStateReader {
     const pool = await this.pool();
     const shown = functions.list().map((deployment) => {
       const { name } = deployment;
-      return uiFunction(deployment, host.report(name), metrics.figures(name));
+      const failure = functions.failureOf(name);
+      return uiFunction(deployment, host.report(name), metrics.figures(name), failure);
     });
     return { atMs: performance.now(), functions: shown, ...pool };
   }

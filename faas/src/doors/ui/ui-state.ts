@@ -1,6 +1,6 @@
 import type { Deployment } from '../../functions/deployment.js';
 import type { CallFigures } from '../../metrics/gateway-metrics.js';
-import type { FunctionReport } from '../../calls/served-function.js';
+import type { FunctionReport, StartFailure } from '../../calls/served-function.js';
 import type { PoolSample } from './pool-sample.js';
 
 /** What the page shows: counters since the front end started, from which it makes rates. */
@@ -28,13 +28,19 @@ export interface UiFunction {
   /** Of all calls that ended, together. */
   readonly seconds: number;
   readonly ended: number;
+  /** Why what was deployed last does not run; '': it does. */
+  readonly failure: string;
 }
 
 export function uiFunction(
   { name, image }: Deployment,
   report: FunctionReport | undefined,
   { calls, ended, failures, coldStarts, seconds }: CallFigures,
+  failure: StartFailure | undefined,
 ): UiFunction {
   const { ready: instances = 0, waiting = 0 } = report ?? {};
-  return { name, image, instances, waiting, calls, ended, failures, coldStarts, seconds };
+  return {
+    ...{ name, image, instances, waiting, calls, ended, failures, coldStarts, seconds },
+    failure: failure === undefined ? '' : `${failure.code}: ${failure.message}`,
+  };
 }
