@@ -31,7 +31,12 @@ export const BUILD_PACKAGES = [
   { name: 'libxxhash-dev', header: 'xxhash.h' },
 ];
 
-/** The command-line tools that the tests and the demo compare with, openssl, which makes their certificates, and a browser. @type {readonly SystemPackage[]} */
+/**
+ * The command-line tools that the tests and the demo compare with, openssl, which makes their certificates, a browser, and
+ * what guests are built for and run in: machines of 32 bits and of the other byte order, and a virtual machine monitor.
+ *
+ * @type {readonly SystemPackage[]}
+ */
 export const TEST_TOOL_PACKAGES = [
   { name: 'zstd', command: 'zstd' },
   { name: 'lz4', command: 'lz4' },
@@ -39,6 +44,12 @@ export const TEST_TOOL_PACKAGES = [
   { name: 'pigz', command: 'pigz' },
   { name: 'openssl', command: 'openssl' },
   { name: 'chromium', command: 'chromium' },
+  { name: 'gcc-i686-linux-gnu', command: 'i686-linux-gnu-gcc' },
+  { name: 'libc6-dev-i386-cross' },
+  { name: 'gcc-s390x-linux-gnu', command: 's390x-linux-gnu-gcc' },
+  { name: 'libc6-dev-s390x-cross' },
+  { name: 'qemu-user', command: 'qemu-s390x' },
+  { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
 ];
 
 /** @type {readonly SystemPackage[]} */

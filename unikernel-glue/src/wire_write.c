@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "axle/wire.h"
+#include "memory.h"
 #include "wire_bytes.h"
 #include "wire_layout.h"
 
@@ -38,26 +39,10 @@ static void put_uint(axle_wire_writer *w, unsigned bytes, uint64_t value) {
   if (at != NULL) set_uint(at, bytes, value);
 }
 
-// Compilers make a call of memcpy of a plain loop, and there may be none.
-#if defined(__GNUC__) && !defined(__clang__)
-__attribute__((optimize("no-tree-loop-distribute-patterns")))
-#endif
-static void
-copy(uint8_t *to, const uint8_t *from, size_t bytes) {
-#if defined(__STDC_HOSTED__) && __STDC_HOSTED__
-  if (bytes > 0) __builtin_memcpy(to, from, bytes);
-#else
-#if defined(__clang__)
-#pragma clang loop vectorize(disable) unroll(disable)
-#endif
-  for (size_t i = 0; i < bytes; i++) to[i] = from[i];
-#endif
-}
-
 static void put_bytes(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
   uint8_t *at = room(w, bytes);
   if (at == NULL) return;
-  if (data != NULL) copy(at, data, bytes);
+  if (data != NULL) copy_bytes(at, data, bytes);
 }
 
 static void put_zeros(axle_wire_writer *w, size_t bytes) {

@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "client_parts.h"
+
+#define CONTENT_PART 1u
+
+// ---- the list of requests ----------------------------------------------------------------------
+
+void axle_client_add(axle_client *c, axle_request *r, uint8_t kind, uint64_t handle) {
+  r->next = NULL;
+  r->handle = handle;
+  r->kind = kind;
+  r->state = AXLE_REQUEST_PENDING;
+  r->status = AXLE_STATUS_OK;
+  r->retryable = 0;
+  r->outcome_unknown = 0;
+  r->device = AXLE_WIRE_DEVICE_NONE;
+  r->batch_size = 0;
+  r->result_outputs = 0;
+  r->queue_us = r->transfer_us = r->compute_us = r->total_us = 0;
+  r->retry_after_us = 0;
+  r->op_flags = 0;
+  r->cause = 0;
+  r->message[0] = 0;
+  r->send_window = c->server_stream_window;
+  r->waits_us = 0;
+  r->used_bytes = 0;
+  r->drop_left = 0;
+  r->output_at = 0;
+  r->range_count = r->range_at = 0;
+  r->is_cancelled = r->was_cancelled = 0;
+  r->has_result = 0;
+  r->has_ended = 0;
+  r->local_failure = 0;
+  for (uint32_t i = 0; i < r->output_count; i++) {
+    r->outputs[i].bytes = 0;
+    r->outputs[i].taken = 0;
+    r->outputs[i].dtype = 0;
+    r->outputs[i].source = 0;
+    r->outputs[i].rank = 0;
+  }
+  if (c->first == NULL) {
+    c->first = r;
+  } else {
+    c->last->next = r;
+  }
+  c->last = r;
+}
+
+static void unlink_request(axle_client *c, axle_request *r) {
+  axle_request *before = NULL;
+  for (axle_request *each = c->first; each != NULL; before = each, each = each->next) {
+    if (each != r) continue;
+    if (before == NULL) {
+      c->first = r->next;
+    } else {
+      before->next = r->next;
+    }
+    if (c->last == r) c->last = before;
+    break;
+  }
+  if (c->bulk_last == r) c->bulk_last = NULL;
+  if (c->body_request == r) c->body_request = NULL;
+  r->next = NULL;
+}
+
+axle_request *axle_client_find(const axle_client *c, uint64_t handle) {
+  for (axle_request *r = c->first; r != NULL; r = r->next) {
+    if (r->handle == handle && r->kind != AXLE_FRAME_PING) return r;
+  }
+  return NULL;
+}
+
+void axle_request_end(axle_client *c, axle_request *r, uint16_t status) {
+  r->status = status;
+  r->is_sending = 0;
+  // The rest of the frame must still go, from the request's memory.
+  if (c->bulk == r) {
+    r->has_ended = 1;
+    return;
+  }
+  r->has_ended = 0;
+  r->state = AXLE_REQUEST_DONE;
+  // What it watches still comes.
+  const int stays = r->kind == AXLE_FRAME_DESCRIBE &&
+                    (r->call_flags & AXLE_FLAG_DESCRIBE_WATCH) != 0 && status == AXLE_STATUS_OK;
+  if (!stays) unlink_request(c, r);
+  if (r->on_done != NULL) r->on_done(r);
+}
+
+void axle_request_fail(axle_client *c, axle_request *r, uint16_t status, axle_wire_bytes message) {
+  axle_client_set_message(r->message, message);
+  axle_request_end(c, r, status);
+}
+
+void axle_request_complete(axle_client *c, axle_request *r) {
+  axle_request_end(c, r, r->local_failure);
+}
+
+// ---- starting ----------------------------------------------------------------------------------
+
+static int32_t may_start(const axle_client *c, const axle_request *r) {
+  if (c->state == AXLE_CLIENT_CLOSED || c->state == AXLE_CLIENT_DRAINING) {
+    return AXLE_STATUS_UNAVAILABLE;
+  }
+  if (r->state == AXLE_REQUEST_PENDING) return AXLE_STATUS_FAILED_PRECONDITION;
+  if (c->last_handle >= AXLE_WIRE_HANDLE_MAX) return AXLE_STATUS_RESOURCE_EXHAUSTED;
+  return 0;
+}
+
+// The frame is in the buffer: the request is under way.
+static void started(axle_client *c, axle_request *r, uint8_t kind, axle_input *inputs,
+                    uint32_t count) {
+  c->last_handle++;
+  r->inputs = inputs;
+  r->input_count = count;
+  axle_client_add(c, r, kind, c->last_handle);
+  r->part = UINT32_MAX;
+  r->part_at = 0;
+  r->part_left = 0;
+  r->is_sending = 1;
+  axle_request_next_part(r);
+}
+
+// Of a frame that has no records, and nothing to send after it.
+int32_t axle_client_ask(axle_client *c, axle_request *r, axle_wire_frame *frame) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  frame->id = c->last_handle + 1;
+  const int32_t error = axle_client_write(c, frame);
+  if (error != 0) return error;
+  r->binding = NULL;
+  r->call_flags = frame->flags;
+  started(c, r, frame->type, NULL, 0);
+  return 0;
+}
+
+int32_t axle_client_bind(axle_client *c, axle_request *r, const axle_bind *bind) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_BIND, c->last_handle + 1);
+  frame.flags = bind->flags;
+  axle_wire_bind *body = &frame.body.bind;
+  body->model = bind->model;
+  body->output_bytes_max = bind->output_bytes_max;
+  body->op = bind->op;
+  body->op_version = bind->op_version == 0 ? 1 : bind->op_version;
+  body->first = bind->first;
+  body->last = bind->last;
+  body->op_name = bind->op_name;
+  body->device = bind->device;
+  body->args.count = bind->arg_count;
+  body->input_names.count = bind->input_count;
+  axle_wire_writer writer;
+  axle_client_begin(c, &writer, &frame);
+  for (uint32_t i = 0; i < bind->arg_count; i++) axle_wire_put_arg(&writer, &bind->args[i]);
+  for (uint32_t i = 0; i < bind->input_count; i++) {
+    axle_wire_put_name(&writer, &bind->input_names[i]);
+  }
+  const int32_t error = axle_client_end(c, &writer, 0);
+  if (error != 0) return error;
+  r->binding = NULL;
+  r->call_flags = 0;
+  started(c, r, AXLE_FRAME_BIND, NULL, 0);
+  return 0;
+}
+
+// ---- tensors -----------------------------------------------------------------------------------
+
+// Small tensors go in the frame, as long as they leave room for those of others in it.
+static void place_inputs(const axle_client *c, axle_input *inputs, uint32_t count) {
+  uint64_t left = c->send_capacity / 2;
+  if (left > AXLE_WIRE_PAYLOAD_BYTES_MAX / 2) left = AXLE_WIRE_PAYLOAD_BYTES_MAX / 2;
+  for (uint32_t i = 0; i < count; i++) {
+    axle_input *input = &inputs[i];
+    const int fits = input->bytes <= AXLE_CLIENT_INLINE_BYTES_MAX && input->bytes <= left;
+    const int is_here = input->data != NULL || input->bytes == 0;
+    input->follows = input->handle == 0 && !(fits && is_here);
+    if (input->handle == 0 && !input->follows) left -= input->bytes;
+  }
+}
+
+static void put_input(axle_wire_writer *writer, const axle_input *input, uint16_t slot) {
+  static const uint8_t nothing[8];
+  axle_wire_tensor tensor;
+  clear_bytes(&tensor, sizeof(tensor));
+  tensor.slot = slot;
+  if (input->handle != 0) {
+    tensor.source = AXLE_SOURCE_HANDLE;
+    tensor.handle = input->handle;
+    tensor.output = input->output;
+  } else {
+    tensor.source = input->follows ? AXLE_SOURCE_FOLLOWS : AXLE_SOURCE_INLINE;
+    tensor.dtype = input->dtype == 0 ? AXLE_DTYPE_UINT8 : input->dtype;
+    tensor.bytes = input->bytes;
+    tensor.data = input->data != NULL ? (const uint8_t *)input->data : nothing;
+    tensor.rank = input->rank;
+    if (input->dims == NULL && input->rank == 0) {
+      tensor.rank = 1;
+      tensor.dims[0] = input->bytes;
+    }
+    for (unsigned i = 0; i < input->rank && i < AXLE_WIRE_RANK_MAX && input->dims != NULL; i++) {
+      tensor.dims[i] = input->dims[i];
+    }
+  }
+  axle_wire_put_tensor(writer, &tensor);
+}
+
+static int32_t send_tensors(axle_client *c, axle_request *r, const axle_wire_frame *frame,
+                            axle_input *inputs, uint16_t count) {
+  place_inputs(c, inputs, count);
+  for (uint32_t i = 0; i < count; i++) {
+    const int has_source = inputs[i].data != NULL || r->source != NULL;
+    if (inputs[i].follows && !has_source) return AXLE_STATUS_INVALID_ARGUMENT;
+  }
+  axle_wire_writer writer;
+  axle_client_begin(c, &writer, frame);
+  for (uint16_t i = 0; i < count; i++) put_input(&writer, &inputs[i], i);
+  const int32_t error = axle_client_end(c, &writer, 0);
+  if (error != 0) return error;
+  r->call_flags = frame->flags;
+  started(c, r, frame->type, inputs, count);
+  return 0;
+}
+
+// What CALL and STREAM have in common.
+static void fill_call(axle_wire_frame *frame, const axle_request *binding, const axle_call *call) {
+  frame->body.call.binding = binding->handle;
+  frame->body.call.deadline_us = call->deadline_us;
+  frame->body.call.priority = call->priority;
+  if (call->trace != NULL) {
+    frame->flags |= AXLE_FLAG_CALL_TRACE;
+    copy_bytes(&frame->body.call.trace, call->trace, sizeof(*call->trace));
+  }
+}
+
+int32_t axle_client_call(axle_client *c, axle_request *r, const axle_request *binding,
+                         const axle_call *call) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_CALL, c->last_handle + 1);
+  frame.flags = call->flags & (AXLE_FLAG_CALL_KEEP | AXLE_FLAG_CALL_OMIT);
+  fill_call(&frame, binding, call);
+  frame.body.call.inputs.count = call->input_count;
+  r->binding = binding;
+  return send_tensors(c, r, &frame, call->inputs, call->input_count);
+}
+
+int32_t axle_client_stream(axle_client *c, axle_request *r, const axle_request *binding,
+                           const axle_call *call) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  if (r->source == NULL) return AXLE_STATUS_INVALID_ARGUMENT;
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_STREAM, 0);
+  fill_call(&frame, binding, call);
+  const int32_t error = axle_client_ask(c, r, &frame);
+  if (error == 0) r->binding = binding;
+  return error;
+}
+
+int32_t axle_client_put(axle_client *c, axle_request *r, axle_input *input) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_PUT, c->last_handle + 1);
+  frame.body.put.tensor.count = 1;
+  r->binding = NULL;
+  return send_tensors(c, r, &frame, input, 1);
+}
+
+// ---- models ------------------------------------------------------------------------------------
+
+static const uint8_t no_content_id[32];
+
+int32_t axle_client_named_model(axle_client *c, axle_request *r, axle_wire_bytes name) {
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_MODEL, 0);
+  frame.flags = AXLE_FLAG_MODEL_NAMED;
+  frame.body.model.content_id = no_content_id;
+  frame.body.model.name = name;
+  return axle_client_ask(c, r, &frame);
+}
+
+int32_t axle_client_model(axle_client *c, axle_request *r, const uint8_t *content_id,
+                          axle_wire_bytes name, axle_wire_bytes format, axle_wire_bytes entry,
+                          axle_input *inputs) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  for (uint32_t i = 0; i < 2; i++) {
+    if (inputs[i].data == NULL && r->source == NULL) return AXLE_STATUS_INVALID_ARGUMENT;
+  }
+  if (inputs[0].bytes > AXLE_WIRE_MANIFEST_BYTES_MAX) return AXLE_STATUS_INVALID_ARGUMENT;
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_MODEL, c->last_handle + 1);
+  const int is_small = inputs[1].bytes <= AXLE_WIRE_INLINE_MODEL_BYTES_MAX &&
+                       inputs[0].bytes + inputs[1].bytes <= AXLE_WIRE_INLINE_MODEL_BYTES_MAX;
+  frame.flags = AXLE_FLAG_MODEL_MANIFEST;
+  if (is_small) frame.flags |= AXLE_FLAG_MODEL_CONTENT;
+  axle_wire_model *model = &frame.body.model;
+  model->content_id = content_id;
+  model->bytes = inputs[1].bytes;
+  model->manifest_bytes = (uint32_t)inputs[0].bytes;
+  model->name = name;
+  model->format = format;
+  model->entry = entry;
+  const int32_t error = axle_client_write(c, &frame);
+  if (error != 0) return error;
+  inputs[0].follows = 1;
+  inputs[CONTENT_PART].follows = is_small ? 1 : 0;
+  r->binding = NULL;
+  r->call_flags = 0;
+  started(c, r, AXLE_FRAME_MODEL, inputs, 2);
+  return 0;
+}
+
+// ---- the rest ----------------------------------------------------------------------------------
+
+int32_t axle_client_ping(axle_client *c, axle_request *r) {
+  const int32_t refused = may_start(c, r);
+  if (refused != 0) return refused;
+  axle_wire_frame frame;
+  // 0 is the client's own.
+  axle_frame_of(&frame, AXLE_FRAME_PING, c->last_ping + 1);
+  const int32_t error = axle_client_write(c, &frame);
+  if (error != 0) return error;
+  c->last_ping++;
+  r->binding = NULL;
+  r->input_count = 0;
+  r->call_flags = 0;
+  axle_client_add(c, r, AXLE_FRAME_PING, c->last_ping);
+  r->is_sending = 0;
+  return 0;
+}
+
+void axle_client_cancel(axle_client *c, axle_request *r) {
+  (void)c;
+  if (r->state != AXLE_REQUEST_PENDING || r->was_cancelled || r->kind == AXLE_FRAME_PING) return;
+  r->is_cancelled = 1;
+  r->is_sending = 0;
+}
+
+int32_t axle_client_release(axle_client *c, axle_request *r) {
+  if (c->state == AXLE_CLIENT_CLOSED) return AXLE_STATUS_UNAVAILABLE;
+  if (r->state == AXLE_REQUEST_IDLE || r->kind == AXLE_FRAME_PING) {
+    return AXLE_STATUS_FAILED_PRECONDITION;
+  }
+  axle_wire_frame frame;
+  axle_frame_of(&frame, AXLE_FRAME_RELEASE, r->handle);
+  const int32_t error = axle_client_write(c, &frame);
+  if (error == 0 && r->state == AXLE_REQUEST_DONE) unlink_request(c, r);
+  return error;
+}
+
+void axle_client_used(axle_client *c, axle_request *r, uint64_t bytes) {
+  (void)c;
+  r->used_bytes += bytes;
+}
