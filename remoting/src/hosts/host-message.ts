@@ -33,7 +33,9 @@ export type ToHost =
   | { readonly kind: 'weights'; readonly weights: TenantWeights }
   /** The server has no more use for the model. */
   | { readonly kind: 'unload'; readonly contentId: string }
-  | { readonly kind: 'ping' };
+  | { readonly kind: 'ping' }
+  /** The end of the channel is meant: nothing is under way, and it may close what it has. */
+  | { readonly kind: 'dismiss' };
 
 /** From a device host. */
 export type FromHost =
