@@ -37,7 +37,7 @@ export class DevCa {
    * Opens the one in the folder, or makes one there, for as long as `work` takes.
    *
    * @returns the names of the files that were made.
-   * @throws FileError
+   * @throws FileError FAILED_PRECONDITION where only half of one is there; as the system says.
    */
   static async within(
     folder: string,
@@ -48,7 +48,7 @@ export class DevCa {
       const workFolder = await mkdtemp(join(folder, '.axle-ca-'));
       try {
         const ca = new DevCa(folder, workFolder);
-        const made = existsSync(join(folder, 'ca.key')) ? [] : await ca.create();
+        const made = isThere(folder) ? [] : await ca.create();
         return [...made, ...(await work(ca))];
       } finally {
         await rm(workFolder, { recursive: true });
@@ -128,6 +128,17 @@ export class DevCa {
   private paths<const T extends readonly string[]>(...names: T): { [K in keyof T]: string } {
     return names.map((name) => join(this.workFolder, name)) as { [K in keyof T]: string };
   }
+}
+
+/** @throws FileError where only half of one is there: another would make void what it has signed. */
+function isThere(folder: string): boolean {
+  const has = (name: string) => existsSync(join(folder, name));
+  if (has('ca.key') === has('ca.crt')) return has('ca.key');
+  const [one, other] = has('ca.crt') ? ['ca.crt', 'ca.key'] : ['ca.key', 'ca.crt'];
+  throw new FileError(
+    'FAILED_PRECONDITION',
+    `${folder} has a ${one} without its ${other}: put ${other} back, or take ${one} away for a new CA, which nobody trusts yet`,
+  );
 }
 
 function leafExtensions(leaf: LeafKind): string[] {

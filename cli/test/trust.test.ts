@@ -1,5 +1,5 @@
 import type { ChildProcess } from 'node:child_process';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
 
@@ -94,6 +94,30 @@ describe('axle token', () => {
   });
 });
 
+describe('axle ca dev', () => {
+  it('makes no other CA over half of one', async () => {
+    const cwd = temporaryFolder();
+    const make = () => runCli(['ca', 'dev', 'pki'], { cwd });
+    expect(await make()).toMatchObject({ code: 0 });
+    const certificate = readFileSync(join(cwd, 'pki/ca.crt'), 'utf8');
+    rmSync(join(cwd, 'pki/ca.key'));
+    const { code, stderr } = await make();
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/ca\.crt without its ca\.key/);
+    expect(readFileSync(join(cwd, 'pki/ca.crt'), 'utf8')).toBe(certificate);
+  });
+});
+
+describe('axle model push', () => {
+  it('finds the models that come with Axle', async () => {
+    const cwd = temporaryFolder();
+    const [endpoint] = await serve(cwd, '--listen', `unix:${join(cwd, 's.sock')}`, '--in-process');
+    const pushed = await runCli(['model', 'push', 'mlp', '--name', 'mine', '--on', endpoint]);
+    expect(pushed.stderr).toBe('');
+    expect(pushed.stdout.toString()).toMatch(/^mine:1, /);
+  });
+});
+
 describe('axle serve', () => {
   it('does not start on TCP without TLS, unless told that it may', async () => {
     const { code, stderr } = await runCli(['serve', '--listen', 'tcp:127.0.0.1:0']);
@@ -106,6 +130,16 @@ describe('axle serve', () => {
     const { code, stderr } = await runCli(['serve', ...listen]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/there is no folder \/nowhere\/at; make it first/);
+  });
+
+  it.each([
+    [['--store', '/proc/none'], /cannot use \/proc\/none as --store: .*no such file/],
+    [['--models', '/nowhere/at/all'], /\/nowhere\/at\/all \(of --models.*no such file/],
+  ])('does not start with a folder that cannot be: %j', async (args, message) => {
+    const listen = ['--listen', `unix:${join(temporaryFolder(), 's.sock')}`, '--in-process'];
+    const { code, stderr } = await runCli(['serve', ...listen, ...args]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(message);
   });
 
   it('serves tenants over TLS, and takes changes on SIGHUP and without it', async () => {

@@ -1,5 +1,7 @@
 import { AxleError } from '@axle/core/internal';
 
+import { socketPathProblem } from './socket-path.js';
+
 /** Where a server listens. */
 export type Endpoint =
   | { readonly kind: 'unix'; readonly path: string }
@@ -31,6 +33,10 @@ export function readEndpoint(url: URL): Endpoint {
         'INVALID_ARGUMENT',
         `${url.href} names no socket; give axle+unix: and an absolute path: axle+unix:/run/axle.sock`,
       );
+    }
+    const problem = socketPathProblem(path);
+    if (problem !== undefined) {
+      throw new AxleError('INVALID_ARGUMENT', `${url.href} names no socket: ${problem}`);
     }
     return { kind: 'unix', path };
   }

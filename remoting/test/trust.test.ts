@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 
 import { LimitedLog } from '../src/log/limited-log.js';
+import { readEndpoint } from '../src/endpoint.js';
 import { readListenSpec } from '../src/server/listen-spec.js';
 import { readConfigFile } from '../src/server/settings/config-file.js';
 import { loadServeSettings } from '../src/server/settings/serve-settings.js';
@@ -296,6 +297,14 @@ describe('where a server listens', () => {
     'http:x',
   ])("'%s' is refused", (text) => {
     expect(() => readListenSpec(text, false)).toThrow(/cannot listen on/);
+  });
+
+  it('a path that the system would cut is refused, on both sides', () => {
+    const path = `/${'a'.repeat(106)}`;
+    expect(readListenSpec(`unix:${path}`, false)).toMatchObject({ path });
+    expect(readEndpoint(new URL(`axle+unix:${path}`))).toMatchObject({ path });
+    expect(() => readListenSpec(`unix:${path}b`, false)).toThrow(/at most 107 bytes/);
+    expect(() => readEndpoint(new URL(`axle+unix:${path}b`))).toThrow(/at most 107 bytes/);
   });
 });
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +7,7 @@ import { gunzipSync } from 'node:zlib';
 
 import { limitsWith, type PluginSpec } from '@axle/core/internal';
 import { DeviceHosts, type DeviceHostsOptions } from '@axle/remoting';
-import { cpuPlugin, shippedModels, Tensor, type Client } from 'axle';
+import { connect, cpuPlugin, shippedModels, Tensor, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
 import { matMulModel } from '../onnx-model.mjs';
@@ -114,6 +115,29 @@ describe('a device host', () => {
     process.kill(host?.processId as number, 'SIGKILL');
     const other = await client('b');
     expect((await other.compress(bytesOf(9))).data.byteLength).toBeGreaterThan(0);
+  });
+
+  it('ends at once with a server that does, whatever it is at', async () => {
+    const server = await serveUnix('ends.sock');
+    const { pid } = server.process;
+    const [host = ''] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    const axle = await connect(server.endpoint, { reconnect: { timeoutMs: 0 } });
+    afterTest(() => axle.close());
+    // Half a minute of work at least.
+    const input = randomBytes(64 * 1024 ** 2).map((byte) => byte & 15);
+    const calls = Promise.allSettled(
+      [1, 2].map(() => axle.compress(input, { codec: 'zstd', level: 19 })),
+    );
+    const ticks = () => Number(readFileSync(`/proc/${host}/stat`, 'utf8').split(' ')[13]);
+    const before = ticks();
+    await vi.waitUntil(() => ticks() > before + 30, { timeout: 30_000 });
+    const ended = once(server.process, 'exit');
+    server.process.kill('SIGINT');
+    await vi.waitUntil(() => !existsSync(join(folder, 'ends.sock')), { timeout: 10_000 });
+    server.process.kill('SIGINT');
+    await ended;
+    await vi.waitUntil(() => !existsSync(`/proc/${host}`), { timeout: 5000 });
+    for (const { status } of await calls) expect(status).toBe('rejected');
   });
 
   it('that hangs is ended and started again, and calls run there', async () => {

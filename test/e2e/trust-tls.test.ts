@@ -79,6 +79,13 @@ describe('over TLS', () => {
     }
   });
 
+  it('a CA without any PEM is refused by the name that it was given under', async () => {
+    await expect(enter({ tls: { ca: Buffer.from('none') } })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('tls.ca') as string,
+    });
+  });
+
   it.each([
     ['no credentials', () => ({ tls: { ca: join(ours, 'ca.crt') } })],
     ['a certificate that another CA signed', () => ({ tls: asTenant('alice', theirs) })],

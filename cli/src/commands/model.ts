@@ -83,8 +83,10 @@ async function withManager(
     throw new UsageError('say which server with --on, such as --on axle+unix:/run/axle.sock');
   }
   const { ModelManager: Manager } = await import('@axle/remoting');
-  const folders = models ?? process.env['AXLE_MODELS']?.split(delimiter) ?? [];
-  const manager = await Manager.connect(url, { models: folders.filter((folder) => folder !== '') });
+  const { shippedModels } = await import('axle');
+  const said = models ?? process.env['AXLE_MODELS']?.split(delimiter) ?? [];
+  const folders = [...said.filter((folder) => folder !== ''), shippedModels];
+  const manager = await Manager.connect(url, { models: folders });
   const stop = () => void manager.close();
   signal.addEventListener('abort', stop);
   try {

@@ -8,6 +8,9 @@ import { formatTable } from '../table.js';
 import { painterFor } from '../terminal.js';
 import { formatBytes } from '../units.js';
 
+/** On a server. */
+const noneThere = 'axle model push sends one';
+
 export function addModelsCommand(program: Command): void {
   const command = program
     .command('models')
@@ -24,11 +27,14 @@ Examples:
 
 async function listModels(options: JsonOption & ModelsOption): Promise<void> {
   const models = await withClient(options, (client) => client.models());
-  await print(options.json ? `${JSON.stringify(models, null, 2)}\n` : formatModels(models));
+  const isHere = !process.env['AXLE_ENDPOINT']?.startsWith('axle');
+  const none = isHere ? 'name a folder of them with --models' : noneThere;
+  await print(options.json ? `${JSON.stringify(models, null, 2)}\n` : formatModels(models, none));
 }
 
-export function formatModels(models: readonly ModelReport[]): string {
-  if (models.length === 0) return 'No models; name a folder of them with --models.\n';
+/** @param advice where there are none */
+export function formatModels(models: readonly ModelReport[], advice: string = noneThere): string {
+  if (models.length === 0) return `No models; ${advice}.\n`;
   const rows = models.map((model) => [
     model.name,
     model.version,

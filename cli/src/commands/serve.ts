@@ -1,10 +1,11 @@
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 
 import { Option, type Command } from 'commander';
 import type { LogFormat } from '@axle/remoting';
 
-import { UsageError } from '../failure.js';
+import { fileFailure, UsageError } from '../failure.js';
 import {
   addModelsOption,
   addPluginsOption,
@@ -181,13 +182,15 @@ async function serve(
   );
   const { settings } = source;
   serverLog.format = settings.logFormat;
+  const folders = foldersOf(settings.models);
+  await checkFolders(folders);
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
   const own = settings.backends.length === 0 ? [cpuPlugin] : [];
   const server = await RunningServer.start({
     source,
     plugins: [...own, ...(options.plugin ?? [])],
-    models: [...foldersOf(settings.models), shippedModels],
+    models: [...folders, shippedModels],
     store: options.store,
     storeBytes: options.storeBytes,
     alternate: options.alternate,
@@ -205,6 +208,15 @@ async function serve(
     await aborted(interruption.signal);
   } finally {
     await server.close(settings.graceSeconds * msPerSecond);
+  }
+}
+
+/** @throws FileError for a folder that is not there: what would be served from it is not what is meant. */
+async function checkFolders(folders: readonly string[]): Promise<void> {
+  for (const folder of folders) {
+    await readdir(folder).catch((error: unknown) => {
+      throw fileFailure(error, `${folder} (of --models, AXLE_MODELS or 'models')`);
+    });
   }
 }
 

@@ -93,10 +93,17 @@ async function pem(
   variable: string,
   option: string,
 ): Promise<Buffer | undefined> {
-  if (given instanceof Uint8Array) return Buffer.from(given);
-  if (given !== undefined) return readPath(given, option);
+  if (given instanceof Uint8Array) return checkedPem(Buffer.from(given), option);
+  if (given !== undefined) return checkedPem(await readPath(given, option), option);
   const path = process.env[variable];
-  return path === undefined || path === '' ? undefined : readPath(path, variable);
+  if (path === undefined || path === '') return undefined;
+  return checkedPem(await readPath(path, variable), variable);
+}
+
+/** OpenSSL takes a file without any as one that names nobody. */
+function checkedPem(text: Buffer, said: string): Buffer {
+  if (text.includes('-----BEGIN ')) return text;
+  throw new AxleError('INVALID_ARGUMENT', `what ${said} gives has no PEM in it (-----BEGIN ...)`);
 }
 
 async function readPath(path: string | URL, said: string): Promise<Buffer> {

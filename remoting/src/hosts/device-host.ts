@@ -131,7 +131,10 @@ export class DeviceHost {
     this.wake();
     const { child } = this;
     if (child === undefined || hasEnded(child)) return;
-    if (child.connected) child.disconnect();
+    if (child.connected) {
+      this.tell({ kind: 'dismiss' });
+      child.disconnect();
+    }
     const late = setTimeout(() => child.kill('SIGKILL'), endMsMax);
     await ended(child);
     clearTimeout(late);

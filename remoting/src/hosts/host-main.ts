@@ -26,14 +26,21 @@ let server: Server | undefined;
 let runtime: Runtime | undefined;
 let token: TokenRecord | undefined;
 let places: Pick<HostSettings, 'store' | 'socket'> | undefined;
+let isDismissed = false;
 
 // A terminal or a service manager signals the whole group; the end of a host is when the server has no more use for it.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 process.on('disconnect', () => {
   leaveNothing();
-  process.exit();
+  if (isDismissed) process.exit();
+  // The server has ended, and nobody waits for what is at work here: an exit would.
+  process.kill(process.pid, 'SIGKILL');
 });
 process.on('message', (message: ToHost) => {
+  if (message.kind === 'dismiss') {
+    isDismissed = true;
+    return;
+  }
   if (message.kind === 'ping') {
     tell({ kind: 'pong' });
     return;

@@ -35,7 +35,9 @@ export type ToHost =
   | { readonly kind: 'unload'; readonly contentId: string }
   /** How many tasks wait for its devices? */
   | { readonly kind: 'waiting' }
-  | { readonly kind: 'ping' };
+  | { readonly kind: 'ping' }
+  /** The end of the channel is meant: nothing is under way, and it may close what it has. */
+  | { readonly kind: 'dismiss' };
 
 /** From a device host. */
 export type FromHost =

@@ -1,6 +1,7 @@
 import { AxleError } from '@axle/core/internal';
 
 import { defaultPort } from '../endpoint.js';
+import { socketPathProblem } from '../socket-path.js';
 import { anonymousTenant, isTenantName } from '../trust/tenant-name.js';
 
 /** Where a server listens, and for whom. */
@@ -85,6 +86,8 @@ function readUnix(
   isVsock: boolean,
 ): UnixSpec {
   if (path === '') throw wrong(said, 'a path follows unix:');
+  const problem = socketPathProblem(path);
+  if (problem !== undefined) throw wrong(said, problem);
   let mode = defaultMode;
   let tenant = anonymousTenant;
   for (const option of options) {

@@ -2,8 +2,9 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { AxleError } from '@axle/core/internal';
+import { AxleError, messageOf } from '@axle/core/internal';
 
+import { makeFolders } from '../make-folders.js';
 import { storeError, syncFolder } from './disk.js';
 import { readManifest, type Manifest } from './manifest.js';
 import type { TenantStoreLimits } from './store-limits.js';
@@ -25,6 +26,7 @@ export interface ResourceStoreOptions {
 }
 
 const manifestName = 'manifest';
+const folderMode = 0o700;
 
 /**
  * The models that clients sent, on the disk: by tenant and content id, verified while they come, the same file stored
@@ -54,17 +56,19 @@ export class ResourceStore {
   static async open(options: ResourceStoreOptions): Promise<ResourceStore> {
     const { folder } = options;
     try {
-      await mkdir(join(folder, 'blobs'), { recursive: true, mode: 0o700 });
-      await mkdir(join(folder, 'tenants'), { recursive: true, mode: 0o700 });
+      await makeFolders(join(folder, 'blobs'), folderMode);
+      await makeFolders(join(folder, 'tenants'), folderMode);
       const store = new ResourceStore(options, await StoreLock.take(folder));
       for (const key of await readdir(join(folder, 'tenants'))) await store.openShelf(key);
       await store.sweepBlobs();
       return store;
     } catch (error) {
       if (error instanceof AxleError) throw error;
-      throw new AxleError('FAILED_PRECONDITION', `cannot use ${folder} as --store`, {
-        cause: error,
-      });
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `cannot use ${folder} as --store: ${messageOf(error)}`,
+        { cause: error },
+      );
     }
   }
 
@@ -108,7 +112,7 @@ export class ResourceStore {
     shelf.begins(manifest);
     try {
       if (broken === undefined) {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
+        await mkdir(folder, { recursive: true, mode: folderMode });
         await writeFile(join(folder, manifestName), manifest.text, { mode: 0o600 });
       }
       return await Upload.begin(manifest, {
