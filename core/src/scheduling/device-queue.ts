@@ -80,6 +80,7 @@ export class DeviceQueue {
     readonly device: Device,
     limits: Limits,
     private readonly clock: Clock,
+    tenantQueueDepthOf?: (tenant: string) => number | undefined,
   ) {
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
@@ -87,6 +88,7 @@ export class DeviceQueue {
       ahead: parallel * aheadOfEach,
       queueDepthMax: limits.queueDepthMax,
       tenantQueueDepthMax: limits.tenantQueueDepthMax,
+      ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
       device: device.id,
     });
   }

@@ -43,6 +43,8 @@ export interface SchedulerOptions {
   readonly queueDepthMax: number;
   /** The same of one tenant; default as many. */
   readonly tenantQueueDepthMax?: number;
+  /** The same of tenants that have a bound of their own, which may change at any time; undefined for others. */
+  readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
   /** For messages. */
   readonly device: string;
 }
@@ -140,12 +142,13 @@ export class Scheduler<T extends Schedulable<T>> {
    */
   offer(task: T, now: number): void {
     const { queueDepthMax, tenantQueueDepthMax = queueDepthMax, device } = this.options;
+    const { tenantQueueDepthOf } = this.options;
     if (this.size >= queueDepthMax) throw queueFull(queueDepthMax, device);
-    if (
-      this.size >= tenantQueueDepthMax &&
-      this.tenants.waitingOf(task.tenant) >= tenantQueueDepthMax
-    ) {
-      throw queueFull(tenantQueueDepthMax, `${device} from tenant ${task.tenant}`);
+    const ownDepth = tenantQueueDepthOf?.(task.tenant);
+    const tenantDepth = ownDepth ?? tenantQueueDepthMax;
+    if (this.size >= tenantDepth && this.tenants.waitingOf(task.tenant) >= tenantDepth) {
+      const bound = ownDepth === undefined ? 'of each tenant' : 'of this tenant (queueDepth)';
+      throw queueFull(tenantDepth, `${device} from tenant ${task.tenant}`, `, the most ${bound}`);
     }
     const { queueMax } = boundsOf(task);
     if (queueMax > 0 && (this.waitingOfQueue.get(queueKeyOf(task)) ?? 0) >= queueMax) {
@@ -635,10 +638,10 @@ function isQuiet<T extends Schedulable<T>>({ size, underWay }: TaskGroup<T>): bo
   return size === 0 && underWay === 0;
 }
 
-function queueFull(depth: number, of: string): AxleError {
+function queueFull(depth: number, of: string, most = ''): AxleError {
   return AxleError.expected(
     'RESOURCE_EXHAUSTED',
-    `${depth} tasks wait for ${of} already; try again later`,
+    `${depth} tasks wait for ${of} already${most}; try again later`,
   );
 }
 

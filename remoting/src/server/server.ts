@@ -15,6 +15,7 @@ import {
   type Peer,
   type TrustSettings,
 } from '../trust/authenticator.js';
+import { queueDepthsOf } from '../trust/tenants.js';
 import { LimitedLog } from '../log/limited-log.js';
 import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
@@ -145,6 +146,7 @@ export class Server {
       this.published,
       options.sharesPublic ?? false,
     );
+    runtime.tenantQueueDepths = queueDepthsOf(options.trust.tenancy);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
@@ -219,6 +221,7 @@ export class Server {
       this.doors?.useTls(tls);
     }
     this.authenticator.update(trust);
+    this.options.runtime.tenantQueueDepths = queueDepthsOf(trust.tenancy);
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
     }
