@@ -154,7 +154,8 @@ export class DeviceHosts {
         new URL(`axle+unix:${encodeURI(socket)}`),
         { token },
         { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
-        connectMsMax,
+        // Its models come from this server.
+        { hasNames: false, msMax: connectMsMax },
       );
       server.onUnload = (contentId) => {
         host.unload(contentId);

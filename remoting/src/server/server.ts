@@ -20,6 +20,7 @@ import { LimitedLog } from '../log/limited-log.js';
 import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
+import { UpstreamModels } from '../relay/upstream-models.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -145,6 +146,7 @@ export class Server {
       limits,
       this.published,
       options.sharesPublic ?? false,
+      UpstreamModels.behind(runtime.registry.all),
     );
     runtime.tenantQueueDepths = queueDepthsOf(options.trust.tenancy);
     this.watch = new DeviceWatch(options.runtime);
