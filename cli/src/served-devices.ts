@@ -1,5 +1,5 @@
 import type { Backend, Limits, PluginSpec, Runtime, UnavailableBackend } from '@axle/core/internal';
-import type { DeviceHosts, ServeSettings, TenantWeights } from '@axle/remoting';
+import type { DeviceHosts, ServeSettings, TenantShares } from '@axle/remoting';
 
 const msPerSecond = 1000;
 
@@ -37,10 +37,10 @@ export class ServedDevices {
       return new ServedDevices(runtime, undefined);
     }
     const { DeviceHosts } = await import('@axle/remoting');
-    const weights = weightsOf(settings);
+    const shares = sharesOf(settings);
     const { hostHungSeconds } = settings;
     const hosts = await DeviceHosts.start({
-      ...{ plugins, models, storeBytes, limits, weights, log },
+      ...{ plugins, models, storeBytes, limits, shares, log },
       hungMs: hostHungSeconds === undefined ? undefined : hostHungSeconds * msPerSecond,
     });
     try {
@@ -73,7 +73,7 @@ export class ServedDevices {
 
   /** Takes over what may change while the server runs. */
   update(settings: ServeSettings): void {
-    this.hosts?.setWeights(weightsOf(settings));
+    this.hosts?.setShares(sharesOf(settings));
   }
 
   async close(): Promise<void> {
@@ -98,10 +98,12 @@ function tenantsOf({ listen, doors, trust }: ServeSettings): readonly string[] {
   return [...new Set([...places, ...named])];
 }
 
-function weightsOf({ trust }: ServeSettings): TenantWeights {
+function sharesOf({ trust }: ServeSettings): TenantShares {
   const { others, named } = trust.tenancy;
-  const weights = [...named].map(([name, { weight }]) => [name, weight] as const);
-  return { others: others.weight, named: Object.fromEntries(weights) };
+  const shares = [...named].map(
+    ([name, { weight, queueDepth }]) => [name, { weight, queueDepth }] as const,
+  );
+  return { others: { weight: others.weight }, named: Object.fromEntries(shares) };
 }
 
 function noteUnavailable(runtime: Runtime, missing: readonly UnavailableBackend[]): void {

@@ -27,6 +27,9 @@ export interface Backend {
   /** How well a device runs something; quick, and touches no hardware. */
   supports(device: Device, query: SupportQuery): Support;
 
+  /** Whether the device has a model whose files are not in this process; without it: none. */
+  hasElsewhere?(device: Device, source: ModelSource): boolean;
+
   /** @throws AxleError as the backend says; INVALID_ARGUMENT for a model that is damaged. */
   loadModel(device: Device, source: ModelSource): Promise<LoadedModel>;
   /**

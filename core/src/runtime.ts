@@ -44,6 +44,8 @@ export class Runtime {
   readonly dispatch: Dispatch;
   /** To be set before there are calls. */
   callObserver: CallObserver | undefined = undefined;
+  /** Tasks that wait for one device, of tenants that have another bound than the limit; may change at any time. */
+  tenantQueueDepths: ReadonlyMap<string, number> = new Map();
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
   private lastQueue: DeviceQueue | undefined;
@@ -170,7 +172,9 @@ export class Runtime {
     let queue = this.queues.get(device.id);
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
-      queue = new DeviceQueue(backend, device, this.limits, this.clock);
+      queue = new DeviceQueue(backend, device, this.limits, this.clock, (tenant) =>
+        this.tenantQueueDepths.get(tenant),
+      );
       this.queues.set(device.id, queue);
     }
     this.lastQueue = queue;

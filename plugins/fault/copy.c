@@ -13,10 +13,12 @@
 /* Further than the fence that the kit asks for, and than any block of memory for its inputs. */
 #define PAST_FENCE_BYTES 5000
 #define PAST_BLOCK_BYTES 200000
+/* For the host to take the result, and for whoever gave the input to change it. */
+#define LATE_MS 50
 #define LARGE_BYTES 1000000u
 #define LARGE_BATCH 1000000u
 
-void copy_describe(axle_op_info *info) {
+void copy_describe(const axle_instance *instance, axle_op_info *info) {
   static const int64_t any = -1;
   static const axle_tensor_spec bytes = {
       .name = "bytes", .dtype = AXLE_DTYPE_UINT8, .rank = 1, .dims = &any};
@@ -26,6 +28,10 @@ void copy_describe(axle_op_info *info) {
   info->doc = "Gives its input back, unless it was told to misbehave.";
   info->flags = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT | AXLE_OP_FLAG_BATCHABLE |
                 AXLE_OP_FLAG_STREAMABLE;
+  /* Which is true of it but for these two, and would have other tests go other ways. */
+  if (instance->fault == FAULT_READ_TWICE || instance->fault == FAULT_READ_LATE) {
+    info->flags |= AXLE_OP_FLAG_INPUTS_MAY_CHANGE;
+  }
   info->inputs = &bytes;
   info->input_count = 1;
   info->outputs = &bytes;
@@ -45,6 +51,20 @@ static void gather(const axle_instance *instance, const axle_tensor *input, uint
     to += segment->bytes;
     if (instance->fault == FAULT_FIRST_SEGMENT_ONLY) return;
   }
+}
+
+static uint64_t sum_of(const uint8_t *data, uint64_t bytes) {
+  uint64_t sum = 0;
+  for (uint64_t i = 0; i < bytes; i++) sum = sum * 31 + data[i];
+  return sum;
+}
+
+/* Takes the input for what it was at the first look, as one does that reads a length and then uses it. */
+static void gather_twice(const axle_instance *instance, const axle_tensor *input, uint8_t *to) {
+  gather(instance, input, to);
+  const uint64_t looked_at = sum_of(to, input->bytes);
+  gather(instance, input, to);
+  if (sum_of(to, input->bytes) != looked_at) memset(to, 0xff, input->bytes);
 }
 
 /* Gives what went in before, if it was as long, and keeps this. */
@@ -103,7 +123,8 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
   }
 }
 
-static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *end) {
+static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *end,
+                    uint8_t **emitted) {
   const axle_host *host = instance->host;
   if (instance->status != AXLE_STATUS_OK) {
     return fail(instance, end, instance->status, "it fails as it was told to");
@@ -133,7 +154,11 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
     return fail(instance, end, AXLE_STATUS_RESOURCE_EXHAUSTED,
                 "the output is larger than the call allows");
   }
-  gather(instance, input, output);
+  if (instance->fault == FAULT_READ_TWICE) {
+    gather_twice(instance, input, output);
+  } else if (instance->fault != FAULT_READ_LATE) {
+    gather(instance, input, output);
+  }
   spoil(instance, input, output);
   const int64_t wrong_dim = input->dims[0] + 1;
   const axle_chunk chunk = {
@@ -145,6 +170,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
       .data = output,
       .bytes = input->bytes,
   };
+  *emitted = output;
   return host->emit(task, &chunk);
 }
 
@@ -171,14 +197,30 @@ void end_task(axle_instance *instance, axle_task *task, const axle_completion *e
   instance->host->complete(task, end);
 }
 
+/* Its own copy of where the input lies: the task is gone when it has ended. */
+static void run_late(axle_instance *instance, axle_task *task, const axle_completion *end,
+                     uint8_t *output) {
+  const axle_tensor input = task->inputs[0];
+  axle_segment segment = {0};
+  if (input.segment_count > 0) segment = input.segments[0];
+  end_task(instance, task, end);
+  pause_ms(LATE_MS);
+  if (segment.bytes > 0) memcpy(output, segment.data, segment.bytes);
+}
+
 void copy_run(axle_instance *instance, axle_task *task) {
   axle_completion end = {.struct_size = sizeof end};
   if (instance->delay_ms > 0) pause_ms(instance->delay_ms);
   if (instance->fault == FAULT_NEVER_COMPLETE) return;
   if (instance->fault == FAULT_LOSE_CANCELLED && instance->host->cancelled(task)) return;
-  end.status = copy(instance, task, &end);
+  uint8_t *emitted = NULL;
+  end.status = copy(instance, task, &end, &emitted);
   if (instance->fault == FAULT_BATCH_SIZE) end.batch_size = LARGE_BATCH;
   if (instance->fault == FAULT_FAIL_TOGETHER) spread(instance, &end);
+  if (instance->fault == FAULT_READ_LATE && end.status == AXLE_STATUS_OK) {
+    run_late(instance, task, &end, emitted);
+    return;
+  }
   end_task(instance, task, &end);
   if (instance->fault == FAULT_COMPLETE_TWICE) instance->host->complete(task, &end);
   if (instance->fault == FAULT_EMIT_AFTER_COMPLETE) emit_late(instance->host, task);

@@ -28,6 +28,8 @@ typedef enum fault {
   FAULT_WRITE_BEFORE_START,
   FAULT_WRITE_INPUT,
   FAULT_FIRST_SEGMENT_ONLY,
+  FAULT_READ_TWICE,
+  FAULT_READ_LATE,
   FAULT_CHANGING_OUTPUT,
   FAULT_PREVIOUS_OUTPUT,
   FAULT_BATCH_SIZE,
@@ -160,7 +162,7 @@ void lose_memory(uint64_t bytes);
 void lose_descriptor(void);
 
 /* copy.c: the op fault.axle/copy. Both run a task and end it. */
-void copy_describe(axle_op_info *info);
+void copy_describe(const axle_instance *instance, axle_op_info *info);
 void copy_run(axle_instance *instance, axle_task *task);
 void end_task(axle_instance *instance, axle_task *task, const axle_completion *end);
 

@@ -99,7 +99,7 @@ static uint32_t op_count(axle_instance *instance) {
 static void op_info(axle_instance *instance, uint32_t index, axle_op_info *info) {
   const wrapped *wrapped = instance->wrapped;
   if (index == 0) {
-    copy_describe(info);
+    copy_describe(instance, info);
   } else {
     wrapped->table->op_info(wrapped->instance, index - 1, info);
   }

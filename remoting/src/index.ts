@@ -16,8 +16,8 @@ export type {
   TensorForms,
 } from './kserve-client/kserve-client.js';
 export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
-export type { TenantWeights } from './hosts/host-message.js';
 export { endpointSchemes, readEndpoint } from './endpoint.js';
+export type { TenantShares } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
 export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
 export { LogLevels } from './log/log-levels.js';

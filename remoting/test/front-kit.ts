@@ -124,7 +124,7 @@ export async function streamTo(
   const tenant = new Tenants(tenancy).get('test');
   const published = publicModels(runtime, limits, undefined, () => undefined);
   const store = await temporaryStore();
-  const models = new ServerModels(runtime.repository, store, limits, published, false);
+  const models = new ServerModels(runtime.repository, store, limits, published, false, undefined);
   const [near, far] = duplexPair();
   // As the two ends of a socket do.
   far.on('close', () => near.destroy());

@@ -36,7 +36,7 @@ async function hosted(
     models,
     storeBytes: 1024 ** 3,
     limits: limitsWith({}),
-    weights: { others: 1, named: {} },
+    shares: { others: { weight: 1 }, named: {} },
     log: (line) => log.push(line),
     ...options,
   });
@@ -87,14 +87,45 @@ describe('a device host', () => {
     const { hosts, connect: client } = await hosted([cpuPlugin], { models: [models] });
     const axle = await client();
     const x = Tensor.from('FP32', new Float32Array(512 * 1024), [512, 1024]);
-    const calls = Array.from({ length: 16 }, () => axle.infer('slow', { x }));
-    const waiting = await vi.waitUntil(async () => {
+    const calls = Array.from({ length: 32 }, () => axle.infer('slow', { x }));
+    const waitingNow = async () => {
       const [of] = (await hosts.waitingByModel()).values();
       return of;
-    });
-    expect(waiting).toBeLessThan(16);
+    };
+    const waiting = await vi.waitUntil(waitingNow, { timeout: 30_000, interval: 5 });
+    expect(waiting).toBeLessThan(32);
     await Promise.all(calls);
     expect((await hosts.waitingByModel()).size).toBe(0);
+  });
+
+  it("refuses what is past a tenant's own part of the queue, and learns of another", async () => {
+    const models = join(folder, 'queued');
+    writeModel(models, 'slow', matMulModel(1024, 8));
+    const { hosts, connect: client } = await hosted([cpuPlugin], {
+      models: [models],
+      shares: { others: { weight: 1 }, named: { b: { weight: 1, queueDepth: 3 } } },
+    });
+    const x = Tensor.from('FP32', new Float32Array(512 * 1024), [512, 1024]);
+    const callsOf = async (tenant: string) => {
+      const axle = await client(tenant);
+      const calls = Array.from({ length: 32 }, () => axle.infer('slow', { x }));
+      const refused = (await Promise.allSettled(calls)).flatMap((each) =>
+        each.status === 'rejected' ? [each.reason as Error] : [],
+      );
+      await axle.close();
+      return refused;
+    };
+    const refused = await callsOf('b');
+    expect(refused.length).toBeGreaterThan(0);
+    for (const reason of refused) {
+      expect(reason).toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+      expect(reason.message).toMatch(
+        /^3 tasks wait for .* from tenant b already, the most of this tenant \(queueDepth\)/,
+      );
+    }
+    expect(await callsOf('a')).toEqual([]);
+    hosts.setShares({ others: { weight: 1 }, named: { b: { weight: 1, queueDepth: 1000 } } });
+    expect(await callsOf('b')).toEqual([]);
   });
 
   it('that is killed is started again, and every call is answered once and right', async () => {

@@ -44,6 +44,12 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['scatter', 'first-segment-only', /in pieces/],
   ['large', 'crash-when-large', /SIGABRT/],
   ['inputs-unchanged', 'write-input', /wrote to its input/],
+  [
+    'changing-inputs',
+    'read-twice',
+    /became what it is of neither; it has read the input more than once/,
+  ],
+  ['changing-inputs', 'read-late', /output 0 changed after the task had ended, as its input did/],
   ['bad-input', 'no-message', /no message/],
   ['output-cap', 'ignore-cap', /cap of 0 bytes ended with status 0/],
   ['deadline', 'late-status', /the deadline passed/],

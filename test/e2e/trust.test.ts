@@ -136,9 +136,32 @@ describe('settings', () => {
     await expect(enter(server, alice)).rejects.toMatchObject({ code: 'UNAUTHENTICATED' });
   });
 
+  it('give a tenant a queue of its own depth, from when they are read again', async () => {
+    const client = await enter(server, alice);
+    const input = bytesOf(200_000);
+    const refusedOf = async () => {
+      const calls = Array.from({ length: 64 }, () => client.compress(input, { codec: 'zstd' }));
+      const ended = await Promise.allSettled(calls);
+      return ended.flatMap((each) => (each.status === 'rejected' ? [String(each.reason)] : []));
+    };
+    expect(await refusedOf()).toEqual([]);
+    await server.configure({ tenants: { alice: { queueDepth: 2 } } });
+    const refused = await refusedOf();
+    expect(refused.length).toBeGreaterThan(0);
+    for (const reason of refused) {
+      expect(reason).toMatch(
+        /2 tasks wait for \S+ from tenant alice already, the most of this tenant \(queueDepth\)/,
+      );
+    }
+    await server.configure({ tenants: {} });
+    expect(await refusedOf()).toEqual([]);
+  });
+
   it('that cannot be used are refused by name, and the old ones stay', async () => {
     await server.configure({ tenants: { alice: { quotas: { conections: 0 } } } });
     expect(server.log.at(-1)).toMatch(/stay as they were: .*config\.json.*'conections'/);
+    await server.configure({ tenants: { alice: { queueDepth: 0 } } });
+    expect(server.log.at(-1)).toMatch(/stay as they were: .*'queueDepth'.* from 1 to/);
     await enter(server, alice);
   });
 });

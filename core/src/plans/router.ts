@@ -310,11 +310,21 @@ export class Router {
     const key = `${device.id} ${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''} ${argsKey(args)}`;
     const known = this.supportCache.get(key);
     if (known !== undefined) return known;
-    const support = backend.supports(device, { range, args, model: model?.source });
+    const support = isOutOfReach(backend, device, model)
+      ? outOfReach
+      : backend.supports(device, { range, args, model: model?.source });
     if (this.supportCache.size >= supportCacheMax) this.supportCache.clear();
     this.supportCache.set(key, support);
     return support;
   }
+}
+
+const outOfReach: Support = { score: 0, reason: 'the model is on another server' };
+
+/** Its files are elsewhere, and not where this device is. */
+function isOutOfReach(backend: Backend, device: Device, model: Model | undefined): boolean {
+  if (model?.isElsewhere !== true) return false;
+  return backend.hasElsewhere?.(device, model.source) !== true;
 }
 
 /** The first dimension is the batch, or the bytes of an image; images of a batch differ in height and width. */

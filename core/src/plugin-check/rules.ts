@@ -1,5 +1,6 @@
 import type { Rule } from './rule.js';
 import { batchRules } from './rules/batches.js';
+import { changingInputRules } from './rules/changing-inputs.js';
 import { givenModelRules } from './rules/given-models.js';
 import { modelRules } from './rules/models.js';
 import { openingRules } from './rules/opening.js';
@@ -13,6 +14,7 @@ import { taskRules } from './rules/tasks.js';
 export const rules: readonly Rule[] = [
   ...openingRules,
   ...taskRules,
+  ...changingInputRules,
   ...batchRules,
   ...streamRules,
   ...modelRules,

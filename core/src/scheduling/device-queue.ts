@@ -12,9 +12,10 @@ import type { OpArgs, OpRange } from '../op.js';
 import { timerMsMax } from '../timer-limit.js';
 import type { TraceContext } from '../trace-context.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
+import type { Batch, DropReason } from './decision.js';
 import { priorityAmong } from './priority-levels.js';
 import { ResultOrder } from './result-order.js';
-import { lateAdvice, Scheduler, type Batch, type DropReason } from './scheduler.js';
+import { lateAdvice, Scheduler } from './scheduler.js';
 import {
   boundsOf,
   type Lane,
@@ -80,6 +81,7 @@ export class DeviceQueue {
     readonly device: Device,
     limits: Limits,
     private readonly clock: Clock,
+    tenantQueueDepthOf?: (tenant: string) => number | undefined,
   ) {
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
@@ -87,6 +89,7 @@ export class DeviceQueue {
       ahead: parallel * aheadOfEach,
       queueDepthMax: limits.queueDepthMax,
       tenantQueueDepthMax: limits.tenantQueueDepthMax,
+      ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
       device: device.id,
     });
   }

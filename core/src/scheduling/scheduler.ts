@@ -1,6 +1,7 @@
 import { AxleError } from '../errors.js';
+import type { Batch, BatchTimes, Decision } from './decision.js';
+import { batchMs, expectedMs, msUntilDone } from './estimates.js';
 import { FreeLanes } from './free-lanes.js';
-import type { LatencyProfile } from './latency-profile.js';
 import { chooseSloBatch, type SloChoice, type SloTask } from './slo-batch.js';
 import {
   boundsOf,
@@ -14,25 +15,7 @@ import {
   type Waiting,
 } from './task-group.js';
 import { Tenants, type Tenant } from './tenants.js';
-
-export type Decision<T> =
-  /** Send its tasks now, together; it takes a slot until `finished`. */
-  | { readonly kind: 'batch'; readonly batch: Batch<T> }
-  /** They are out of the queue and must not be sent. */
-  | { readonly kind: 'dropped'; readonly tasks: readonly T[]; readonly why: DropReason }
-  /** Nothing before this time, unless a task is offered or a batch finishes. */
-  | { readonly kind: 'wait'; readonly untilAt: number }
-  /** Nothing until a task is offered or a batch finishes. */
-  | { readonly kind: 'idle' };
-
-/** `deadline`: it passed. `timeout`: the queue's own. `late`: the deadline would have passed before the end. */
-export type DropReason = 'deadline' | 'timeout' | 'late';
-
-export interface Batch<T> {
-  readonly tasks: readonly T[];
-  readonly items: number;
-  readonly batchKey: string;
-}
+import { TurnOrder } from './turn-order.js';
 
 export interface SchedulerOptions {
   /** Batches that the device computes at once. */
@@ -43,6 +26,8 @@ export interface SchedulerOptions {
   readonly queueDepthMax: number;
   /** The same of one tenant; default as many. */
   readonly tenantQueueDepthMax?: number;
+  /** The same of tenants that have a bound of their own, which may change at any time; undefined for others. */
+  readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
   /** For messages. */
   readonly device: string;
 }
@@ -60,22 +45,12 @@ const shortBatchMs = 1;
  * device's thread falls asleep between them: waking it costs more than they do.
  */
 const tinyBatchMs = 0.02;
-/** What an unknown batch is taken to cost, milliseconds an item. */
-const unknownMsPerItem = 1;
 /** Batch keys that are remembered, and with them what their batches take. */
 const groupsMax = 1024;
 /** The same call would be late again: DEADLINE_EXCEEDED is not to be tried again as it is. */
 export const lateAdvice = 'give it more time, or send less at once';
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
-
-/** What a batch took, milliseconds. */
-export interface BatchTimes {
-  /** The device's transfer and compute; undefined when the batch failed. */
-  readonly workMs: number | undefined;
-  /** From when it was sent until its last result was here. */
-  readonly latencyMs: number;
-}
 
 interface SentBatch<T extends Schedulable<T>> extends Batch<T> {
   readonly group: TaskGroup<T>;
@@ -102,6 +77,7 @@ export class Scheduler<T extends Schedulable<T>> {
   /** Groups at which empty ones are forgotten. */
   private groupsMax = groupsMax;
   private readonly tenants = new Tenants();
+  private readonly turns = new TurnOrder<T>();
   private readonly underWayOfModel = new Map<string, number>();
   /** By model, and level where it has some; only of queues that have a bound. */
   private readonly waitingOfQueue = new Map<string, number>();
@@ -109,7 +85,6 @@ export class Scheduler<T extends Schedulable<T>> {
   private underWay = 0;
   private tasksSent = 0;
   private size = 0;
-  private lastModel = '';
 
   constructor(private readonly options: SchedulerOptions) {}
 
@@ -140,12 +115,13 @@ export class Scheduler<T extends Schedulable<T>> {
    */
   offer(task: T, now: number): void {
     const { queueDepthMax, tenantQueueDepthMax = queueDepthMax, device } = this.options;
+    const { tenantQueueDepthOf } = this.options;
     if (this.size >= queueDepthMax) throw queueFull(queueDepthMax, device);
-    if (
-      this.size >= tenantQueueDepthMax &&
-      this.tenants.waitingOf(task.tenant) >= tenantQueueDepthMax
-    ) {
-      throw queueFull(tenantQueueDepthMax, `${device} from tenant ${task.tenant}`);
+    const ownDepth = tenantQueueDepthOf?.(task.tenant);
+    const tenantDepth = ownDepth ?? tenantQueueDepthMax;
+    if (this.size >= tenantDepth && this.tenants.waitingOf(task.tenant) >= tenantDepth) {
+      const bound = ownDepth === undefined ? 'of each tenant' : 'of this tenant (queueDepth)';
+      throw queueFull(tenantDepth, `${device} from tenant ${task.tenant}`, `, the most ${bound}`);
     }
     const { queueMax } = boundsOf(task);
     if (queueMax > 0 && (this.waitingOfQueue.get(queueKeyOf(task)) ?? 0) >= queueMax) {
@@ -243,24 +219,14 @@ export class Scheduler<T extends Schedulable<T>> {
     const { deadlineAt, policy } = task;
     if (deadlineAt === undefined || isQuiet(group)) return;
     if (!policy.predictable || policy.sloAware || !group.latency.known) return;
-    const needsMs = this.msUntilDone(task, group);
+    const parallel = Math.min(this.options.parallel, this.size + 1);
+    const needsMs = msUntilDone(task, group, this.waitingGroups(), parallel);
     if (now + needsMs <= deadlineAt) return;
     throw AxleError.expected(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
         `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; ${lateAdvice}`,
     );
-  }
-
-  /** At the best: after only what is sure to go before it, its own tenant's, and that in the largest batches. */
-  private msUntilDone(task: T, ownGroup: TaskGroup<T>): number {
-    // Not among the groups while none of its tasks waits.
-    let ms = ownGroup.size === 0 ? bestMs(ownGroup, task.items) : 0;
-    for (const group of this.waitingGroups()) {
-      const ahead = itemsAhead(group, task) + (group === ownGroup ? task.items : 0);
-      if (ahead > 0) ms += bestMs(group, ahead);
-    }
-    return ms / Math.min(this.options.parallel, this.size + 1);
   }
 
   private insert(task: T, group: TaskGroup<T>): void {
@@ -371,7 +337,7 @@ export class Scheduler<T extends Schedulable<T>> {
       nextAt = Math.min(nextAt, dueAt(head));
       if (this.mayStart(head.group)) heads.push(head);
     }
-    return { head: this.firstOf(heads), nextAt };
+    return { head: this.turns.firstOf(heads, () => this.largestBatchMs()), nextAt };
   }
 
   private mayStart(group: TaskGroup<T>): boolean {
@@ -393,52 +359,6 @@ export class Scheduler<T extends Schedulable<T>> {
     const ripeAt = oldest.offeredAt + delayMs;
     if (!sloAware || !group.latency.known) return ripeAt;
     return Math.min(ripeAt, group.earliestDeadline() - group.latency.atMostMs(group.items));
-  }
-
-  private firstOf(heads: readonly Waiting<T>[]): Waiting<T> | undefined {
-    let [first] = heads;
-    if (first === undefined || heads.length === 1) return first;
-    for (const head of heads) if (this.goesBefore(head, first)) first = head;
-    return this.stickyHead(heads, first) ?? first;
-  }
-
-  private goesBefore(a: Waiting<T>, b: Waiting<T>): boolean {
-    if (a.lane.priority !== b.lane.priority) return a.lane.priority > b.lane.priority;
-    const [aTenant, bTenant] = [a.lane.tenant, b.lane.tenant];
-    if (aTenant.virtualMs !== bTenant.virtualMs) return aTenant.virtualMs < bTenant.virtualMs;
-    const [aDue, bDue] = [dueAt(a), dueAt(b)];
-    if (aDue !== bDue) return aDue < bDue;
-    const [aSticks, bSticks] = [this.sticks(a), this.sticks(b)];
-    if (aSticks !== bSticks) return aSticks;
-    return a.sequence < b.sequence;
-  }
-
-  private sticks({ group }: Waiting<T>): boolean {
-    return group.model !== '' && group.model === this.lastModel;
-  }
-
-  /** Another tenant's next task where it is for the model that ran last and keeps the tenants within one largest batch. */
-  private stickyHead(heads: readonly Waiting<T>[], first: Waiting<T>): Waiting<T> | undefined {
-    if (this.sticks(first) || !heads.some((head) => this.sticks(head))) return undefined;
-    const boundMs = first.lane.tenant.virtualMs + this.largestBatchMs();
-    let sticky: Waiting<T> | undefined;
-    for (const head of this.nextOfEachTenant(heads, first.lane.priority)) {
-      const { tenant } = head.lane;
-      if (!this.sticks(head)) continue;
-      if (tenant.virtualMs + batchMs(head.group) / tenant.weight > boundMs) continue;
-      if (sticky === undefined || this.goesBefore(head, sticky)) sticky = head;
-    }
-    return sticky;
-  }
-
-  private nextOfEachTenant(heads: readonly Waiting<T>[], priority: number): Iterable<Waiting<T>> {
-    const next = new Map<Tenant, Waiting<T>>();
-    for (const head of heads) {
-      if (head.lane.priority !== priority) continue;
-      const other = next.get(head.lane.tenant);
-      if (other === undefined || this.goesBefore(head, other)) next.set(head.lane.tenant, head);
-    }
-    return next.values();
   }
 
   private largestBatchMs(): number {
@@ -575,7 +495,7 @@ export class Scheduler<T extends Schedulable<T>> {
     this.tasksSent += tasks.length;
     group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
-    this.lastModel = model;
+    this.turns.lastModel = model;
     return batch;
   }
 
@@ -595,37 +515,6 @@ function sloTask(task: TaskTraits): SloTask {
   return { items: itemsOf(task), deadlineAt: dueAt(task) };
 }
 
-function expectedMs(profile: LatencyProfile, items: number): number {
-  return profile.known ? profile.expectedMs(items) : items * unknownMsPerItem;
-}
-
-/** What the largest batch that a group can form now is expected to take. */
-function batchMs<T extends Schedulable<T>>({ work, items, policy }: TaskGroup<T>): number {
-  return expectedMs(work, Math.min(items, policy.itemsMax));
-}
-
-/** What items of a group take when they run in the largest batches; 0 where that is not known. */
-function bestMs<T extends Schedulable<T>>({ work, policy }: TaskGroup<T>, items: number): number {
-  if (!work.known) return 0;
-  const { itemsMax } = policy;
-  const whole = Math.floor(items / itemsMax);
-  const rest = items - whole * itemsMax;
-  return whole * work.expectedMs(itemsMax) + (rest > 0 ? work.expectedMs(rest) : 0);
-}
-
-/** Items of the task's own tenant that go before it. */
-function itemsAhead<T extends Schedulable<T>>(group: TaskGroup<T>, task: T): number {
-  let items = 0;
-  for (const { priority, tenant, queue } of group.lanes) {
-    if (tenant.name !== task.tenant || priority < task.priority) continue;
-    for (const waiting of queue.values()) {
-      const before = priority > task.priority || dueAt(waiting) <= dueAt(task);
-      if (before) items += itemsOf(waiting);
-    }
-  }
-  return items;
-}
-
 /** Of the queue that a task is counted in where it has a bound. */
 function queueKeyOf({ modelKey, policy, priority }: TaskTraits): string {
   return policy.levels === undefined ? modelKey : `${modelKey} ${priority}`;
@@ -635,10 +524,10 @@ function isQuiet<T extends Schedulable<T>>({ size, underWay }: TaskGroup<T>): bo
   return size === 0 && underWay === 0;
 }
 
-function queueFull(depth: number, of: string): AxleError {
+function queueFull(depth: number, of: string, most = ''): AxleError {
   return AxleError.expected(
     'RESOURCE_EXHAUSTED',
-    `${depth} tasks wait for ${of} already; try again later`,
+    `${depth} tasks wait for ${of} already${most}; try again later`,
   );
 }
 

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
 import type { BatchPolicy } from '../../src/scheduling/batch-policy.js';
-import type { Batch, Scheduler } from '../../src/scheduling/scheduler.js';
+import type { Batch } from '../../src/scheduling/decision.js';
+import type { Scheduler } from '../../src/scheduling/scheduler.js';
 import { boundsOf } from '../../src/scheduling/task-group.js';
 import { policy, schedulerWith, task, took, type TestTask } from './test-task.js';
 

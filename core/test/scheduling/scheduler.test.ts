@@ -175,12 +175,41 @@ describe('bounds', () => {
     const first = task('a');
     scheduler.offer(first, 0);
     scheduler.offer(task('b'), 0);
-    expect(() => scheduler.offer(task('c'), 0)).toThrow(/2 tasks wait for test:0 from tenant t/);
+    expect(() => scheduler.offer(task('c'), 0)).toThrow(
+      /2 tasks wait for test:0 from tenant t already, the most of each tenant/,
+    );
     scheduler.offer(task('x', { tenant: 'u' }), 0);
     scheduler.remove(first);
     scheduler.offer(task('d'), 0);
     expect(() => scheduler.offer(task('e'), 0)).toThrow(/from tenant t/);
     expect(scheduler.waiting).toBe(3);
+  });
+
+  it('takes as many of a tenant as its own bound says, which may change', () => {
+    const depths = new Map([['small', 1]]);
+    const scheduler = schedulerWith({
+      tenantQueueDepthMax: 2,
+      tenantQueueDepthOf: (tenant) => depths.get(tenant),
+    });
+    const offer = (name: string, tenant: string) => {
+      scheduler.offer(task(name, { tenant }), 0);
+    };
+    offer('a', 'small');
+    expect(() => {
+      offer('b', 'small');
+    }).toThrow(/1 tasks wait .* from tenant small already, the most of this tenant \(queueDepth\)/);
+    offer('c', 'other');
+    offer('d', 'other');
+    depths.set('small', 3);
+    offer('e', 'small');
+    offer('f', 'small');
+    expect(() => {
+      offer('g', 'small');
+    }).toThrow(/3 tasks wait .* from tenant small/);
+    depths.delete('small');
+    expect(() => {
+      offer('h', 'small');
+    }).toThrow(/2 tasks wait .* the most of each tenant/);
   });
 
   it("refuses one more than a model's queue takes, and others still come in", () => {

@@ -1,11 +1,6 @@
 import { alonePolicy, type BatchPolicy } from '../../src/scheduling/batch-policy.js';
-import {
-  Scheduler,
-  type Batch,
-  type BatchTimes,
-  type Decision,
-  type SchedulerOptions,
-} from '../../src/scheduling/scheduler.js';
+import type { Batch, BatchTimes, Decision } from '../../src/scheduling/decision.js';
+import { Scheduler, type SchedulerOptions } from '../../src/scheduling/scheduler.js';
 import type { Schedulable } from '../../src/scheduling/task-group.js';
 
 export interface TestTask extends Schedulable<TestTask> {

@@ -53,6 +53,12 @@ export interface PublishAs {
   readonly replace: boolean;
 }
 
+/** What a server says of a model that it has under a name. */
+export interface DescribedModel {
+  readonly report: ModelReport;
+  readonly model: Model;
+}
+
 /** The names of models that a server answers to. */
 export class NamedModels implements ModelCatalogue {
   private readonly bySource = new WeakMap<ModelSource, NamedOnServer>();
@@ -95,34 +101,31 @@ export class NamedModels implements ModelCatalogue {
   async read(name: string): Promise<Model> {
     const id = this.session.newHandle();
     const [entry] = await this.entriesOf(() => namedModelFrame(id, name));
-    if (entry === undefined) {
-      throw new AxleError('INTERNAL', `the server did not describe model '${name}'`);
-    }
-    const { frame } = entry;
-    const report = reportOf(entry);
-    const source: ModelSource = {
-      name: frame.name,
-      format: 'onnx',
-      contentId: Buffer.from(frame.contentId).toString('hex'),
-      files: [],
-    };
-    this.bySource.set(source, new NamedOnServer(`${frame.name}:${frame.version}`, report, id));
-    return {
-      name: frame.name,
-      version: frame.version,
-      path: '',
-      isElsewhere: true,
-      source,
-      inputs: entry.specs('INPUT'),
-      outputs: entry.specs('OUTPUT'),
-      maxBatchSize: frame.batchMax,
-      dynamicBatching: undefined,
-      sloAware: false,
-      instanceGroups: [],
-      warmUps: [],
-      classify: undefined,
-      classifyProblem: '',
-    };
+    if (entry === undefined) throw undescribed(name);
+    const { report, model } = describedBy(entry);
+    this.know(model.source, report, id);
+    return model;
+  }
+
+  /** As `read`, and keeps nothing of it on the server. @throws AxleError NOT_FOUND; otherwise as the other side says. */
+  async look(name: string): Promise<DescribedModel> {
+    const id = this.session.newHandle();
+    const [entry] = await this.entriesOf(() => namedModelFrame(id, name));
+    this.session.letGo(id);
+    if (entry === undefined) throw undescribed(name);
+    return describedBy(entry);
+  }
+
+  /** All of them, by name and version. */
+  async lookAtAll(): Promise<readonly DescribedModel[]> {
+    const id = this.session.newHandle();
+    return (await this.entriesOf(() => ({ type: 'LIST', id }))).map(describedBy);
+  }
+
+  /** From now on the source stands for the model that the server has under that name and version. */
+  know(source: ModelSource, report: ModelReport, handle = 0): void {
+    const { name, version } = report;
+    this.bySource.set(source, new NamedOnServer(`${name}:${version}`, report, handle));
   }
 
   describe({ source, name }: Model): ModelReport {
@@ -176,6 +179,37 @@ class EntriesAnswer implements PendingAnswer {
   onFailed(error: AxleError): void {
     this.failed(error);
   }
+}
+
+function undescribed(name: string): AxleError {
+  return new AxleError('INTERNAL', `the server did not describe model '${name}'`);
+}
+
+function describedBy(entry: Entry): DescribedModel {
+  const { frame } = entry;
+  const source: ModelSource = {
+    name: frame.name,
+    format: 'onnx',
+    contentId: Buffer.from(frame.contentId).toString('hex'),
+    files: [],
+  };
+  const model: Model = {
+    name: frame.name,
+    version: frame.version,
+    path: '',
+    isElsewhere: true,
+    source,
+    inputs: entry.specs('INPUT'),
+    outputs: entry.specs('OUTPUT'),
+    maxBatchSize: frame.batchMax,
+    dynamicBatching: undefined,
+    sloAware: false,
+    instanceGroups: [],
+    warmUps: [],
+    classify: undefined,
+    classifyProblem: '',
+  };
+  return { report: reportOf(entry), model };
 }
 
 function reportOf(entry: Entry): ModelReport {

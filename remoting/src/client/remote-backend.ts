@@ -123,6 +123,10 @@ export class RemoteBackend implements Backend, DeviceIds {
     return { score: 0, reason: 'the server does not offer it there' };
   }
 
+  hasElsewhere(_: Device, source: ModelSource): boolean {
+    return this.catalogue.named(source) !== undefined;
+  }
+
   loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
     return this.models.load(device, source, this.catalogue.named(source));
   }

@@ -166,6 +166,11 @@ export class RemoteSession implements WireClientListener {
     if (this.journal.remove(id)) this.current?.send({ type: 'RELEASE', id });
   }
 
+  /** Of what is not to be made again on another connection. */
+  letGo(id: number): void {
+    this.current?.send({ type: 'RELEASE', id });
+  }
+
   /** It failed: there is nothing to be made again, nor to be released. */
   forget(id: number): void {
     this.journal.remove(id);

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { AxleError, messageOf } from '@axle/core/internal';
 
 import { Backoff } from '../client/backoff.js';
-import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
+import type { FromHost, HostSettings, TenantShares, ToHost } from './host-message.js';
 import { HostWatch } from './host-watch.js';
 
 /** Time for a host to open its devices, milliseconds. */
@@ -97,9 +97,9 @@ export class DeviceHost {
     await Promise.race([this.up, aborted]);
   }
 
-  setWeights(weights: TenantWeights): void {
-    this.settings = { ...this.settings, weights };
-    this.tell({ kind: 'weights', weights });
+  setShares(shares: TenantShares): void {
+    this.settings = { ...this.settings, shares };
+    this.tell({ kind: 'shares', shares });
   }
 
   /** Frees its device of a model, when no call uses it there. */

@@ -15,7 +15,7 @@ import type { Upstreams } from '../relay/upstreams.js';
 import { TemporaryFolder } from '../temporary-folder.js';
 import { createToken } from '../trust/tokens.js';
 import { DeviceHost, type HostUp } from './device-host.js';
-import type { HostSettings, TenantWeights } from './host-message.js';
+import type { HostSettings, TenantShares } from './host-message.js';
 
 export interface DeviceHostsOptions {
   /** The first one's host decodes images too. */
@@ -25,7 +25,7 @@ export interface DeviceHostsOptions {
   /** Most that models of tenants may take in each host, bytes. */
   readonly storeBytes: number;
   readonly limits: Limits;
-  readonly weights: TenantWeights;
+  readonly shares: TenantShares;
   /** A host without a sign of life for so long, milliseconds, is ended and started again; 0: never. Default 10,000. */
   readonly hungMs?: number | undefined;
   readonly log: (line: string) => void;
@@ -96,8 +96,8 @@ export class DeviceHosts {
     return all;
   }
 
-  setWeights(weights: TenantWeights): void {
-    for (const host of this.hosts) host.setWeights(weights);
+  setShares(shares: TenantShares): void {
+    for (const host of this.hosts) host.setShares(shares);
   }
 
   /** To be called when nothing uses the backends any more. */
@@ -127,7 +127,7 @@ export class DeviceHosts {
     decodesImages: boolean,
     device: number | undefined,
   ): Promise<{ host: DeviceHost; said: HostUp; server: Upstreams } | undefined> {
-    const { models, storeBytes, limits, weights, log } = this.options;
+    const { models, storeBytes, limits, shares, log } = this.options;
     const { hungMs = defaultHungMs } = this.options;
     const label = device === undefined ? plugin.name : `${plugin.name}-${device}`;
     const place = join(this.folder.path, String(this.opened++));
@@ -139,7 +139,7 @@ export class DeviceHosts {
       new Date(),
     );
     const settings: HostSettings = {
-      ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, weights },
+      ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, shares },
       token: record,
     };
     let started: DeviceHost | undefined;
@@ -154,7 +154,8 @@ export class DeviceHosts {
         new URL(`axle+unix:${encodeURI(socket)}`),
         { token },
         { name: host.name, naming: { prefix: '' }, whenUp: (signal) => host.whenUp(signal) },
-        connectMsMax,
+        // Its models come from this server.
+        { hasNames: false, msMax: connectMsMax },
       );
       server.onUnload = (contentId) => {
         host.unload(contentId);

@@ -12,7 +12,7 @@ import { aliveName } from '../temporary-folder.js';
 import type { TrustSettings } from '../trust/authenticator.js';
 import { defaultServerLimits, quotaNames, type Quotas } from '../trust/quotas.js';
 import { TokenTable, type TokenRecord } from '../trust/tokens.js';
-import type { FromHost, HostSettings, TenantWeights, ToHost } from './host-message.js';
+import type { FromHost, HostSettings, TenantShare, TenantShares, ToHost } from './host-message.js';
 
 /** Whoever started it holds tenants to their quotas. */
 const unlimited = Object.fromEntries(
@@ -49,8 +49,8 @@ process.on('message', (message: ToHost) => {
     tell({ kind: 'waiting', byModel: Object.fromEntries(runtime?.waitingByModel ?? []) });
     return;
   }
-  if (message.kind === 'weights') {
-    if (token !== undefined) server?.update(trustOf(token, message.weights), undefined);
+  if (message.kind === 'shares') {
+    if (token !== undefined) server?.update(trustOf(token, message.shares), undefined);
     return;
   }
   if (message.kind === 'unload') {
@@ -66,7 +66,7 @@ process.on('message', (message: ToHost) => {
 
 async function start(settings: HostSettings): Promise<FromHost> {
   const { plugin, decodesImages, socket, models, store: folder, storeBytes, limits } = settings;
-  const { device, weights } = settings;
+  const { device, shares } = settings;
   ({ token } = settings);
   places = settings;
   runtime = await Runtime.start({
@@ -87,7 +87,7 @@ async function start(settings: HostSettings): Promise<FromHost> {
     runtime,
     listen: [readListenSpec(`unix:${socket}`, false)],
     limits,
-    trust: trustOf(token, weights),
+    trust: trustOf(token, shares),
     tls: undefined,
     sharesPublic: true,
     store,
@@ -101,13 +101,13 @@ async function start(settings: HostSettings): Promise<FromHost> {
   return { kind: 'up', devices: own, unavailable: unavailable?.reason };
 }
 
-function trustOf(record: TokenRecord, { others, named }: TenantWeights): TrustSettings {
-  const tenantOf = (weight: number) => ({ weight, disabled: false, quotas: unlimited });
+function trustOf(record: TokenRecord, { others, named }: TenantShares): TrustSettings {
+  const tenantOf = (share: TenantShare) => ({ ...share, disabled: false, quotas: unlimited });
   return {
     tenancy: {
       limits: { ...unlimited, sharedMemoryBytes },
       others: tenantOf(others),
-      named: new Map(Object.entries(named).map(([name, weight]) => [name, tenantOf(weight)])),
+      named: new Map(Object.entries(named).map(([name, share]) => [name, tenantOf(share)])),
     },
     tokens: new TokenTable([record]),
   };

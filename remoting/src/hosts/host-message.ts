@@ -18,19 +18,26 @@ export interface HostSettings {
   readonly store: string;
   readonly storeBytes: number;
   readonly limits: Limits;
-  readonly weights: TenantWeights;
+  readonly shares: TenantShares;
 }
 
-/** Shares of device time, by tenant. */
-export interface TenantWeights {
-  readonly others: number;
-  readonly named: Readonly<Record<string, number>>;
+/** What a tenant has of a device. */
+export interface TenantShare {
+  /** Of its time. */
+  readonly weight: number;
+  /** Of its queue, tasks; undefined: as the limits say. */
+  readonly queueDepth?: number | undefined;
+}
+
+export interface TenantShares {
+  readonly others: TenantShare;
+  readonly named: Readonly<Record<string, TenantShare>>;
 }
 
 /** To a device host. */
 export type ToHost =
   | { readonly kind: 'start'; readonly settings: HostSettings }
-  | { readonly kind: 'weights'; readonly weights: TenantWeights }
+  | { readonly kind: 'shares'; readonly shares: TenantShares }
   /** The server has no more use for the model. */
   | { readonly kind: 'unload'; readonly contentId: string }
   /** How many tasks wait for its devices? */

@@ -37,7 +37,8 @@ export async function connectRelays(
   const connecting = urls.map((url, i) => {
     const prefix = `${labels[i]}/`;
     const onChange = changeLog(url, watch);
-    return connectRelay(url, options, { name: url.href, naming: { prefix }, onChange });
+    const backend = { name: url.href, naming: { prefix }, onChange };
+    return connectRelay(url, options, backend, { hasNames: true });
   });
   const servers = await Promise.allSettled(connecting);
   const connected = servers.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -50,15 +51,22 @@ export async function connectRelays(
   throw failed.reason;
 }
 
+/** Of one server that is relayed to. */
+export interface RelayOptions {
+  /** It has models under names, which are offered too. */
+  readonly hasNames: boolean;
+  /** How long to try to reach it, milliseconds; 0 (default): once. */
+  readonly msMax?: number;
+}
+
 /**
- * @param msMax how long to try for, milliseconds; 0: once
  * @throws AxleError as `connectBackend`.
  */
 export function connectRelay(
   url: URL,
   options: ConnectOptions,
   backend: BackendOptions,
-  msMax = 0,
+  { hasNames, msMax = 0 }: RelayOptions,
 ): Promise<Upstreams> {
   // One connection is enough to say how the server is.
   const quiet = { ...backend, onChange: undefined };
@@ -67,6 +75,8 @@ export function connectRelay(
       tenant === ''
         ? connectBackend(url, options, backend)
         : connectBackend(url, { ...options, tenant }, quiet),
+    backend.name ?? url.href,
+    hasNames,
     msMax,
   );
 }

@@ -17,6 +17,7 @@ import {
 
 import { RemoteCall } from '../client/remote-call.js';
 import { RelayedTask } from './relayed-task.js';
+import { upstreamSources } from './upstream-sources.js';
 import type { Upstreams } from './upstreams.js';
 
 /**
@@ -63,6 +64,14 @@ export class RelayBackend implements Backend {
         its.map(({ server }) => server),
       );
     });
+  }
+
+  get servers(): readonly Upstreams[] {
+    return [...this.upstreams.values()];
+  }
+
+  hasElsewhere(device: Device, source: ModelSource): boolean {
+    return upstreamSources.get(source)?.server === this.serverOf(device);
   }
 
   offers(device: Device, op: OpRange): boolean {

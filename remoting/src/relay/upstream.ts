@@ -11,8 +11,10 @@ import {
 } from '@axle/core/internal';
 
 import type { RemoteBackend } from '../client/remote-backend.js';
+import type { NamedModels } from '../client/named-models.js';
 import { LateStream } from './late-stream.js';
 import { RelayedTask } from './relayed-task.js';
+import { upstreamSources } from './upstream-sources.js';
 
 /** One tenant's connection to a server, from when it is first needed. */
 export class Upstream {
@@ -73,6 +75,11 @@ export class Upstream {
     });
   }
 
+  /** Asks for names of models, as the tenant sees them there. @throws AxleError as the server says. */
+  ask<T>(question: (names: NamedModels) => Promise<T>): Promise<T> {
+    return this.counted(async () => question((await this.opening).catalogue));
+  }
+
   unload(model: LoadedModel): void {
     const loading = this.models.get(model);
     this.models.delete(model);
@@ -108,7 +115,13 @@ export class Upstream {
   private async modelOf(remote: RemoteBackend, model: LoadedModel): Promise<LoadedModel> {
     let loading = this.models.get(model);
     if (loading === undefined) {
-      loading = remote.loadModel(deviceOf(remote, model.device), model.source);
+      const { source } = model;
+      const named = upstreamSources.get(source);
+      // Another connection may have found it.
+      if (named !== undefined && remote.catalogue.named(source) === undefined) {
+        remote.catalogue.know(source, named.report);
+      }
+      loading = remote.loadModel(deviceOf(remote, model.device), source);
       this.models.set(model, loading);
     }
     try {

@@ -29,6 +29,10 @@ export class Upstreams {
   private constructor(
     /** Describes the server and watches its devices. */
     readonly own: RemoteBackend,
+    /** For messages, and to tell servers apart. */
+    readonly name: string,
+    /** It has models under names, for its tenants. */
+    readonly hasNames: boolean,
     private readonly open: (tenant: string) => Promise<RemoteBackend>,
   ) {
     this.timer = setInterval(() => {
@@ -43,6 +47,8 @@ export class Upstreams {
    */
   static async connect(
     open: (tenant: string) => Promise<RemoteBackend>,
+    name: string,
+    hasNames: boolean,
     msMax = 0,
   ): Promise<Upstreams> {
     const own = await untilOpen(
@@ -50,7 +56,7 @@ export class Upstreams {
       msMax,
       () => false,
     );
-    return new Upstreams(own, open);
+    return new Upstreams(own, name, hasNames, open);
   }
 
   get all(): Iterable<Upstream> {

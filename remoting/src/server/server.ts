@@ -15,10 +15,12 @@ import {
   type Peer,
   type TrustSettings,
 } from '../trust/authenticator.js';
+import { queueDepthsOf } from '../trust/tenants.js';
 import { LimitedLog } from '../log/limited-log.js';
 import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
+import { UpstreamModels } from '../relay/upstream-models.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -144,7 +146,9 @@ export class Server {
       limits,
       this.published,
       options.sharesPublic ?? false,
+      UpstreamModels.behind(runtime.registry.all),
     );
+    runtime.tenantQueueDepths = queueDepthsOf(options.trust.tenancy);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
@@ -219,6 +223,7 @@ export class Server {
       this.doors?.useTls(tls);
     }
     this.authenticator.update(trust);
+    this.options.runtime.tenantQueueDepths = queueDepthsOf(trust.tenancy);
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
     }

@@ -7,6 +7,8 @@ export interface TenantSettings {
   readonly weight: number;
   /** Nobody gets in as it. */
   readonly disabled: boolean;
+  /** Its tasks that wait for one device; undefined: as of any tenant. */
+  readonly queueDepth?: number | undefined;
   readonly quotas: Quotas;
 }
 
@@ -76,4 +78,13 @@ export class Tenants {
   private forgetIdle(): void {
     for (const [name, { usage }] of this.byName) if (usage.isIdle) this.byName.delete(name);
   }
+}
+
+/** Of tenants that have a bound of their own, how many of their tasks may wait for one device. */
+export function queueDepthsOf({ named }: TenancySettings): ReadonlyMap<string, number> {
+  const depths = new Map<string, number>();
+  for (const [name, { queueDepth }] of named) {
+    if (queueDepth !== undefined) depths.set(name, queueDepth);
+  }
+  return depths;
 }

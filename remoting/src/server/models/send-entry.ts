@@ -16,7 +16,7 @@ export function sendEntry(front: Front, id: number, served: ServedModel): void {
     contentId: Buffer.from(contentId, 'hex'),
     bytes,
     batchMax: model.maxBatchSize,
-    labels: model.classify?.labels.length ?? 0,
+    labels: served.labels ?? model.classify?.labels.length ?? 0,
     name,
     version,
     format: model.source.format,

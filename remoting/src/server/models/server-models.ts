@@ -15,7 +15,8 @@ import {
 import type { ResourceStore } from '../../store/resource-store.js';
 import type { StoredModel } from '../../store/stored-model.js';
 import type { NamedVersion } from '../../store/tenant-names.js';
-import type { PublicModels } from './public-models.js';
+import type { UpstreamModels } from '../../relay/upstream-models.js';
+import type { NamedModelVersion, PublicModels } from './public-models.js';
 import { isDescribable } from './send-entry.js';
 
 /** A model that a client may run, and what it is called. */
@@ -28,6 +29,8 @@ export interface ServedModel {
   readonly bytes: number;
   /** The file that is the model. */
   readonly entry: string;
+  /** How many it has; undefined: as its config says. */
+  readonly labels?: number | undefined;
   readonly model: Model;
 }
 
@@ -61,6 +64,8 @@ export class ServerModels {
     readonly published: PublicModels,
     /** A model that a client sends is taken for the operator's where it is the same. */
     readonly sharesPublic: boolean,
+    /** Of servers that this one relays to; undefined: of none. */
+    private readonly upstream: UpstreamModels | undefined,
   ) {
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (key) =>
       this.readStored(this.openings.get(key as string) as Opening),
@@ -90,7 +95,8 @@ export class ServerModels {
     const names = this.store.openShelfOf(tenant)?.names;
     if (names !== undefined && names.all.length > 0) return undefined;
     const model = this.published.known(reference);
-    return model && servedModels.get(model);
+    if (model !== undefined) return servedModels.get(model);
+    return this.upstream?.known(tenant, reference);
   }
 
   /**
@@ -111,6 +117,8 @@ export class ServerModels {
     if (isPlainName(reference)) {
       const model = await this.published.open(reference).catch(unlessMissing);
       if (model !== undefined) return { served: await publicModel(model), stored: undefined };
+      const served = await this.upstream?.named(tenant, reference);
+      if (served !== undefined) return { served, stored: undefined };
     }
     const known = (await this.names(tenant)).map((each) => each.name);
     throw new AxleError(
@@ -147,15 +155,25 @@ export class ServerModels {
     for (const { name, version } of await this.names(tenant)) {
       listed.push({ name, version, found: await this.lookAt(tenant, `${name}:${version}`) });
     }
-    return listed;
+    const names = new Set(listed.map(({ name }) => name));
+    const further = (await this.upstream?.list(tenant)) ?? [];
+    return [...listed, ...further.filter(({ name }) => !names.has(name))].sort(byNameAndVersion);
   }
 
   /** Of a model that the tenant sees, lowest first. */
   async versions(tenant: string, name: string): Promise<string[]> {
     const { names } = await this.store.shelf(tenant);
     const own = names.all.filter((each) => each.name === name).map(({ version }) => version);
-    const found = own.length > 0 ? own : await this.published.versions(name);
+    const found = own.length > 0 ? own : await this.othersVersions(tenant, name);
     return [...found].sort((a, b) => Number(a) - Number(b));
+  }
+
+  /** Of the operator's, or else of a server that this one relays to. */
+  private async othersVersions(tenant: string, name: string): Promise<readonly string[]> {
+    const published = await this.published.versions(name).catch(unlessMissing);
+    if (this.upstream === undefined || (published ?? []).length > 0) return published ?? [];
+    const listed = await this.upstream.list(tenant);
+    return listed.filter((each) => each.name === name).map(({ version }) => version);
   }
 
   private async lookAt(tenant: string, reference: string): Promise<ServedModel | AxleError> {
@@ -173,9 +191,7 @@ export class ServerModels {
     const { names } = await this.store.shelf(tenant);
     const own = new Set(names.all.map(({ name }) => name));
     const operators = (await this.published.list()).filter(({ name }) => !own.has(name));
-    return [...names.all, ...operators].sort((a, b) =>
-      a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1,
-    );
+    return [...names.all, ...operators].sort(byNameAndVersion);
   }
 
   private async namedByTenant(
@@ -242,6 +258,11 @@ export class ServerModels {
       "the files of the model were damaged on the server's disk and are removed; send it again",
     );
   }
+}
+
+function byNameAndVersion(a: NamedModelVersion, b: NamedModelVersion): number {
+  if (a.name === b.name) return Number(a.version) - Number(b.version);
+  return a.name < b.name ? -1 : 1;
 }
 
 /** Not a path. */

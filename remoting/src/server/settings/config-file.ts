@@ -53,6 +53,8 @@ export interface ConfigFile {
 export interface ConfiguredTenant {
   readonly weight: number;
   readonly disabled: boolean;
+  /** Tasks of it that wait for one device. */
+  readonly queueDepth?: number;
   readonly quotas: Partial<Quotas>;
 }
 
@@ -211,6 +213,9 @@ function readTenants(fields: StrictObject): Map<string, ConfiguredTenant> {
     tenants.set(name, {
       weight: tenant.has('weight') ? tenant.number('weight', weightMin, weightMax) : 1,
       disabled: tenant.has('disabled') ? tenant.boolean('disabled') : false,
+      ...(tenant.has('queueDepth') && {
+        queueDepth: tenant.wholeNumber('queueDepth', 1, queueDepthMax),
+      }),
       quotas: readQuotas(tenant, 'quotas'),
     });
     tenant.end();
