@@ -135,7 +135,39 @@ describe.concurrent('a function', () => {
       LANG: 'C.UTF-8',
       TMPDIR: HOME,
     });
-    expect(readdirSync(HOME as string)).toEqual([]);
+    expect([folder, readdirSync(HOME as string)]).toEqual([join(HOME as string, 'work'), ['work']]);
+  });
+
+  it('may write in its working folder, which no other instance sees', async () => {
+    await functions.deploy(
+      'writes',
+      `import { readdir, readFile, writeFile } from 'node:fs/promises';
+       export default async () => {
+         await writeFile('mine', String(process.pid), { flag: 'wx' });
+         await writeFile(process.env.PIDS + '/writes-' + process.pid, '');
+         const both = async () => (await readdir(process.env.PIDS)).filter((name) => name.startsWith('writes-'));
+         while ((await both()).length < 2) await new Promise(setImmediate);
+         return [await readFile('mine', 'utf8'), await readFile('lib/data.txt', 'utf8'), process.pid].join();
+       };`,
+      {
+        files: { 'lib/data.txt': 'of the bundle' },
+        manifest: { concurrency: 1, environment: { PIDS: pids } },
+        scaling: { min: 2, max: 2, target: 1, toZero: false },
+      },
+    );
+    const answers = await Promise.all([functions.text('writes'), functions.text('writes')]);
+    const pidsOf = answers.map((answer) => {
+      const [own, data, pid] = answer.split(',');
+      expect([own, data]).toEqual([pid, 'of the bundle']);
+      return pid;
+    });
+    expect(new Set(pidsOf).size).toBe(2);
+    expect(readdirSync(functions.bundleOf('writes').folder)).not.toContain('mine');
+    await functions.deploy('program-writes', '', {
+      manifest: { command: ['sh', '-c', 'cat lib/data.txt > own && cat own'] },
+      files: { 'lib/data.txt': 'of the bundle' },
+    });
+    expect(await functions.text('program-writes')).toBe('of the bundle');
   });
 
   it('streams 256 MiB both ways while it holds little of it, and its caller too', async () => {
@@ -536,7 +568,7 @@ describe.concurrent('a front end', () => {
 describe.concurrent('processes that wait', () => {
   it('take a function with its environment, and others wait in their place', async () => {
     await using prepared = await RunningFunctions.open({ waitingProcesses: 1 });
-    const handler = `export default () => [process.env.A, process.cwd()].join()`;
+    const handler = `export default () => [process.env.A, import.meta.dirname].join()`;
     for (const name of ['first', 'second']) {
       await prepared.deploy(name, handler, { manifest: { environment: { A: name } } });
       expect(await prepared.text(name)).toBe(`${name},${prepared.bundleOf(name).folder}`);

@@ -13,6 +13,7 @@ import {
   asyncAnswerBytesMax,
   asyncConcurrencyMax,
   attemptsMax,
+  callbacksMax,
   queuedBytesMax,
   queuedCallsMax,
 } from './async-limits.js';
@@ -53,6 +54,8 @@ interface Ticket {
   readonly number: CallNumber;
   readonly id: string;
   readonly functionName: string;
+  /** Where its answer goes; '': nowhere. */
+  readonly callbackHost: string;
   /** On disk: of the call without its bodies, of its body, of its answer. */
   readonly bytes: { readonly record: number; body: number; answer: number };
   /** `leaving`: given up, and somebody tries it again or throws it away. */
@@ -88,6 +91,10 @@ export class AsyncCalls {
   private readonly tickets = new Map<CallNumber, Ticket>();
   private readonly accepted = new Map<string, Accepted>();
   private readonly lanes = new Map<string, Lane<Ticket>>();
+  private readonly callbacks = new Lane<() => Promise<void>>(
+    () => callbacksMax,
+    (tell) => tell(),
+  );
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly working = new Set<Promise<void>>();
   /** Aborted when those at work have no more time. */
@@ -400,21 +407,30 @@ export class AsyncCalls {
     this.timers.add(timer);
   }
 
-  private lane(step: Step, { functionName }: Ticket): Lane<Ticket> {
-    const key = `${step} ${functionName}`;
+  /** Callbacks apart from calls, and by host: one that hangs keeps nobody else waiting. */
+  private lane(step: Step, { functionName, callbackHost }: Ticket): Lane<Ticket> {
+    const key =
+      step === 'call' ? `call ${functionName}` : `callback ${functionName} ${callbackHost}`;
     let lane = this.lanes.get(key);
     if (lane === undefined) {
-      lane = new Lane<Ticket>(
-        () =>
-          Math.min(
-            asyncConcurrencyMax,
-            this.options.deploymentOf(functionName)?.scaling.inFlightMax ?? 1,
-          ),
-        (ticket) => this.work(step, ticket),
-      );
+      const atOnce = (): number => {
+        const { scaling } = this.options.deploymentOf(functionName) ?? {};
+        return Math.min(asyncConcurrencyMax, scaling?.inFlightMax ?? 1);
+      };
+      const work = (ticket: Ticket): Promise<void> =>
+        step === 'call' ? this.work(step, ticket) : this.tellInTurn(ticket);
+      lane = new Lane<Ticket>(step === 'call' ? atOnce : () => asyncConcurrencyMax, work, () => {
+        this.lanes.delete(key);
+      });
       this.lanes.set(key, lane);
     }
     return lane;
+  }
+
+  private tellInTurn(ticket: Ticket): Promise<void> {
+    return new Promise((resolve) => {
+      this.callbacks.push(() => this.work('callback', ticket).finally(resolve));
+    });
   }
 
   private get attemptsMax(): number {
@@ -423,10 +439,11 @@ export class AsyncCalls {
 
   private addTicket(
     number: CallNumber,
-    { id, functionName }: NewCall,
+    { id, functionName, callbackUrl }: NewCall,
     bytes: Ticket['bytes'],
   ): Ticket {
-    const ticket: Ticket = { number, id, functionName, bytes, state: 'live' };
+    const callbackHost = callbackUrl === undefined ? '' : new URL(callbackUrl).host;
+    const ticket: Ticket = { number, id, functionName, callbackHost, bytes, state: 'live' };
     this.tickets.set(number, ticket);
     this.storedBytes += bytes.record + bytes.body + bytes.answer;
     return ticket;

@@ -14,7 +14,7 @@ import type { ProcessTable, ProcessUsage } from './process-table.js';
 /** What of a function is the same for all its runs. */
 export interface CommandSpec {
   readonly command: readonly string[];
-  /** Of the bundle. */
+  /** To work in. */
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
