@@ -45,17 +45,30 @@ function checkBinary(headers: Headers): void {
   }
 }
 
-async function toBinary(call: FunctionCall): Promise<FunctionCall> {
-  const event = parseObject(await wholeText(call.body), 'the CloudEvent');
+/** An event of structured mode as binary mode has it. */
+export interface BinaryEvent {
+  /** Headers, `ce-` and the name. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly data: Buffer;
+  readonly contentType: string | undefined;
+}
+
+/** @throws AxleError INVALID_ARGUMENT for an event that is none, or whose attributes are over `attributesBytesMax`. */
+export function readStructuredEvent(json: string): BinaryEvent {
+  const event = parseObject(json, 'the CloudEvent');
   checkVersion(event['specversion']);
   for (const name of required) {
     if (typeof event[name] !== 'string' || event[name] === '')
       throw wrong(name, 'is missing, or no text');
   }
-  const { data, contentType } = dataOf(event);
+  return { attributes: attributeHeaders(event), ...dataOf(event) };
+}
+
+async function toBinary(call: FunctionCall): Promise<FunctionCall> {
+  const { attributes, data, contentType } = readStructuredEvent(await wholeText(call.body));
   const headers: Record<string, string | readonly string[]> = {
     ...call.headers,
-    ...attributeHeaders(event),
+    ...attributes,
     'content-length': String(data.byteLength),
   };
   if (contentType === undefined) delete headers['content-type'];
