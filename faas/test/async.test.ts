@@ -181,6 +181,8 @@ describe('an asynchronous call', () => {
     await expect.poll(() => asked).toBe(16);
     await send('heard');
     expect((await callbackCount(1))[0]).toMatchObject({ headers: { 'x-call-id': 'heard' } });
+    // And not after the others had given up.
+    expect(asked).toBe(16);
     silent.closeAllConnections();
     silent.close();
     await expect.poll(letters, { timeout: 30_000 }).toHaveLength(ids.length);
