@@ -12,8 +12,10 @@ import { bundleRoutes } from './doors/bundles/bundle-routes.js';
 import { deadLetterRoutes } from './doors/dead-letter-routes.js';
 import { sendText, type Exchange } from './doors/exchange.js';
 import { failureLog } from './doors/failure-log.js';
+import { connectionsMax } from './doors/door-limits.js';
 import { HttpServer, type Address } from './doors/http-server.js';
 import { LambdaDoor } from './doors/lambda/lambda-door.js';
+import { connectionsRoom } from './doors/open-files.js';
 import { AsyncRoute } from './doors/openfaas/async-route.js';
 import { CallRoute } from './doors/openfaas/call-route.js';
 import { systemRoutes } from './doors/openfaas/system-routes.js';
@@ -138,6 +140,12 @@ export class FrontEnd {
         }
         return route(routes, exchange);
       };
+      const room = connectionsRoom();
+      if (room < connectionsMax) {
+        log(
+          `the files that may be open (ulimit -n) leave room for ${room} connections at once, and not ${connectionsMax}`,
+        );
+      }
       servers.push(await HttpServer.listen(options.gateway, handle, failed));
       if (options.metrics !== undefined) {
         servers.push(

@@ -171,6 +171,25 @@ describe('an asynchronous call', () => {
     expect((await callbackCount(4))[3]).toMatchObject({ text: '1 x' });
   });
 
+  it('is told though others of its function wait for a host that never answers', async () => {
+    let asked = 0;
+    const silent = createServer(() => (asked += 1)).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;
+    const ids = Array.from({ length: callsMax - 1 }, (_, i) => `silent-${i}`);
+    await Promise.all(ids.map((id) => send(id, { 'x-callback-url': url })));
+    await expect.poll(() => asked).toBe(16);
+    await send('heard');
+    expect((await callbackCount(1))[0]).toMatchObject({ headers: { 'x-call-id': 'heard' } });
+    // And not after the others had given up.
+    expect(asked).toBe(16);
+    silent.closeAllConnections();
+    silent.close();
+    await expect.poll(letters, { timeout: 30_000 }).toHaveLength(ids.length);
+    for (const { number } of await letters())
+      await gate.system('DELETE', `/axle/v1/dead-letters/${number}`);
+  });
+
   it.each([
     'ftp://a/',
     'file:///etc/passwd',

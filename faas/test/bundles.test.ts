@@ -142,6 +142,11 @@ describe('a bundle', () => {
     await expect(readBundleFiles(folder)).rejects.toMatchObject(wanted);
   });
 
+  it('may name its handler as shells do', () => {
+    const { handler } = parseFunctionManifest('{"name":"a","handler":"./lib/handler.mjs"}');
+    expect(handler).toBe('lib/handler.mjs');
+  });
+
   it('has nothing beyond a link', () => {
     const sha256 = 'a'.repeat(64);
     const file = { bytes: 1, executable: false, sha256 };

@@ -183,6 +183,7 @@ describe('an event of CloudEvents', () => {
     ['with data twice', { ...event, data: 1, data_base64: 'aGk=' }, 400],
     ['with what is no base64', { ...event, data_base64: '*' }, 400],
     ['that is a list', [], 400],
+    ['with attributes that headers cannot hold', { ...event, long: 'é'.repeat(6000) }, 400],
   ])('%s is refused', async (_, body, status) => {
     expect(await send(body)).toMatchObject({ status });
   });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { ThreadInstanceProvider } from '@axle/faas';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bytesOf, RunningFunctions, textOf } from './running-functions.js';
+import { bytesOf, isRunning, RunningFunctions, textOf } from './running-functions.js';
 
 const graceMs = 100;
 const mebibyte = 1024 ** 2;
@@ -39,12 +39,6 @@ class Endless implements AsyncIterable<Uint8Array> {
       yield chunk;
     }
   }
-}
-
-function isRunning(pid: number): boolean {
-  // One that ended and that nobody has waited for yet is a zombie.
-  if (!existsSync(`/proc/${pid}/stat`)) return false;
-  return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 }
 
 describe.concurrent('a function', () => {
@@ -135,7 +129,39 @@ describe.concurrent('a function', () => {
       LANG: 'C.UTF-8',
       TMPDIR: HOME,
     });
-    expect(readdirSync(HOME as string)).toEqual([]);
+    expect([folder, readdirSync(HOME as string)]).toEqual([join(HOME as string, 'work'), ['work']]);
+  });
+
+  it('may write in its working folder, which no other instance sees', async () => {
+    await functions.deploy(
+      'writes',
+      `import { readdir, readFile, writeFile } from 'node:fs/promises';
+       export default async () => {
+         await writeFile('mine', String(process.pid), { flag: 'wx' });
+         await writeFile(process.env.PIDS + '/writes-' + process.pid, '');
+         const both = async () => (await readdir(process.env.PIDS)).filter((name) => name.startsWith('writes-'));
+         while ((await both()).length < 2) await new Promise(setImmediate);
+         return [await readFile('mine', 'utf8'), await readFile('lib/data.txt', 'utf8'), process.pid].join();
+       };`,
+      {
+        files: { 'lib/data.txt': 'of the bundle' },
+        manifest: { concurrency: 1, environment: { PIDS: pids } },
+        scaling: { min: 2, max: 2, target: 1, toZero: false },
+      },
+    );
+    const answers = await Promise.all([functions.text('writes'), functions.text('writes')]);
+    const pidsOf = answers.map((answer) => {
+      const [own, data, pid] = answer.split(',');
+      expect([own, data]).toEqual([pid, 'of the bundle']);
+      return pid;
+    });
+    expect(new Set(pidsOf).size).toBe(2);
+    expect(readdirSync(functions.bundleOf('writes').folder)).not.toContain('mine');
+    await functions.deploy('program-writes', '', {
+      manifest: { command: ['sh', '-c', 'cat lib/data.txt > own && cat own'] },
+      files: { 'lib/data.txt': 'of the bundle' },
+    });
+    expect(await functions.text('program-writes')).toBe('of the bundle');
   });
 
   it('streams 256 MiB both ways while it holds little of it, and its caller too', async () => {
@@ -241,38 +267,6 @@ describe.concurrent('a handler that', () => {
         message: expect.stringMatching(/its limit is 96 MiB \(memoryMiB\)$/) as string,
       });
     }
-  });
-
-  it.each([
-    ['an orphan', `spawn('sh', ['-c', 'node takes.mjs >&- 2>&- &'])`],
-    ['one that left its session', `spawn('node', ['takes.mjs'], { detached: true })`],
-    ['the child of a thread', `new Worker(new URL('thread.mjs', import.meta.url))`],
-  ])('leaks through %s is ended with it', async (kind, start) => {
-    const name = kind.replaceAll(' ', '-');
-    await functions.deploy(
-      name,
-      `import { spawn } from 'node:child_process';
-       import { Worker } from 'node:worker_threads';
-       export default async () => { ${start}; await new Promise(() => {}); };`,
-      {
-        manifest: { memoryMiB: 160 },
-        files: {
-          'takes.mjs': `
-            import { writeFileSync } from 'node:fs';
-            writeFileSync(process.env.PIDS + '/${name}', String(process.pid));
-            const kept = [];
-            setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 10);`,
-          'thread.mjs': `import { spawn } from 'node:child_process'; spawn('node', ['takes.mjs']);`,
-        },
-        deployment: { environment: { PIDS: pids } },
-      },
-    );
-    await expect(functions.call(name)).rejects.toMatchObject({
-      code: 'RESOURCE_EXHAUSTED',
-      message: expect.stringMatching(/MiB of memory, and its limit is 160 MiB/) as string,
-    });
-    const pid = Number(readFileSync(join(pids, name), 'utf8'));
-    await expect.poll(() => isRunning(pid), gone).toBe(false);
   });
 
   it('prints more than anyone reads harms nobody, and cut lines are all that is kept', async () => {
@@ -433,68 +427,37 @@ describe.concurrent('a new generation', () => {
   });
 });
 
-describe.concurrent('a command', () => {
-  it('gets the body and gives the answer', async () => {
-    await functions.deploy('upper', '', {
-      manifest: { command: ['bin/upper.sh', 'x'] },
-      files: {
-        'bin/upper.sh':
-          '#!/bin/sh\necho "$1 $Http_X_Name $Http_Query $(cat $AXLE_SECRETS/key)"\nexec tr a-z A-Z\n',
+describe('a process that a handler starts, as', () => {
+  it.each([
+    ['an orphan', `spawn('sh', ['-c', 'node takes.mjs >&- 2>&- &'])`],
+    ['one that left its session', `spawn('node', ['takes.mjs'], { detached: true })`],
+    ['the child of a thread', `new Worker(new URL('thread.mjs', import.meta.url))`],
+  ])('%s is one of its instance, and takes it along where it leaks', async (kind, start) => {
+    const name = kind.replaceAll(' ', '-');
+    await functions.deploy(
+      name,
+      `import { spawn } from 'node:child_process';
+       import { Worker } from 'node:worker_threads';
+       export default async () => { ${start}; await new Promise(() => {}); };`,
+      {
+        manifest: { memoryMiB: 160 },
+        files: {
+          'takes.mjs': `
+            import { writeFileSync } from 'node:fs';
+            writeFileSync(process.env.PIDS + '/${name}', String(process.pid));
+            const kept = [];
+            setInterval(() => kept.push(Buffer.alloc(8 << 20, 1)), 10);`,
+          'thread.mjs': `import { spawn } from 'node:child_process'; spawn('node', ['takes.mjs']);`,
+        },
+        deployment: { environment: { PIDS: pids } },
       },
+    );
+    await expect(functions.call(name)).rejects.toMatchObject({
+      code: 'RESOURCE_EXHAUSTED',
+      message: expect.stringMatching(/MiB of memory, and its limit is 160 MiB/) as string,
     });
-    const answer = await functions.call('upper', {
-      query: 'q',
-      headers: { 'x-name': 'of call' },
-      body: Buffer.from('body'),
-    });
-    expect(await textOf(answer)).toBe('x of call q a secret\nBODY');
-    await functions.deploy('cat', '', { manifest: { command: ['cat'] } });
-    expect(await functions.text('cat', 'y'.repeat(3 * mebibyte))).toHaveLength(3 * mebibyte);
-  });
-
-  it('that fails, is over its memory or runs too long is ended with all that it started', async () => {
-    await functions.deploy('fails', '', {
-      manifest: { command: ['sh', '-c', 'echo why >&2; exit 4'] },
-    });
-    await expect(functions.call('fails')).rejects.toMatchObject({
-      code: 'INTERNAL',
-      message: 'the program ended: exit code 4',
-    });
-    await functions.line(/^why$/);
-    await functions.deploy('sleeps', '', {
-      manifest: { command: ['sh', '-c', 'sleep 1000 & echo $! >&2; wait'], timeoutMs: 1500 },
-    });
-    await expect(functions.call('sleeps')).rejects.toMatchObject({ code: 'DEADLINE_EXCEEDED' });
-    const { text } = await functions.line(/^\d+$/);
-    await expect.poll(() => isRunning(Number(text)), gone).toBe(false);
-  });
-
-  it('ends with its program, whatever it left behind that holds its output', async () => {
-    await functions.deploy('leaves', '', {
-      manifest: {
-        command: ['sh', '-c', 'setsid sleep 1000 & head -c 300000 /dev/zero; echo end'],
-      },
-    });
-    const text = await functions.text('leaves');
-    expect([text.length, text.slice(-4)]).toEqual([300_004, 'end\n']);
-  });
-
-  it('that cannot be given a call fails it, and takes the next', async () => {
-    await functions.deploy('long', '', {
-      manifest: { command: ['cat'] },
-      scaling: { inFlightMax: 1, queueMax: 1 },
-    });
-    // More than the kernel lets a program's environment have.
-    const names = Array.from({ length: 120 }, (_, i) => `x-long-${i}`);
-    const headers = Object.fromEntries(names.map((name) => [name, 'x'.repeat(30_000)]));
-    const calls = [1, 2].map(() => functions.call('long', { headers }));
-    for (const call of calls) {
-      await expect(call).rejects.toMatchObject({
-        code: 'INTERNAL',
-        message: /cannot take the call/,
-      });
-    }
-    expect(await functions.text('long', 'fine')).toBe('fine');
+    const pid = Number(readFileSync(join(pids, name), 'utf8'));
+    await expect.poll(() => isRunning(pid), gone).toBe(false);
   });
 });
 
@@ -536,7 +499,7 @@ describe.concurrent('a front end', () => {
 describe.concurrent('processes that wait', () => {
   it('take a function with its environment, and others wait in their place', async () => {
     await using prepared = await RunningFunctions.open({ waitingProcesses: 1 });
-    const handler = `export default () => [process.env.A, process.cwd()].join()`;
+    const handler = `export default () => [process.env.A, import.meta.dirname].join()`;
     for (const name of ['first', 'second']) {
       await prepared.deploy(name, handler, { manifest: { environment: { A: name } } });
       expect(await prepared.text(name)).toBe(`${name},${prepared.bundleOf(name).folder}`);

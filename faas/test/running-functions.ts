@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -193,4 +194,10 @@ export async function bytesOf({ body }: FunctionAnswer): Promise<Buffer> {
 
 export async function textOf(answer: FunctionAnswer): Promise<string> {
   return (await bytesOf(answer)).toString();
+}
+
+export function isRunning(pid: number): boolean {
+  // One that ended and that nobody has waited for yet is a zombie.
+  if (!existsSync(`/proc/${pid}/stat`)) return false;
+  return !/\) Z/.test(readFileSync(`/proc/${pid}/stat`, 'latin1'));
 }

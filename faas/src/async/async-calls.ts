@@ -13,6 +13,7 @@ import {
   asyncAnswerBytesMax,
   asyncConcurrencyMax,
   attemptsMax,
+  callbacksMax,
   queuedBytesMax,
   queuedCallsMax,
 } from './async-limits.js';
@@ -21,6 +22,7 @@ import type { CallNumber, CallStore } from './call-store.js';
 import { deliverByHttp, type Deliver } from './callback.js';
 import { Lane } from './lane.js';
 import type { KeptAnswer, QueuedCall } from './queued-call.js';
+import { recordBytesOf, Tickets, type Ticket } from './tickets.js';
 
 export interface AsyncCallsOptions {
   readonly calls: Calls;
@@ -49,22 +51,6 @@ export interface DeadLetter {
 
 type Step = 'call' | 'callback';
 
-interface Ticket {
-  readonly number: CallNumber;
-  readonly id: string;
-  readonly functionName: string;
-  /** On disk: of the call without its bodies, of its body, of its answer. */
-  readonly bytes: { readonly record: number; body: number; answer: number };
-  /** `leaving`: given up, and somebody tries it again or throws it away. */
-  state: 'live' | 'dead' | 'leaving';
-}
-
-/** Which ticket has an id, and when it is on disk. */
-interface Accepted {
-  readonly number: CallNumber;
-  readonly stored: Promise<void>;
-}
-
 interface Outcome {
   readonly answer: KeptAnswer;
   readonly body: Uint8Array;
@@ -77,24 +63,23 @@ interface Outcome {
 
 /** What OpenFaaS tries again, too. */
 const transientStatuses: ReadonlySet<number> = new Set([408, 429, 500, 502, 503, 504]);
-/** Of a record on disk, about. */
-const recordBytes = 512;
 
 /**
  * Calls that were accepted and are on disk until their answer was told, or they were given up: at least once, and once
  * unless this process ends between an answer and its record.
  */
 export class AsyncCalls {
-  private readonly tickets = new Map<CallNumber, Ticket>();
-  private readonly accepted = new Map<string, Accepted>();
+  private readonly tickets = new Tickets();
   private readonly lanes = new Map<string, Lane<Ticket>>();
+  private readonly callbacks = new Lane<() => Promise<void>>(
+    () => callbacksMax,
+    (tell) => tell(),
+  );
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly working = new Set<Promise<void>>();
   /** Aborted when those at work have no more time. */
   private readonly closing = new AbortController();
   private isDraining = false;
-  private last = 0;
-  private storedBytes = 0;
 
   constructor(
     private readonly store: CallStore,
@@ -110,14 +95,12 @@ export class AsyncCalls {
   }
 
   get counts(): { readonly waiting: number; readonly dead: number } {
-    let dead = 0;
-    for (const { state } of this.tickets.values()) if (state !== 'live') dead += 1;
-    return { waiting: this.tickets.size - dead, dead };
+    return this.tickets.counts;
   }
 
   /** On disk. */
   get bytes(): number {
-    return this.storedBytes;
+    return this.tickets.bytes;
   }
 
   /**
@@ -126,43 +109,40 @@ export class AsyncCalls {
    * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; UNAVAILABLE once it closes.
    */
   accept(call: NewCall, body: Uint8Array): Promise<void> {
-    const key = keyOf(call);
-    const before = this.accepted.get(key);
-    if (before !== undefined) return before.stored;
-    const {
-      callsMax = queuedCallsMax,
-      bytesMax = queuedBytesMax,
-      now = () => new Date(),
-    } = this.options;
+    const before = this.tickets.acceptedAs(call);
+    if (before !== undefined) return before;
     if (this.isDraining) throw closes();
-    const bytes = { record: recordBytesOf(call), body: body.byteLength, answer: 0 };
-    if (this.tickets.size >= callsMax || this.storedBytes + bytes.record + bytes.body > bytesMax) {
-      const { dead } = this.counts;
-      const advice = dead > 0 ? `; ${dead} of them were given up: see /axle/v1/dead-letters` : '';
-      throw AxleError.expected(
-        'RESOURCE_EXHAUSTED',
-        `${this.tickets.size} calls wait on disk, and there is no room for more${advice}`,
-      );
-    }
-    this.last += 1;
-    const ticket = this.addTicket(this.last, call, bytes);
+    this.checkRoom(recordBytesOf(call) + body.byteLength);
+    const { now = () => new Date() } = this.options;
+    const ticket = this.tickets.add(call, body.byteLength);
     const queued: QueuedCall = { ...call, acceptedAt: now().toISOString(), attempts: 0 };
     const stored = this.store.add(ticket.number, queued, body).then(
       () => this.lane('call', ticket).push(ticket),
       (error: unknown) => {
-        this.dropTicket(ticket);
+        this.tickets.drop(ticket);
         throw error;
       },
     );
-    this.accepted.set(key, { number: ticket.number, stored });
+    this.tickets.accept(ticket, stored);
     return stored;
+  }
+
+  private checkRoom(bytes: number): void {
+    const { callsMax = queuedCallsMax, bytesMax = queuedBytesMax } = this.options;
+    const { size } = this.tickets;
+    if (size < callsMax && this.bytes + bytes <= bytesMax) return;
+    const { dead } = this.counts;
+    const advice = dead > 0 ? `; ${dead} of them were given up: see /axle/v1/dead-letters` : '';
+    throw AxleError.expected(
+      'RESOURCE_EXHAUSTED',
+      `${size} calls wait on disk, and there is no room for more${advice}`,
+    );
   }
 
   /** Oldest first. @param max how many at most */
   async deadLetters(max: number): Promise<DeadLetter[]> {
-    const dead = [...this.tickets.values()].filter(({ state }) => state === 'dead').slice(0, max);
     const letters: DeadLetter[] = [];
-    for (const ticket of dead) {
+    for (const ticket of this.tickets.dead(max)) {
       const call = await this.store.find(ticket.number);
       // Otherwise somebody took it away meanwhile.
       if (call?.givenUp !== undefined) letters.push({ number: ticket.number, call });
@@ -177,8 +157,7 @@ export class AsyncCalls {
    */
   async redrive(number: CallNumber): Promise<void> {
     const ticket = this.deadTicket(number);
-    const key = keyOf(ticket);
-    if (this.accepted.has(key)) {
+    if (this.tickets.acceptedAs(ticket) !== undefined) {
       throw AxleError.expected(
         'ALREADY_EXISTS',
         `another call of ${ticket.functionName} with the id ${ticket.id} is to be done; try dead letter ${number} again after it`,
@@ -195,15 +174,15 @@ export class AsyncCalls {
       );
     });
     // From now on it is the call that has the id, also for who sends it once more before it is on disk.
-    this.accepted.set(key, { number, stored });
+    this.tickets.accept(ticket, stored);
     try {
       await stored;
     } catch (error) {
-      this.forgetId(ticket);
+      this.tickets.forgetId(ticket);
       throw error;
     }
     ticket.state = 'live';
-    if (step === 'call') this.setBytes(ticket, 'answer', 0);
+    if (step === 'call') this.tickets.setBytes(ticket, 'answer', 0);
     this.lane(step, ticket).push(ticket);
   }
 
@@ -211,7 +190,7 @@ export class AsyncCalls {
   async discard(number: CallNumber): Promise<void> {
     const ticket = this.deadTicket(number);
     await this.leaveDead(ticket, () => this.store.remove(number));
-    this.dropTicket(ticket);
+    this.tickets.drop(ticket);
   }
 
   /**
@@ -224,28 +203,23 @@ export class AsyncCalls {
     const late = setTimeout(() => {
       this.closing.abort(closes());
     }, graceMs);
-    await Promise.allSettled([...this.accepted.values()].map(({ stored }) => stored));
+    await this.tickets.stored();
     await Promise.all(this.working);
     clearTimeout(late);
     await this.store.close();
   }
 
   private async takeBack(number: CallNumber, call: QueuedCall): Promise<void> {
-    this.last = Math.max(this.last, number);
     const [body, answer] = [
       await this.store.body(number, 'body'),
       await this.store.body(number, 'answer'),
     ];
-    const ticket = this.addTicket(number, call, {
-      record: recordBytesOf(call),
-      body: body.byteLength,
-      answer: answer.byteLength,
-    });
+    const ticket = this.tickets.add(call, body.byteLength, answer.byteLength, number);
     if (call.givenUp !== undefined) {
       ticket.state = 'dead';
       return;
     }
-    this.accepted.set(keyOf(call), { number, stored: Promise.resolve() });
+    this.tickets.accept(ticket, Promise.resolve());
     // After whoever opens this has done the rest of its start.
     setImmediate(() =>
       this.lane(call.answer === undefined ? 'call' : 'callback', ticket).push(ticket),
@@ -295,8 +269,8 @@ export class AsyncCalls {
       body,
       failure !== undefined,
     );
-    this.setBytes(ticket, 'answer', body.byteLength);
-    if (failure === undefined) this.setBytes(ticket, 'body', 0);
+    this.tickets.setBytes(ticket, 'answer', body.byteLength);
+    if (failure === undefined) this.tickets.setBytes(ticket, 'body', 0);
     // What is at work when this closes ends with its callback; what waits for one is for the next start.
     if (this.isDraining) await this.tell(ticket);
     else this.lane('callback', ticket).push(ticket);
@@ -371,7 +345,7 @@ export class AsyncCalls {
 
   private async finish(ticket: Ticket): Promise<void> {
     await this.store.remove(ticket.number);
-    this.dropTicket(ticket);
+    this.tickets.drop(ticket);
   }
 
   private async giveUp(
@@ -385,7 +359,7 @@ export class AsyncCalls {
       ...call,
       givenUp: { step, reason, at: now().toISOString() },
     });
-    this.forgetId(ticket);
+    this.tickets.forgetId(ticket);
     ticket.state = 'dead';
     log(`asynchronous call ${call.id} of ${call.functionName} was given up: ${reason}`);
   }
@@ -400,64 +374,39 @@ export class AsyncCalls {
     this.timers.add(timer);
   }
 
-  private lane(step: Step, { functionName }: Ticket): Lane<Ticket> {
-    const key = `${step} ${functionName}`;
+  /** Callbacks apart from calls, and by host: one that hangs keeps nobody else waiting. */
+  private lane(step: Step, { functionName, callbackHost }: Ticket): Lane<Ticket> {
+    const key =
+      step === 'call' ? `call ${functionName}` : `callback ${functionName} ${callbackHost}`;
     let lane = this.lanes.get(key);
     if (lane === undefined) {
-      lane = new Lane<Ticket>(
-        () =>
-          Math.min(
-            asyncConcurrencyMax,
-            this.options.deploymentOf(functionName)?.scaling.inFlightMax ?? 1,
-          ),
-        (ticket) => this.work(step, ticket),
-      );
+      const atOnce = (): number => {
+        const { scaling } = this.options.deploymentOf(functionName) ?? {};
+        return Math.min(asyncConcurrencyMax, scaling?.inFlightMax ?? 1);
+      };
+      const work = (ticket: Ticket): Promise<void> =>
+        step === 'call' ? this.work(step, ticket) : this.tellInTurn(ticket);
+      lane = new Lane<Ticket>(step === 'call' ? atOnce : () => asyncConcurrencyMax, work, () => {
+        this.lanes.delete(key);
+      });
       this.lanes.set(key, lane);
     }
     return lane;
+  }
+
+  private tellInTurn(ticket: Ticket): Promise<void> {
+    return new Promise((resolve) => {
+      this.callbacks.push(() => this.work('callback', ticket).finally(resolve));
+    });
   }
 
   private get attemptsMax(): number {
     return this.options.attemptsMax ?? attemptsMax;
   }
 
-  private addTicket(
-    number: CallNumber,
-    { id, functionName }: NewCall,
-    bytes: Ticket['bytes'],
-  ): Ticket {
-    const ticket: Ticket = { number, id, functionName, bytes, state: 'live' };
-    this.tickets.set(number, ticket);
-    this.storedBytes += bytes.record + bytes.body + bytes.answer;
-    return ticket;
-  }
-
-  private setBytes({ bytes }: Ticket, of: 'body' | 'answer', now: number): void {
-    this.storedBytes += now - bytes[of];
-    bytes[of] = now;
-  }
-
-  private dropTicket(ticket: Ticket): void {
-    const { record, body, answer } = ticket.bytes;
-    this.forgetId(ticket);
-    this.tickets.delete(ticket.number);
-    this.storedBytes -= record + body + answer;
-  }
-
-  /** Where another call has it by now, that one keeps it. */
-  private forgetId(ticket: Ticket): void {
-    const key = keyOf(ticket);
-    if (this.accepted.get(key)?.number === ticket.number) this.accepted.delete(key);
-  }
-
   private deadTicket(number: CallNumber): Ticket {
     if (this.isDraining) throw closes();
-    const ticket = this.tickets.get(number);
-    if (ticket?.state === 'dead') return ticket;
-    throw new AxleError(
-      'NOT_FOUND',
-      `there is no dead letter ${number}; GET /axle/v1/dead-letters lists them`,
-    );
+    return this.tickets.deadOf(number);
   }
 
   /** From here on nobody else can take it; where the disk fails, it is a dead letter as before. */
@@ -476,14 +425,6 @@ export class AsyncCalls {
       this.working.delete(settled);
     }
   }
-}
-
-function keyOf({ functionName, id }: Pick<Ticket, 'functionName' | 'id'>): string {
-  return `${functionName} ${id}`;
-}
-
-function recordBytesOf({ headers }: NewCall): number {
-  return JSON.stringify(headers).length + recordBytes;
 }
 
 function closes(): AxleError {

@@ -8,8 +8,10 @@ export const asyncBodyBytesMax = 6 * 1024 * 1024;
 export const asyncAnswerBytesMax = 6 * 1024 * 1024;
 /** Bodies that are being received, bytes, of all callers. */
 export const asyncIncomingBytesMax = 256 * 1024 * 1024;
-/** Of one function at once; callbacks of one function likewise. */
+/** Of one function at once; callbacks of one function to one host likewise. */
 export const asyncConcurrencyMax = 16;
+/** Callbacks at once, of all functions. */
+export const callbacksMax = 256;
 /** Tries of the function, and then as many of its callback, before a call is given up. */
 export const attemptsMax = 8;
 export const callbackMs = 30_000;

@@ -9,6 +9,8 @@ export class Lane<T> {
   constructor(
     private readonly atOnce: () => number,
     private readonly work: (item: T) => Promise<void>,
+    /** Nothing waits, and nothing is at work. */
+    private readonly onIdle: () => void = () => undefined,
   ) {}
 
   push(item: T): void {
@@ -32,6 +34,7 @@ export class Lane<T> {
       void this.work(item).finally(() => {
         this.active -= 1;
         this.pump();
+        if (this.active === 0) this.onIdle();
       });
     }
   }

@@ -1,24 +1,11 @@
-import { createHash, randomUUID } from 'node:crypto';
-import { constants } from 'node:fs';
-import {
-  chmod,
-  copyFile,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  rename,
-  rm,
-  stat,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 import { AxleError } from 'axle';
 
 import { syncFolder, writeFileDurably } from '../durable-file.js';
-import { bundleBytesMax, bundleIdOf, checkedFiles, type BundleFile } from './bundle-files.js';
+import { BlobStore, contentGone, isThere, type BlobStoreOptions } from './blob-store.js';
+import { bundleIdOf, checkedFiles, type BundleFile } from './bundle-files.js';
 import { checkLink, linkBytesMax } from './bundle-links.js';
 import { bundleLabel, type BundleReference } from './bundle-reference.js';
 import {
@@ -48,15 +35,8 @@ interface StoredBundle {
   readonly files: readonly BundleFile[];
 }
 
-export interface BundleStoreOptions {
-  /** For which contents that came stay without a bundle, milliseconds; default 1 h. */
-  readonly pushMsMax?: number;
-  /** Of all blobs together; default 8 GiB. */
-  readonly bytesMax?: number | undefined;
-}
+export type BundleStoreOptions = BlobStoreOptions;
 
-const pushMsMaxDefault = 3_600_000;
-const bytesMaxDefault = 8 * 1024 ** 3;
 const readOnly = 0o444;
 const readAndExecute = 0o555;
 
@@ -64,7 +44,7 @@ const readAndExecute = 0o555;
  * Bundles of functions by content: a file that several of them have is stored once, and a bundle whose files are all
  * there is stored by naming it. Everything appears under its name whole, on disk, or not at all.
  *
- *     blobs/SHA256        contents
+ *     blobs/, incoming/   contents
  *     bundles/ID.json     files of a bundle
  *     tags/NAME/TAG       an ID
  *     unpacked/ID/        the files of a bundle, made when it first runs
@@ -72,36 +52,22 @@ const readAndExecute = 0o555;
  */
 export class BundleStore {
   private readonly unpacking = new Map<string, Promise<string>>();
-  /** Contents that came, or that somebody was told are here, and until when they wait to be named. */
-  private readonly pushed = new Map<string, number>();
-  private readonly pushMsMax: number;
   private last: Promise<unknown> = Promise.resolve();
-  private readonly bytesMax: number;
 
   private constructor(
     private readonly folder: string,
-    private storedBytes: number,
-    { bytesMax = bytesMaxDefault, pushMsMax = pushMsMaxDefault }: BundleStoreOptions,
-  ) {
-    this.bytesMax = bytesMax;
-    this.pushMsMax = pushMsMax;
-  }
+    private readonly blobs: BlobStore,
+  ) {}
 
   /** @throws Error of the file system. */
   static async open(folder: string, options: BundleStoreOptions = {}): Promise<BundleStore> {
-    // Of a process that ended in the middle, or a machine that did: neither is synced to the disk.
-    for (const name of ['unpacked', 'incoming']) {
-      await rm(join(folder, name), { recursive: true, force: true });
-    }
-    for (const name of ['blobs', 'bundles', 'tags', 'unpacked', 'incoming']) {
+    const blobs = await BlobStore.open(folder, options);
+    // Of a process that ended in the middle, or a machine that did: it is not synced to the disk.
+    await rm(join(folder, 'unpacked'), { recursive: true, force: true });
+    for (const name of ['bundles', 'tags', 'unpacked'])
       await mkdir(join(folder, name), { recursive: true, mode: 0o700 });
-    }
     await providePackages(folder);
-    let storedBytes = 0;
-    for (const name of await readdir(join(folder, 'blobs'))) {
-      storedBytes += (await stat(join(folder, 'blobs', name))).size;
-    }
-    return new BundleStore(folder, storedBytes, options);
+    return new BundleStore(folder, blobs);
   }
 
   /**
@@ -110,47 +76,12 @@ export class BundleStore {
    * @throws AxleError as `checkedFiles`.
    */
   async missing(files: readonly BundleFile[]): Promise<string[]> {
-    const wanted = new Set(checkedFiles(files).map(({ sha256 }) => sha256));
-    const stored = new Set(await readdir(join(this.folder, 'blobs')));
-    const missing: string[] = [];
-    for (const sha256 of wanted) {
-      if (stored.has(sha256)) this.expect(sha256);
-      else missing.push(sha256);
-    }
-    return missing;
+    return this.blobs.missing(new Set(checkedFiles(files).map(({ sha256 }) => sha256)));
   }
 
-  /**
-   * Stores a content; one that is there already is read and left as it is.
-   *
-   * @throws AxleError DATA_LOSS for another content than `sha256` says, RESOURCE_EXHAUSTED over the limit of one bundle
-   * or of the store.
-   */
-  async putBlob(sha256: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-    const incoming = join(this.folder, 'incoming', randomUUID());
-    const file = await open(incoming, 'wx', 0o600);
-    try {
-      const hash = createHash('sha256');
-      let bytes = 0;
-      for await (const chunk of content) {
-        bytes += chunk.byteLength;
-        this.checkRoom(bytes);
-        hash.update(chunk);
-        await file.write(chunk);
-      }
-      const actual = hash.digest('hex');
-      if (actual !== sha256) {
-        throw new AxleError(
-          'DATA_LOSS',
-          `what came has the SHA-256 ${actual}, not ${sha256}; send it again`,
-        );
-      }
-      await file.sync();
-      await this.place(incoming, sha256, bytes);
-    } finally {
-      await file.close();
-      await unlink(incoming).catch(ignoreMissing);
-    }
+  /** As `BlobStore.put`. */
+  putBlob(sha256: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.blobs.put(sha256, content);
   }
 
   /**
@@ -184,7 +115,7 @@ export class BundleStore {
         `${manifestFile} is of '${manifest.name}', and the bundle is named ${bundleLabel(reference)}; make them one`,
       );
     }
-    await syncFolder(join(this.folder, 'blobs'));
+    await this.blobs.sync();
     const id = bundleIdOf(ordered);
     const stored: StoredBundle = { files: ordered };
     await writeFileDurably(this.bundlePath(id), JSON.stringify(stored));
@@ -192,7 +123,7 @@ export class BundleStore {
     await mkdir(dirname(tag), { recursive: true, mode: 0o700 });
     await syncFolder(join(this.folder, 'tags'));
     await writeFileDurably(tag, id);
-    for (const { sha256 } of ordered) this.pushed.delete(sha256);
+    this.blobs.named(ordered);
     return id;
   }
 
@@ -260,7 +191,7 @@ export class BundleStore {
 
   /** Which of these bundles cannot run, and why: their lists or contents are gone, or are not what they were. */
   async troubles(ids: Iterable<string>): Promise<Map<string, AxleError>> {
-    const blobs = new Set(await readdir(join(this.folder, 'blobs')));
+    const blobs = await this.blobs.list();
     const troubles = new Map<string, AxleError>();
     for (const id of ids) {
       try {
@@ -305,14 +236,7 @@ export class BundleStore {
       this.unpacking.delete(id);
       await rm(this.unpackedPath(id), { recursive: true, force: true });
     }
-    if (!areAllKnown) return;
-    for (const sha256 of await readdir(join(this.folder, 'blobs'))) {
-      if (blobs.has(sha256) || (this.pushed.get(sha256) ?? 0) > performance.now()) continue;
-      this.pushed.delete(sha256);
-      const path = this.blobPath(sha256);
-      this.storedBytes -= (await stat(path)).size;
-      await unlink(path);
-    }
+    if (areAllKnown) await this.blobs.keep(blobs);
   }
 
   /** Undefined where they cannot be read. */
@@ -325,37 +249,9 @@ export class BundleStore {
     }
   }
 
-  /** Somebody is about to name it. */
-  private expect(sha256: string): void {
-    this.pushed.set(sha256, performance.now() + this.pushMsMax);
-  }
-
-  private checkRoom(bytes: number): void {
-    if (bytes > bundleBytesMax) {
-      throw new AxleError('RESOURCE_EXHAUSTED', `a file has at most ${bundleBytesMax} bytes`, {
-        retryable: false,
-      });
-    }
-    if (this.storedBytes + bytes > this.bytesMax) {
-      throw new AxleError(
-        'RESOURCE_EXHAUSTED',
-        `the store of functions holds at most ${this.bytesMax} bytes; remove some, or give it more`,
-        { retryable: false },
-      );
-    }
-  }
-
-  private async place(incoming: string, sha256: string, bytes: number): Promise<void> {
-    const path = this.blobPath(sha256);
-    this.expect(sha256);
-    if (await isThere(path)) return;
-    await rename(incoming, path);
-    this.storedBytes += bytes;
-  }
-
   /** A list from outside may give a content another size than it has. */
   private async checkSize({ path, bytes, sha256 }: BundleFile): Promise<void> {
-    const { size } = await stat(this.blobPath(sha256));
+    const size = await this.blobs.sizeOf(sha256);
     if (size === bytes) return;
     throw new AxleError(
       'INVALID_ARGUMENT',
@@ -365,17 +261,11 @@ export class BundleStore {
 
   /** What a link says. */
   private async targetOf(file: BundleFile): Promise<string> {
-    if (file.bytes <= linkBytesMax) return this.textOf(file);
+    if (file.bytes <= linkBytesMax) return this.blobs.textOf(file);
     throw new AxleError(
       'INVALID_ARGUMENT',
       `the link ${JSON.stringify(file.path)} has ${file.bytes} bytes; ${linkBytesMax} are the most`,
     );
-  }
-
-  private textOf(file: BundleFile): Promise<string> {
-    return readFile(this.blobPath(file.sha256), 'utf8').catch((error: unknown) => {
-      throw contentGone(file, error);
-    });
   }
 
   private async manifestOf(files: readonly BundleFile[]): Promise<FunctionManifest> {
@@ -386,7 +276,7 @@ export class BundleStore {
         `a function has its ${manifestFile} of at most ${manifestBytesMax} bytes; axle function new makes one`,
       );
     }
-    const manifest = parseFunctionManifest(await this.textOf(file));
+    const manifest = parseFunctionManifest(await this.blobs.textOf(file));
     const { handler } = manifest;
     if (handler !== undefined && !files.some(({ path }) => path === handler)) {
       throw new AxleError(
@@ -429,28 +319,28 @@ export class BundleStore {
   private async unpack(id: string, files: readonly BundleFile[]): Promise<string> {
     const target = this.unpackedPath(id);
     if (await isThere(target)) return target;
-    const incoming = join(this.folder, 'incoming', randomUUID());
-    await mkdir(incoming, { mode: 0o700 });
-    for (const file of files) {
-      const { path, executable, sha256 } = file;
-      const full = join(incoming, path);
-      await mkdir(dirname(full), { recursive: true });
-      if (file.link === true) {
-        const target = await this.targetOf(file);
-        checkLink(path, target);
-        await symlink(target, full);
-        continue;
-      }
-      // A copy of its own: an instance that breaks its files breaks nobody else's. Shared where the file system can.
-      await copyFile(this.blobPath(sha256), full, constants.COPYFILE_FICLONE).catch(
-        (error: unknown) => {
-          throw contentGone(file, error);
-        },
-      );
-      await chmod(full, executable ? readAndExecute : readOnly);
+    const incoming = this.blobs.incomingPath();
+    try {
+      await mkdir(incoming, { mode: 0o700 });
+      for (const file of files) await this.unpackFile(file, join(incoming, file.path));
+      await rename(incoming, target);
+    } finally {
+      await rm(incoming, { recursive: true, force: true });
     }
-    await rename(incoming, target);
     return target;
+  }
+
+  private async unpackFile(file: BundleFile, to: string): Promise<void> {
+    await mkdir(dirname(to), { recursive: true });
+    if (file.link === true) {
+      const target = await this.targetOf(file);
+      checkLink(file.path, target);
+      await symlink(target, to);
+      return;
+    }
+    // A copy of its own: an instance that breaks its files breaks nobody else's.
+    await this.blobs.copy(file, to);
+    await chmod(to, file.executable ? readAndExecute : readOnly);
   }
 
   /** Naming and removing see each other whole, or not at all. */
@@ -458,10 +348,6 @@ export class BundleStore {
     const done = this.last.then(work);
     this.last = done.catch(() => undefined);
     return done;
-  }
-
-  private blobPath(sha256: string): string {
-    return join(this.folder, 'blobs', sha256);
   }
 
   private bundlePath(id: string): string {
@@ -475,17 +361,6 @@ export class BundleStore {
   private unpackedPath(id: string): string {
     return join(this.folder, 'unpacked', id);
   }
-}
-
-/** Of a bundle that is stored. What else the system says stays as it is. */
-function contentGone({ path, sha256 }: BundleFile, cause: unknown): unknown {
-  const { code = 'ENOENT' } = (cause ?? {}) as NodeJS.ErrnoException;
-  if (code !== 'ENOENT') return cause;
-  return new AxleError(
-    'DATA_LOSS',
-    `the content of ${JSON.stringify(path)}, ${sha256}, is gone; push the function again`,
-    { cause },
-  );
 }
 
 /** Undefined where the text is none. */
@@ -503,18 +378,4 @@ function parsedBundle(text: string): StoredBundle | undefined {
 /** In order, without what a crash left. */
 async function namesIn(folder: string): Promise<string[]> {
   return (await readdir(folder)).filter((name) => !name.startsWith('.')).sort();
-}
-
-async function isThere(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    ignoreMissing(error);
-    return false;
-  }
-}
-
-function ignoreMissing(error: unknown): void {
-  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }

@@ -3,10 +3,13 @@ import { AxleError } from 'axle';
 import type { FunctionCall, Headers } from '../calls/function-call.js';
 import { wholeBody } from '../calls/whole-body.js';
 import { parseObject, type Fields } from '../json-fields.js';
+import { headerBytesMax } from './door-limits.js';
 
 /** Of an event in structured mode, which is read as a whole. */
 export const cloudEventBytesMax = 1024 * 1024;
 const attributesMax = 64;
+/** Of all attributes as headers, where a character may take nine times its room. */
+export const attributesBytesMax = headerBytesMax;
 const structured = 'application/cloudevents+json';
 const batch = 'application/cloudevents-batch+json';
 const required = ['id', 'source', 'type'] as const;
@@ -42,17 +45,30 @@ function checkBinary(headers: Headers): void {
   }
 }
 
-async function toBinary(call: FunctionCall): Promise<FunctionCall> {
-  const event = parseObject(await wholeText(call.body), 'the CloudEvent');
+/** An event of structured mode as binary mode has it. */
+export interface BinaryEvent {
+  /** Headers, `ce-` and the name. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly data: Buffer;
+  readonly contentType: string | undefined;
+}
+
+/** @throws AxleError INVALID_ARGUMENT for an event that is none, or whose attributes are over `attributesBytesMax`. */
+export function readStructuredEvent(json: string): BinaryEvent {
+  const event = parseObject(json, 'the CloudEvent');
   checkVersion(event['specversion']);
   for (const name of required) {
     if (typeof event[name] !== 'string' || event[name] === '')
       throw wrong(name, 'is missing, or no text');
   }
-  const { data, contentType } = dataOf(event);
+  return { attributes: attributeHeaders(event), ...dataOf(event) };
+}
+
+async function toBinary(call: FunctionCall): Promise<FunctionCall> {
+  const { attributes, data, contentType } = readStructuredEvent(await wholeText(call.body));
   const headers: Record<string, string | readonly string[]> = {
     ...call.headers,
-    ...attributeHeaders(event),
+    ...attributes,
     'content-length': String(data.byteLength),
   };
   if (contentType === undefined) delete headers['content-type'];
@@ -63,6 +79,7 @@ async function toBinary(call: FunctionCall): Promise<FunctionCall> {
 /** As HTTP's binding says: in UTF-8, with what headers cannot hold in percents. */
 function attributeHeaders(event: Fields): Record<string, string> {
   const headers: Record<string, string> = {};
+  let bytes = 0;
   const entries = Object.entries(event).filter(([name]) => !notAttributes.has(name));
   if (entries.length > attributesMax)
     throw wrong('extensions', `are ${entries.length}; ${attributesMax} are the most`);
@@ -73,7 +90,15 @@ function attributeHeaders(event: Fields): Record<string, string> {
     if (typeof value !== 'string' && typeof value !== 'boolean' && typeof value !== 'number') {
       throw wrong(name, 'is no text, whole number or boolean');
     }
-    headers[`ce-${name}`] = String(value).replace(/[^\x21\x23\x24\x26-\x7e]/gu, percentEncoded);
+    const header = String(value).replace(/[^\x21\x23\x24\x26-\x7e]/gu, percentEncoded);
+    headers[`ce-${name}`] = header;
+    bytes += name.length + header.length;
+    if (bytes > attributesBytesMax) {
+      throw wrong(
+        'attributes',
+        `take more than ${attributesBytesMax} bytes as headers, the most; put what is long in its data`,
+      );
+    }
   }
   return headers;
 }

@@ -11,16 +11,10 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError } from 'axle';
 
-import {
-  connectionsMax,
-  headerBytesMax,
-  headersMax,
-  headersMs,
-  idleMs,
-  requestMs,
-} from './door-limits.js';
+import { headerBytesMax, headersMax, headersMs, idleMs, requestMs } from './door-limits.js';
 import { sendError, type Exchange, type Handler } from './exchange.js';
 import type { FailureLog } from './failure-log.js';
+import { connectionsRoom } from './open-files.js';
 
 export interface Address {
   readonly host: string;
@@ -62,7 +56,7 @@ export class HttpServer {
     });
     // Node would leave out what is more; here it is refused.
     server.maxHeadersCount = 0;
-    server.maxConnections = connectionsMax;
+    server.maxConnections = connectionsRoom();
     server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) =>
       refuse(socket, error),
     );

@@ -4,6 +4,8 @@ export interface InstanceSetup {
   readonly instance: string;
   /** Of the bundle. */
   readonly folder: string;
+  /** To work in, where an instance has one of its own. */
+  readonly workFolder: string | undefined;
   /** In the folder. */
   readonly handler: string;
   readonly timeoutMs: number;

@@ -17,7 +17,7 @@ channel.on('error', () => {
 // It waits for its function: time to load what most functions use.
 if (process.argv[2] === 'ahead') void import('axle');
 
-serveHandler(channel, ({ environment, folder }) => {
+serveHandler(channel, ({ environment, workFolder, folder }) => {
   Object.assign(process.env, environment);
-  process.chdir(folder);
+  process.chdir(workFolder ?? folder);
 });

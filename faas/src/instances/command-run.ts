@@ -14,7 +14,7 @@ import type { ProcessTable, ProcessUsage } from './process-table.js';
 /** What of a function is the same for all its runs. */
 export interface CommandSpec {
   readonly command: readonly string[];
-  /** Of the bundle. */
+  /** To work in. */
   readonly folder: string;
   readonly environment: Readonly<Record<string, string>>;
   readonly timeoutMs: number;
@@ -72,7 +72,7 @@ export class CommandRun implements RunningCall {
   }
 
   get usage(): ProcessUsage {
-    return this.spec.table.usageOf(this.child.pid ?? 0);
+    return this.spec.table.usageOf(this.child.pid);
   }
 
   checkMemory(): void {
@@ -191,7 +191,7 @@ export class CommandRun implements RunningCall {
     if (this.isOver) return;
     const { child, answer } = this;
     clearTimeout(this.timer);
-    this.spec.table.remove(child.pid ?? 0);
+    this.spec.table.remove(child.pid);
     (child.stdio[4] as Duplex).destroy();
     printed.end();
     if (child.exitCode !== 0) this.fail(ofFunction(failedExit(child), 'threw'));

@@ -1,12 +1,13 @@
 import { StringDecoder } from 'node:string_decoder';
 
-/** Of a line; the rest of it is left out. */
+/** Of a line, with the mark of one that is cut. */
 export const lineCharactersMax = 4096;
 /** Of lines in a second; the rest is counted only. */
 export const linesPerSecondMax = 500;
 /** Characters that are looked at in a second; the rest is counted only. */
 const charactersPerSecondMax = 1024 * 1024;
 const secondMs = 1000;
+const cutMark = '...';
 
 /** Cuts what a function prints into lines, as many as anyone can read: one that prints without end harms nobody. */
 export class PrintedLines {
@@ -61,7 +62,7 @@ export class PrintedLines {
   }
 
   private endLine(): void {
-    const text = this.isCut ? `${this.rest}...` : this.rest;
+    const text = this.isCut ? `${this.rest.slice(0, -cutMark.length)}${cutMark}` : this.rest;
     this.rest = '';
     this.isCut = false;
     this.lines += 1;

@@ -33,7 +33,7 @@ export class ProcessCarrier implements Carrier {
   }
 
   get usage(): ProcessUsage {
-    return this.table.usageOf(this.child.pid ?? 0);
+    return this.table.usageOf(this.child.pid);
   }
 
   kill(): void {
@@ -46,7 +46,7 @@ export class ProcessCarrier implements Carrier {
       // What it started, and who watched the group.
       this.kill();
       this.hasEnded = true;
-      this.table.remove(this.child.pid ?? 0);
+      this.table.remove(this.child.pid);
       (this.child.stdio[4] as Duplex).destroy();
       ended({ how, hasFullHeap: this.hasFullHeap });
     };

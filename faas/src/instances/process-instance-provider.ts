@@ -10,6 +10,7 @@ import { ProcessCarrier } from './process-carrier.js';
 import { ProcessTable } from './process-table.js';
 import { setupOf } from './setup-of.js';
 import { ownEnvironment, WaitingProcesses } from './waiting-processes.js';
+import { makeWorkFolder } from './work-folder.js';
 
 const memoryCheckMs = 200;
 const heapPart = 0.75;
@@ -78,15 +79,15 @@ export class ProcessInstanceProvider implements InstanceProvider {
     const { graceMs = 2000, startMsMax = 60_000 } = this.options;
     const { id, deployment } = spec;
     const { memoryMiB, timeoutMs } = deployment;
-    const setup = setupOf(spec);
-    const early = Object.entries(setup.environment).filter(([name]) => onlyAtStart.test(name));
+    const { environment } = setupOf(spec);
+    const early = Object.entries(environment).filter(([name]) => onlyAtStart.test(name));
     const { child, home } = this.waiting.take(heapMiBOf(memoryMiB), Object.fromEntries(early));
     const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
     const instance = new ChannelInstance(
       new ProcessCarrier(child, this.table),
       limits,
       removing(home, events),
-      setup,
+      setupOf(spec, makeWorkFolder(home, spec.bundle.folder)),
     );
     // The next is not started beside this one, which somebody waits for, nor beside its first call.
     const refill = (): void => {
@@ -113,7 +114,7 @@ export class ProcessInstanceProvider implements InstanceProvider {
     const { memoryMiB, timeoutMs } = deployment;
     const spec = {
       command: [existsSync(ofBundle) ? ofBundle : program, ...args],
-      folder: bundle.folder,
+      folder: makeWorkFolder(home, bundle.folder),
       environment: {
         ...ownEnvironment(home),
         AXLE_SECRETS: secretsFolder,

@@ -53,8 +53,9 @@ export class ProcessTable {
   }
 
   /** Its instance has ended: those that left its session end, too. */
-  remove(leader: number): void {
-    this.groups.delete(leader);
+  remove(leader: number | undefined): void {
+    // Of one that did not start, and what was never added, such as session 0, nothing is ours to end.
+    if (leader === undefined || !this.groups.delete(leader)) return;
     for (const [pid, { root, startedAt }] of this.seen) {
       const isLeft = root === leader && statOf(pid)?.startedAt === startedAt;
       if (isLeft) kill(pid);
@@ -62,8 +63,8 @@ export class ProcessTable {
   }
 
   /** As of the last look. */
-  usageOf(leader: number): ProcessUsage {
-    return this.groups.get(leader) ?? nothing;
+  usageOf(leader: number | undefined): ProcessUsage {
+    return (leader === undefined ? undefined : this.groups.get(leader)) ?? nothing;
   }
 
   look(): void {

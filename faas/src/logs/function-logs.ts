@@ -1,8 +1,8 @@
 import type { LogLine } from '../instances/instance.js';
+import { lineCharactersMax } from '../instances/printed-lines.js';
 
 /** Kept of each function. */
 export const logLinesMax = 2000;
-export const logLineCharactersMax = 8192;
 
 type Listener = (line: LogLine) => void;
 
@@ -18,8 +18,8 @@ export class FunctionLogs {
   write(name: string, line: LogLine): void {
     const { text } = line;
     const cut =
-      text.length > logLineCharactersMax
-        ? { ...line, text: `${text.slice(0, logLineCharactersMax)}...` }
+      text.length > lineCharactersMax
+        ? { ...line, text: `${text.slice(0, lineCharactersMax)}...` }
         : line;
     const { lines, listeners } = this.bookOf(name);
     lines.push(cut);

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -92,6 +93,30 @@ describe('axle faas', () => {
     expect(await once(started.process, 'exit')).toEqual([0, null]);
     expect(await said).toMatch(/:\d+ is no loopback address: who reaches it sees/);
     expect(await said).toContain('all functions use axle+unix:/none as one tenant');
+  });
+
+  it('takes no more connections than files may be open, and has some left for functions', async () => {
+    const started = await startFaas(['--state', state, '--metrics', 'none', '--pool', 'none'], {
+      ...{ environment: { TMPDIR: place }, stderr: 'pipe', before: 'ulimit -n 256;' },
+    });
+    const said = text(started.process.stderr as NodeJS.ReadableStream);
+    const { port } = new URL(started.url);
+    const open = new Set<Socket>();
+    const sockets = Array.from({ length: 300 }, () => {
+      const socket = connect(Number(port), '127.0.0.1');
+      open.add(socket);
+      return socket.on('error', () => undefined).on('close', () => open.delete(socket));
+    });
+    await expect.poll(() => open.size, { timeout: 30_000 }).toBeLessThanOrEqual(128);
+    // One that is there already is answered, and its function is started.
+    const [caller] = open;
+    caller?.write('GET /function/where HTTP/1.1\r\nhost: a\r\n\r\n');
+    const [answer] = (await once(caller as Socket, 'data')) as [Buffer];
+    expect(String(answer)).toMatch(/^HTTP\/1.1 200 /);
+    for (const socket of sockets) socket.destroy();
+    started.process.kill('SIGTERM');
+    expect(await once(started.process, 'exit')).toEqual([0, null]);
+    expect(await said).toContain('room for 128 connections at once, and not 16384');
   });
 
   it('refuses a tag that is none before anything is sent', () => {

@@ -107,6 +107,21 @@ describe('axle faas', () => {
     });
   });
 
+  it('lists what does not start, with the reason', async () => {
+    await gate.deploy('unable', 'export default 7');
+    const { status } = await gate.ask('GET', '/function/unable');
+    expect(status).toBe(502);
+    expect(await axle(['list'])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^unable +unable:latest +0\//m) as string,
+      stderr: expect.stringMatching(
+        /^unable does not start as it was deployed last: .* no function as its default export/m,
+      ) as string,
+    });
+    expect(await axle(['invoke', 'unable'])).toMatchObject({ code: 1 });
+    await axle(['rm', 'unable']);
+  });
+
   it('says what is wrong and what to do', async () => {
     const wrong = join(place, 'wrong');
     writeFileSync(wrong, 'not the password');

@@ -1,5 +1,5 @@
 import { spawnSync, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { shippedModels } from 'axle';
@@ -19,6 +19,18 @@ const browserArgs = [
   ...['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
   ...['--disable-background-networking', '--disable-component-update', '--disable-dev-shm-usage'],
 ];
+/** Tries what the page may. */
+const intruderHandler = `
+const page = \`<p></p><script>
+  const say = (text) => document.body.append(Object.assign(document.createElement('p'), { textContent: text }));
+  say('the script has run: ' + origin);
+  fetch('/system/functions', { credentials: 'include' }).then(
+    async (response) => say('the functions: ' + (await response.text())),
+    (error) => say('the functions: ' + error.name),
+  );
+</script>\`;
+export default () => ({ status: 200, headers: { 'content-type': 'text/html' }, body: page });
+`;
 let frontEnd: ChildProcess;
 let url = '';
 let browser: Browser;
@@ -39,6 +51,13 @@ beforeAll(async () => {
     axle('function', 'push', new URL(name, examples).pathname);
     axle('function', 'deploy', name);
   }
+  const intruder = join(folder, 'intruder');
+  mkdirSync(intruder);
+  const manifest = JSON.stringify({ name: 'intruder', handler: 'handler.mjs' });
+  writeFileSync(join(intruder, 'axle-function.json'), manifest);
+  writeFileSync(join(intruder, 'handler.mjs'), intruderHandler);
+  axle('function', 'push', intruder);
+  axle('function', 'deploy', 'intruder');
   browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: browserArgs });
 });
 afterAll(async () => {
@@ -118,6 +137,17 @@ describe.skipIf(!hasBrowser)('the page at /ui (needs chromium)', () => {
     const paper = 'getComputedStyle(document.body).backgroundColor';
     expect(await page.evaluate(paper)).toBe('rgb(22, 24, 27)');
     expect(said).toEqual([]);
+  });
+
+  it('shares nothing with what a function shows to who has the password', async () => {
+    const { page } = await open();
+    // The page itself may.
+    const asks = "fetch('/system/functions').then((response) => response.status)";
+    expect(await page.evaluate(asks)).toBe(200);
+    const answer = await page.goto(`${url}/function/intruder`);
+    expect(answer?.headers()['content-security-policy']).toMatch(/^sandbox /);
+    await page.getByText('the script has run: null').waitFor();
+    await page.getByText('the functions: TypeError').waitFor();
   });
 
   it('is for whoever has the password, and for no page of another site', async () => {

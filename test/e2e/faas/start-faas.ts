@@ -10,15 +10,17 @@ export interface RunningFrontEnd {
   readonly said: readonly string[];
 }
 
-/** `axle faas` with these arguments, as soon as it has said what to do next. */
+/** `axle faas` with these arguments, as soon as it has said what to do next. @param before of a shell, such as ulimit */
 export async function startFaas(
   args: readonly string[],
   {
     environment = {},
     stderr = 'inherit',
-  }: { environment?: NodeJS.ProcessEnv; stderr?: 'inherit' | 'pipe' } = {},
+    before = '',
+  }: { environment?: NodeJS.ProcessEnv; stderr?: 'inherit' | 'pipe'; before?: string } = {},
 ): Promise<RunningFrontEnd> {
-  const child = spawn(process.execPath, [axlePath, 'faas', '--gateway', '127.0.0.1:0', ...args], {
+  const command = [process.execPath, axlePath, 'faas', '--gateway', '127.0.0.1:0', ...args];
+  const child = spawn('sh', ['-c', `${before} exec "$@"`, 'sh', ...command], {
     stdio: ['ignore', 'pipe', stderr],
     env: { ...process.env, ...environment },
   });

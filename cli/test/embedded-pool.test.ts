@@ -1,7 +1,7 @@
 import { connect } from 'axle';
 import { describe, expect, it } from 'vitest';
 
-import { EmbeddedPool } from '../../../cli/src/faas/embedded-pool.js';
+import { EmbeddedPool } from '../src/faas/embedded-pool.js';
 
 const functionCount = 300;
 
