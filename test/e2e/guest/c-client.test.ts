@@ -68,6 +68,16 @@ describe('the C client', () => {
     expect(await runProgram(command)).toEqual({ code: 0, output: 'A 0\n' });
   });
 
+  it('does with buffers of the least size', async () => {
+    const least = [
+      '-DAXLE_CONFORMANCE_SEND_BYTES=AXLE_CLIENT_SEND_BYTES_MIN',
+      '-DAXLE_CONFORMANCE_RECEIVE_BYTES=AXLE_CLIENT_RECEIVE_BYTES_MIN',
+    ];
+    const command = build(machines[0], 'conformance-least', conformanceSources, least);
+    const { output } = await runProgram([...command, place]);
+    expect(output).toMatch(/^PASS \d+ passed, 0 failed$/m);
+  });
+
   it('goes through a relay, by TCP', async () => {
     const args = ['--insecure', '--listen', 'tcp:127.0.0.1:0'];
     const relay = await serve(...args, '--backend', server.endpoint);
