@@ -19,6 +19,7 @@ const SOURCES = [
 
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const PROGRAMS = {
+  bench: ['guest/bench.c'],
   classify: ['guest/classify.c'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
 };
