@@ -105,6 +105,33 @@ describe.skipIf(lack !== undefined)(`a unikernel${lack ? ` (${lack})` : ''}`, ()
     expect((await client.compress(bytesOf(100))).device).toContain('cpu-fallback');
   });
 
+  it('is told when its server is killed', async () => {
+    const server = await serveUnix('killed.sock');
+    let serial = '';
+    const ended = await runGuest(
+      options(buildGuest('conformance'), {
+        socket: server.endpoint.replace('axle+unix:', ''),
+        onOutput: (data) => {
+          serial += Buffer.from(data).toString();
+          if (serial.includes('ok empty')) server.process.kill('SIGKILL');
+        },
+      }),
+    );
+    expect(serial).toMatch(/^FAILED \S+: .*the server ended the connection/m);
+    expect(ended.isDone).toBe(true);
+  });
+
+  it('has 31 others and one that sends garbage beside it, and all of them get their results', async () => {
+    const guests = Array.from({ length: 32 }, () => runGuest(options(guest)));
+    // What is no Axle at all, a megabyte of it; the server cuts it off.
+    const hostile = runGuest(options(buildGuest('bench'), { commandLine: 'raw', timeoutMs: 5000 }));
+    const ended = hostile.catch((error: unknown) => error);
+    for (const each of await Promise.all(guests)) {
+      expect(each).toMatchObject({ isDone: true, failure: undefined });
+    }
+    expect(await ended).toMatchObject({ code: 'DEADLINE_EXCEEDED' });
+  }, 120_000);
+
   it.each([
     ['is not there', '/nowhere.elf', 'NOT_FOUND'],
     ['is no program', import.meta.filename, 'INVALID_ARGUMENT'],
