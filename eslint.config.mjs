@@ -15,6 +15,7 @@ export default tseslint.config(
           'axle/tsconfig.json',
           'faas/tsconfig.json',
           'faas/ui/tsconfig.json',
+          'unikernel-glue/host/tsconfig.json',
           'cli/tsconfig.json',
           'test/tsconfig.json',
           'scripts/tsconfig.json',

@@ -10,6 +10,7 @@ import { addDecompressCommand } from './commands/decompress.js';
 import { addDevicesCommand } from './commands/devices.js';
 import { addFaasCommand } from './commands/faas.js';
 import { addFunctionCommand } from './commands/function.js';
+import { addGuestCommand } from './commands/guest.js';
 import { addInferCommand } from './commands/infer.js';
 import { addModelCommand } from './commands/model.js';
 import { addModelsCommand } from './commands/models.js';
@@ -61,6 +62,7 @@ Examples:
   addServeCommand(program, context);
   addFaasCommand(program, context);
   addFunctionCommand(program, context);
+  addGuestCommand(program, context);
   addTopCommand(program, context);
   addTokenCommand(program);
   addCaCommand(program);

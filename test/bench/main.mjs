@@ -9,6 +9,7 @@ import { benchCompress } from './compress.mjs';
 import { benchDispatch } from './dispatch.mjs';
 import { benchDoors } from './doors.mjs';
 import { benchFaas } from './faas.mjs';
+import { benchGuest } from './guest.mjs';
 import { benchRemoting } from './remoting.mjs';
 import { formatTable } from './table.mjs';
 
@@ -23,11 +24,12 @@ const BENCHES = {
   remoting: benchRemoting,
   doors: benchDoors,
   faas: benchFaas,
+  guest: benchGuest,
 };
 
 const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default
-  --only  of compress, remoting, doors and faas, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST; warm
+  --only  of compress, remoting, doors, faas and guest, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST; warm
   --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
 ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
 

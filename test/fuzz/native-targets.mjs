@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/repository.mjs';
 import { isOnPath } from '../../scripts/setup/system-packages.mjs';
-import { wireSeeds } from '../wire/seeds.mjs';
+import { clientSeeds, wireSeeds } from '../wire/seeds.mjs';
 
 /**
  * @typedef {object} NativeTarget
@@ -23,6 +23,10 @@ export const nativeTargets = new Map([
   ['archives', { about: 'zstd, lz4 and gzip, whole and as streams', folder: PLUGIN }],
   ['bytes-elements', { about: 'BYTES tensors', folder: PLUGIN }],
   ['onnx-scan', { about: 'what ONNX files say of other files', folder: PLUGIN }],
+  [
+    'client',
+    { about: 'what a server says to the C client', folder: 'unikernel-glue', seeds: clientSeeds },
+  ],
   ['wire', { about: 'frames of the wire protocol', folder: 'unikernel-glue', seeds: wireSeeds }],
 ]);
 

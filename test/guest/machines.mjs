@@ -39,6 +39,8 @@ export const conformanceSources = [
   'conformance/main.c',
 ];
 
+export const sendModelSources = [...clientSources, 'posix/transport.c', 'test/send_model.c'];
+
 const warnings = ['-Wall', '-Wextra', '-Wconversion', '-Wpedantic', '-Werror'];
 
 /**

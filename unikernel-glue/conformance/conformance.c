@@ -3,6 +3,14 @@
 
 #include "../src/memory.h"
 
+// For ports that want to know that less does too.
+#ifndef AXLE_CONFORMANCE_SEND_BYTES
+#define AXLE_CONFORMANCE_SEND_BYTES 8192u
+#endif
+#ifndef AXLE_CONFORMANCE_RECEIVE_BYTES
+#define AXLE_CONFORMANCE_RECEIVE_BYTES 8192u
+#endif
+
 #define WAIT_US 60000000u
 // More than a buffer or a window of the client's holds.
 #define LARGE_BYTES 3000000u
@@ -15,8 +23,8 @@
 static struct {
   axle_client client;
   const axle_conformance_port *port;
-  uint8_t send[8192];
-  uint8_t receive[AXLE_CLIENT_RECEIVE_BYTES_MIN + 4096];
+  uint8_t send[AXLE_CONFORMANCE_SEND_BYTES];
+  uint8_t receive[AXLE_CONFORMANCE_RECEIVE_BYTES];
   uint8_t packed[65536];
   uint8_t plain[65536];
   axle_request requests[IN_FLIGHT + 4];

@@ -155,23 +155,43 @@ static void tell(axle_virtio_console *v, uint32_t port, uint32_t event) {
   take_used(&v->control_transmit, &bytes, CONTROL_MESSAGE_BYTES);
 }
 
+// The next message about ports; 0: there is none.
+static int take_message(axle_virtio_console *v, uint32_t *port, uint32_t *event, uint32_t *value) {
+  if (!has_used(&v->control_receive)) return 0;
+  uint32_t bytes = 0;
+  const uint32_t buffer = take_used(&v->control_receive, &bytes, AXLE_VIRTIO_CONTROL_BYTES);
+  const uint8_t *message = v->control_buffers[buffer];
+  *port = (uint32_t)axle_load(message, 4);
+  *event = bytes < CONTROL_MESSAGE_BYTES ? UINT32_MAX : (uint32_t)axle_load(message + 4, 2);
+  *value = (uint32_t)axle_load(message + 6, 2);
+  offer(&v->control_receive, buffer, AXLE_VIRTIO_CONTROL_BYTES);
+  notify(v, &v->control_receive, QUEUE_CONTROL_RECEIVE);
+  return 1;
+}
+
 // The first port that is no console; 0: none was offered in time.
 static uint32_t find_port(axle_virtio_console *v) {
   const uint64_t until_us = now(v) + AXLE_VIRTIO_PORT_US;
+  uint32_t port = 0;
+  uint32_t event = 0;
+  uint32_t value = 0;
   tell(v, 0, CONTROL_DEVICE_READY);
   while (now(v) < until_us) {
-    if (!has_used(&v->control_receive)) continue;
-    uint32_t bytes = 0;
-    const uint32_t buffer = take_used(&v->control_receive, &bytes, AXLE_VIRTIO_CONTROL_BYTES);
-    const uint8_t *message = v->control_buffers[buffer];
-    const uint32_t port = (uint32_t)axle_load(message, 4);
-    const int is_added =
-        bytes >= CONTROL_MESSAGE_BYTES && axle_load(message + 4, 2) == CONTROL_PORT_ADD;
-    offer(&v->control_receive, buffer, AXLE_VIRTIO_CONTROL_BYTES);
-    notify(v, &v->control_receive, QUEUE_CONTROL_RECEIVE);
-    if (is_added && port > 0 && port < PORTS_MAX) return port;
+    if (!take_message(v, &port, &event, &value)) continue;
+    if (event == CONTROL_PORT_ADD && port > 0 && port < PORTS_MAX) return port;
   }
   return 0;
+}
+
+// Whether the host's side of the port is gone.
+static int is_closed(axle_virtio_console *v) {
+  uint32_t port = 0;
+  uint32_t event = 0;
+  uint32_t value = 0;
+  while (v->port != 0 && take_message(v, &port, &event, &value)) {
+    if (port == v->port && event == CONTROL_PORT_OPEN && value == 0) v->is_closed = 1;
+  }
+  return v->is_closed;
 }
 
 static int32_t open_port(axle_virtio_console *v) {
@@ -179,6 +199,7 @@ static int32_t open_port(axle_virtio_console *v) {
   if (port == 0) return AXLE_STATUS_NOT_FOUND;
   const int32_t error = start_port(v, QUEUE_RECEIVE(port), QUEUE_TRANSMIT(port));
   if (error != 0) return error;
+  v->port = port;
   tell(v, port, CONTROL_PORT_READY);
   tell(v, port, CONTROL_PORT_OPEN);
   return 0;
@@ -201,6 +222,8 @@ int32_t axle_virtio_console_open(axle_virtio_console *v, volatile void *register
   v->platform.now_us = platform->now_us;
   v->platform.sleep = platform->sleep;
   v->is_reading = 0;
+  v->is_closed = 0;
+  v->port = 0;
   set(v, REG_STATUS, 0);
   set(v, REG_STATUS, STATUS_ACKNOWLEDGE | STATUS_DRIVER);
   set(v, REG_FEATURES_SELECT, 1);
@@ -245,6 +268,7 @@ static int32_t console_send(void *context, const void *data, uint32_t bytes) {
   axle_virtio_console *v = (axle_virtio_console *)context;
   const uint8_t *at = (const uint8_t *)data;
   uint32_t sent = 0;
+  if (is_closed(v)) return AXLE_TRANSPORT_CLOSED;
   take_sent(v);
   while (sent < bytes && v->free_count > 0) {
     const uint32_t left = bytes - sent;
@@ -281,10 +305,13 @@ static int32_t console_receive(void *context, void *data, uint32_t capacity) {
     given_back++;
   }
   if (given_back > 0) notify(v, &v->receive, v->receive_number);
+  // What came before the end is still read.
+  if (got == 0 && is_closed(v)) return AXLE_TRANSPORT_CLOSED;
   return (int32_t)got;
 }
 
 static int is_ready(axle_virtio_console *v, uint32_t events) {
+  if (v->is_closed || (v->port != 0 && has_used(&v->control_receive))) return 1;
   if ((events & AXLE_WAIT_RECEIVE) != 0 && (v->is_reading || has_used(&v->receive))) return 1;
   return (events & AXLE_WAIT_SEND) != 0 && (v->free_count > 0 || has_used(&v->transmit));
 }
@@ -299,10 +326,12 @@ static void console_wait(void *context, uint32_t events, uint64_t until_us) {
   } while (now(v) < spin_until_us);
   if ((events & AXLE_WAIT_RECEIVE) != 0) v->receive.available_flags = 0;
   if ((events & AXLE_WAIT_SEND) != 0) v->transmit.available_flags = 0;
+  v->control_receive.available_flags = 0;
   barrier();
   if (!is_ready(v, events)) v->platform.sleep(v->platform.context, until_us);
   v->receive.available_flags = AVAILABLE_NO_INTERRUPT;
   v->transmit.available_flags = AVAILABLE_NO_INTERRUPT;
+  v->control_receive.available_flags = AVAILABLE_NO_INTERRUPT;
   // Its line goes low, so that the next one shows.
   set(v, REG_INTERRUPT_ACK, get(v, REG_INTERRUPT_STATUS));
 }
@@ -311,7 +340,7 @@ static void console_wait(void *context, uint32_t events, uint64_t until_us) {
 static void console_close(void *context) {
   axle_virtio_console *v = (axle_virtio_console *)context;
   const uint64_t until_us = now(v) + AXLE_CLIENT_LEAVE_US;
-  while (v->free_count < AXLE_VIRTIO_BUFFERS && now(v) < until_us) take_sent(v);
+  while (v->free_count < AXLE_VIRTIO_BUFFERS && !is_closed(v) && now(v) < until_us) take_sent(v);
 }
 
 axle_transport axle_virtio_console_transport(axle_virtio_console *v) {

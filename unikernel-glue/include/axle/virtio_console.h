@@ -72,10 +72,12 @@ typedef struct axle_virtio_console {
   uint8_t transmit_buffers[AXLE_VIRTIO_BUFFERS][AXLE_VIRTIO_BUFFER_BYTES];
   uint8_t control_buffers[AXLE_VIRTIO_BUFFERS][AXLE_VIRTIO_CONTROL_BYTES];
   uint8_t control_message[AXLE_VIRTIO_CONTROL_BYTES];
+  uint32_t port;                            /* 0: the only one */
   uint32_t receive_number, transmit_number; /* of the port's queues */
   /* The buffer that is being read. */
   uint32_t reading, reading_at, reading_bytes;
   uint8_t is_reading;
+  uint8_t is_closed;   /* the host's side */
   uint16_t free_count; /* buffers of `transmit` */
   uint16_t free[AXLE_VIRTIO_BUFFERS];
 } axle_virtio_console;

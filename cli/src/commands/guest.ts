@@ -1,0 +1,163 @@
+import type { GuestAccelerator, GuestEnd } from '@axle/unikernel-glue';
+import { Option, type Command } from 'commander';
+
+import { FileError, UsageError } from '../failure.js';
+import {
+  addJsonOption,
+  addModelsOption,
+  addPluginsOption,
+  wholeNumber,
+  type JsonOption,
+  type ModelsOption,
+  type PluginsOption,
+} from '../options.js';
+import { printable } from '../printable.js';
+import type { CommandContext } from '../session.js';
+import { print, writeToStandardOutput } from '../standard-output.js';
+
+const defaultMemoryMiB = 32;
+const memoryMiBMin = 16;
+const memoryMiBMax = 4096;
+const defaultTimeoutSeconds = 60;
+const timeoutSecondsMax = 86_400;
+const msPerSecond = 1000;
+const defaultTenant = 'local';
+
+interface RunOptions extends JsonOption, ModelsOption, PluginsOption {
+  readonly tenant?: string;
+  readonly config?: string;
+  readonly memory: number;
+  readonly timeout: number;
+  readonly accel: GuestAccelerator;
+  readonly vmm?: string;
+  readonly append?: string;
+}
+
+export function addGuestCommand(program: Command, context: CommandContext): void {
+  const guest = program
+    .command('guest')
+    .description('programs without an operating system that use Axle');
+  const run = guest
+    .command('run')
+    .description(
+      'boot one in a virtual machine of its own, give it the devices, and wait for its end',
+    )
+    .argument('<image>', 'an ELF file with a PVH note')
+    .option('--tenant <name>', `whom it is taken for (default: ${defaultTenant})`)
+    .option('--config <file>', 'settings in JSON with the quotas of tenants (docs/serving.md)')
+    .option(
+      '--memory <MiB>',
+      'memory of the machine',
+      wholeNumber(memoryMiBMin, memoryMiBMax),
+      defaultMemoryMiB,
+    )
+    .option(
+      '--timeout <seconds>',
+      'end it after this long',
+      wholeNumber(1, timeoutSecondsMax),
+      defaultTimeoutSeconds,
+    )
+    .addOption(
+      new Option('--accel <how>', 'how its processor is run')
+        .choices(['auto', 'kvm', 'tcg'])
+        .default('auto', 'KVM where it works, else emulated'),
+    )
+    .option('--vmm <path>', 'the virtual machine monitor (default: qemu-system-x86_64 on PATH)')
+    .option('--append <text>', 'its command line')
+    .action((image: string, options: RunOptions) => runCommand(image, options, context));
+  addJsonOption(addPluginsOption(addModelsOption(run)));
+  for (const command of [guest, run]) {
+    command.addHelpText(
+      'after',
+      `
+What the guest prints on its serial line is printed; it says 'axle: done' at its end, or 'axle: failed: ...'.
+With --on it uses the devices of that server, through a relay where --tenant or --config is given.
+
+Examples:
+  $ npm run guests
+  $ axle guest run unikernel-glue/build/guest/classify.elf
+  $ axle --on axle+unix:/run/axle.sock guest run unikernel-glue/build/guest/classify.elf --json`,
+    );
+  }
+}
+
+async function runCommand(
+  image: string,
+  options: RunOptions,
+  { signal }: CommandContext,
+): Promise<void> {
+  const { GuestError, runGuest } = await import('@axle/unikernel-glue');
+  const place = await placeFor(options);
+  const output: Uint8Array[] = [];
+  try {
+    const ended = await runGuest({
+      ...{ image, socket: place.socket, signal },
+      ...{ memoryMiB: options.memory, accelerator: options.accel, vmm: options.vmm },
+      ...{ timeoutMs: options.timeout * msPerSecond, commandLine: options.append },
+      onOutput: (data) => {
+        if (options.json) output.push(data);
+        else void writeToStandardOutput(data);
+      },
+    });
+    await report(image, options, ended, Buffer.concat(output).toString('utf8'));
+  } catch (error) {
+    if (!(error instanceof GuestError)) throw error;
+    throw new FileError(error.code, `${image}: ${error.message}`, { cause: error });
+  } finally {
+    await place.close();
+  }
+}
+
+async function report(
+  image: string,
+  { json }: RunOptions,
+  ended: GuestEnd,
+  serial: string,
+): Promise<void> {
+  const { accelerator, firstByteMs, firstResultMs, endMs, isDone, failure } = ended;
+  if (json === true) {
+    const emulated = accelerator === 'tcg';
+    const times = { firstByteMs, firstResultMs, endMs };
+    await print(
+      `${JSON.stringify({ image, accelerator, emulated, isDone, failure, ...times, serial })}\n`,
+    );
+  } else {
+    const how = accelerator === 'tcg' ? 'processor emulated by QEMU' : 'KVM';
+    const times = `first byte ${shown(firstByteMs)}, first result ${shown(firstResultMs)}, end ${shown(endMs)}`;
+    await print(`${times} (${how})\n`);
+  }
+  if (isDone) return;
+  const why = failure ?? "it ended without 'axle: done'";
+  throw new FileError('UNKNOWN', `${image}: the guest failed: ${printable(why)}`);
+}
+
+function shown(ms: number | undefined): string {
+  return ms === undefined ? 'none' : `${ms.toFixed(0)} ms`;
+}
+
+interface Place {
+  readonly socket: string;
+  close(): Promise<void>;
+}
+
+/** The socket that the guest is joined to. */
+async function placeFor(options: RunOptions): Promise<Place> {
+  const { tenant, config, models = [], plugin = [] } = options;
+  const backend = process.env['AXLE_ENDPOINT'];
+  const isPlain = tenant === undefined && config === undefined && plugin.length === 0;
+  const url = backend === undefined ? undefined : URL.parse(backend);
+  if (isPlain && models.length === 0 && url?.protocol === 'axle+unix:') {
+    // Whoever may open that socket may let a guest speak through it.
+    return { socket: decodeURIComponent(url.pathname), close: () => Promise.resolve() };
+  }
+  const { isTenantName } = await import('@axle/remoting');
+  if (tenant !== undefined && !isTenantName(tenant)) {
+    throw new UsageError(`'${tenant}' is no name of a tenant; use letters, digits, . _ and -`);
+  }
+  const { GuestServer } = await import('../guest/guest-server.js');
+  const { ServerLog } = await import('../server-log.js');
+  return GuestServer.open({
+    ...{ tenant: tenant ?? defaultTenant, config, backend, models, plugins: plugin },
+    log: new ServerLog('text').write,
+  });
+}

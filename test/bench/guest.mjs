@@ -1,0 +1,187 @@
+// npm run bench -- guest: what a unikernel and the C client take, beside the stream that they use.
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { runGuest } from '@axle/unikernel-glue';
+
+import { buildGuest } from '../../scripts/guests.mjs';
+import { ROOT } from '../../scripts/repository.mjs';
+import { build, clientSources, machines } from '../guest/machines.mjs';
+import { run } from '../wire/c-build.mjs';
+import { LineProcess } from './remoting/line-process.mjs';
+import { median, row } from './row.mjs';
+
+/** @typedef {import('./row.mjs').Row} Row */
+
+const STARTS = 20;
+const ROUND_TRIPS = 5;
+const PING_PONGS = 5;
+const FIRST_RESULT_MS = 60;
+const TIMEOUT_MS = 60_000;
+
+const cases = { start: startRows, 'round trip': roundTripRows, client: clientRows };
+
+/**
+ * @param {(line: string) => void} progress
+ * @param {string} only
+ * @returns {Promise<Row[]>}
+ */
+export async function benchGuest(progress, only) {
+  const rows = [];
+  for (const [name, measure] of Object.entries(cases)) {
+    if (!name.includes(only)) continue;
+    progress(name);
+    const folder = await mkdtemp(join(tmpdir(), 'axle-bench-'));
+    try {
+      rows.push(...(await measure(folder)));
+    } finally {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+  return rows;
+}
+
+/**
+ * @param {string} image
+ * @param {string} socket
+ * @param {string} [commandLine]
+ */
+async function runOnce(image, socket, commandLine) {
+  let serial = '';
+  const ended = await runGuest({
+    ...{ image, socket, commandLine, memoryMiB: 32, accelerator: 'auto', timeoutMs: TIMEOUT_MS },
+    onOutput: (data) => {
+      serial += Buffer.from(data).toString('latin1');
+    },
+  });
+  if (!ended.isDone) throw new Error(`the guest did not come to its end: ${serial}`);
+  const { firstByteMs = NaN, firstResultMs = NaN, accelerator } = ended;
+  return { serial, firstByteMs, firstResultMs, accelerator };
+}
+
+/**
+ * `axle serve` with the echo plugin, and a socket that gives back what comes, for as long as `work` takes.
+ *
+ * @template T
+ * @param {string} folder
+ * @param {(places: { server: string, echo: string }) => Promise<T>} work
+ * @returns {Promise<T>}
+ */
+async function withPlaces(folder, work) {
+  const server = join(folder, 'axle.sock');
+  const echo = join(folder, 'echo.sock');
+  const plugin = join(ROOT, 'plugins/echo/build/libaxle_echo.so');
+  const args = [
+    'serve',
+    '--in-process',
+    '--listen',
+    `unix:${server}`,
+    '--plugin',
+    `echo=${plugin}`,
+  ];
+  const serving = new LineProcess(process.execPath, [join(ROOT, 'cli/bin/axle.js'), ...args]);
+  const listener = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.pipe(socket);
+  });
+  try {
+    await serving.line();
+    await once(listener.listen(echo), 'listening');
+    return await work({ server, echo });
+  } finally {
+    listener.close();
+    await serving.stop();
+  }
+}
+
+/** @param {string} folder */
+async function startRows(folder) {
+  const classify = buildGuest('classify');
+  const bench = buildGuest('bench');
+  return withPlaces(folder, async ({ server, echo }) => {
+    // The first call of a server loads the model.
+    await runOnce(classify, server);
+    /** @type {{ firstByte: number[], firstResult: number[], bare: number[], bareByte: number[] }} */
+    const ms = { firstByte: [], firstResult: [], bare: [], bareByte: [] };
+    let how = '';
+    for (let i = 0; i < STARTS; i++) {
+      const bare = await runOnce(bench, echo, 'raw');
+      const ours = await runOnce(classify, server);
+      ms.bareByte.push(bare.firstByteMs);
+      ms.bare.push(bare.firstResultMs);
+      ms.firstByte.push(ours.firstByteMs);
+      ms.firstResult.push(ours.firstResultMs);
+      how = ours.accelerator === 'tcg' ? ' (processor emulated)' : '';
+    }
+    const of = { bench: 'guest', unit: 'ms' };
+    const first = median(ms.firstResult);
+    return [
+      row({
+        ...{ ...of, case: `unikernel, start to first byte${how}`, value: median(ms.firstByte) },
+        ...{ peer: 'a bare PVH kernel', peerValue: median(ms.bareByte), goal: null },
+        ratio: median(ms.bareByte) / median(ms.firstByte),
+      }),
+      row({
+        ...{ ...of, case: `start to first result${how}`, value: first, goal: 1 },
+        ...{ peer: 'what we want', peerValue: FIRST_RESULT_MS, ratio: FIRST_RESULT_MS / first },
+      }),
+      row({
+        ...{ ...of, case: `the same${how}`, value: first, goal: 1 / 1.5 },
+        ...{ peer: 'a bare kernel and one bare round trip', peerValue: median(ms.bare) },
+        ratio: median(ms.bare) / first,
+      }),
+    ];
+  });
+}
+
+/**
+ * @param {string} serial
+ * @returns {Map<number, number>} microseconds by bytes; the last of each size counts
+ */
+function timesIn(serial) {
+  const lines = [...serial.matchAll(/^(\d+) (\d+)\r?$/gm)];
+  return new Map(lines.map(([, bytes, us]) => [Number(bytes), Number(us)]));
+}
+
+/** @param {string} folder */
+async function roundTripRows(folder) {
+  const bench = buildGuest('bench');
+  return withPlaces(folder, async ({ server, echo }) => {
+    const rounds = [];
+    for (let i = 0; i < ROUND_TRIPS; i++) {
+      const raw = timesIn((await runOnce(bench, echo, 'raw')).serial);
+      const ours = timesIn((await runOnce(bench, server)).serial);
+      rounds.push({ raw, ours });
+    }
+    return [16, 4096, 2 ** 20].map((bytes) => {
+      const ours = rounds.map((round) => round.ours.get(bytes) ?? NaN);
+      const raw = rounds.map((round) => round.raw.get(bytes) ?? NaN);
+      return row({
+        ...{ bench: 'guest', case: `${bytes} B there and back`, unit: 'us' },
+        ...{ value: median(ours), peer: 'raw echo on the same port', peerValue: median(raw) },
+        ...{ ratio: median(raw.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / 1.5 },
+      });
+    });
+  });
+}
+
+async function clientRows() {
+  const sources = [...clientSources, 'posix/transport.c', '../test/bench/guest/ping_pong.c'];
+  const [program = ''] = build(machines[0], 'ping-pong', sources, ['-O2']);
+  const rounds = run(program, [String(PING_PONGS)])
+    .trimEnd()
+    .split('\n')
+    .map((line) => line.split(' ').map(Number));
+  const ours = rounds.map(([ns = NaN]) => ns / 1000);
+  const bare = rounds.map(([, ns = NaN]) => ns / 1000);
+  return [
+    row({
+      ...{ bench: 'guest', case: 'C client on a unix socket, 16 B, p50', unit: 'us' },
+      ...{ value: median(ours), peer: 'C ping-pong of as many bytes', peerValue: median(bare) },
+      ...{ ratio: median(bare.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / 1.3 },
+    }),
+  ];
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How long there and back takes: with the word `raw` of the stream itself, to a host that sends back what comes;
+// else of the op echo.axle/echo. Prints `BYTES MICROSECONDS`, the median, for each size.
+#include "platform.h"
+
+#define WAIT_US 30000000u
+#define BYTES_MAX (1u << 20)
+#define ROUNDS_MAX 200u
+
+static axle_virtio_console console;
+static axle_client client;
+static axle_transport stream;
+static uint8_t send_memory[8192];
+static uint8_t receive_memory[65552];
+static uint8_t there[BYTES_MAX];
+static uint8_t back[BYTES_MAX];
+static uint32_t samples[ROUNDS_MAX];
+
+static axle_request binding;
+
+static int raw_round(uint32_t bytes) {
+  uint32_t sent = 0;
+  uint32_t got = 0;
+  while (got < bytes) {
+    int moved = 0;
+    if (sent < bytes) {
+      const int32_t more = stream.send(stream.context, there + sent, bytes - sent);
+      if (more > 0) sent += (uint32_t)more;
+      moved = more > 0;
+    }
+    const int32_t more = stream.receive(stream.context, back + got, bytes - got);
+    if (more > 0) got += (uint32_t)more;
+    if (more <= 0 && !moved) {
+      stream.wait(stream.context,
+                  sent < bytes ? AXLE_WAIT_RECEIVE | AXLE_WAIT_SEND : AXLE_WAIT_RECEIVE,
+                  axle_now_us() + WAIT_US);
+    }
+  }
+  return 1;
+}
+
+static int client_round(uint32_t bytes) {
+  static axle_request request;
+  static axle_output output;
+  static axle_input input;
+  output.data = back;
+  output.capacity = BYTES_MAX;
+  request.outputs = &output;
+  request.output_count = 1;
+  request.state = AXLE_REQUEST_IDLE;
+  input.data = there;
+  input.bytes = bytes;
+  const axle_call call = {.inputs = &input, .input_count = 1};
+  if (axle_client_call(&client, &request, &binding, &call) != 0) return 0;
+  if (axle_client_wait(&client, &request, WAIT_US) != 0) return 0;
+  if (request.status != AXLE_STATUS_OK) axle_print(request.message);
+  return request.status == AXLE_STATUS_OK && output.bytes == bytes;
+}
+
+static void sort(uint32_t count) {
+  for (uint32_t i = 1; i < count; i++) {
+    const uint32_t each = samples[i];
+    uint32_t at = i;
+    for (; at > 0 && samples[at - 1] > each; at--) samples[at] = samples[at - 1];
+    samples[at] = each;
+  }
+}
+
+static int measure(uint32_t bytes, uint32_t rounds, int is_raw) {
+  for (uint32_t i = 0; i < rounds; i++) {
+    const uint64_t from_us = axle_now_us();
+    if (!(is_raw ? raw_round(bytes) : client_round(bytes))) return 0;
+    samples[i] = (uint32_t)(axle_now_us() - from_us);
+  }
+  sort(rounds);
+  axle_print_number(bytes);
+  axle_print(" ");
+  axle_print_number(samples[rounds / 2]);
+  axle_print("\n");
+  return 1;
+}
+
+void axle_main(const void *start_info);
+
+void axle_main(const void *start_info) {
+  static const axle_wire_bytes echo = AXLE_TEXT("echo.axle/echo");
+  static axle_client_options options;
+  static axle_bind bind;
+  axle_print("axle: up\n");
+  if (axle_platform_start(start_info, &console) != 0) {
+    axle_print("axle: failed: this machine has no virtio console\n");
+    return;
+  }
+  const int is_raw = axle_has_word("raw");
+  stream = axle_virtio_console_transport(&console);
+  if (!is_raw) {
+    options.transport = stream;
+    options.send_memory = send_memory;
+    options.send_bytes = sizeof(send_memory);
+    options.receive_memory = receive_memory;
+    options.receive_bytes = sizeof(receive_memory);
+    bind.op_name = echo;
+    if (axle_client_init(&client, &options) != 0) return;
+    if (axle_client_bind(&client, &binding, &bind) != 0) return;
+  }
+  // The first tells when the first result is there; it warms nothing up.
+  const int is_well = measure(16, 1, is_raw) && measure(16, ROUNDS_MAX, is_raw) &&
+                      measure(4096, ROUNDS_MAX, is_raw) && measure(BYTES_MAX, 15, is_raw);
+  axle_print(is_well ? "axle: done\n" : "axle: failed: a round trip did\n");
+}

@@ -1,0 +1,3 @@
+export { findVmm, kvmWorks } from './vmm.js';
+export { GuestError, type GuestErrorCode } from './guest-error.js';
+export { runGuest, type GuestOptions, type GuestEnd, type GuestAccelerator } from './run-guest.js';
