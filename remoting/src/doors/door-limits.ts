@@ -16,6 +16,10 @@ export interface DoorLimits {
   readonly unreadBytesMax: number;
   /** Requests of one ModelStreamInfer that are worked on; further ones are not read. */
   readonly streamInFlightMax: number;
+  /** Requests of one connection of HTTP/1.1, sent without waiting for answers, that are worked on; */
+  readonly pipelinedMax: number;
+  /** and further ones that wait for that. With more, the connection is not read. */
+  readonly pipelinedWaitingMax: number;
   /** Regions of shared memory that one tenant has registered. */
   readonly sharedRegionsMax: number;
   /** One of them, bytes. */
@@ -30,6 +34,8 @@ export const defaultDoorLimits: DoorLimits = {
   streamsMax: 4096,
   unreadBytesMax: 256 * MiB,
   streamInFlightMax: 64,
+  pipelinedMax: 16,
+  pipelinedWaitingMax: 48,
   sharedRegionsMax: 64,
   sharedRegionBytesMax: 1024 * MiB,
 };

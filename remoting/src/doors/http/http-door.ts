@@ -8,6 +8,7 @@ import type { DoorClient, DoorClients, DoorConnection } from '../door-clients.js
 import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
+import { Pipeline } from './pipeline.js';
 import { refuseUnparsed } from './refuse-unparsed.js';
 import { Reply } from './reply.js';
 import type { FindRoute, Route } from './routes.js';
@@ -26,8 +27,7 @@ export class HttpDoor implements Door {
   readonly alpn = ['http/1.1'];
   private readonly server: Server;
   private readonly connections = new WeakMap<Socket, DoorConnection>();
-  /** The last answer on each connection. */
-  private readonly answering = new WeakMap<Duplex, ServerResponse>();
+  private readonly pipelines = new WeakMap<Duplex, Pipeline>();
   private inFlight = 0;
   private drained: (() => void) | undefined;
 
@@ -56,7 +56,7 @@ export class HttpDoor implements Door {
     // What else is expected of a server is not kept, as HTTP allows.
     this.server.on('checkExpectation', serve);
     this.server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
-      const hasBegun = this.answering.get(stream)?.headersSent === true;
+      const hasBegun = this.pipelines.get(stream)?.isAnswering === true;
       if (hasBegun || !stream.writable || error.code === 'ECONNRESET') stream.destroy();
       else refuseUnparsed(stream, error);
     });
@@ -66,6 +66,7 @@ export class HttpDoor implements Door {
 
   accept(stream: Socket, connection: DoorConnection): void {
     this.connections.set(stream, connection);
+    this.pipelines.set(stream, new Pipeline(stream, this.limits));
     this.server.emit('connection', stream);
   }
 
@@ -83,13 +84,16 @@ export class HttpDoor implements Door {
 
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.inFlight += 1;
-    this.answering.set(request.socket, response);
     const asked = this.begin(request);
     response.once('close', () => {
       this.inFlight -= 1;
       asked.end('CANCELLED');
       this.endIfDrained();
     });
+    // Not awaited where it need not be: that would cost each request a turn.
+    const turn = this.pipelineOf(request.socket).enter(response);
+    if (turn !== undefined) await turn;
+    if (response.destroyed) return;
     response.shouldKeepAlive &&= this.drained === undefined;
     const reply = new Reply(request, response, asked, this.limits);
     try {
@@ -132,6 +136,12 @@ export class HttpDoor implements Door {
     const connection = this.connections.get(socket);
     if (connection === undefined) throw new Error('a request over a connection that is gone');
     return connection;
+  }
+
+  private pipelineOf(socket: Socket): Pipeline {
+    const pipeline = this.pipelines.get(socket);
+    if (pipeline === undefined) throw new Error('a request over a connection that never came');
+    return pipeline;
   }
 
   private endIfDrained(): void {

@@ -1,4 +1,4 @@
-import { AxleError, Tensor, type DataTypeName } from '@axle/core/internal';
+import { adoptTensor, AxleError, type DataTypeName, type Tensor } from '@axle/core/internal';
 
 import { jsonValuesMax } from '../door-limits.js';
 import type { AnswerOutput, InferAnswer, Parameters } from '../kserve/infer-request.js';
@@ -147,6 +147,6 @@ function outputOf({ name, dtype, shape, contents }: OutputJson): string {
   const written =
     contents.kind === 'parameters'
       ? `"parameters":${JSON.stringify(Object.fromEntries(contents.parameters))}`
-      : `"data":${jsonOf(name, Tensor.adopt(dtype, [contents.bytes], shape))}`;
+      : `"data":${jsonOf(name, adoptTensor(dtype, [contents.bytes], shape))}`;
   return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${written}}`;
 }

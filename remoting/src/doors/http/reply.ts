@@ -94,6 +94,8 @@ export class Reply {
     headers: Readonly<Record<string, string | number>>,
     pieces: readonly Uint8Array[],
   ): void {
+    // The client has gone: nobody would give back what is charged.
+    if (this.response.destroyed) return;
     const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
     if (status < 400) this.charge(length);
     this.asked.bytesOut = length;
