@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { bytesOf, isRunning, RunningFunctions, textOf } from './running-functions.js';
 
-const graceMs = 100;
+/** Time enough to be heard on a machine that has much to do. */
+const graceMs = 2000;
 const mebibyte = 1024 ** 2;
 /** Of an end that nobody else tells of. */
 const gone = { timeout: 30_000, interval: 5 };
