@@ -47,7 +47,7 @@ export const AREAS = [
     folder: 'test',
     packages: ['axle', '@axle/*'],
     folders: ['proto', 'scripts'],
-    headers: ['axle/plugin.h', 'axle/client.h'],
+    headers: ['axle/plugin.h', 'axle/client.h', 'axle/posix.h'],
   },
   { folder: 'scripts', packages: [], folders: ['proto'], headers: [] },
 ];

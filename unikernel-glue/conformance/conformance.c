@@ -255,6 +255,23 @@ static int describe(void) {
   return 1;
 }
 
+// What is watched stays the client's until it is released.
+static int watching(void) {
+  axle_wire_frame frame;
+  clear_bytes(&frame, sizeof(frame));
+  frame.type = AXLE_FRAME_DESCRIBE;
+  frame.flags = AXLE_FLAG_DESCRIBE_WATCH;
+  axle_request *watch = request(0);
+  START(axle_client_ask(&t.client, watch, &frame));
+  EXPECT(succeeds(watch));
+  EXPECT(axle_client_ask(&t.client, watch, &frame) == AXLE_STATUS_FAILED_PRECONDITION);
+  START(axle_client_release(&t.client, watch));
+  START(axle_client_ask(&t.client, watch, &frame));
+  START(axle_client_release(&t.client, watch));
+  EXPECT(succeeds(watch));
+  return 1;
+}
+
 // Compresses `bytes` of the pattern and gets them back, in one flight.
 static int round_trip(uint32_t bytes) {
   fill(t.plain, bytes, 0);
@@ -529,6 +546,7 @@ typedef struct scenario {
 static const scenario scenarios[] = {
     {"greeting", greeting},
     {"describe", describe},
+    {"watching", watching},
     {"empty", empty},
     {"odd", odd},
     {"inline-edge", inline_edge},

@@ -2,6 +2,8 @@
 #include "client_parts.h"
 
 #define POLL_ROUNDS_MAX 64
+// Often enough for what check_time looks at.
+#define LOOK_US 1000000u
 #define PONG_US (AXLE_WIRE_PONG_MS * UINT64_C(1000))
 #define HANDSHAKE_US (AXLE_WIRE_HANDSHAKE_MS * UINT64_C(1000))
 
@@ -133,6 +135,11 @@ static uint64_t now(const axle_client *c) { return c->transport.now_us(c->transp
 static void check_time(axle_client *c) {
   static const axle_wire_bytes silent = AXLE_TEXT("the server gave no sign of life");
   const uint64_t now_us = now(c);
+  if (c->has_heard) {
+    c->has_heard = 0;
+    c->ping_is_out = 0;
+    c->heard_us = now_us;
+  }
   if (c->state == AXLE_CLIENT_GREETING) {
     if (now_us - c->heard_us > HANDSHAKE_US)
       axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, silent);
@@ -149,9 +156,8 @@ static void check_time(axle_client *c) {
 }
 
 uint32_t axle_client_events(const axle_client *c, uint64_t *until_us) {
-  // Often enough for what check_time looks at.
   if (until_us != NULL) {
-    const uint64_t next_us = now(c) + 1000000u;
+    const uint64_t next_us = now(c) + LOOK_US;
     if (*until_us > next_us) *until_us = next_us;
   }
   return axle_client_waits_to_send(c) ? AXLE_WAIT_RECEIVE | AXLE_WAIT_SEND : AXLE_WAIT_RECEIVE;
@@ -207,15 +213,16 @@ int32_t axle_client_wait(axle_client *c, axle_request *request, uint64_t timeout
       timeout_us > AXLE_FOREVER - start_us ? AXLE_FOREVER : start_us + timeout_us;
   // What was asked for is not there yet: waiting first spares a look.
   if (request->state != AXLE_REQUEST_DONE && c->state != AXLE_CLIENT_CLOSED) move(c, request, 0);
+  uint64_t now_us = start_us;
   while (request->state != AXLE_REQUEST_DONE) {
     if (c->state == AXLE_CLIENT_CLOSED) return closed_status(c);
-    uint64_t until_us = end_us;
-    const uint32_t events = axle_client_events(c, &until_us);
-    c->transport.wait(c->transport.context, events, until_us);
+    const uint64_t until_us = end_us - now_us > LOOK_US ? now_us + LOOK_US : end_us;
+    c->transport.wait(c->transport.context, axle_client_events(c, NULL), until_us);
     move(c, request, 1);
     if (request->state == AXLE_REQUEST_DONE) break;
     if (c->state != AXLE_CLIENT_CLOSED) check_time(c);
-    if (request->state != AXLE_REQUEST_DONE && now(c) >= end_us) return AXLE_CLIENT_AGAIN;
+    now_us = now(c);
+    if (request->state != AXLE_REQUEST_DONE && now_us >= end_us) return AXLE_CLIENT_AGAIN;
   }
   return 0;
 }

@@ -210,6 +210,15 @@ static int32_t on_welcome(axle_client *c, const axle_wire_welcome *welcome) {
   return 0;
 }
 
+// The first request that is under way with a handle past `last`.
+static axle_request *first_past(const axle_client *c, uint64_t last) {
+  for (axle_request *r = c->first; r != NULL; r = r->next) {
+    const int is_under_way = r->state == AXLE_REQUEST_PENDING && !r->has_ended;
+    if (is_under_way && r->kind != AXLE_FRAME_PING && r->handle > last) return r;
+  }
+  return NULL;
+}
+
 static void on_goaway(axle_client *c, const axle_wire_goaway *goaway) {
   const int is_known = goaway->code <= AXLE_STATUS_UNAUTHENTICATED;
   if (c->state == AXLE_CLIENT_GREETING) c->is_refused = 1;
@@ -222,14 +231,10 @@ static void on_goaway(axle_client *c, const axle_wire_goaway *goaway) {
   c->state = AXLE_CLIENT_DRAINING;
   c->status = AXLE_STATUS_UNAVAILABLE;
   axle_client_set_message(c->message, goaway->message);
-  // What the server did not accept never ran. Each that ends may take itself off the list, and no other.
-  for (axle_request *r = c->first; r != NULL;) {
-    axle_request *next = r->next;
-    if (r->kind != AXLE_FRAME_PING && r->handle > goaway->last && !r->has_ended) {
-      r->retryable = 1;
-      axle_request_fail(c, r, AXLE_STATUS_UNAVAILABLE, goaway->message);
-    }
-    r = next;
+  // What the server did not accept never ran. Each that ends leaves the list, and its on_done may change it.
+  for (axle_request *r = first_past(c, goaway->last); r != NULL; r = first_past(c, goaway->last)) {
+    r->retryable = 1;
+    axle_request_fail(c, r, AXLE_STATUS_UNAVAILABLE, goaway->message);
   }
 }
 
@@ -350,8 +355,7 @@ static void deliver_body(axle_client *c, axle_request *r, const uint8_t *data, u
 static void end_body(axle_client *c) {
   axle_request *r = c->body_request;
   c->body_request = NULL;
-  c->heard_us = c->transport.now_us(c->transport.context);
-  c->ping_is_out = 0;
+  c->has_heard = 1;
   if (!c->body_is_data) return;
   c->used_bytes += HEADER_BYTES + c->body_bytes;
   if (r == NULL) return;
@@ -425,8 +429,7 @@ static int32_t take_frames(axle_client *c) {
     if (header.type > AXLE_FRAME_HEALTH && header.type < AXLE_FRAME_ARENA) {
       c->used_bytes += frame_bytes;
     }
-    c->heard_us = c->transport.now_us(c->transport.context);
-    c->ping_is_out = 0;
+    c->has_heard = 1;
     // The frame's bytes stay where they are until it has been seen to.
     error = on_frame(c, &frame);
     if (error != 0) return error;

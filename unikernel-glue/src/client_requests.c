@@ -98,11 +98,19 @@ void axle_request_complete(axle_client *c, axle_request *r) {
 
 // ---- starting ----------------------------------------------------------------------------------
 
+static int is_listed(const axle_client *c, const axle_request *r) {
+  for (const axle_request *each = c->first; each != NULL; each = each->next) {
+    if (each == r) return 1;
+  }
+  return 0;
+}
+
 static int32_t may_start(const axle_client *c, const axle_request *r) {
   if (c->state == AXLE_CLIENT_CLOSED || c->state == AXLE_CLIENT_DRAINING) {
     return AXLE_STATUS_UNAVAILABLE;
   }
-  if (r->state == AXLE_REQUEST_PENDING) return AXLE_STATUS_FAILED_PRECONDITION;
+  // Under way, or done and watching.
+  if (is_listed(c, r)) return AXLE_STATUS_FAILED_PRECONDITION;
   if (c->last_handle >= AXLE_WIRE_HANDLE_MAX) return AXLE_STATUS_RESOURCE_EXHAUSTED;
   return 0;
 }
@@ -349,8 +357,11 @@ int32_t axle_client_release(axle_client *c, axle_request *r) {
   axle_wire_frame frame;
   axle_frame_of(&frame, AXLE_FRAME_RELEASE, r->handle);
   const int32_t error = axle_client_write(c, &frame);
-  if (error == 0 && r->state == AXLE_REQUEST_DONE) unlink_request(c, r);
-  return error;
+  if (error != 0) return error;
+  // It watches nothing any more.
+  r->call_flags = 0;
+  if (r->state == AXLE_REQUEST_DONE) unlink_request(c, r);
+  return 0;
 }
 
 void axle_client_used(axle_client *c, axle_request *r, uint64_t bytes) {

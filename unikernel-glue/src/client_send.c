@@ -184,16 +184,13 @@ static int try_data(axle_client *c, axle_request *r) {
   return 1;
 }
 
-// The requests take turns.
+// The requests take turns: those behind the last one first. `source` may change the list.
 static int next_data(axle_client *c) {
-  axle_request *first =
-      c->bulk_last != NULL && c->bulk_last->next != NULL ? c->bulk_last->next : c->first;
-  axle_request *r = first;
-  while (r != NULL) {
-    // `source` may end nothing, so the list stays.
+  for (axle_request *r = c->bulk_last != NULL ? c->bulk_last->next : NULL; r != NULL; r = r->next) {
     if (try_data(c, r)) return 1;
-    r = r->next != NULL ? r->next : c->first;
-    if (r == first) return 0;
+  }
+  for (axle_request *r = c->first; r != NULL; r = r->next) {
+    if (try_data(c, r)) return 1;
   }
   return 0;
 }

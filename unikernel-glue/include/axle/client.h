@@ -13,7 +13,8 @@
  *
  * A request may name the handle of one that is not answered yet: model, binding and call leave together,
  * and the first result takes one round trip. Each request ends exactly once: `state` is then
- * AXLE_REQUEST_DONE, `status` an AXLE_STATUS_*, and its memory the caller's again.
+ * AXLE_REQUEST_DONE, `status` an AXLE_STATUS_*, and its memory the caller's again; that of a DESCRIBE with
+ * WATCH once it is released.
  *
  * Functions return 0, AXLE_CLIENT_AGAIN (no room or credit now: poll and try again), or an AXLE_STATUS_*
  * that is not OK. After an error nothing was started.
@@ -234,6 +235,7 @@ struct axle_client {
   uint8_t pong_count;
   uint8_t ping_is_due, ping_is_out, is_entered;
   uint8_t is_refused; /* the server took no greeting */
+  uint8_t has_heard;  /* since heard_us */
   uint64_t heard_us, ping_us;
 };
 
