@@ -49,15 +49,19 @@ export class RunningServer {
       queueDepthMax: fullQueuesMax * tenantQueueDepth,
     });
     const { storeBytes = defaultStoreBytesMax } = options;
-    const devices = await ServedDevices.open({
-      ...{ settings, plugins, models, storeBytes, limits, log },
-    });
     let temporary: TemporaryFolder | undefined;
+    let devices: ServedDevices | undefined;
     let store: ResourceStore | undefined;
     try {
       if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
+      const folder = options.store ?? temporary?.path ?? '';
+      const lender = ResourceStore.blobsIn(folder);
+      const served = await ServedDevices.open({
+        ...{ settings, plugins, models, storeBytes, lender, limits, log },
+      });
+      devices = served;
       store = await ResourceStore.open({
-        folder: options.store ?? temporary?.path ?? '',
+        folder,
         isTemporary: temporary !== undefined,
         bytesMax: storeBytes,
         limitsOf: (tenant) => {
@@ -67,24 +71,24 @@ export class RunningServer {
         wholeLimits: () => source.settings.trust.tenancy.limits,
       });
       const { listen, doors, modelControl, trust, tls } = settings;
-      const { runtime } = devices;
+      const { runtime } = served;
       const { alternate } = options;
       const server = await Server.start({
         ...{ runtime, store, listen, doors, modelControl, limits, trust, tls, logLevels },
         log: options.log,
         ...{ alternate, arenaBytes: settings.sharedMemory },
         loggedRequests: settings.accessLog ? 'all' : 'failures',
-        hostRestarts: () => devices.hostRestarts,
-        hostWaiting: () => devices.hostWaiting(),
+        hostRestarts: () => served.hostRestarts,
+        hostWaiting: () => served.hostWaiting(),
         addMetrics: enableMetrics,
       });
       source.onChange((changed) => {
         server.update(changed.trust, changed.tls);
-        devices.update(changed);
+        served.update(changed);
       });
-      return new RunningServer(source, server, devices, store, temporary);
+      return new RunningServer(source, server, served, store, temporary);
     } catch (error) {
-      await devices.close();
+      await devices?.close();
       await store?.close();
       await temporary?.close();
       throw error;

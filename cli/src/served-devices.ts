@@ -10,6 +10,8 @@ export interface ServedDevicesOptions {
   /** Folders of the operator's models. */
   readonly models: readonly string[];
   readonly storeBytes: number;
+  /** Of the server's store, for device hosts. */
+  readonly lender: string;
   readonly limits: Limits;
   readonly log: (line: string) => void;
 }
@@ -23,7 +25,7 @@ export class ServedDevices {
 
   /** @throws AxleError as a server that is relayed to cannot be reached. */
   static async open(options: ServedDevicesOptions): Promise<ServedDevices> {
-    const { settings, plugins, models, storeBytes, limits, log } = options;
+    const { settings, plugins, models, storeBytes, lender, limits, log } = options;
     const { Runtime } = await import('@axle/core/internal');
     if (settings.inProcess) {
       const runtime = await Runtime.start({
@@ -40,7 +42,7 @@ export class ServedDevices {
     const shares = sharesOf(settings);
     const { hostHungSeconds } = settings;
     const hosts = await DeviceHosts.start({
-      ...{ plugins, models, storeBytes, limits, shares, log },
+      ...{ plugins, models, storeBytes, lender, limits, shares, log },
       hungMs: hostHungSeconds === undefined ? undefined : hostHungSeconds * msPerSecond,
     });
     try {

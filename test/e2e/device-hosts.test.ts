@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 
 import { limitsWith, type PluginSpec } from '@axle/core/internal';
-import { DeviceHosts, type DeviceHostsOptions } from '@axle/remoting';
+import { DeviceHosts, ModelManager, type DeviceHostsOptions } from '@axle/remoting';
 import { connect, cpuPlugin, shippedModels, Tensor, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
@@ -81,12 +81,32 @@ describe('a device host', () => {
     await vi.waitUntil(() => resident() < loaded - 0.8 * weights, { timeout: 10_000 });
   });
 
+  it('keeps no second copy of what a tenant sent', async () => {
+    const place = mkdtempSync(join(folder, 'store-'));
+    const pushed = join(folder, 'pushed');
+    writeModel(pushed, 'mine', matMulModel(64, 1));
+    const server = await serveUnix('lending.sock', '--store', place);
+    const manager = await ModelManager.connect(new URL(server.endpoint), {});
+    afterTest(() => manager.close());
+    await manager.push(join(pushed, 'mine'), { name: 'mine' });
+    const [blob = ''] = readdirSync(join(place, 'blobs'));
+    const links = () => statSync(join(place, 'blobs', blob)).nlink;
+    // Under its hash, and as a file of the model.
+    expect(links()).toBe(2);
+    const axle = await connect(server.endpoint);
+    afterTest(() => axle.close());
+    const x = Tensor.from('FP32', new Float32Array(64), [1, 64]);
+    await axle.infer('mine', { x });
+    // The same in the host.
+    expect(links()).toBe(4);
+  });
+
   it('tells what waits in it, and not what it works on', async () => {
     const models = join(folder, 'slow');
     writeModel(models, 'slow', matMulModel(1024, 8));
     const { hosts, connect: client } = await hosted([cpuPlugin], { models: [models] });
     const axle = await client();
-    const x = Tensor.from('FP32', new Float32Array(512 * 1024), [512, 1024]);
+    const x = Tensor.from('FP32', new Float32Array(64 * 1024), [64, 1024]);
     const calls = Array.from({ length: 32 }, () => axle.infer('slow', { x }));
     const waitingNow = async () => {
       const [of] = (await hosts.waitingByModel()).values();
@@ -105,7 +125,7 @@ describe('a device host', () => {
       models: [models],
       shares: { others: { weight: 1 }, named: { b: { weight: 1, queueDepth: 3 } } },
     });
-    const x = Tensor.from('FP32', new Float32Array(512 * 1024), [512, 1024]);
+    const x = Tensor.from('FP32', new Float32Array(64 * 1024), [64, 1024]);
     const callsOf = async (tenant: string) => {
       const axle = await client(tenant);
       const calls = Array.from({ length: 32 }, () => axle.infer('slow', { x }));

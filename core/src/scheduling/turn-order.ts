@@ -12,10 +12,7 @@ export class TurnOrder<T extends Schedulable<T>> {
   lastModel = '';
 
   /** @param largestBatchMs what the largest batch that can be formed now is expected to take */
-  firstOf(
-    heads: readonly Waiting<T>[],
-    largestBatchMs: () => number,
-  ): Waiting<T> | undefined {
+  firstOf(heads: readonly Waiting<T>[], largestBatchMs: () => number): Waiting<T> | undefined {
     let [first] = heads;
     if (first === undefined || heads.length === 1) return first;
     for (const head of heads) if (this.goesBefore(head, first)) first = head;

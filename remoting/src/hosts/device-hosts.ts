@@ -24,6 +24,8 @@ export interface DeviceHostsOptions {
   readonly models: readonly string[];
   /** Most that models of tenants may take in each host, bytes. */
   readonly storeBytes: number;
+  /** `ResourceStore.blobsIn` of the server's store: what is there is not kept twice. */
+  readonly lender?: string | undefined;
   readonly limits: Limits;
   readonly shares: TenantShares;
   /** A host without a sign of life for so long, milliseconds, is ended and started again; 0: never. Default 10,000. */
@@ -140,6 +142,7 @@ export class DeviceHosts {
     );
     const settings: HostSettings = {
       ...{ plugin, device, decodesImages, socket, models, store, storeBytes, limits, shares },
+      lender: this.options.lender,
       token: record,
     };
     let started: DeviceHost | undefined;

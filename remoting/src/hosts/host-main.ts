@@ -81,6 +81,7 @@ async function start(settings: HostSettings): Promise<FromHost> {
     // What a host has, its server has too.
     isTemporary: true,
     bytesMax: storeBytes,
+    lender: settings.lender,
     limitsOf: () => unlimited,
   });
   server = await Server.start({

@@ -17,6 +17,8 @@ export interface HostSettings {
   /** Folder for models of tenants, and the most that they may take, bytes. */
   readonly store: string;
   readonly storeBytes: number;
+  /** Of the server's own store: files that are there are linked to rather than sent. */
+  readonly lender: string | undefined;
   readonly limits: Limits;
   readonly shares: TenantShares;
 }

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, stat, unlink, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
@@ -23,6 +23,11 @@ export interface ResourceStoreOptions {
   readonly limitsOf: (tenant: string) => TenantStoreLimits;
   /** Of all tenants together, beside `bytesMax`, as they are now; default none. */
   readonly wholeLimits?: (() => TenantStoreLimits) | undefined;
+  /**
+   * Folder of files by their SHA-256 that are linked to rather than sent again: of a store whose server alone sends
+   * models here, so that nobody learns what others have. Default none.
+   */
+  readonly lender?: string | undefined;
 }
 
 const manifestName = 'manifest';
@@ -72,6 +77,11 @@ export class ResourceStore {
     }
   }
 
+  /** Where a store in this folder has its files by their SHA-256, to lend them to another. */
+  static blobsIn(folder: string): string {
+    return resolve(folder, 'blobs');
+  }
+
   get bytesMax(): number {
     return this.options.bytesMax;
   }
@@ -119,7 +129,7 @@ export class ResourceStore {
         folder,
         blobs: join(this.options.folder, 'blobs'),
         durable: this.isDurable,
-        ownCopy: (sha256) => shelf.copyOf(sha256),
+        ownCopy: (sha256) => shelf.copyOf(sha256) ?? this.lent(sha256),
       });
     } catch (error) {
       shelf.ends(manifest);
@@ -188,6 +198,11 @@ export class ResourceStore {
   async close(): Promise<void> {
     await this.lock.release();
     if (this.options.isTemporary) await rm(this.options.folder, { recursive: true, force: true });
+  }
+
+  private lent(sha256: string): string | undefined {
+    const { lender } = this.options;
+    return lender === undefined ? undefined : join(lender, sha256);
   }
 
   private get isDurable(): boolean {
@@ -276,7 +291,14 @@ export class ResourceStore {
   /** Never fails: what is left over is swept when the store is opened the next time. */
   private async remove(folder: string, manifest: Manifest): Promise<void> {
     await rm(folder, { recursive: true, force: true }).catch(() => undefined);
-    for (const { sha256 } of manifest.files) await this.sweepBlob(sha256);
+    for (const { sha256 } of manifest.files) {
+      // A device host may link to it still, which is no reason to keep it here.
+      if (!this.isNeeded(sha256)) await this.removeBlob(sha256);
+    }
+  }
+
+  private isNeeded(sha256: string): boolean {
+    return [...this.shelves.values()].some((shelf) => shelf.copyOf(sha256) !== undefined);
   }
 
   private async sweepBlobs(): Promise<void> {
@@ -289,7 +311,11 @@ export class ResourceStore {
     const path = join(this.options.folder, 'blobs', sha256);
     const info = await stat(path).catch(() => undefined);
     // Whoever links to it in between keeps the file, and only shares it no more.
-    if (info?.nlink === 1) await unlink(path).catch(() => undefined);
+    if (info?.nlink === 1) await this.removeBlob(sha256);
+  }
+
+  private async removeBlob(sha256: string): Promise<void> {
+    await unlink(join(this.options.folder, 'blobs', sha256)).catch(() => undefined);
   }
 }
 

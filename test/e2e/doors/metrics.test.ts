@@ -168,7 +168,7 @@ describe('metrics', () => {
   });
 
   it('count what a device works on as no longer pending', async () => {
-    const large = { x: Tensor.from('FP32', new Float32Array(2048 * 1024), [2048, 1024]) };
+    const large = { x: Tensor.from('FP32', new Float32Array(1024 * 1024), [1024, 1024]) };
     let isOver = false;
     const call = client.infer('slow', large).finally(() => {
       isOver = true;
@@ -267,7 +267,10 @@ describe('the settings of metrics', () => {
       { metrics: [`unix:${join(folder, 'x.sock')}`] },
       /metrics alone has nothing to measure; add --listen/,
     ],
-    [{ listen: ['unix:/x'], metrics: ['tcp:127.0.0.1'] }, /without TLS \(127\.0\.0\.1:8002\)/],
+    [
+      { listen: ['unix:/x'], metrics: ['tcp:127.0.0.1'] },
+      /without TLS at 127\.0\.0\.1:8002 \(--metrics\)/,
+    ],
   ])('are as strict as those of other doors: %j', async (options, message) => {
     await expect(loadServeSettings(options)).rejects.toThrow(message);
   });

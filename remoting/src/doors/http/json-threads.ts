@@ -26,16 +26,25 @@ export class JsonThreads {
     atomics: 'disabled',
   });
 
+  /** @param onLost told when a thread ended by itself: these are of no use any more */
+  constructor(onLost: () => void = () => undefined) {
+    // What was under way and what waits fails with it.
+    this.pool.on('error', () => {
+      onLost();
+      void this.pool.destroy();
+    });
+  }
+
   /**
    * @param memory that goes over to the thread
-   * @throws AxleError as the task; RESOURCE_EXHAUSTED if too many wait
+   * @throws AxleError as the task; RESOURCE_EXHAUSTED if too many wait; UNAVAILABLE when its thread ended
    */
   async run<T>(tenant: string, task: JsonTask, memory: readonly ArrayBuffer[]): Promise<T> {
     const waiting = this.turns.waitingOf(tenant);
     if (waiting >= jsonWaitingMax) throw tooMany(`tenant ${tenant}`, waiting);
     if (this.turns.size >= jsonWaitingOfAllMax) throw tooMany('all tenants', this.turns.size);
     const told = { ...task, [Piscina.queueOptionsSymbol]: { tenant } };
-    const outcome = await this.pool.run(told, { transferList: [...memory] });
+    const outcome = await this.pool.run(told, { transferList: [...memory] }).catch(lost);
     if ('value' in outcome) return outcome.value as T;
     const { code, message, retryable } = outcome;
     throw new AxleError(code, message, { retryable });
@@ -44,6 +53,14 @@ export class JsonThreads {
   async close(): Promise<void> {
     await this.pool.destroy();
   }
+}
+
+function lost(cause: unknown): never {
+  throw new AxleError(
+    'UNAVAILABLE',
+    'the thread that reads and writes large JSON ended; try again, or send the tensors as binary data',
+    { cause },
+  );
 }
 
 function tooMany(whose: string, count: number): AxleError {

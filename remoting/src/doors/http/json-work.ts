@@ -105,7 +105,10 @@ export class JsonWork {
 
   private started(): Promise<JsonThreads> {
     return (this.threads ??= import('./json-threads.js').then(
-      ({ JsonThreads }) => new JsonThreads(),
+      ({ JsonThreads }) =>
+        new JsonThreads(() => {
+          this.threads = undefined;
+        }),
     ));
   }
 }
