@@ -43,7 +43,7 @@ export type { ModelCatalogue } from './models/library.js';
 export type { QueuePolicy } from './models/config.js';
 export type { Model } from './models/model.js';
 export { OpenedModels } from './models/opened-models.js';
-export { ModelRepository } from './models/repository.js';
+export { ModelRepository, type RepositoryEntry } from './models/repository.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trace-context.js';
