@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 
@@ -59,7 +60,7 @@ export async function readInputTensor(
       );
     }
     const bytes = await readWhole(input, fileBytesMax[format], signal);
-    const array = format === 'npy' ? readNpy(bytes) : parseTensorJson(bytes.toString(), declared);
+    const array = format === 'npy' ? readNpy(bytes) : parseTensorJson(textOf(bytes), declared);
     return toTensor(array);
   } catch (error) {
     signal.throwIfAborted();
@@ -68,6 +69,12 @@ export async function readInputTensor(
   } finally {
     await input.close();
   }
+}
+
+/** @throws FileError INVALID_ARGUMENT for other bytes, which would become U+FFFD. */
+function textOf(bytes: Buffer): string {
+  if (isUtf8(bytes)) return bytes.toString();
+  throw new FileError('INVALID_ARGUMENT', 'it is no UTF-8; bytes that are no text go as .npy');
 }
 
 /** Writes each output as a file of its own in a folder, which is made where needed; gives the names by output. */

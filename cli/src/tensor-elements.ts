@@ -33,12 +33,12 @@ export const elementCodecs: Readonly<Record<NumberType, ElementCodec>> = {
   BF16: smallFloat('BF16', bfloat16),
   FP32: {
     bytes: 4,
-    write: (view, offset, value) => view.setFloat32(offset, toFloat('FP32', value), true),
+    write: (view, offset, value) => view.setFloat32(offset, toFloat('FP32', value, Math.fround), true),
     read: (view, offset) => floatToJson(view.getFloat32(offset, true), 9, Math.fround),
   },
   FP64: {
     bytes: 8,
-    write: (view, offset, value) => view.setFloat64(offset, toFloat('FP64', value), true),
+    write: (view, offset, value) => view.setFloat64(offset, toFloat('FP64', value, Number), true),
     read: (view, offset) => floatToJson(view.getFloat64(offset, true), 17, (value) => value),
   },
 };
@@ -94,7 +94,7 @@ function smallFloat(dtype: NumberType, format: typeof float16): ElementCodec {
   return {
     bytes: 2,
     write: (view, offset, value) =>
-      view.setUint16(offset, encodeSmallFloat(format, toFloat(dtype, value)), true),
+      view.setUint16(offset, encodeSmallFloat(format, toFloat(dtype, value, round)), true),
     read: (view, offset) =>
       floatToJson(decodeSmallFloat(format, view.getUint16(offset, true)), format.digits, round),
   };
@@ -111,8 +111,19 @@ function toBoolean(value: JsonElement): 0 | 1 {
   throw unfit(value, 'BOOL takes true and false');
 }
 
-function toFloat(dtype: NumberType, value: JsonElement): number {
-  if (typeof value === 'number') return value;
+/** @param round to what the type holds. A number past it would become infinite: JSON has to say that in words. */
+function toFloat(
+  dtype: NumberType,
+  value: JsonElement,
+  round: (value: number) => number,
+): number {
+  if (typeof value === 'number') {
+    if (Number.isFinite(round(value))) return value;
+    throw new FileError(
+      'INVALID_ARGUMENT',
+      `${value} does not fit: ${dtype} has no number so large; write "Infinity" where it is meant`,
+    );
+  }
   if (value === 'NaN' || value === 'Infinity' || value === '-Infinity') return Number(value);
   throw unfit(value, `${dtype} takes numbers, "NaN", "Infinity" and "-Infinity"`);
 }

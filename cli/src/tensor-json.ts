@@ -146,7 +146,10 @@ function guessType(elements: readonly JsonElement[]): DataTypeName {
 
 function stringArray(shape: readonly number[], elements: readonly JsonElement[]): ArrayData {
   const encoded = elements.map((element) => {
-    if (typeof element === 'string') return Buffer.from(element);
+    if (typeof element === 'string') {
+      if (!/\p{Surrogate}/u.test(element)) return Buffer.from(element);
+      throw invalid(`${JSON.stringify(element)} does not fit: it has half a surrogate pair`);
+    }
     throw invalid(`${JSON.stringify(element)} does not fit: BYTES takes strings`);
   });
   return { dtype: 'BYTES', shape, elements: encoded };

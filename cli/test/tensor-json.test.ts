@@ -68,6 +68,18 @@ describe('tensors in JSON', () => {
     expect(flat).toMatchObject({ dtype: 'INT8', shape: [2, 2] });
   });
 
+  it('refuses numbers that the type has no place for, and half characters', () => {
+    for (const [text, dtype, message] of [
+      ['[1, 1e39]', 'FP32', /1e\+39 does not fit: FP32 has no number so large/],
+      ['[1e400]', 'FP64', /Infinity does not fit: FP64/],
+      ['[70000]', 'FP16', /70000 does not fit: FP16/],
+      [String.raw`["\ud800"]`, 'BYTES', /half a surrogate pair/],
+    ] as const) {
+      expect(() => parseTensorJson(text, dtype)).toThrow(message);
+    }
+    expect(() => parseTensorJson('["Infinity", 3.4e38]', 'FP32')).not.toThrow();
+  });
+
   it('guesses FP32, BOOL and BYTES where no type is declared', () => {
     expect(parseTensorJson('[1, 2.5]', undefined).dtype).toBe('FP32');
     expect(parseTensorJson('[true]', undefined).dtype).toBe('BOOL');

@@ -44,7 +44,7 @@ export type { QueuePolicy } from './models/config.js';
 export type { Model } from './models/model.js';
 export { OpenedModels } from './models/opened-models.js';
 export { LruMap } from './lru-map.js';
-export { ModelRepository } from './models/repository.js';
+export { ModelRepository, type RepositoryEntry } from './models/repository.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trace-context.js';

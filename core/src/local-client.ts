@@ -29,6 +29,7 @@ import { mapConcurrently } from './map-concurrently.js';
 import type { OpArgs } from './op.js';
 import { allocateMemory, oneIntoForMany } from './output-memory.js';
 import { openStream } from './open-stream.js';
+import type { RepositoryEntry } from './models/repository.js';
 import { prefetchChain } from './prefetch-chain.js';
 import type { Chain } from './plans/chain.js';
 import { describeDevices } from './describe-devices.js';
@@ -323,11 +324,10 @@ export class LocalClient implements Client {
     return op === 'classify' ? this.classifyChains.of(model, 1) : inferChain;
   }
 
-  private async describeEntry(entry: {
-    readonly name: string;
-    readonly version: string;
-    readonly path: string;
-  }): Promise<ModelReport> {
+  private async describeEntry({
+    problem,
+    ...entry
+  }: RepositoryEntry): Promise<ModelReport> {
     const nothing = {
       format: 'onnx',
       maxBatchSize: 0,
@@ -336,6 +336,7 @@ export class LocalClient implements Client {
       labels: 0,
       bytes: 0,
     };
+    if (problem !== undefined) return { ...entry, ...nothing, problem: problem.message };
     try {
       return describeModel(await this.session.runtime.repository.read(`${entry.path}/`));
     } catch (error) {

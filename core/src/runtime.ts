@@ -7,6 +7,7 @@ import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
 import type { Limits } from './limits.js';
 import { ModelLibrary, type ModelCatalogue } from './models/library.js';
+import type { Model } from './models/model.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore, type ModelContent } from './models/model-store.js';
 import { NativeHost, type PluginSpec } from './native-backend.js';
@@ -124,6 +125,11 @@ export class Runtime {
       }
     }
     return all;
+  }
+
+  /** What loading the model failed with, while no device has it. Undefined: it did not fail, as far as is known. */
+  loadFailure(model: Model): unknown {
+    return this.models.loadFailure(model);
   }
 
   /** Frees the devices of a model, when no call uses it there. */

@@ -197,12 +197,17 @@ describe('long whole numbers in JSON', () => {
   });
 
   it.each([
-    ['INT64', '"12"', /element 0 is none/],
-    ['INT64', '"1234567890123456789"', /element 0 is none/],
-    ['INT64', '9223372036854775808', /element 0 is none/],
-    ['UINT64', '-1234567890123456789', /element 0 is none/],
-    ['FP32', '"1234567890123456789"', /element 0 is none/],
-    ['BYTES', '1234567890123456789', /element 0 is no text/],
+    ['INT64', '"12"', /input 'x' is INT64, and its element 0 is the text "12", which does not fit/],
+    ['INT64', '"1234567890123456789"', /element 0 is the text "1234567890123456789"/],
+    ['INT64', '9223372036854775808', /element 0 is 9223372036854775808, which does not fit/],
+    ['UINT64', '-1234567890123456789', /element 0 is -1234567890123456789, which/],
+    ['FP32', '"1234567890123456789"', /element 0 is the text/],
+    ['FP32', '1e39', /input 'x' is FP32, and its element 0 is 1e\+39, which does not fit/],
+    ['FP32', '-3.5e38', /element 0 is -3\.5e\+38, which does not fit/],
+    ['FP64', '1e400', /element 0 is Infinity, which does not fit/],
+    ['INT8', 'null', /element 0 is null, which does not fit/],
+    ['BYTES', '1234567890123456789', /element 0 is 1234567890123456789, and no text/],
+    ['BYTES', String.raw`"\ud800"`, /element 0 has half a surrogate pair/],
   ])('of %s are no text, and text is none of them: %s', (datatype, data, message) => {
     expect(() => dataOf(datatype, data)).toThrow(message);
   });

@@ -41,7 +41,7 @@ export class LoadFailures {
   constructor(private readonly clock: () => number) {}
 
   note(device: Device, model: Model, error: unknown): void {
-    const key = keyOf(device, model);
+    const key = keyOf(device.id, model);
     const failedAt = this.clock();
     if (error instanceof AxleError && modelCodes.has(error.code)) {
       const retryAt = failedAt + modelFailureMs;
@@ -59,7 +59,7 @@ export class LoadFailures {
    * @returns an error of the same code, which says that it is not from a try of now; its cause is the one that is.
    */
   refusal(device: Device, model: Model): AxleError | undefined {
-    const failure = this.failures.get(keyOf(device, model));
+    const failure = this.failures.get(keyOf(device.id, model));
     const now = this.clock();
     if (failure === undefined || now >= failure.retryAt) return undefined;
     const { error, failedAt, retryAt } = failure;
@@ -77,13 +77,24 @@ export class LoadFailures {
     );
   }
 
+  /**
+   * Why the model cannot be used there, as far as is known: its own failure until it loads, one of the device until it
+   * would be tried again.
+   */
+  standing(deviceId: string, model: Model): unknown {
+    const failure = this.failures.get(keyOf(deviceId, model));
+    if (failure === undefined) return undefined;
+    const lasts = failure.backOffMs === undefined || this.clock() < failure.retryAt;
+    return lasts ? failure.error : undefined;
+  }
+
   forget(device: Device, model: Model): void {
-    this.failures.delete(keyOf(device, model));
+    this.failures.delete(keyOf(device.id, model));
   }
 }
 
 /** Warm-ups are part of loading, and no part of the content. */
-function keyOf(device: Device, { source, warmUps }: Model): string {
+function keyOf(deviceId: string, { source, warmUps }: Model): string {
   const config = warmUps.length === 0 ? '' : JSON.stringify(warmUps);
-  return `${device.id} ${source.contentId} ${config}`;
+  return `${deviceId} ${source.contentId} ${config}`;
 }

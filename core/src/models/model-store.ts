@@ -46,6 +46,16 @@ export class ModelStore {
     return this.failures.refusal(device, model);
   }
 
+  /** Why the model is on no device: the last try to load it failed, and no other passed. Undefined: nothing is known of it. */
+  loadFailure(model: Model): unknown {
+    const { contentId } = model.source;
+    const devices = [...this.devices];
+    if (devices.some(([, models]) => models.has(contentId))) return undefined;
+    return devices
+      .map(([deviceId]) => this.failures.standing(deviceId, model))
+      .find((failure) => failure !== undefined);
+  }
+
   /**
    * Loads a model, once for all that ask for it, and pins it until the caller's `unpin`.
    *

@@ -12,10 +12,17 @@ import { contentIdOf } from './manifest.js';
 import type { ClassifySettings, Model } from './model.js';
 import { readOnnxMetadata, type OnnxMetadata } from './onnx-metadata.js';
 import { readPreprocess } from './preprocess.js';
+import {
+  folderNames,
+  folderProblem,
+  isFile,
+  isFolder,
+  modelFileName,
+  versionsOf,
+} from './version-folders.js';
 
 /** What Triton takes when neither the config nor the caller says: `--backend-config=default-max-batch-size`. */
 const defaultMaxBatchSize = 4;
-const modelFileName = 'model.onnx';
 const configFileName = 'config.pbtxt';
 
 /** Where one version of a model lies. */
@@ -27,27 +34,44 @@ interface ModelLocation {
   readonly file: string;
 }
 
+/** What stands in a repository. */
+export interface RepositoryEntry {
+  readonly name: string;
+  /** The latest; '' where there is none. */
+  readonly version: string;
+  readonly path: string;
+  /** Why it has no version; what else is wrong with it, reading it says. */
+  readonly problem: AxleError | undefined;
+}
+
 /** Folders of models in Triton's layout, `<repository>/<model>/<version>/model.onnx`, and bare .onnx files. */
 export class ModelRepository {
   constructor(
-    private readonly folders: readonly string[],
+    readonly folders: readonly string[],
     private readonly limits: Limits,
   ) {}
 
-  /** Names and latest versions of all models, by name. A name in two folders is the first folder's. */
-  async list(): Promise<{ name: string; version: string; path: string }[]> {
-    const found = new Map<string, { name: string; version: string; path: string }>();
+  /** Names and latest versions of all models, by name. Of a name in two folders, the first that has a version. */
+  async list(): Promise<RepositoryEntry[]> {
+    const found = new Map<string, RepositoryEntry>();
     for (const folder of this.folders) {
       for (const name of await folderNames(folder)) {
-        const path = join(folder, name);
-        // A config that cannot be read is a problem of `read`, which says so.
-        const served = await this.servedVersions(path).catch(() => []);
-        const version = served.at(-1) ?? (await versionsOf(path)).at(-1);
-        if (version === undefined || found.has(name)) continue;
-        found.set(name, { name, version, path });
+        if (found.get(name)?.version) continue;
+        const entry = await this.entryAt(name, join(folder, name));
+        const isBetter = entry?.problem === undefined || !found.has(name);
+        if (entry !== undefined && isBetter) found.set(name, entry);
       }
     }
     return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  private async entryAt(name: string, path: string): Promise<RepositoryEntry | undefined> {
+    // A config that cannot be read is a problem of `read`, which says so.
+    const served = await this.servedVersions(path).catch(() => []);
+    const version = served.at(-1) ?? (await versionsOf(path)).at(-1);
+    if (version !== undefined) return { name, version, path, problem: undefined };
+    const problem = await folderProblem(path);
+    return problem && { name, version: '', path, problem };
   }
 
   /** Versions of a model that are served, lowest first; none for a name that no folder has. */
@@ -60,14 +84,16 @@ export class ModelRepository {
   async stamp(name: string): Promise<string> {
     const folder = await this.folderOf(name);
     if (folder === undefined) return '';
-    const folders = [folder, ...(await folderNames(folder)).map((inner) => join(folder, inner))];
+    const inner = (await folderNames(folder)).map((name) => join(folder, name));
+    const folders = [folder, ...(await foldersAmong(inner))];
     const lines: string[] = [];
     for (const each of folders) {
       const entries = await readdir(each, { withFileTypes: true });
       for (const entry of entries.filter((file) => !file.isDirectory())) {
         const path = join(each, entry.name);
-        const { mtimeMs, size } = await stat(path);
-        lines.push(`${path} ${mtimeMs} ${size}`);
+        // A link that leads nowhere is one way that a file can be.
+        const info = await stat(path).catch(() => undefined);
+        lines.push(`${path} ${info?.mtimeMs ?? ''} ${info?.size ?? ''}`);
       }
     }
     return lines.sort().join('\n');
@@ -94,7 +120,7 @@ export class ModelRepository {
   /**
    * As `read`, of what was found under a name; never by a path.
    *
-   * @returns undefined where no folder has the name.
+   * @returns undefined where no folder has a version of that name.
    */
   async readNamed(name: string): Promise<Model | undefined> {
     const location = await this.locateName(name);
@@ -158,7 +184,10 @@ export class ModelRepository {
     const location = await this.locateName(text);
     if (location !== undefined) return location;
     if (text.endsWith('.onnx')) return this.locatePath(text);
-    const known = (await this.list()).map((model) => model.name);
+    const listed = await this.list();
+    const { problem } = listed.find(({ name }) => name === text) ?? {};
+    if (problem !== undefined) throw problem;
+    const known = listed.filter((each) => each.problem === undefined).map(({ name }) => name);
     throw new AxleError(
       'NOT_FOUND',
       `no model '${text}' in ${this.folders.join(', ') || 'any repository'}; ` +
@@ -272,6 +301,7 @@ export class ModelRepository {
     checkWarmUps(name, config.warmUps, metadata.inputs, maxBatchSize);
     checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
     checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
+    await this.checkLabelFiles(location, config);
     const { settings, problem, labelsFile } = await this.classifySettings(
       location,
       config,
@@ -345,23 +375,44 @@ export class ModelRepository {
     labelFile: string | undefined,
   ): Promise<ModelFile | undefined> {
     if (location.modelFolder === undefined || labelFile === undefined) return undefined;
+    const path = await this.insideFolder(location, location.modelFolder, labelFile);
+    return { name: labelFile, data: await readLimited(path, this.limits.modelTextBytesMax) };
+  }
+
+  /** Of all outputs, also of those whose labels are not read. @throws AxleError INVALID_ARGUMENT */
+  private async checkLabelFiles(location: ModelLocation, { outputs }: ModelConfig): Promise<void> {
+    const { modelFolder } = location;
+    if (modelFolder === undefined) return;
+    for (const { labelFile } of outputs) {
+      if (labelFile === undefined) continue;
+      await this.insideFolder(location, modelFolder, labelFile).catch((error: unknown) => {
+        const isOutside = error instanceof AxleError && error.code === 'INVALID_ARGUMENT';
+        if (isOutside) throw error;
+      });
+    }
+  }
+
+  /** Where a labels file lies. @throws AxleError INVALID_ARGUMENT outside the folder; as it cannot be read. */
+  private async insideFolder(
+    { name }: ModelLocation,
+    modelFolder: string,
+    labelFile: string,
+  ): Promise<string> {
     if (labelFile !== basename(labelFile)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
-        `${location.name}/${configFileName}: label_filename '${labelFile}' must be a file of the model's folder`,
+        `${name}/${configFileName}: label_filename '${labelFile}' must be a file of the model's folder`,
       );
     }
-    const path = join(location.modelFolder, labelFile);
+    const path = join(modelFolder, labelFile);
     const real = await realpath(path).catch((error: unknown) => {
-      throw fileError(`cannot read the labels of model '${location.name}'`, error);
+      throw fileError(`cannot read the labels of model '${name}'`, error);
     });
-    if (dirname(real) !== (await realpath(location.modelFolder))) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `labels file ${path} is a link that leads out of the model's folder; put the file itself there`,
-      );
-    }
-    return { name: labelFile, data: await readLimited(real, this.limits.modelTextBytesMax) };
+    if (dirname(real) === (await realpath(modelFolder))) return real;
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `labels file ${path} is a link that leads out of the model's folder; put the file itself there`,
+    );
   }
 }
 
@@ -490,40 +541,10 @@ function mismatch(
   return `is declared [${spec.shape.join(', ')}] but the model has [${shape.join(', ')}]`;
 }
 
-/** Version folders that hold a model, lowest first. */
-async function versionsOf(modelFolder: string): Promise<string[]> {
-  if (!(await isFolder(modelFolder))) return [];
-  const numbered = (await folderNames(modelFolder)).filter((name) => /^[1-9]\d*$/.test(name));
-  const there = await Promise.all(
-    numbered.map((version) => isFile(join(modelFolder, version, modelFileName))),
-  );
-  return numbered.filter((_, i) => there[i]).sort((a, b) => Number(a) - Number(b));
-}
-
-async function folderNames(path: string): Promise<string[]> {
-  try {
-    const entries = await readdir(path, { withFileTypes: true });
-    return entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
-  } catch (error) {
-    throw fileError(
-      `cannot read the model folder ${path} (of 'models' or AXLE_MODELS; take it out there)`,
-      error,
-    );
-  }
-}
-
-async function isFolder(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
-}
-
-async function isFile(path: string): Promise<boolean> {
-  return stat(path).then(
-    (info) => info.isFile(),
-    () => false,
-  );
+/** Links that lead nowhere, or to files, are none. */
+async function foldersAmong(paths: readonly string[]): Promise<string[]> {
+  const areFolders = await Promise.all(paths.map(isFolder));
+  return paths.filter((_, i) => areFolders[i]);
 }
 
 async function readLimited(path: string, bytesMax: number): Promise<Buffer> {

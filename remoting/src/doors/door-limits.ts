@@ -42,8 +42,8 @@ export const defaultDoorLimits: DoorLimits = {
 
 /** Inputs, or requested outputs, of one request. */
 export const tensorsMax = 1024;
-/** Dimensions of a tensor. */
-export const dimensionsMax = 32;
+/** Dimensions of a tensor: as many as devices take. */
+export const dimensionsMax = 16;
 /** Parameters of a request, or of a tensor. */
 export const parametersMax = 256;
 /** Names of models, versions, tensors, parameters, ids and parameters' text, characters. */

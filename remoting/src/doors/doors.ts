@@ -98,7 +98,7 @@ export class Doors {
     this.clients = new DoorClients(runtime, limits, authenticator);
     const regions = settings.systemSharedMemory ? new SharedRegions(settings.limits) : undefined;
     const operated = new OperatorSettings(host.operatorLog, settings.operators);
-    this.kserve = new KserveServer(models, host.controllers, runtime.clock, regions, operated);
+    this.kserve = new KserveServer(models, host.controllers, runtime, regions, operated);
     this.newcomers = new Newcomers(host.newcomersMax);
     this.requests = new DoorRequests(host.requestLog);
     this.json = new JsonWork(settings.limits);

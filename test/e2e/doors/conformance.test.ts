@@ -282,7 +282,7 @@ describe.each([
     'too many dimensions': [
       { ...identity, inputs: [{ ...one, shape: new Array<number>(33).fill(1) }] },
       'RESOURCE_EXHAUSTED',
-      /32 (dimensions|are the most)/,
+      /16 (dimensions|are the most)/,
     ],
     'a sequence': [
       { ...identity, parameters: { sequence_id: 5 } },

@@ -115,14 +115,15 @@ describe('gRPC', () => {
   it('answers in the order of a stream, and goes on after what fails', async () => {
     const replies = await grpc.stream('inference.GRPCInferenceService', 'ModelStreamInfer', [
       messageOf({ ...identity, id: 'a' }, 'raw'),
-      messageOf({ ...identity, model: 'nothing' }, 'raw'),
+      messageOf({ ...identity, model: 'nothing', id: 'b' }, 'raw'),
       ...Array.from({ length: 200 }, (__, i) => messageOf({ ...identity, id: String(i) }, 'typed')),
     ]);
-    const told = replies.map(({ error_message: error, infer_response: reply }) =>
-      error === '' ? (reply as { id: string }).id : String(error).slice(0, 27),
-    );
+    const told = replies.map(({ error_message: error, infer_response: reply }) => {
+      const { id } = reply as { id: string };
+      return error === '' ? id : `${id}: ${String(error).slice(0, 27)}`;
+    });
     const numbers = Array.from({ length: 200 }, (__, i) => String(i));
-    expect(told).toEqual(['a', 'Request for unknown model: ', ...numbers]);
+    expect(told).toEqual(['a', 'b: Request for unknown model: ', ...numbers]);
   });
 
   it('refuses what it does not serve', async () => {

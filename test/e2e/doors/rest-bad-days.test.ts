@@ -136,6 +136,43 @@ describe('REST', () => {
     await answers();
   });
 
+  it.each([
+    [
+      'bytes that are no UTF-8',
+      Buffer.from('{"id":"\xff","inputs":[]}', 'latin1'),
+      /the JSON of the request is no UTF-8/,
+    ],
+    [
+      'half a surrogate pair in the id',
+      String.raw`{"id":"\udc00","inputs":[]}`,
+      /the id has half a surrogate pair/,
+    ],
+    [
+      'a number that FP32 has no place for',
+      '{"inputs":[{"name":"x","datatype":"FP32","shape":[1,2],"data":[1,1e39]}]}',
+      /input 'x' is FP32, and its element 1 is 1e\+39, which does not fit/,
+    ],
+    [
+      'a size past all counts',
+      '{"inputs":[{"name":"x","datatype":"FP32","shape":[9223372036854775807],"data":[1]}]}',
+      /a size that is no count; they go up to 9007199254740991/,
+    ],
+    [
+      'a timeout past all counts',
+      '{"parameters":{"timeout":9223372036854775807},"inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[1]}]}',
+      /parameter 'timeout' is 9223372036854775807; give a whole number from 0 to 9007199254740991/,
+    ],
+  ])('refuses %s', async (_, body, message) => {
+    expect(await refused(body)).toEqual([400, expect.stringMatching(message)]);
+    await answers();
+  });
+
+  it('takes text in escapes of JSON', async () => {
+    const body = String.raw`{"id":"\ud83d\ude00","inputs":[{"name":"x","datatype":"FP32","shape":[1,1],"data":[3.4e38]}]}`;
+    const { id } = (await rest.json('POST', infer, body)) as { id: string };
+    expect(id).toBe('😀');
+  });
+
   it('says what cannot be said in JSON, and gives it raw', async () => {
     const bits = new Uint8Array(Float32Array.of(NaN, 1).buffer);
     const request = { ...identity, inputs: [{ ...identity.inputs[0]!, raw: bits }] };

@@ -117,7 +117,7 @@ it('calls are counted for their sender, with what they were computed with', asyn
     inference_count: 9,
     execution_count: 3,
     inference_stats: { success: times, fail: { count: 1 }, queue: times, compute_infer: times },
-    batch_stats: [{ batch_size: 1, compute_input: times, compute_infer: times }],
+    batch_stats: [{ batch_size: 3, compute_input: times, compute_infer: times }],
   });
   expect(Date.now() - Number(mlp?.['last_inference'])).toBeLessThan(60_000);
   const { model_stats: told } = (await rest.json('GET', '/v2/models/mlp/stats')) as Fields;

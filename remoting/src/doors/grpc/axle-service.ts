@@ -59,6 +59,7 @@ export function axleService(
     }),
     Decompress: unary<DecompressMessage, object>(async (call) => {
       const { data, codec, output_bytes_max: asked } = call.request;
+      checkRange('output_bytes_max', asked, Number.MAX_SAFE_INTEGER);
       const outputBytesMax = Math.min(asked === 0 ? Infinity : asked, limits.messageBytesMax);
       const { data: unpacked, ...report } = await charged(call.caller, data.byteLength, () =>
         clientOf(call.caller).decompress(data, {
@@ -81,6 +82,7 @@ export function axleService(
     DecompressStream: (call: ServerDuplexStream<DecompressMessage, { data: Uint8Array }>) => {
       CodecCall.serve(clients, call, (client, first) => {
         const outputBytesMax = first?.output_bytes_max ?? 0;
+        checkRange('output_bytes_max', outputBytesMax, Number.MAX_SAFE_INTEGER);
         return clientOf(client).decompressStream({
           ...streamOptions(call, first),
           ...codecOf(first?.codec ?? '', 0),
@@ -124,7 +126,9 @@ async function classify(
     caller.request.calls(name, '');
     const { served, release } = await findModel(models, caller, name, versionOf(version));
     try {
-      const work = new ClassifyWork(image, served.model, topK || 1, session.limits.topKMax);
+      const { topKMax } = session.limits;
+      checkRange('top_k', topK, topKMax);
+      const work = new ClassifyWork(image, served.model, topK || 1, topKMax);
       const { labels, report } = await session.execute('classify', callOptions(call), work);
       caller.request.ran(report);
       return { labels, report: reportMessage(report) };
@@ -223,6 +227,15 @@ function streamOptions(
   first: { readonly options: CallOptionsMessage | null } | undefined,
 ): CallOptions {
   return { ...placementOf(first?.options ?? null), deadlineMs: timeLeft(call) };
+}
+
+/** By the name that the client knows it by. @throws AxleError INVALID_ARGUMENT */
+function checkRange(field: string, value: number, max: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= max) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `${field} is ${value}; give a whole number from 1 to ${max}, or 0 for the default`,
+  );
 }
 
 /** Which there are, core says. */

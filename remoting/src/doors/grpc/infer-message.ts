@@ -1,3 +1,5 @@
+import { isUtf8 } from 'node:buffer';
+
 import { AxleError, messageOf } from '@axle/core/internal';
 import protobuf from 'protobufjs/minimal.js';
 
@@ -223,7 +225,9 @@ function readFields(
 
 function readText(reader: Reader): string {
   // Its own way to read text takes what is there of one that ends too early.
-  const text = (reader.bytes() as Buffer).toString('utf8');
+  const bytes = reader.bytes() as Buffer;
+  if (!isUtf8(bytes)) throw new AxleError('INVALID_ARGUMENT', 'a name or text is no UTF-8');
+  const text = bytes.toString('utf8');
   if (text.length <= textCharactersMax) return text;
   throw tooMany(`a name or text has ${text.length} characters; ${textCharactersMax} are the most`);
 }
@@ -255,10 +259,22 @@ export function writeInferResponse(answer: InferAnswer): Buffer {
   return finished(writeAnswer(protobuf.Writer.create(), answer));
 }
 
-/** One answer of a ModelStreamInfer. */
-export function writeStreamAnswer(answer: InferAnswer | AxleError): Buffer {
+/** What a request of a ModelStreamInfer failed with. */
+export interface StreamRefusal {
+  readonly error: AxleError;
+  /** Of the request; '' where it has none, or could not be read. */
+  readonly id: string;
+}
+
+/** One answer of a ModelStreamInfer: of one that failed the id is there, too, as in Triton. */
+export function writeStreamAnswer(answer: InferAnswer | StreamRefusal): Buffer {
   const writer = protobuf.Writer.create();
-  if (answer instanceof AxleError) return finished(writer.uint32(tag(1)).string(answer.message));
+  if ('error' in answer) {
+    const { error, id } = answer;
+    writer.uint32(tag(1)).string(error.message);
+    if (id !== '') writer.uint32(tag(2)).fork().uint32(tag(3)).string(id).ldelim();
+    return finished(writer);
+  }
   return finished(writeAnswer(writer.uint32(tag(2)).fork(), answer).ldelim());
 }
 

@@ -9,7 +9,12 @@ import type { SettingValue } from '../kserve/operator-settings.js';
 import { regionMessage } from '../kserve/shared-memory/region-message.js';
 import { statisticsMessage } from '../kserve/statistics-message.js';
 import { open, orProblem, unary, type GrpcService } from './grpc-service.js';
-import { readInferRequest, writeInferResponse, writeStreamAnswer } from './infer-message.js';
+import {
+  readInferRequest,
+  writeInferResponse,
+  writeStreamAnswer,
+  type StreamRefusal,
+} from './infer-message.js';
 import { serviceDefinition } from './service.js';
 import { StreamInfer } from './stream-infer.js';
 
@@ -53,7 +58,7 @@ export function inferenceService(
   limits: DoorLimits,
 ): GrpcService {
   const read = orProblem(readInferRequest);
-  const stream: handleBidiStreamingCall<InferRequest | AxleError, InferAnswer | AxleError> = (
+  const stream: handleBidiStreamingCall<InferRequest | AxleError, InferAnswer | StreamRefusal> = (
     call,
   ) => {
     new StreamInfer(server, clients, call, limits.streamInFlightMax).start();

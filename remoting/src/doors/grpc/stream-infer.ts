@@ -8,8 +8,9 @@ import type { InferAnswer, InferRequest } from '../kserve/infer-request.js';
 import type { KserveServer } from '../kserve/kserve-server.js';
 import { callerOf, statusOf } from './authentication.js';
 import { cancelled, timeLeft } from './grpc-service.js';
+import type { StreamRefusal } from './infer-message.js';
 
-type Call = ServerDuplexStream<InferRequest | AxleError, InferAnswer | AxleError>;
+type Call = ServerDuplexStream<InferRequest | AxleError, InferAnswer | StreamRefusal>;
 
 /**
  * One ModelStreamInfer: requests are worked on together, up to a number, and answered in their order. One that fails is
@@ -77,9 +78,9 @@ export class StreamInfer {
   private async answerOf(
     request: InferRequest | AxleError,
     asked: DoorRequest,
-  ): Promise<InferAnswer | AxleError> {
+  ): Promise<InferAnswer | StreamRefusal> {
     const answer = await this.attempt(request, asked);
-    if (answer instanceof AxleError) asked.end(answer.code, answer.message);
+    if ('error' in answer) asked.end(answer.error.code, answer.error.message);
     else asked.end('OK');
     return answer;
   }
@@ -87,22 +88,22 @@ export class StreamInfer {
   private async attempt(
     request: InferRequest | AxleError,
     asked: DoorRequest,
-  ): Promise<InferAnswer | AxleError> {
-    if (request instanceof AxleError) return request;
+  ): Promise<InferAnswer | StreamRefusal> {
+    if (request instanceof AxleError) return { error: request, id: '' };
     const { client, call } = this;
     const inference = this.server.infer({ ...client, request: asked }, request, timeLeft(call));
     this.inFlight.add(inference);
     try {
       return await inference.answer;
     } catch (error) {
-      return asAxleError(error);
+      return { error: asAxleError(error), id: request.id };
     } finally {
       this.inFlight.delete(inference);
     }
   }
 
   /** Waits while the client does not read. */
-  private write(answer: InferAnswer | AxleError): Promise<void> {
+  private write(answer: InferAnswer | StreamRefusal): Promise<void> {
     return new Promise((resolve) => {
       if (this.over) resolve();
       else if (this.call.write(answer)) resolve();

@@ -11,7 +11,7 @@ import {
 } from '../kserve/infer-request.js';
 import { checkDimensions } from '../kserve/data-types.js';
 import { countOf, flagOf } from '../kserve/parameters.js';
-import { isText, numberOf, parseJson } from './json.js';
+import { isText, isWellFormed, numberOf, parseJson } from './json.js';
 import { rawOfJson } from './json-tensors.js';
 
 export interface InferBody {
@@ -124,11 +124,7 @@ function readInput(value: unknown): InputJson {
   const fields = objectOf(value, 'an input');
   const name = textOf(fields['name'], 'name of an input');
   const datatype = textOf(fields['datatype'], `datatype of input '${name}'`);
-  const shape = fields['shape'];
-  if (!Array.isArray(shape) || !shape.every((size) => typeof size === 'number')) {
-    throw wrong(`the shape of input '${name}' is no array of numbers`);
-  }
-  checkDimensions(name, shape);
+  const shape = shapeOf(name, fields['shape']);
   const parameters = parametersOf(fields['parameters']);
   const binaryBytes = countOf(parameters, 'binary_data_size');
   const { data } = fields;
@@ -137,6 +133,14 @@ function readInput(value: unknown): InputJson {
   }
   const raw = data === undefined ? undefined : rawOfJson(name, datatype, data);
   return { name, datatype, shape, parameters, binaryBytes, data: raw };
+}
+
+function shapeOf(input: string, value: unknown): number[] {
+  const sizes = Array.isArray(value) ? value.map(numberOf) : [undefined];
+  if (sizes.includes(undefined)) throw wrong(`the shape of input '${input}' is no array of numbers`);
+  const shape = sizes.map(Number);
+  checkDimensions(input, shape);
+  return shape;
 }
 
 function readOutput(value: unknown): RequestedOutput {
@@ -174,6 +178,7 @@ function listOf(value: unknown, what: string): readonly unknown[] {
 
 function textOf(value: unknown, what: string): string {
   if (!isText(value)) throw wrong(`the ${what} is no text`);
+  if (!isWellFormed(value)) throw wrong(`the ${what} has half a surrogate pair`);
   if (value.length <= textCharactersMax) return value;
   throw tooMany(`the ${what} has ${value.length} characters; ${textCharactersMax} are the most`);
 }

@@ -2,7 +2,7 @@ import { AxleError, DATA_TYPE_BYTES, type DataTypeName, type Tensor } from '@axl
 
 import { bytesElementsMax, dimensionsMax } from '../door-limits.js';
 import { dataTypeOf, rawBytesOf } from '../kserve/data-types.js';
-import { isText, numberOf } from './json.js';
+import { isText, isWellFormed, numberOf, shown } from './json.js';
 
 /** Puts one element where it belongs; false: it is none of the type. */
 type Put = (view: DataView, at: number, value: unknown) => boolean;
@@ -21,8 +21,8 @@ const puts: Readonly<Partial<Record<DataTypeName, Put>>> = {
   INT32: whole(-0x8000_0000, 0x7fff_ffff, (view, at, value) => view.setInt32(at, value, true)),
   INT64: long(-(2n ** 63n), 2n ** 63n - 1n, (view, at, value) => view.setBigInt64(at, value, true)),
   UINT64: long(0n, 2n ** 64n - 1n, (view, at, value) => view.setBigUint64(at, value, true)),
-  FP32: real((view, at, value) => view.setFloat32(at, value, true)),
-  FP64: real((view, at, value) => view.setFloat64(at, value, true)),
+  FP32: real(Math.fround, (view, at, value) => view.setFloat32(at, value, true)),
+  FP64: real(Number, (view, at, value) => view.setFloat64(at, value, true)),
 };
 
 /**
@@ -46,7 +46,9 @@ export function rawOfJson(input: string, datatype: string, data: unknown): Uint8
   let at = 0;
   eachLeaf(data, (value) => {
     if (!put(view, at, value)) {
-      throw wrong(`input '${input}' is ${dtype}, and its element ${at / size} is none`);
+      throw wrong(
+        `input '${input}' is ${dtype}, and its element ${at / size} is ${shown(value)}, which does not fit`,
+      );
     }
     at += size;
   });
@@ -61,7 +63,14 @@ function rawText(input: string, data: readonly unknown[]): Uint8Array {
   const elements: Buffer[] = [];
   eachLeaf(data, (value) => {
     if (!isText(value)) {
-      throw wrong(`input '${input}' is BYTES, and its element ${elements.length} is no text`);
+      throw wrong(
+        `input '${input}' is BYTES, and its element ${elements.length} is ${shown(value)}, and no text`,
+      );
+    }
+    if (!isWellFormed(value)) {
+      throw wrong(
+        `input '${input}' is BYTES, and its element ${elements.length} has half a surrogate pair; send bytes that are no text as binary data`,
+      );
     }
     elements.push(Buffer.from(value));
   });
@@ -144,11 +153,14 @@ function long(
   };
 }
 
-function real(set: (view: DataView, at: number, value: number) => void): Put {
+function real(
+  round: (value: number) => number,
+  set: (view: DataView, at: number, value: number) => void,
+): Put {
   return (view, at, value) => {
     const number = Number(numberOf(value) ?? NaN);
-    // Of 1e400 JSON makes Infinity.
-    if (!Number.isFinite(number)) return false;
+    // Of 1e400 JSON makes Infinity, and FP32 of 1e39.
+    if (!Number.isFinite(round(number))) return false;
     set(view, at, number);
     return true;
   };

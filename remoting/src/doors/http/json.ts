@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { randomBytes } from 'node:crypto';
 
 import { AxleError } from '@axle/core/internal';
@@ -10,6 +11,7 @@ import { checkParts } from './json-parts.js';
  */
 const textOrLong = /"(?:[^"\\]|\\[^])*(?:"|\\?$)|(?<=[[,:\s])-?\d{16,}(?![\d.eE])/g;
 const long = /\d{16}/;
+const shownCharactersMax = 32;
 /** Before the digits of those, which JSON.parse has to take for text. No client can know it. */
 const mark = `${randomBytes(9).toString('base64')}:`;
 
@@ -27,6 +29,13 @@ export function parseJson(bytes: Uint8Array, bytesMax: number): unknown {
     );
   }
   checkParts(bytes);
+  // Read anyway, other bytes would become U+FFFD.
+  if (!isUtf8(bytes)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      'the JSON of the request is no UTF-8; send bytes that are no text as binary data',
+    );
+  }
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
   try {
     return JSON.parse(long.test(text) ? text.replace(textOrLong, marked) : text) as unknown;
@@ -41,9 +50,25 @@ function marked(match: string): string {
   return match.startsWith('"') ? match : `"${mark}${match}"`;
 }
 
+/** How messages show a value of `parseJson`. */
+export function shown(value: unknown): string {
+  const number = numberOf(value);
+  if (number !== undefined) return String(number);
+  if (isText(value)) return `the text ${JSON.stringify(value.slice(0, shownCharactersMax))}`;
+  if (typeof value === 'object' && value !== null) return 'an object';
+  return String(value);
+}
+
 /** Of what `parseJson` gives. */
 export function isText(value: unknown): value is string {
   return typeof value === 'string' && !value.startsWith(mark);
+}
+
+const surrogate = /\p{Surrogate}/u;
+
+/** Whether there is such a text in bytes: escapes of JSON may write half a character. */
+export function isWellFormed(text: string): boolean {
+  return !surrogate.test(text);
 }
 
 /** A number of JSON: exact, if it is a whole one. Undefined: it is none. */

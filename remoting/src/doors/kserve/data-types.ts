@@ -46,8 +46,15 @@ export function tensorOf(
   }
 }
 
-/** @throws AxleError RESOURCE_EXHAUSTED */
-export function checkDimensions(input: string, { length }: readonly unknown[]): void {
+/** @throws AxleError RESOURCE_EXHAUSTED; INVALID_ARGUMENT for a size that no number here has exactly */
+export function checkDimensions(input: string, shape: readonly number[]): void {
+  const { length } = shape;
+  if (shape.some((size) => Number.isInteger(size) && !Number.isSafeInteger(size))) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the shape of input '${input}' has a size that is no count; they go up to ${Number.MAX_SAFE_INTEGER}`,
+    );
+  }
   if (length <= dimensionsMax) return;
   throw tooMany(`input '${input}' has ${length} dimensions; ${dimensionsMax} are the most`);
 }

@@ -1,6 +1,6 @@
-import { AxleError } from '@axle/core/internal';
+import { AxleError, messageOf, type Runtime } from '@axle/core/internal';
 
-import type { ServerModels } from '../../server/models/server-models.js';
+import type { ServedModel, ServerModels } from '../../server/models/server-models.js';
 import type { DoorClient } from '../door-clients.js';
 import { InferCall } from './infer-call.js';
 import type { InferRequest } from './infer-request.js';
@@ -32,16 +32,20 @@ export class KserveServer {
 
   /**
    * @param controllers tenants that may load and unload the operator's models
-   * @param clock milliseconds, of any start
+   * @param runtime whose clock has milliseconds, of any start
    * @param regions undefined: the server shares no memory
    */
   constructor(
     readonly models: ServerModels,
     private readonly controllers: readonly string[],
-    readonly clock: () => number,
+    private readonly runtime: Pick<Runtime, 'clock' | 'loadFailure'>,
     private readonly regions: SharedRegions | undefined,
     readonly settings: OperatorSettings,
   ) {}
+
+  get clock(): () => number {
+    return this.runtime.clock;
+  }
 
   /** Whether it takes calls. */
   get isReady(): boolean {
@@ -67,12 +71,12 @@ export class KserveServer {
     return new InferCall(this, client, request, deadlineMs);
   }
 
-  /** Whether the model can be called. @throws AxleError for what is no name of a model */
+  /** Whether the model can be called, as far as is known: a model may be loaded by its first call. @throws AxleError for what is no name of a model */
   async isModelReady(client: DoorClient, name: string, version: string): Promise<boolean> {
     try {
-      const { release } = await findModel(this.models, client, name, version);
+      const { served, release } = await findModel(this.models, client, name, version);
       release();
-      return true;
+      return this.runtime.loadFailure(served.model) === undefined;
     } catch (error) {
       if (error instanceof AxleError && error.code === 'INVALID_ARGUMENT' && name === '')
         throw error;
@@ -112,16 +116,21 @@ export class KserveServer {
   /** All models that the client sees. */
   async index(client: DoorClient, readyOnly: boolean): Promise<IndexEntry[]> {
     const listed = await this.models.list(client.tenant.name);
-    const callable = listed.map(({ name, version, found }) =>
-      found instanceof AxleError
-        ? { name, version, state: 'UNAVAILABLE', reason: found.message }
-        : { name, version, state: 'READY', reason: '' },
-    );
+    const callable = listed.map(({ name, version, found }) => {
+      const reason = this.problemOf(found);
+      return { name, version, state: reason === undefined ? 'READY' : 'UNAVAILABLE', reason: reason ?? '' };
+    });
     const states = (await this.models.published.states()) ?? [];
     const names = new Set(states.map(({ name }) => name));
     return [...callable.filter(({ name }) => !names.has(name)), ...states].filter(
       ({ state }) => !readyOnly || state === 'READY',
     );
+  }
+
+  private problemOf(found: ServedModel | AxleError): string | undefined {
+    if (found instanceof AxleError) return found.message;
+    const failure = this.runtime.loadFailure(found.model);
+    return failure === undefined ? undefined : messageOf(failure);
   }
 
   regionsOf({ isLocal }: DoorClient): SharedRegions {

@@ -29,11 +29,11 @@ export interface CountedModel {
   readonly queue: Duration;
   readonly computeInput: Duration;
   readonly computeInfer: Duration;
-  /** By how many calls were computed together, rising. */
+  /** By how many items were computed together, rising. */
   readonly batches: readonly CountedBatches[];
 }
 
-/** Runs of so many calls together. */
+/** Runs of so many items together. */
 export interface CountedBatches {
   readonly batchSize: number;
   readonly computeInput: Duration;
@@ -50,8 +50,13 @@ class Tally {
   }
 
   get duration(): Duration {
-    return { count: Math.round(this.count), ns: Math.round(this.ns) };
+    return { count: wholeOf(this.count), ns: Math.round(this.ns) };
   }
+}
+
+/** Of parts of runs: a run of which this tenant had a small part was one. */
+function wholeOf(count: number): number {
+  return count > 0 ? Math.max(1, Math.round(count)) : 0;
 }
 
 class Counts {
@@ -73,15 +78,19 @@ class Counts {
     readonly version: string,
   ) {}
 
-  /** A call that shared its run with others has its part of it. */
-  ran(batchSize: number, transferMs: number, computeMs: number): void {
-    this.executions += 1 / batchSize;
+  /**
+   * A call that shared its run with others has its part of it. These are taken to have had as many items as it has: devices
+   * tell how many calls ran together, and not what of.
+   */
+  ran(calls: number, items: number, transferMs: number, computeMs: number): void {
+    this.executions += 1 / calls;
+    const batchSize = calls * items;
     const known = this.batches.get(batchSize);
     if (known === undefined && this.batches.size >= batchSizesMax) return;
     const tallies = known ?? { input: new Tally(), infer: new Tally() };
     this.batches.set(batchSize, tallies);
-    tallies.input.add(transferMs / batchSize, 1 / batchSize);
-    tallies.infer.add(computeMs / batchSize, 1 / batchSize);
+    tallies.input.add(transferMs / calls, 1 / calls);
+    tallies.infer.add(computeMs / calls, 1 / calls);
   }
 
   get counted(): CountedModel {
@@ -92,7 +101,7 @@ class Counts {
       version,
       lastInference,
       inferenceCount,
-      executionCount: Math.round(executions),
+      executionCount: wholeOf(executions),
       success: this.success.duration,
       fail: this.fail.duration,
       queue: this.queue.duration,
@@ -124,7 +133,7 @@ export class ModelStatistics {
     counts.queue.add(queue);
     counts.computeInput.add(transfer);
     counts.computeInfer.add(compute);
-    counts.ran(Math.max(1, report.steps[0]?.batchSize ?? 1), transfer, compute);
+    counts.ran(Math.max(1, report.steps[0]?.batchSize ?? 1), items, transfer, compute);
   }
 
   failed(tenant: string, model: ServedModel, ms: number): void {

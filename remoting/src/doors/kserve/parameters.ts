@@ -41,7 +41,7 @@ export function countOf(parameters: Parameters, name: string): number | undefine
   if (typeof count !== 'boolean' && Number.isSafeInteger(Number(count)) && Number(count) >= 0) {
     return Number(count);
   }
-  throw wrong(name, value, 'a whole number from 0 up');
+  throw wrong(name, value, `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`);
 }
 
 /** @throws AxleError INVALID_ARGUMENT */

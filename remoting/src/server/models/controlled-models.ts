@@ -1,6 +1,7 @@
-import { AxleError, messageOf, type Model, type ModelRepository } from '@axle/core/internal';
+import { AxleError, messageOf, type Model } from '@axle/core/internal';
 
 import type { Log } from '../../log/log.js';
+import type { PublicEntry, PublicFolders } from './public-folders.js';
 import type { ModelDevices, NamedModelVersion } from './public-models.js';
 
 /** One version of a model, as it is. */
@@ -31,7 +32,7 @@ export class ControlledModels {
   private problem = '';
 
   constructor(
-    private readonly repository: ModelRepository,
+    private readonly folders: PublicFolders,
     private readonly devices: ModelDevices,
     private readonly log: Log,
   ) {}
@@ -57,13 +58,17 @@ export class ControlledModels {
   }
 
   /** @param there models of the folders, of which some may never have been asked for */
-  statesWith(there: readonly NamedModelVersion[]): VersionState[] {
+  statesWith(there: readonly PublicEntry[]): VersionState[] {
     const known = [...this.entries].flatMap(([name, versions]) =>
       [...versions].map(([version, { state, reason }]) => ({ name, version, state, reason })),
     );
     const others = there
       .filter(({ name }) => !this.entries.has(name))
-      .map(({ name, version }) => ({ name, version, state: '' as const, reason: '' }));
+      .map(({ name, version, problem }) => ({
+        ...{ name, version },
+        state: problem === undefined ? ('' as const) : ('UNAVAILABLE' as const),
+        reason: problem?.message ?? '',
+      }));
     return [...known, ...others].sort((a, b) =>
       a.name === b.name ? Number(a.version) - Number(b.version) : a.name < b.name ? -1 : 1,
     );
@@ -91,11 +96,11 @@ export class ControlledModels {
   /** Does what has changed in the folders since the last look. What cannot be done is logged, and does not end the server. */
   async follow(): Promise<void> {
     try {
-      const names = new Set((await this.repository.list()).map(({ name }) => name));
+      const names = new Set((await this.served()).map(({ name }) => name));
       for (const name of this.entries.keys()) {
-        if (names.has(name) || (await this.repository.versions(name)).length > 0) continue;
+        if (names.has(name) || (await this.folders.versions(name)).length > 0) continue;
         // Folders that turned unreadable while they were listed seemed empty: that fails here.
-        await this.repository.stamp(name);
+        await this.folders.stamp(name);
         this.unload(name);
         this.stamps.delete(name);
       }
@@ -110,8 +115,13 @@ export class ControlledModels {
     }
   }
 
+  /** Those that have a version. */
+  private async served(): Promise<readonly NamedModelVersion[]> {
+    return (await this.folders.list()).filter(({ problem }) => problem === undefined);
+  }
+
   private async followOne(name: string): Promise<void> {
-    const stamp = await this.repository.stamp(name);
+    const stamp = await this.folders.stamp(name);
     if (this.stamps.get(name) === stamp) return;
     this.stamps.set(name, stamp);
     await this.load(name).catch((error: unknown) => {
@@ -120,8 +130,10 @@ export class ControlledModels {
   }
 
   private async loadNow(name: string): Promise<void> {
-    const wanted = await this.repository.versions(name);
-    if (wanted.length === 0) throw notThere(name, 'load');
+    const wanted = await this.folders.versions(name);
+    if (wanted.length === 0) {
+      throw (await this.folders.problemOf(name)) ?? notThere(name, 'load');
+    }
     const versions = this.entries.get(name) ?? new Map<string, Entry>();
     this.entries.set(name, versions);
     const failures: unknown[] = [];
@@ -146,8 +158,7 @@ export class ControlledModels {
     const before = entry.model;
     if (before === undefined) entry.state = 'LOADING';
     try {
-      const model = await this.repository.readNamed(`${name}:${version}`);
-      if (model === undefined) throw notThere(name, 'load');
+      const model = await this.folders.read(`${name}:${version}`);
       await this.devices.load(model);
       entry.model = model;
       entry.state = 'READY';

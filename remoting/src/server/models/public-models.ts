@@ -10,6 +10,7 @@ import {
 import type { Log } from '../../log/log.js';
 import { ControlledModels, type VersionState } from './controlled-models.js';
 import type { ModelControl } from './model-control.js';
+import { PublicFolders } from './public-folders.js';
 
 /** Puts models on the devices where their calls will run, warm, and takes them off. */
 export interface ModelDevices {
@@ -32,18 +33,21 @@ export class PublicModels {
   private timer: NodeJS.Timeout | undefined;
   private looking = Promise.resolve();
 
+  private readonly folders: PublicFolders;
+
   constructor(
-    private readonly repository: ModelRepository,
+    repository: ModelRepository,
     { openedModelsMax, openedModelBytesMax }: Limits,
     private readonly control: ModelControl,
     devices: ModelDevices,
     private readonly log: Log,
   ) {
+    this.folders = new PublicFolders(repository);
     this.opened = new OpenedModels(openedModelsMax, openedModelBytesMax, (name) =>
-      this.read(name as string),
+      this.folders.read(name as string),
     );
     this.controlled =
-      control.mode === 'none' ? undefined : new ControlledModels(repository, devices, log);
+      control.mode === 'none' ? undefined : new ControlledModels(this.folders, devices, log);
   }
 
   /** Loads what is there from the beginning. What cannot be loaded is logged, and listed with the reason. */
@@ -83,20 +87,20 @@ export class PublicModels {
 
   /** Those that can be called, the latest version of each. */
   async list(): Promise<readonly NamedModelVersion[]> {
-    return this.controlled === undefined ? this.repository.list() : this.controlled.latest;
+    return this.controlled === undefined ? this.folders.list() : this.controlled.latest;
   }
 
   /** That can be called, lowest first. */
   async versions(name: string): Promise<readonly string[]> {
     return this.controlled === undefined
-      ? this.repository.versions(name)
+      ? this.folders.versions(name)
       : this.controlled.versions(name);
   }
 
   /** How they are, where that is controlled: also those that cannot be called. */
   async states(): Promise<readonly VersionState[] | undefined> {
     if (this.controlled === undefined) return undefined;
-    const there = await this.repository.list().catch(() => []);
+    const there = await this.folders.list().catch(() => []);
     return this.controlled.statesWith(there);
   }
 
@@ -128,11 +132,5 @@ export class PublicModels {
   private look(): Promise<void> {
     this.looking = this.looking.then(() => this.controlled?.follow());
     return this.looking;
-  }
-
-  private async read(reference: string): Promise<Model> {
-    const model = await this.repository.readNamed(reference);
-    if (model !== undefined) return model;
-    throw new AxleError('NOT_FOUND', `there is no model '${reference}'`);
   }
 }

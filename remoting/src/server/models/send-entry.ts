@@ -1,7 +1,7 @@
 import type { AxleError, Model, TensorSpec } from '@axle/core/internal';
 
 import { wireLimits } from '../../generated/wire.js';
-import { isCleanName } from '../../wire/text.js';
+import { cleanMessage } from '../../wire/text.js';
 import type { Front } from '../front.js';
 import type { ServedModel } from './server-models.js';
 
@@ -27,7 +27,7 @@ export function sendEntry(front: Front, id: number, served: ServedModel): void {
   sendSpecs(front, id, model);
 }
 
-/** Of a model that cannot be used. */
+/** Of a model that cannot be used, for what its name may be, too. */
 export function sendProblem(
   front: Front,
   id: number,
@@ -41,7 +41,7 @@ export function sendProblem(
     bytes: 0,
     batchMax: 0,
     labels: 0,
-    name,
+    name: sayable(name),
     version,
     format: 'onnx',
     problem: error.message,
@@ -61,16 +61,6 @@ export function sendSpecs(front: Front, id: number, { inputs, outputs }: Model):
   }
 }
 
-/** Whether frames can carry the names and shapes of all that the model takes and gives. */
-export function isDescribable({ inputs, outputs }: Model): boolean {
-  return [inputs, outputs].every(
-    (specs) =>
-      specs.length <= wireLimits.tensorsMax &&
-      specs.every(
-        ({ name, shape }) =>
-          isCleanName(name) &&
-          Buffer.byteLength(name) <= wireLimits.nameBytesMax &&
-          shape.length <= wireLimits.rankMax,
-      ),
-  );
+function sayable(name: string): string {
+  return cleanMessage(name.replaceAll(/[\n\t]/g, '\u{fffd}'), wireLimits.nameBytesMax);
 }

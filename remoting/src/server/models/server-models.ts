@@ -17,7 +17,8 @@ import type { StoredModel } from '../../store/stored-model.js';
 import type { NamedVersion } from '../../store/tenant-names.js';
 import type { UpstreamModels } from '../../relay/upstream-models.js';
 import type { NamedModelVersion, PublicModels } from './public-models.js';
-import { isDescribable } from './send-entry.js';
+import { undescribable } from './describable.js';
+import { withoutPaths } from './without-paths.js';
 
 /** A model that a client may run, and what it is called. */
 export interface ServedModel {
@@ -120,7 +121,8 @@ export class ServerModels {
       const served = await this.upstream?.named(tenant, reference);
       if (served !== undefined) return { served, stored: undefined };
     }
-    const known = (await this.names(tenant)).map((each) => each.name);
+    const named = await this.names(tenant);
+    const known = named.filter(({ version }) => version !== '').map((each) => each.name);
     throw new AxleError(
       'NOT_FOUND',
       `the server has no model '${reference}'; there are: ${[...new Set(known)].join(', ') || 'none'}`,
@@ -153,7 +155,8 @@ export class ServerModels {
     const listed: ListedModel[] = [];
     // One at a time: each is read whole, and they may be large.
     for (const { name, version } of await this.names(tenant)) {
-      listed.push({ name, version, found: await this.lookAt(tenant, `${name}:${version}`) });
+      const reference = version === '' ? name : `${name}:${version}`;
+      listed.push({ name, version, found: await this.lookAt(tenant, reference) });
     }
     const names = new Set(listed.map(({ name }) => name));
     const further = (await this.upstream?.list(tenant)) ?? [];
@@ -223,13 +226,11 @@ export class ServerModels {
     }
     const content = join(folder, 'content');
     const model = await this.repository.readFolder(name, content, entry).catch((error: unknown) => {
-      throw withoutPath(error, content, name);
+      throw withoutPaths(error, [content]);
     });
-    if (!isDescribable(model)) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `model '${name}' has tensors that the protocol cannot carry: too many, too many dimensions, or names that are too long or hold control characters`,
-      );
+    const problem = undescribable(model);
+    if (problem !== undefined) {
+      throw new AxleError('INVALID_ARGUMENT', `model '${name}' cannot be served: ${problem}`);
     }
     const { source } = model;
     const digests = new Map(manifest.files.map((file) => [file.name, file.sha256]));
@@ -291,13 +292,6 @@ async function publicModel(model: Model): Promise<ServedModel> {
   const served = { name, version, contentId, bytes: bytesOf(model), entry, model };
   servedModels.set(model, served);
   return served;
-}
-
-/** Where the server keeps its files is no business of clients. */
-function withoutPath(error: unknown, folder: string, name: string): unknown {
-  if (!(error instanceof AxleError) || !error.message.includes(folder)) return error;
-  const { code, message, retryable } = error;
-  return new AxleError(code, message.replaceAll(folder, name), { retryable, cause: error });
 }
 
 function unlessMissing(error: unknown): undefined {
