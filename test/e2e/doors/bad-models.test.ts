@@ -34,8 +34,10 @@ const problems: Readonly<Record<string, RegExp>> = {
   long: /input "x{64}" has a name of 200 bytes; 127 are the most/,
   control: /output "a\\nb" has a name with control characters/,
   negative: /negative\/config\.pbtxt.*max_batch_size/,
-  labels: /labels\/config\.pbtxt: label_filename '\.\.\/\.\.\/passwd' must be a file of the model's folder/,
+  labels:
+    /labels\/config\.pbtxt: label_filename '\.\.\/\.\.\/passwd' must be a file of the model's folder/,
   noversion: /model 'noversion': it has no folder of a version; put the model in 1\/model\.onnx/,
+  flat: /model 'flat': it has no folder of a version; put the model in 1\/model\.onnx/,
   zero: /model 'zero': version 0 is none/,
   folder: /model 'folder': 1\/model\.onnx is missing or no regular file/,
   pipe: /model 'pipe': 1\/model\.onnx is missing or no regular file/,
@@ -87,6 +89,10 @@ beforeAll(async () => {
   // Not meant as models.
   writeFileSync(join(models, 'notes.txt'), '');
   execFileSync('mkfifo', [join(models, 'queue')]);
+  mkdirSync(join(models, 'pictures'));
+  writeFileSync(join(models, 'pictures', 'a.png'), '');
+  mkdirSync(join(models, 'flat'));
+  writeFileSync(join(models, 'flat', 'model.onnx'), identity);
   server = await TrustedServer.start(place, {
     listen: [`unix:${join(place, 'wire.sock')}`],
     grpc: [`unix:${join(place, 'grpc.sock')}`],
@@ -137,7 +143,7 @@ describe('models that cannot be served', () => {
     }
     const long = [...listed.keys()].find((name) => name.startsWith('fff'));
     expect(listed.get(long ?? '')?.problem).toMatch(/has a name of 200 bytes; 127 are the most/);
-    expect([...listed.keys()]).not.toContain('queue');
+    for (const name of ['queue', 'pictures']) expect([...listed.keys()]).not.toContain(name);
     expect([...listed.keys()]).not.toContain('notes.txt');
   });
 
@@ -190,9 +196,12 @@ describe('models that cannot be served', () => {
   it('are not taken for scalars where the number of dimensions is open', async () => {
     const report = (await client.models()).find(({ name }) => name === 'any-rank');
     expect(report?.inputs).toEqual([{ name: 'x', dtype: 'FP32', shape: [], anyRank: true }]);
-    const [told] = ((await rest.json('GET', '/v2/models/any-rank')) as { inputs: unknown[] }).inputs;
+    const [told] = ((await rest.json('GET', '/v2/models/any-rank')) as { inputs: unknown[] })
+      .inputs;
     expect(told).toEqual({ name: 'x', datatype: 'FP32', shape: [-1] });
-    const { input: [configured] } = (await rest.json('GET', '/v2/models/any-rank/config')) as {
+    const {
+      input: [configured],
+    } = (await rest.json('GET', '/v2/models/any-rank/config')) as {
       input: unknown[];
     };
     expect(configured).toMatchObject({ name: 'x', dims: [-1] });
@@ -226,7 +235,7 @@ describe('models that cannot be served', () => {
     expect(entry).toMatchObject({ state: 'UNAVAILABLE' });
     expect(entry?.reason).toMatch(/NoSuchOperator/);
     expect((await rest.send('GET', '/v2/models/unknown-op/ready')).status).toBe(400);
-    const { ready } = (await grpc.inference('ModelReady', { name: 'unknown-op' }));
+    const { ready } = await grpc.inference('ModelReady', { name: 'unknown-op' });
     expect(ready).toBe(false);
     expect((await rest.send('GET', '/v2/models/good/ready')).status).toBe(200);
   });
