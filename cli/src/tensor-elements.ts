@@ -33,7 +33,8 @@ export const elementCodecs: Readonly<Record<NumberType, ElementCodec>> = {
   BF16: smallFloat('BF16', bfloat16),
   FP32: {
     bytes: 4,
-    write: (view, offset, value) => view.setFloat32(offset, toFloat('FP32', value, Math.fround), true),
+    write: (view, offset, value) =>
+      view.setFloat32(offset, toFloat('FP32', value, Math.fround), true),
     read: (view, offset) => floatToJson(view.getFloat32(offset, true), 9, Math.fround),
   },
   FP64: {
@@ -112,11 +113,7 @@ function toBoolean(value: JsonElement): 0 | 1 {
 }
 
 /** @param round to what the type holds. A number past it would become infinite: JSON has to say that in words. */
-function toFloat(
-  dtype: NumberType,
-  value: JsonElement,
-  round: (value: number) => number,
-): number {
+function toFloat(dtype: NumberType, value: JsonElement, round: (value: number) => number): number {
   if (typeof value === 'number') {
     if (Number.isFinite(round(value))) return value;
     throw new FileError(

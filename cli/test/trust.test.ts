@@ -146,6 +146,10 @@ describe('axle serve', () => {
     const cwd = temporaryFolder();
     const made = await runCli(['ca', 'dev', 'pki', '--client', 'alice'], { cwd });
     expect(made).toMatchObject({ code: 0, stderr: '' });
+    const more = await runCli(['ca', 'dev', 'pki', '--client', 'carol', '--json'], { cwd });
+    expect(JSON.parse(String(more.stdout))).toEqual({
+      files: ['pki/client-carol.key', 'pki/client-carol.crt'],
+    });
     expect(statSync(join(cwd, 'pki/ca.key')).mode & 0o777).toBe(0o600);
     const tokenArgs = ['token', 'create', '--tenant', 'bob', '--tokens', 'tokens'];
     const token = (await runCli(tokenArgs, { cwd })).stdout.toString().trim();

@@ -324,10 +324,7 @@ export class LocalClient implements Client {
     return op === 'classify' ? this.classifyChains.of(model, 1) : inferChain;
   }
 
-  private async describeEntry({
-    problem,
-    ...entry
-  }: RepositoryEntry): Promise<ModelReport> {
+  private async describeEntry({ problem, ...entry }: RepositoryEntry): Promise<ModelReport> {
     const nothing = {
       format: 'onnx',
       maxBatchSize: 0,

@@ -49,7 +49,7 @@ export interface Label {
   readonly label: string;
   /** Position among the model's labels. */
   readonly index: number;
-  /** Probability, 0..1. */
+  /** A probability, 0..1, where the model gives them or `axle.classify.scores` is `logits`; else what the model gives. */
   readonly score: number;
 }
 
@@ -107,6 +107,7 @@ export interface DeviceReport {
   readonly emulated: boolean;
   readonly backend: string;
   readonly version: string;
+  /** That models and buffers share; 0 = not known. */
   readonly memoryBytes: number;
   /** Batches that make progress at once. */
   readonly parallel: number;
@@ -178,4 +179,6 @@ export interface TensorReport {
   readonly dtype: DataTypeName;
   /** -1 stands for any. */
   readonly shape: readonly number[];
+  /** True: it does not say how many dimensions it takes; `shape` is empty then, which alone is a scalar. */
+  readonly anyRank?: boolean;
 }

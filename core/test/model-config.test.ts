@@ -119,7 +119,8 @@ describe('parseModelConfig', () => {
       'parameters { key: "axle.slo_awareness" value { string_value: "true" } }',
       /parameters: field 'key' takes axle.batching.slo_aware, axle.classify.output, .* not 'axle.slo_awareness'/,
     ],
-    ['instance_group { count: 0 }', /field 'count' takes a whole number from 1 up/],
+    ['instance_group { count: 0 }', /field 'count' takes a whole number from 1 to 1024/],
+    ['instance_group { count: 1025 }', /field 'count' takes a whole number from 1 to 1024/],
     ['instance_group { kind: KIND_TPU }', /field 'kind' takes KIND_AUTO or KIND_CPU/],
     ['model_warmup { count: 100000 }', /field 'count' takes at most 1000/],
     [

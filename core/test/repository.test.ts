@@ -47,6 +47,16 @@ describe('ModelRepository', () => {
     expect(model.source.contentId).toMatch(/^[0-9a-f]{64}$/);
   });
 
+  it('says that a batch dimension which nobody asked for is left out of dims', async () => {
+    const { repository } = await repositoryWith('dims', {
+      'add/1/model.onnx': plain,
+      'add/config.pbtxt': 'input [ { name: "x" data_type: TYPE_FP32 dims: [ -1, 3 ] } ]',
+    });
+    await expect(repository.read('add')).rejects.toThrow(
+      /is declared \[-1, 3\] but the model has \[3\]: max_batch_size is 4 where the config does not say it/,
+    );
+  });
+
   it('takes the latest version, or the one asked for', async () => {
     const { repository } = await repositoryWith('versions', {
       'add/1/model.onnx': plain,

@@ -6,7 +6,7 @@ import type { Command } from 'commander';
 
 import { DevCa } from '../dev-ca.js';
 import { UsageError } from '../failure.js';
-import { wholeNumber } from '../options.js';
+import { addJsonOption, wholeNumber, type JsonOption } from '../options.js';
 import { printable } from '../printable.js';
 import { print } from '../standard-output.js';
 
@@ -15,7 +15,7 @@ const defaultDays = 365;
 const daysMax = 3650;
 const dnsName = /^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9-]{1,63}$/;
 
-interface DevOptions {
+interface DevOptions extends JsonOption {
   readonly host?: string[];
   readonly client?: string[];
   readonly days: number;
@@ -40,6 +40,7 @@ export function addCaCommand(program: Command): void {
       defaultDays,
     )
     .action(makeCertificates);
+  addJsonOption(dev);
   for (const command of [ca, dev]) {
     command.addHelpText(
       'after',
@@ -83,5 +84,9 @@ async function makeCertificates(folder: string, options: DevOptions): Promise<vo
     }
     return files;
   });
+  if (options.json === true) {
+    await print(`${JSON.stringify({ files: made.map((file) => join(folder, file)) })}\n`);
+    return;
+  }
   for (const file of made) await print(`${printable(join(folder, file))}\n`);
 }

@@ -50,7 +50,7 @@ Integers past 2^53 are strings; so are "NaN", "Infinity" and "-Infinity".
 
 Examples:
   $ axle models
-  $ axle infer mlp --input x=features.npy
+  $ axle infer mlp --input image=features.npy
   $ axle infer ./model.onnx --input ids=ids.json --input mask=mask.npy --output results`,
   );
 }

@@ -11,7 +11,7 @@ import { print } from '../standard-output.js';
 import { formatBytes } from '../units.js';
 import { formatModels } from './models.js';
 
-interface PushCommandOptions extends ModelsOption {
+interface PushCommandOptions extends ModelsOption, JsonOption {
   readonly name?: string;
   readonly replace?: true;
 }
@@ -29,14 +29,18 @@ export function addModelCommand(program: Command, context: CommandContext): void
     .option('--replace', 'put it in the place of the version that is there')
     .action((reference: string, options: PushCommandOptions) =>
       withManager(options, context, async (manager) => {
-        const { name: given, replace } = options;
+        const { name: given, replace, json } = options;
         const [name, version] = given === undefined ? [] : splitName(given);
         const pushed = await manager.push(reference, { name, version, replace });
+        if (json === true) {
+          await print(`${JSON.stringify(pushed, null, 2)}\n`);
+          return;
+        }
         const named = printable(`${pushed.name}:${pushed.version}`);
         await print(`${named}, ${formatBytes(pushed.bytes)}\n`);
       }),
     );
-  addModelsOption(push);
+  addModelsOption(addJsonOption(push));
   const list = model
     .command('list')
     .description('list the models of a server, with all versions')
@@ -47,15 +51,19 @@ export function addModelCommand(program: Command, context: CommandContext): void
       }),
     );
   addJsonOption(list);
-  model
+  const remove = model
     .command('rm')
     .description('take the name of a model away; its files go when nobody uses them')
     .argument('<model>', 'NAME, which means all versions, or NAME:VERSION')
-    .action((reference: string) =>
+    .action((reference: string, options: JsonOption) =>
       withManager({}, context, async (manager) => {
-        await manager.remove(...splitName(reference));
+        const [name, version] = splitName(reference);
+        await manager.remove(name, version);
+        const removed = { name, version: version === '' ? null : version };
+        if (options.json === true) await print(`${JSON.stringify(removed)}\n`);
       }),
     );
+  addJsonOption(remove);
   model.addHelpText(
     'after',
     `

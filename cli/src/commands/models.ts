@@ -50,5 +50,10 @@ export function formatModels(models: readonly ModelReport[], advice: string = no
 }
 
 function formatTensors(tensors: readonly TensorReport[]): string {
-  return tensors.map(({ name, dtype, shape }) => `${name} ${dtype}[${shape.join(',')}]`).join(' ');
+  return tensors
+    .map(({ name, dtype, shape, anyRank }) => {
+      const sizes = anyRank === true ? '...' : shape.join(',');
+      return `${name} ${dtype}[${sizes}]`;
+    })
+    .join(' ');
 }

@@ -340,7 +340,8 @@ typedef struct axle_device_info {
   uint32_t reserved;
 } axle_device_info;
 
-/* A tensor of a model or a custom op. */
+/* A tensor of a model or a custom op. rank 0 is a scalar: there is no word for a rank that is not
+ * known. Where a model's file leaves it open, the host knows that, and goes by no rank told here. */
 typedef struct axle_tensor_spec {
   const char *name;
   uint32_t dtype;

@@ -334,10 +334,15 @@ function readQueuePolicy(fields: FieldReader | undefined): QueuePolicy {
   };
 }
 
+/** Instances of one group: more than any device runs at once. */
+const instancesMax = 1024;
+
 function readInstanceGroup(fields: FieldReader): InstanceGroup {
   const kinds = { KIND_AUTO: 'any', KIND_CPU: 'CPU', KIND_GPU: 'GPU', KIND_MODEL: 'any' } as const;
   const count = fields.count('count') ?? 1;
-  if (count === 0) throw fields.error('count', 'a whole number from 1 up');
+  if (count === 0 || count > instancesMax) {
+    throw fields.error('count', `a whole number from 1 to ${instancesMax}`);
+  }
   return { kind: fields.oneOf('kind', kinds) ?? 'any', count };
 }
 

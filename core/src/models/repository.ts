@@ -299,8 +299,10 @@ export class ModelRepository {
     }
     checkPreferredSizes(name, config.dynamicBatching?.preferredBatchSizes ?? [], maxBatchSize);
     checkWarmUps(name, config.warmUps, metadata.inputs, maxBatchSize);
-    checkDeclared(name, config.inputs, metadata.inputs, maxBatchSize > 0);
-    checkDeclared(name, config.outputs, metadata.outputs, maxBatchSize > 0);
+    const isDefault = config.maxBatchSize === undefined && maxBatchSize > 0;
+    const batching = { batched: maxBatchSize > 0, isDefault };
+    checkDeclared(name, config.inputs, metadata.inputs, batching);
+    checkDeclared(name, config.outputs, metadata.outputs, batching);
     await this.checkLabelFiles(location, config);
     const { settings, problem, labelsFile } = await this.classifySettings(
       location,
@@ -507,14 +509,18 @@ function checkDeclared(
   model: string,
   declared: readonly TensorSpec[],
   actual: readonly TensorSpec[],
-  batched: boolean,
+  { batched, isDefault }: { readonly batched: boolean; readonly isDefault: boolean },
 ): void {
   for (const spec of declared) {
     const problem = mismatch(spec, actual, batched);
     if (problem === undefined) continue;
+    const fitsWhole = isDefault && mismatch(spec, actual, false) === undefined;
+    const advice = fitsWhole
+      ? `: max_batch_size is ${defaultMaxBatchSize} where the config does not say it, and leaves the first dimension out; set it to 0, or take that dimension out of dims`
+      : '';
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `${model}/${configFileName}: tensor '${spec.name}' ${problem}`,
+      `${model}/${configFileName}: tensor '${spec.name}' ${problem}${advice}`,
     );
   }
 }

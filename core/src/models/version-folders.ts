@@ -36,11 +36,18 @@ export async function folderProblem(path: string): Promise<AxleError | undefined
     return refuse(`${version}/${modelFileName} is missing or no regular file; put the model there`);
   }
   const wrong = inside.find((each) => /^\d+$/.test(each));
-  return wrong === undefined
-    ? refuse(`it has no folder of a version; put the model in 1/${modelFileName}`)
-    : refuse(
-        `version ${wrong.slice(0, 32)} is none: they are whole numbers of up to 15 digits, from 1 up; rename the folder`,
-      );
+  if (wrong !== undefined) {
+    return refuse(
+      `version ${wrong.slice(0, 32)} is none: they are whole numbers of up to 15 digits, from 1 up; rename the folder`,
+    );
+  }
+  // Folders of other things may lie beside models.
+  if (!isMeantAsModel(await readdir(path))) return undefined;
+  return refuse(`it has no folder of a version; put the model in 1/${modelFileName}`);
+}
+
+function isMeantAsModel(names: readonly string[]): boolean {
+  return names.length === 0 || names.some((name) => /\.(onnx|pbtxt)$/.test(name));
 }
 
 /** Of folders and of links, wherever these lead. @throws AxleError as the folder cannot be read. */

@@ -8,10 +8,14 @@ import {
 } from '@axle/core/internal';
 
 import { decodeFrame } from '../wire/decode-frame.js';
+import { unsayable } from '../wire/names.js';
 import type { ModelEntryFrame, ModelFrame, TensorSpecFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { RemoteSession } from './remote-session.js';
+
+/** Of a name that is no good, so much is shown. */
+const shownCharactersMax = 64;
 
 /** Asks for a model by the name that the server has it under: `name` or `name:version`. */
 export function namedModelFrame(id: number, name: string): ModelFrame {
@@ -98,7 +102,14 @@ export class NamedModels implements ModelCatalogue {
     await this.entriesOf(() => ({ type: 'PUBLISH', id, model, name, version, replace }));
   }
 
+  /** @throws AxleError INVALID_ARGUMENT for what cannot be a name; as the server says */
   async read(name: string): Promise<Model> {
+    if (name === '') throw new AxleError('INVALID_ARGUMENT', 'the name of the model is empty');
+    const unsaid = unsayable(name);
+    if (unsaid !== undefined) {
+      const shown = JSON.stringify(name.slice(0, shownCharactersMax));
+      throw new AxleError('INVALID_ARGUMENT', `the model ${shown} ${unsaid}`);
+    }
     const id = this.session.newHandle();
     const [entry] = await this.entriesOf(() => namedModelFrame(id, name));
     if (entry === undefined) throw undescribed(name);

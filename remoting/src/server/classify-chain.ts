@@ -14,7 +14,7 @@ export function classifyWith(model: Model | undefined, args: OpArgs, topKMax: nu
   if (typeof k !== 'number' || !Number.isInteger(k) || k < 1 || k > topKMax) {
     throw new AxleError(
       'INVALID_ARGUMENT',
-      `k, the number of labels, is ${String(k)}; give a whole number from 1 to ${topKMax}`,
+      `k, the number of labels, is ${typeof k === 'number' ? k : 'no number'}; give a whole number from 1 to ${topKMax}`,
     );
   }
   const chain = classifyChain(model, k);

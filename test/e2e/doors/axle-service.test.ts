@@ -57,6 +57,11 @@ describe('classify', () => {
   ])('refuses what is wrong: %#', async (message, code) => {
     await expect(ask('Classify', message)).rejects.toMatchObject({ code });
   });
+
+  it('says how many labels there may be', async () => {
+    const refusal = ask('Classify', { image: sample, top_k: -2 });
+    await expect(refusal).rejects.toThrow(/top_k is -2; give a whole number from 1 to 1000/);
+  });
 });
 
 it('infer runs a model, and says how', async () => {
@@ -66,7 +71,14 @@ it('infer runs a model, and says how', async () => {
   const { scores } = reply['outputs'] as Record<string, { shape: number[]; data: Buffer }>;
   expect(scores).toMatchObject({ datatype: 'FP32', shape: [1, 34] });
   expect(scores?.data).toHaveLength(34 * 4);
-  expect(reply['report']).toMatchObject({ steps: [{ step: 'infer', batch_size: 1 }] });
+  const report = reply['report'] as Fields & { steps: Fields[] };
+  const [step] = report.steps;
+  expect(step).toMatchObject({ step: 'infer', batch_size: 1 });
+  for (const sum of ['queue_ms', 'transfer_ms', 'compute_ms']) {
+    expect(report[sum]).toBeCloseTo(Number(step?.[sum]));
+  }
+  expect(report['compute_ms']).toBeGreaterThan(0);
+  expect(report['fallbacks']).toEqual([]);
   const short = { ...image, data: Buffer.alloc(4) };
   const refusal = ask('Infer', { model: 'mlp', inputs: { image: short } });
   await expect(refusal).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
@@ -87,6 +99,12 @@ describe('codecs', () => {
     await expect(wrong).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     const bomb = ask('Decompress', { data: gzipSync(data), output_bytes_max: 1000 });
     await expect(bomb).rejects.toMatchObject({ code: 'RESOURCE_EXHAUSTED' });
+    const negative = ask('Decompress', { data: gzipSync(data), output_bytes_max: -1 });
+    await expect(negative).rejects.toThrow(/output_bytes_max is -1; give a whole number/);
+    const [message] = [{ data: gzipSync(data), output_bytes_max: -1 }];
+    await expect(grpc.stream(service, 'DecompressStream', [message])).rejects.toThrow(
+      /output_bytes_max is -1/,
+    );
   });
 
   it('work on streams of any length', async () => {

@@ -1,21 +1,24 @@
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { connect, Tensor, type Client } from 'axle';
 import { ModelManager } from '@axle/remoting';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { onnxModel } from '../../onnx-model.mjs';
-import { folder } from '../serve.js';
+import { axlePath, folder } from '../serve.js';
 import { TrustedServer } from '../trusted-server.js';
-import { GrpcClient, messageOf, type Fields } from './grpc-door.js';
+import { GrpcClient, messageOf } from './grpc-door.js';
 import { identityModel, writeModel } from './models.js';
 import { RestClient } from './rest-door.js';
 
 const place = join(folder, 'bad-models');
 const models = join(place, 'models');
 const identity = identityModel(1, ['n', 'm']);
+/** Of a tenant. */
+const mine = join(place, 'mine.onnx');
 const longFolder = 'f'.repeat(200);
 
 /** y = x under other names. */
@@ -34,6 +37,7 @@ const problems: Readonly<Record<string, RegExp>> = {
   labels:
     /labels\/config\.pbtxt: label_filename '\.\.\/\.\.\/passwd' must be a file of the model's folder/,
   noversion: /model 'noversion': it has no folder of a version; put the model in 1\/model\.onnx/,
+  flat: /model 'flat': it has no folder of a version; put the model in 1\/model\.onnx/,
   zero: /model 'zero': version 0 is none/,
   folder: /model 'folder': 1\/model\.onnx is missing or no regular file/,
   pipe: /model 'pipe': 1\/model\.onnx is missing or no regular file/,
@@ -72,9 +76,23 @@ beforeAll(async () => {
   writeModel(models, 'garbage', Buffer.from('no model'));
   writeModel(models, longFolder, identity);
   writeModel(models, 'unknown-op', unknownOp);
+  writeModel(
+    models,
+    'any-rank',
+    onnxModel({
+      inputs: [{ name: 'x' }],
+      outputs: [{ name: 'y' }],
+      nodes: [['Identity', ['x'], ['y']]],
+    }),
+  );
+  writeFileSync(mine, identity);
   // Not meant as models.
   writeFileSync(join(models, 'notes.txt'), '');
   execFileSync('mkfifo', [join(models, 'queue')]);
+  mkdirSync(join(models, 'pictures'));
+  writeFileSync(join(models, 'pictures', 'a.png'), '');
+  mkdirSync(join(models, 'flat'));
+  writeFileSync(join(models, 'flat', 'model.onnx'), identity);
   server = await TrustedServer.start(place, {
     listen: [`unix:${join(place, 'wire.sock')}`],
     grpc: [`unix:${join(place, 'grpc.sock')}`],
@@ -125,7 +143,7 @@ describe('models that cannot be served', () => {
     }
     const long = [...listed.keys()].find((name) => name.startsWith('fff'));
     expect(listed.get(long ?? '')?.problem).toMatch(/has a name of 200 bytes; 127 are the most/);
-    expect([...listed.keys()]).not.toContain('queue');
+    for (const name of ['queue', 'pictures']) expect([...listed.keys()]).not.toContain(name);
     expect([...listed.keys()]).not.toContain('notes.txt');
   });
 
@@ -165,13 +183,48 @@ describe('models that cannot be served', () => {
     }
   });
 
+  it('are not asked for by what cannot be a name', async () => {
+    await expect(client.infer('', { x: input })).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: 'the name of the model is empty',
+    });
+    await expect(client.infer('x'.repeat(200), { x: input })).rejects.toThrow(
+      /the model "x{64}" has a name of 200 bytes; 127 are the most/,
+    );
+  });
+
+  it('are not taken for scalars where the number of dimensions is open', async () => {
+    const report = (await client.models()).find(({ name }) => name === 'any-rank');
+    expect(report?.inputs).toEqual([{ name: 'x', dtype: 'FP32', shape: [], anyRank: true }]);
+    const [told] = ((await rest.json('GET', '/v2/models/any-rank')) as { inputs: unknown[] })
+      .inputs;
+    expect(told).toEqual({ name: 'x', datatype: 'FP32', shape: [-1] });
+    const {
+      input: [configured],
+    } = (await rest.json('GET', '/v2/models/any-rank/config')) as {
+      input: unknown[];
+    };
+    expect(configured).toMatchObject({ name: 'x', dims: [-1] });
+  });
+
   it('do not keep a client from pushing others', async () => {
-    const mine = join(place, 'mine.onnx');
-    writeFileSync(mine, identity);
     const manager = await ModelManager.connect(new URL(server.endpoint), { token: '' });
     await expect(manager.push(mine, { name: 'mine' })).resolves.toMatchObject({ name: 'mine' });
     await manager.close();
     expect((await client.models()).map(({ name }) => name)).toContain('mine');
+  });
+
+  it('of tenants are pushed and removed by the command line with JSON for programs', async () => {
+    const run = async (...args: string[]) => {
+      const all = [axlePath, ...args, '--on', server.endpoint, '--json'];
+      const { stdout } = await promisify(execFile)(process.execPath, all);
+      return JSON.parse(stdout) as unknown;
+    };
+    const pushed = await run('model', 'push', mine, '--name', 'theirs:7');
+    expect(pushed).toMatchObject({ name: 'theirs', version: '7', bytes: identity.byteLength });
+    expect(await run('model', 'rm', 'theirs:7')).toEqual({ name: 'theirs', version: '7' });
+    await run('model', 'push', mine, '--name', 'theirs');
+    expect(await run('model', 'rm', 'theirs')).toEqual({ name: 'theirs', version: null });
   });
 
   it('turn from READY to UNAVAILABLE when loading them has failed', async () => {
@@ -182,7 +235,7 @@ describe('models that cannot be served', () => {
     expect(entry).toMatchObject({ state: 'UNAVAILABLE' });
     expect(entry?.reason).toMatch(/NoSuchOperator/);
     expect((await rest.send('GET', '/v2/models/unknown-op/ready')).status).toBe(400);
-    const { ready } = (await grpc.inference('ModelReady', { name: 'unknown-op' })) as Fields;
+    const { ready } = await grpc.inference('ModelReady', { name: 'unknown-op' });
     expect(ready).toBe(false);
     expect((await rest.send('GET', '/v2/models/good/ready')).status).toBe(200);
   });

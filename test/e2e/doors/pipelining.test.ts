@@ -18,6 +18,7 @@ const pipelinedMax = 4;
 const pipelinedWaitingMax = 8;
 const place = join(folder, 'pipelining');
 const httpPath = join(place, 'http.sock');
+let tcpPort: number;
 let server: TrustedServer;
 let rest: RestClient;
 let metrics: RestClient;
@@ -28,13 +29,15 @@ beforeAll(async () => {
   writeModel(models, 'identity', identityModel(1, ['n', 'm']));
   writeModel(models, 'slow', matMulModel(2048, 8));
   server = await TrustedServer.start(place, {
-    http: [`unix:${httpPath},tenant=http`],
+    http: [`unix:${httpPath},tenant=http`, 'tcp:127.0.0.1:0'],
     metrics: [`unix:${join(place, 'metrics.sock')},tenant=ops`],
     metricsTenants: ['ops'],
     models: [models],
+    insecure: true,
     doorLimits: { pipelinedMax, pipelinedWaitingMax },
   });
-  const [httpAt = '', metricsAt = ''] = server.doorEndpoints;
+  const [httpAt = '', tcpAt = '', metricsAt = ''] = server.doorEndpoints;
+  tcpPort = Number(new URL(tcpAt).port);
   rest = new RestClient(httpAt);
   metrics = new RestClient(metricsAt);
 });
@@ -154,4 +157,17 @@ it('begins nothing more for a client that has gone', async () => {
   unsubscribe('axle.task', note);
   // While nothing is read, a hang-up is only seen with the next answer.
   expect(began).toBeLessThanOrEqual(2 * pipelinedMax);
+});
+
+it('gives a client that is refused its answer, also while more comes from it', async () => {
+  const head = `GET /v2 HTTP/1.1\r\nHost: x\r\nLong: ${'x'.repeat(600_000)}`;
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(tcpPort, '127.0.0.1');
+    let text = '';
+    socket.setEncoding('latin1').on('data', (piece: string) => (text += piece));
+    const closed = new Promise((resolve) => socket.on('error', resolve).on('close', resolve));
+    socket.write(head);
+    await closed;
+    expect(text).toMatch(/^HTTP\/1\.1 431 /);
+  }
 });

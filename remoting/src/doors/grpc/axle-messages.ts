@@ -91,7 +91,7 @@ export function argsOf({ args }: RunMessage): Record<string, Value> {
   );
 }
 
-export function reportMessage({ device, steps, timingMs }: CallReport): object {
+export function reportMessage({ device, steps, timingMs, fallbacks }: CallReport): object {
   return {
     device,
     steps: steps.map((each) => ({
@@ -103,5 +103,9 @@ export function reportMessage({ device, steps, timingMs }: CallReport): object {
       batch_size: each.batchSize,
     })),
     total_ms: timingMs.total,
+    queue_ms: timingMs.queue,
+    transfer_ms: timingMs.transfer,
+    compute_ms: timingMs.compute,
+    fallbacks,
   };
 }

@@ -9,7 +9,7 @@ import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import type { Door } from '../door.js';
 import { Pipeline } from './pipeline.js';
-import { refuseUnparsed } from './refuse-unparsed.js';
+import { dropsMore, refuseUnparsed } from './refuse-unparsed.js';
 import { Reply } from './reply.js';
 import type { FindRoute, Route } from './routes.js';
 
@@ -55,7 +55,10 @@ export class HttpDoor implements Door {
     this.server.on('checkContinue', serve);
     // What else is expected of a server is not kept, as HTTP allows.
     this.server.on('checkExpectation', serve);
-    this.server.on('clientError', (error: NodeJS.ErrnoException, stream: Duplex) => {
+    this.server.on('clientError', (error: NodeJS.ErrnoException, duplex: Duplex) => {
+      const stream = duplex as Socket;
+      // Each further piece is an error again.
+      if (error.code !== 'ECONNRESET' && dropsMore(stream)) return;
       const hasBegun = this.pipelines.get(stream)?.isAnswering === true;
       if (hasBegun || !stream.writable || error.code === 'ECONNRESET') stream.destroy();
       else refuseUnparsed(stream, error);

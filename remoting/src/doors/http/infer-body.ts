@@ -137,7 +137,8 @@ function readInput(value: unknown): InputJson {
 
 function shapeOf(input: string, value: unknown): number[] {
   const sizes = Array.isArray(value) ? value.map(numberOf) : [undefined];
-  if (sizes.includes(undefined)) throw wrong(`the shape of input '${input}' is no array of numbers`);
+  if (sizes.includes(undefined))
+    throw wrong(`the shape of input '${input}' is no array of numbers`);
   const shape = sizes.map(Number);
   checkDimensions(input, shape);
   return shape;

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
+import type { Socket } from 'node:net';
 
 import { AxleError } from '@axle/core/internal';
 
@@ -10,11 +10,26 @@ const statuses: Readonly<Record<string, number>> = {
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
+/** What a client still sends when it is refused is read and dropped: closing at once could take the answer from it. */
+const lingerMs = 1000;
+const lingerBytesMax = 1024 * 1024;
+
+/** Connections that are refused and not closed yet, and what had come over them by then. */
+const refused = new WeakMap<Socket, number>();
+
+/** Takes more of what a refused connection sends. @returns false: it is none. */
+export function dropsMore(stream: Socket): boolean {
+  const before = refused.get(stream);
+  if (before === undefined) return false;
+  if (stream.bytesRead - before > lingerBytesMax) stream.destroy();
+  return true;
+}
+
 /**
  * Answers what is no request of HTTP, or did not come in time, in the form of all errors, and ends the connection: where
  * the next request would begin nobody knows.
  */
-export function refuseUnparsed(stream: Duplex, { code = '' }: NodeJS.ErrnoException): void {
+export function refuseUnparsed(stream: Socket, { code = '' }: NodeJS.ErrnoException): void {
   const status = statuses[code] ?? 400;
   const { code: axleCode, message, retryable } = errorOf(status);
   const body = JSON.stringify({ error: message });
@@ -29,8 +44,13 @@ export function refuseUnparsed(stream: Duplex, { code = '' }: NodeJS.ErrnoExcept
       '',
       body,
     ].join('\r\n'),
-    () => stream.destroy(),
   );
+  refused.set(stream, stream.bytesRead);
+  const timer = setTimeout(() => stream.destroy(), lingerMs);
+  stream.once('end', () => stream.destroy());
+  stream.once('close', () => {
+    clearTimeout(timer);
+  });
 }
 
 function errorOf(status: number): AxleError {

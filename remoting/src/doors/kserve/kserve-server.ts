@@ -118,7 +118,12 @@ export class KserveServer {
     const listed = await this.models.list(client.tenant.name);
     const callable = listed.map(({ name, version, found }) => {
       const reason = this.problemOf(found);
-      return { name, version, state: reason === undefined ? 'READY' : 'UNAVAILABLE', reason: reason ?? '' };
+      return {
+        name,
+        version,
+        state: reason === undefined ? 'READY' : 'UNAVAILABLE',
+        reason: reason ?? '',
+      };
     });
     const states = (await this.models.published.states()) ?? [];
     const names = new Set(states.map(({ name }) => name));

@@ -58,6 +58,11 @@ export function modelMetadata(
   };
 }
 
-function tensorMetadata({ name, dtype, shape }: TensorSpec): TensorMetadata {
-  return { name, datatype: dtype, shape };
+function tensorMetadata(spec: TensorSpec): TensorMetadata {
+  return { name: spec.name, datatype: spec.dtype, shape: toldShape(spec) };
+}
+
+/** The protocol has no word for a tensor of any number of dimensions, and `[]` is a scalar: one of any size stands for it. */
+export function toldShape({ shape, anyRank }: TensorSpec): readonly number[] {
+  return anyRank === true ? [-1] : shape;
 }

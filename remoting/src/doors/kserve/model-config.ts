@@ -1,6 +1,6 @@
 import type { DataTypeName, Model, QueuePolicy, TensorSpec } from '@axle/core/internal';
 
-import { platform } from './metadata.js';
+import { platform, toldShape } from './metadata.js';
 
 const usPerMs = 1000;
 const modelFile = 'model.onnx';
@@ -10,10 +10,10 @@ export function modelConfig(name: string, model: Model): object {
   const { inputs, outputs, maxBatchSize, classify } = model;
   const labelsFile =
     classify !== undefined && classify.labels.length > 0 ? labelsFileOf(model) : '';
-  const tensor = ({ name: of, dtype, shape }: TensorSpec) => ({
-    name: of,
-    data_type: dataType(dtype),
-    dims: maxBatchSize > 0 ? shape.slice(1) : shape,
+  const tensor = (spec: TensorSpec) => ({
+    name: spec.name,
+    data_type: dataType(spec.dtype),
+    dims: maxBatchSize > 0 ? spec.shape.slice(1) : toldShape(spec),
   });
   return {
     name,

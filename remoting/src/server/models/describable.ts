@@ -1,7 +1,7 @@
 import type { Model, TensorSpec } from '@axle/core/internal';
 
 import { wireLimits } from '../../generated/wire.js';
-import { isCleanName } from '../../wire/text.js';
+import { unsayable } from '../../wire/names.js';
 
 /** Of a name that is no good, so much is shown. */
 const shownCharactersMax = 64;
@@ -9,16 +9,6 @@ const shownCharactersMax = 64;
 /** Why frames cannot carry the names and shapes of all that a model takes and gives. Undefined: they can. */
 export function undescribable({ inputs, outputs }: Model): string | undefined {
   return problemOf('input', inputs) ?? problemOf('output', outputs);
-}
-
-/** Why no frame can carry a name. Undefined: one can. */
-export function unsayable(name: string): string | undefined {
-  const bytes = Buffer.byteLength(name);
-  if (bytes > wireLimits.nameBytesMax) {
-    return `has a name of ${bytes} bytes; ${wireLimits.nameBytesMax} are the most`;
-  }
-  if (isCleanName(name)) return undefined;
-  return 'has a name with control characters, or that is no Unicode text';
 }
 
 function problemOf(what: string, specs: readonly TensorSpec[]): string | undefined {

@@ -1,6 +1,7 @@
 import { AxleError, type Model, type ModelRepository } from '@axle/core/internal';
 
-import { undescribable, unsayable } from './describable.js';
+import { unsayable } from '../../wire/names.js';
+import { undescribable } from './describable.js';
 import { withoutPaths } from './without-paths.js';
 
 /** One name in the operator's folders. */
