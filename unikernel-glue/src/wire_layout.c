@@ -28,8 +28,8 @@
 #define NAME(type, member, max) VARIABLE(KIND_NAME, type, member, max)
 #define LINES(type, member) VARIABLE(KIND_LINES, type, member, AXLE_WIRE_MESSAGE_BYTES_MAX)
 #define BLOB(type, member, max) VARIABLE(KIND_BLOB, type, member, max)
-#define COUNT(type, member, bytes, max) \
-  { KIND_COUNT, bytes, AT(type, member, sizeof(axle_wire_records)), 0, max }
+#define COUNT(type, member, bytes, max, record) \
+  { KIND_COUNT, bytes, AT(type, member, sizeof(axle_wire_records)), record, max }
 
 #define NAME_MAX AXLE_WIRE_NAME_BYTES_MAX
 #define TENSORS_MAX AXLE_WIRE_TENSORS_MAX
@@ -99,13 +99,13 @@ static const axle_field bind_fields[] = {
     NAME(bind, device, NAME_MAX),
     U64(bind, model, 0, ANY),
     U64(bind, output_bytes_max, 0, ANY),
-    COUNT(bind, args, 2, AXLE_WIRE_ARGS_MAX),
-    COUNT(bind, input_names, 2, TENSORS_MAX),
+    COUNT(bind, args, 2, AXLE_WIRE_ARGS_MAX, RECORD_ARG),
+    COUNT(bind, input_names, 2, TENSORS_MAX, RECORD_NAME),
     ZERO(4),
 };
 static const axle_field call_fields[] = {
     U64(call, binding, 1, ANY),          U32(call, deadline_us, 0, ANY), PRIORITY(call), ZERO(1),
-    COUNT(call, inputs, 2, TENSORS_MAX),
+    COUNT(call, inputs, 2, TENSORS_MAX, RECORD_INPUT),
 };
 static const axle_field stream_fields[] = {
     U64(call, binding, 1, ANY),
@@ -149,9 +149,9 @@ static const axle_field result_fields[] = {
     U32(result, total_us, 0, ANY),
     U16(result, batch_size, 1, UINT16_MAX),
     DEVICE(result),
-    COUNT(result, outputs, 2, TENSORS_MAX),
-    COUNT(result, steps, 1, AXLE_WIRE_STEPS_MAX),
-    COUNT(result, fallbacks, 1, AXLE_WIRE_FALLBACKS_MAX),
+    COUNT(result, outputs, 2, TENSORS_MAX, RECORD_OUTPUT),
+    COUNT(result, steps, 1, AXLE_WIRE_STEPS_MAX, RECORD_STEP),
+    COUNT(result, fallbacks, 1, AXLE_WIRE_FALLBACKS_MAX, RECORD_FALLBACK),
 };
 static const axle_field error_fields[] = {
     U16(failure, code, 1, UINT16_MAX),
@@ -175,7 +175,7 @@ static const axle_field loaded_fields[] = {
     U16(loaded, output_count, 0, TENSORS_MAX),
     ZERO(2),
 };
-static const axle_field need_fields[] = {COUNT(need, ranges, 2, AXLE_WIRE_RANGES_MAX), ZERO(6)};
+static const axle_field need_fields[] = {COUNT(need, ranges, 2, AXLE_WIRE_RANGES_MAX, RECORD_RANGE), ZERO(6)};
 static const axle_field device_fields[] = {
     U16(device, index, 0, AXLE_WIRE_DEVICES_MAX - 1),
     U8(device, kind, AXLE_DEVICE_KIND_CPU, AXLE_DEVICE_KIND_OTHER),
@@ -216,7 +216,7 @@ static const axle_field arg_spec_fields[] = {
 static const axle_field tensor_spec_fields[] = {
     U8(tensor_spec, role, AXLE_ROLE_INPUT, AXLE_ROLE_OUTPUT),
     U8(tensor_spec, dtype, AXLE_DTYPE_BOOL, AXLE_DTYPE_BF16),
-    COUNT(tensor_spec, dims, 1, AXLE_WIRE_RANK_MAX),
+    COUNT(tensor_spec, dims, 1, AXLE_WIRE_RANK_MAX, RECORD_DIM),
     ZERO(1),
     U16(tensor_spec, index, 0, TENSORS_MAX - 1),
     NAME(tensor_spec, name, NAME_MAX),
@@ -243,6 +243,50 @@ static const axle_field arena_fields[] = {
 static const axle_field arena_ready_fields[] = {ARENA_NUMBER};
 static const axle_field attach_fields[] = {MAGIC, RAW(arena, ticket, 16)};
 static const axle_field attached_fields[] = {ARENA_NUMBER, U64(arena, bytes, 1, ANY)};
+
+static const axle_field tensor_fields[] = {
+    U16(tensor, slot, 0, TENSORS_MAX - 1),
+    U8(tensor, dtype, 0, AXLE_DTYPE_BF16),
+    U8(tensor, rank, 0, UINT8_MAX),
+    U8(tensor, source, 0, UINT8_MAX),
+    {KIND_NAME, 1, AT(tensor, name, sizeof(axle_wire_bytes)), 0, NAME_MAX},
+    U16(tensor, output, 0, UINT16_MAX),
+    U64(tensor, bytes, 0, ANY),
+};
+static const axle_field name_fields[] = {{KIND_NAME, 2, 0, 1, NAME_MAX}, ZERO(6)};
+static const axle_field range_fields[] = {
+    U64(range, offset, 0, ANY),
+    U64(range, bytes, 1, ANY),
+};
+static const axle_field step_fields[] = {
+    U8(step, first, 0, UINT8_MAX),
+    U8(step, last, 0, UINT8_MAX),
+    U16(step, batch_size, 1, UINT16_MAX),
+    DEVICE(step),
+    ZERO(2),
+    U32(step, queue_us, 0, ANY),
+    U32(step, transfer_us, 0, ANY),
+    U32(step, compute_us, 0, ANY),
+    ZERO(4),
+};
+static const axle_field fallback_fields[] = {
+    U16(fallback, code, 1, UINT16_MAX),
+    DEVICE(fallback),
+    LINES(fallback, message),
+    ZERO(2),
+};
+static const axle_field place_fields[] = {
+    U32(place, arena, 0, AXLE_WIRE_ARENAS_MAX),
+    ZERO(4),
+    U64(place, offset, 0, ANY),
+    U64(place, bytes, 0, ANY),
+};
+static const axle_field trace_fields[] = {
+    RAW(trace, trace_id, 16),
+    RAW(trace, parent_id, 8),
+    U8(trace, trace_flags, 0, UINT8_MAX),
+    ZERO(7),
+};
 
 #define CLIENT AXLE_WIRE_CLIENT
 #define SERVER AXLE_WIRE_SERVER
@@ -296,6 +340,19 @@ static const axle_layout layouts[] = {
     {FIELDS(attach), AXLE_FRAME_ATTACH, CLIENT, ID_ZERO, 0},
     {FIELDS(attached), AXLE_FRAME_ATTACHED, SERVER, ID_ZERO, 0},
 };
+
+static const axle_layout record_layouts[] = {
+    [RECORD_INPUT] = {FIELDS(tensor), 0, 0, 0, 0},
+    [RECORD_OUTPUT] = {FIELDS(tensor), 0, 0, 0, 0},
+    [RECORD_NAME] = {FIELDS(name), 0, 0, 0, 0},
+    [RECORD_RANGE] = {FIELDS(range), 0, 0, 0, 0},
+    [RECORD_STEP] = {FIELDS(step), 0, 0, 0, 0},
+    [RECORD_FALLBACK] = {FIELDS(fallback), 0, 0, 0, 0},
+    [RECORD_PLACE] = {FIELDS(place), 0, 0, 0, 0},
+    [RECORD_TRACE] = {FIELDS(trace), 0, 0, 0, 0},
+};
+
+const axle_layout *axle_wire_record_layout(enum axle_record kind) { return &record_layouts[kind]; }
 
 const axle_layout *axle_wire_layout(uint8_t type) {
   for (size_t i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++) {

@@ -16,8 +16,22 @@ enum axle_field_kind {
   KIND_RAW,  // `bytes` long, kept as a pointer
   KIND_NAME,
   KIND_LINES,
-  KIND_BLOB,   // variable, at most `max`: text, text for people, any bytes
-  KIND_COUNT,  // `bytes` long, at most `max`: how many records follow
+  KIND_BLOB,   // a length of `bytes`, from `min` to `max`: text, text for people, any bytes
+  KIND_COUNT,  // `bytes` long, at most `max`: how many records of kind `min` follow
+};
+
+// What comes in lists, and the parts that a flag says are there.
+enum axle_record {
+  RECORD_INPUT,   // a tensor; only its fixed part goes by a table
+  RECORD_OUTPUT,  // the same
+  RECORD_ARG,     // by no table
+  RECORD_NAME,
+  RECORD_RANGE,
+  RECORD_STEP,
+  RECORD_FALLBACK,
+  RECORD_DIM,  // by no table
+  RECORD_PLACE,
+  RECORD_TRACE,
 };
 
 // Stands for 2^53 - 1 where a field has 8 bytes.
@@ -49,5 +63,8 @@ static inline int axle_field_is_variable(const axle_field *f) {
 
 // NULL for a type that is not known.
 const axle_layout *axle_wire_layout(uint8_t type);
+
+// Of a record that has a table.
+const axle_layout *axle_wire_record_layout(enum axle_record kind);
 
 #endif  // AXLE_WIRE_LAYOUT_H

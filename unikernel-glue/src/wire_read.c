@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "axle/wire.h"
 
+#include "memory.h"
 #include "wire_bytes.h"
 #include "wire_layout.h"
 
@@ -162,6 +163,12 @@ static void take_magic(reader *r) {
   }
 }
 
+static void read_length(reader *r, const axle_field *f, uint32_t *bytes) {
+  *bytes = (uint32_t)get_uint(take(r, f->bytes), f->bytes);
+  require(r, *bytes >= f->min, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, *bytes <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+}
+
 static void read_fixed(reader *r, const axle_field *f, void *member) {
   switch ((enum axle_field_kind)f->kind) {
     case KIND_UINT:
@@ -185,8 +192,7 @@ static void read_fixed(reader *r, const axle_field *f, void *member) {
     case KIND_NAME:
     case KIND_LINES:
     case KIND_BLOB:
-      ((axle_wire_bytes *)member)->bytes = get_u16(take(r, 2));
-      require(r, ((axle_wire_bytes *)member)->bytes <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+      read_length(r, f, &((axle_wire_bytes *)member)->bytes);
       break;
     case KIND_COUNT:
       ((axle_wire_records *)member)->count = (uint32_t)get_uint(take(r, f->bytes), f->bytes);
@@ -201,10 +207,14 @@ static void read_body(reader *r, const axle_field *f, axle_wire_bytes *member) {
   if (f->kind == KIND_LINES) *member = take_text(r, member->bytes, TEXT_LINES);
 }
 
-static void read_all_fields(reader *r, const axle_layout *l, void *body) {
+static void read_fixed_fields(reader *r, const axle_layout *l, void *body) {
   for (unsigned i = 0; i < l->count; i++) {
     read_fixed(r, &l->fields[i], (char *)body + l->fields[i].offset);
   }
+}
+
+static void read_fields(reader *r, const axle_layout *l, void *body) {
+  read_fixed_fields(r, l, body);
   for (unsigned i = 0; i < l->count; i++) {
     void *member = (char *)body + l->fields[i].offset;
     if (axle_field_is_variable(&l->fields[i]))
@@ -219,26 +229,11 @@ static uint32_t take_arena(reader *r) {
   return arena;
 }
 
-static void read_place(reader *r, axle_wire_place *place) {
-  place->arena = take_arena(r);
-  place->offset = take_u64(r);
-  place->bytes = take_u64(r);
-}
-
 static int is_zero(const uint8_t *at, size_t bytes) {
   for (size_t i = 0; i < bytes; i++) {
     if (at[i] != 0) return 0;
   }
   return 1;
-}
-
-static void read_trace(reader *r, axle_wire_trace *trace) {
-  trace->trace_id = take(r, 16);
-  trace->parent_id = take(r, 8);
-  const int has_ids = !is_zero(trace->trace_id, 16) && !is_zero(trace->parent_id, 8);
-  require(r, has_ids, AXLE_WIRE_ERROR_BAD_VALUE);
-  trace->trace_flags = *take(r, 1);
-  take_zeros(r, 7);
 }
 
 // ---- records -----------------------------------------------------------------------------------
@@ -295,9 +290,9 @@ static int has_bytes(const axle_wire_tensor *tensor) {
   return product == tensor->bytes;
 }
 
-static void read_handle_tensor(reader *r, axle_wire_tensor *tensor, uint8_t name_bytes) {
+static void read_handle_tensor(reader *r, axle_wire_tensor *tensor) {
   const int is_plain =
-      tensor->dtype == 0 && tensor->rank == 0 && tensor->bytes == 0 && name_bytes == 0;
+      tensor->dtype == 0 && tensor->rank == 0 && tensor->bytes == 0 && tensor->name.bytes == 0;
   require(r, is_plain, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
   require(r, tensor->output < TENSORS_MAX, AXLE_WIRE_ERROR_BAD_VALUE);
   tensor->handle = take_u64(r);
@@ -324,41 +319,22 @@ static void read_tensor_data(reader *r, axle_wire_tensor *tensor) {
 }
 
 static void read_tensor(reader *r, axle_wire_tensor *tensor) {
-  const uint8_t *at = take(r, 8);
-  const uint8_t name_bytes = at[5];
-  tensor->slot = get_u16(at);
-  tensor->dtype = at[2];
-  tensor->rank = at[3];
-  tensor->source = at[4];
-  tensor->output = get_u16(at + 6);
-  tensor->bytes = take_u64(r);
+  clear_bytes(tensor, offsetof(axle_wire_tensor, dims));
   tensor->name.data = zeros;
-  tensor->name.bytes = 0;
-  tensor->data = NULL;
-  tensor->handle = 0;
-  tensor->offset = 0;
-  tensor->arena = 0;
-  require(r, tensor->slot < TENSORS_MAX, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, name_bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
+  read_fixed_fields(r, axle_wire_record_layout(RECORD_INPUT), tensor);
+  if (r->error != 0) return;
   if (tensor->source == AXLE_SOURCE_HANDLE) {
-    read_handle_tensor(r, tensor, name_bytes);
+    read_handle_tensor(r, tensor);
     return;
   }
   require(r, tensor->output == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
-  const int is_known = tensor->dtype >= AXLE_DTYPE_BOOL && tensor->dtype <= AXLE_DTYPE_BF16;
-  require(r, is_known, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, tensor->dtype >= AXLE_DTYPE_BOOL, AXLE_WIRE_ERROR_BAD_VALUE);
   require(r, tensor->rank <= AXLE_WIRE_RANK_MAX, AXLE_WIRE_ERROR_TOO_MANY);
   if (r->error != 0) return;
   for (unsigned i = 0; i < tensor->rank; i++) tensor->dims[i] = take_u64(r);
   require(r, has_bytes(tensor), AXLE_WIRE_ERROR_SIZE_MISMATCH);
-  tensor->name = take_text(r, name_bytes, TEXT_NAME);
+  tensor->name = take_text(r, tensor->name.bytes, TEXT_NAME);
   read_tensor_data(r, tensor);
-}
-
-static axle_wire_bytes take_record_name(reader *r, uint32_t bytes) {
-  require(r, bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
-  return take_text(r, bytes, TEXT_NAME);
 }
 
 static void read_arg(reader *r, axle_wire_arg *arg) {
@@ -373,7 +349,10 @@ static void read_arg(reader *r, axle_wire_arg *arg) {
   require(r, arg->type >= AXLE_ARG_BOOL && arg->type <= AXLE_ARG_BYTES, AXLE_WIRE_ERROR_BAD_VALUE);
   const int is_scalar = arg->type < AXLE_ARG_STRING;
   require(r, !is_scalar || value_bytes == 8, AXLE_WIRE_ERROR_BAD_VALUE);
-  arg->name = take_record_name(r, get_u16(at + 2));
+  const uint16_t name_bytes = get_u16(at + 2);
+  require(r, name_bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, name_bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
+  arg->name = take_text(r, name_bytes, TEXT_NAME);
   if (arg->type == AXLE_ARG_STRING) {
     arg->value = take_text(r, value_bytes, TEXT_ANY);
   } else if (arg->type == AXLE_ARG_BYTES) {
@@ -389,119 +368,108 @@ static void read_arg(reader *r, axle_wire_arg *arg) {
   }
 }
 
-static void read_name(reader *r, axle_wire_bytes *name) {
-  const uint16_t bytes = get_u16(take(r, 2));
-  take_zeros(r, 6);
-  *name = take_record_name(r, bytes);
-}
-
-static void read_range(reader *r, axle_wire_range *range) {
-  range->offset = take_u64(r);
-  range->bytes = take_u64(r);
-  require(r, range->bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, !is_too_large(range->offset + range->bytes), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
-}
-
-static void read_step(reader *r, axle_wire_step *step) {
-  const uint8_t *at = take(r, 4);
-  step->first = at[0];
-  step->last = at[1];
-  step->batch_size = get_u16(at + 2);
-  require(r, step->first <= step->last && step->batch_size != 0, AXLE_WIRE_ERROR_BAD_VALUE);
-  step->device = take_device(r);
-  take_zeros(r, 2);
-  at = take(r, 12);
-  step->queue_us = get_u32(at);
-  step->transfer_us = get_u32(at + 4);
-  step->compute_us = get_u32(at + 8);
-  take_zeros(r, 4);
-}
-
-static void read_fallback(reader *r, axle_wire_fallback *fallback) {
-  fallback->code = get_u16(take(r, 2));
-  require(r, fallback->code != AXLE_STATUS_OK, AXLE_WIRE_ERROR_BAD_VALUE);
-  fallback->device = take_device(r);
-  const uint16_t bytes = get_u16(take(r, 2));
-  require(r, bytes <= AXLE_WIRE_MESSAGE_BYTES_MAX, AXLE_WIRE_ERROR_TOO_LONG);
-  take_zeros(r, 2);
-  fallback->message = take_text(r, bytes, TEXT_LINES);
-}
-
 static void read_dim(reader *r, int64_t *dim) {
   *dim = to_signed(get_u64(take(r, 8)));
   require(r, !is_too_large_signed(*dim), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
   require(r, *dim >= -1, AXLE_WIRE_ERROR_BAD_VALUE);
 }
 
-// Walks all records of a list, with `read` for one, and notes where they lie.
-#define READ_RECORDS(r, list, type, read)          \
-  do {                                             \
-    (list)->at = (r)->at;                          \
-    for (uint32_t i = 0; i < (list)->count; i++) { \
-      type record;                                 \
-      if ((r)->error == 0) read((r), &record);     \
-    }                                              \
-    (list)->end = (r)->at;                         \
-  } while (0)
+// What the fields of a record show only together.
+static void check_record(reader *r, enum axle_record kind, const void *record) {
+  if (kind == RECORD_RANGE) {
+    const axle_wire_range *range = (const axle_wire_range *)record;
+    require(r, !is_too_large(range->offset + range->bytes), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  }
+  if (kind == RECORD_STEP) {
+    const axle_wire_step *step = (const axle_wire_step *)record;
+    require(r, step->first <= step->last, AXLE_WIRE_ERROR_BAD_VALUE);
+  }
+  if (kind == RECORD_TRACE) {
+    const axle_wire_trace *trace = (const axle_wire_trace *)record;
+    const int has_ids = !is_zero(trace->trace_id, 16) && !is_zero(trace->parent_id, 8);
+    require(r, has_ids, AXLE_WIRE_ERROR_BAD_VALUE);
+  }
+}
 
-// The same for one record of a list that was walked before.
-#define NEXT_RECORD(records, out, read)            \
-  do {                                             \
-    if ((records)->count == 0) return 0;           \
-    reader r = {(records)->at, (records)->end, 0}; \
-    read(&r, (out));                               \
-    if (r.error != 0) return 0;                    \
-    (records)->at = r.at;                          \
-    (records)->count--;                            \
-    return 1;                                      \
-  } while (0)
+static void read_record(reader *r, enum axle_record kind, void *record) {
+  if (kind <= RECORD_OUTPUT) {
+    read_tensor(r, (axle_wire_tensor *)record);
+  } else if (kind == RECORD_ARG) {
+    read_arg(r, (axle_wire_arg *)record);
+  } else if (kind == RECORD_DIM) {
+    read_dim(r, (int64_t *)record);
+  } else {
+    read_fields(r, axle_wire_record_layout(kind), record);
+    if (r->error == 0) check_record(r, kind, record);
+  }
+}
+
+// The next record of a list that was walked before.
+static int next_record(axle_wire_records *records, enum axle_record kind, void *record) {
+  if (records->count == 0) return 0;
+  reader r = {records->at, records->end, 0};
+  read_record(&r, kind, record);
+  if (r.error != 0) return 0;
+  records->at = r.at;
+  records->count--;
+  return 1;
+}
 
 int axle_wire_next_tensor(axle_wire_records *records, axle_wire_tensor *tensor) {
-  NEXT_RECORD(records, tensor, read_tensor);
+  return next_record(records, RECORD_INPUT, tensor);
 }
 int axle_wire_next_arg(axle_wire_records *records, axle_wire_arg *arg) {
-  NEXT_RECORD(records, arg, read_arg);
+  return next_record(records, RECORD_ARG, arg);
 }
 int axle_wire_next_name(axle_wire_records *records, axle_wire_bytes *name) {
-  NEXT_RECORD(records, name, read_name);
+  return next_record(records, RECORD_NAME, name);
 }
 int axle_wire_next_range(axle_wire_records *records, axle_wire_range *range) {
-  NEXT_RECORD(records, range, read_range);
+  return next_record(records, RECORD_RANGE, range);
 }
 int axle_wire_next_step(axle_wire_records *records, axle_wire_step *step) {
-  NEXT_RECORD(records, step, read_step);
+  return next_record(records, RECORD_STEP, step);
 }
 int axle_wire_next_fallback(axle_wire_records *records, axle_wire_fallback *fallback) {
-  NEXT_RECORD(records, fallback, read_fallback);
+  return next_record(records, RECORD_FALLBACK, fallback);
 }
 int axle_wire_next_dim(axle_wire_records *records, int64_t *dim) {
-  NEXT_RECORD(records, dim, read_dim);
+  return next_record(records, RECORD_DIM, dim);
 }
 
-static void read_tensors(reader *r, axle_wire_records *list, int are_outputs) {
+static void check_listed_tensor(reader *r, const axle_wire_tensor *tensor, enum axle_record kind) {
+  const int are_outputs = kind == RECORD_OUTPUT;
   const uint8_t not_allowed = are_outputs ? AXLE_SOURCE_HANDLE : AXLE_SOURCE_OMITTED;
-  uint32_t slot_min = 0;
-  list->at = r->at;
-  for (uint32_t i = 0; i < list->count && r->error == 0; i++) {
-    axle_wire_tensor tensor;
-    read_tensor(r, &tensor);
-    if (r->error != 0) return;
-    require(r, tensor.source != not_allowed, AXLE_WIRE_ERROR_BAD_VALUE);
-    require(r, are_outputs || tensor.name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
-    require(r, tensor.slot >= slot_min, AXLE_WIRE_ERROR_BAD_ORDER);
-    slot_min = tensor.slot + 1u;
-  }
-  list->end = r->at;
+  require(r, tensor->source != not_allowed, AXLE_WIRE_ERROR_BAD_VALUE);
+  require(r, are_outputs || tensor->name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
 }
 
-static void read_ranges(reader *r, axle_wire_records *list) {
-  uint64_t end = 0;
+// Walks all records of a list, and notes where they lie.
+static void read_list(reader *r, enum axle_record kind, axle_wire_records *list) {
+  union {
+    axle_wire_tensor tensor;
+    axle_wire_arg arg;
+    axle_wire_bytes name;
+    axle_wire_range range;
+    axle_wire_step step;
+    axle_wire_fallback fallback;
+    int64_t dim;
+  } record;
+  // Tensors come in the order of their slots, and ranges in that of their offsets.
+  uint64_t least = 0;
   list->at = r->at;
   for (uint32_t i = 0; i < list->count && r->error == 0; i++) {
-    axle_wire_range range;
-    read_range(r, &range);
-    require(r, range.offset >= end, AXLE_WIRE_ERROR_BAD_ORDER);
-    end = range.offset + range.bytes;
+    read_record(r, kind, &record);
+    if (r->error != 0) return;
+    if (kind <= RECORD_OUTPUT) {
+      check_listed_tensor(r, &record.tensor, kind);
+      require(r, record.tensor.slot >= least, AXLE_WIRE_ERROR_BAD_ORDER);
+      least = record.tensor.slot + 1u;
+    }
+    if (kind == RECORD_RANGE) {
+      require(r, record.range.offset >= least, AXLE_WIRE_ERROR_BAD_ORDER);
+      least = record.range.offset + record.range.bytes;
+    }
   }
   list->end = r->at;
 }
@@ -528,44 +496,26 @@ static void read_data(reader *r, const axle_wire_header *header, axle_wire_data 
 }
 
 static void read_optional(reader *r, uint8_t flags, axle_wire_call *call) {
-  if ((flags & AXLE_FLAG_CALL_PLACE) != 0) read_place(r, &call->place);
-  if ((flags & AXLE_FLAG_CALL_TRACE) != 0) read_trace(r, &call->trace);
+  if ((flags & AXLE_FLAG_CALL_PLACE) != 0) read_record(r, RECORD_PLACE, &call->place);
+  if ((flags & AXLE_FLAG_CALL_TRACE) != 0) read_record(r, RECORD_TRACE, &call->trace);
 }
 
 // What follows the fields of a frame.
-static void read_records(reader *r, const axle_wire_header *header, axle_wire_frame *frame) {
-  switch (header->type) {
-    case AXLE_FRAME_BIND:
-      READ_RECORDS(r, &frame->body.bind.args, axle_wire_arg, read_arg);
-      READ_RECORDS(r, &frame->body.bind.input_names, axle_wire_bytes, read_name);
-      break;
-    case AXLE_FRAME_CALL:
-      read_optional(r, header->flags, &frame->body.call);
-      read_tensors(r, &frame->body.call.inputs, 0);
-      break;
-    case AXLE_FRAME_STREAM:
-      read_optional(r, header->flags, &frame->body.call);
-      frame->body.call.inputs.count = 0;
-      break;
-    case AXLE_FRAME_PUT:
-      read_put(r, &frame->body.put);
-      break;
-    case AXLE_FRAME_RESULT:
-      read_tensors(r, &frame->body.result.outputs, 1);
-      READ_RECORDS(r, &frame->body.result.steps, axle_wire_step, read_step);
-      READ_RECORDS(r, &frame->body.result.fallbacks, axle_wire_fallback, read_fallback);
-      break;
-    case AXLE_FRAME_NEED:
-      read_ranges(r, &frame->body.need.ranges);
-      break;
-    case AXLE_FRAME_TENSOR_SPEC:
-      READ_RECORDS(r, &frame->body.tensor_spec.dims, int64_t, read_dim);
-      break;
-    case AXLE_FRAME_DATA:
-      read_data(r, header, &frame->body.data);
-      break;
-    default:
-      break;
+static void read_rest(reader *r, const axle_layout *l, const axle_wire_header *header,
+                      axle_wire_frame *frame) {
+  const uint8_t type = header->type;
+  if (type == AXLE_FRAME_CALL || type == AXLE_FRAME_STREAM) {
+    if (type == AXLE_FRAME_STREAM) frame->body.call.inputs.count = 0;
+    read_optional(r, header->flags, &frame->body.call);
+  }
+  if (type == AXLE_FRAME_PUT) read_put(r, &frame->body.put);
+  if (type == AXLE_FRAME_DATA) read_data(r, header, &frame->body.data);
+  for (unsigned i = 0; i < l->count; i++) {
+    const axle_field *f = &l->fields[i];
+    void *member = (char *)&frame->body + f->offset;
+    if (f->kind == KIND_COUNT) {
+      read_list(r, (enum axle_record)f->min, (axle_wire_records *)member);
+    }
   }
 }
 
@@ -688,8 +638,8 @@ int32_t axle_wire_decode(const axle_wire_header *header, const void *payload,
   frame->id = header->id;
   frame->type = header->type;
   frame->flags = header->flags;
-  read_all_fields(&r, l, &frame->body);
-  if (r.error == 0) read_records(&r, header, frame);
+  read_fields(&r, l, &frame->body);
+  if (r.error == 0) read_rest(&r, l, header, frame);
   if (r.error == 0) require(&r, r.at == r.end, AXLE_WIRE_ERROR_PAYLOAD_OVERLONG);
   if (r.error == 0) require(&r, is_good(frame), AXLE_WIRE_ERROR_BAD_VALUE);
   return r.error;

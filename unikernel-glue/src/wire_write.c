@@ -92,7 +92,7 @@ static void write_fixed(axle_wire_writer *w, const axle_field *f, const void *me
     case KIND_NAME:
     case KIND_LINES:
     case KIND_BLOB:
-      put_length(w, 2, ((const axle_wire_bytes *)member)->bytes);
+      put_length(w, f->bytes, ((const axle_wire_bytes *)member)->bytes);
       break;
     case KIND_COUNT:
       if (((const axle_wire_records *)member)->count > f->max) {
@@ -103,17 +103,29 @@ static void write_fixed(axle_wire_writer *w, const axle_field *f, const void *me
   }
 }
 
+static void write_fixed_fields(axle_wire_writer *w, const axle_layout *l, const void *body) {
+  for (unsigned i = 0; i < l->count; i++) {
+    write_fixed(w, &l->fields[i], (const char *)body + l->fields[i].offset);
+  }
+}
+
+static void write_fields(axle_wire_writer *w, const axle_layout *l, const void *body) {
+  write_fixed_fields(w, l, body);
+  for (unsigned i = 0; i < l->count; i++) {
+    if (!axle_field_is_variable(&l->fields[i])) continue;
+    const void *member = (const char *)body + l->fields[i].offset;
+    const axle_wire_bytes *text = (const axle_wire_bytes *)member;
+    put_padded(w, text->data, text->bytes);
+  }
+}
+
+static void write_record(axle_wire_writer *w, enum axle_record kind, const void *record) {
+  write_fields(w, axle_wire_record_layout(kind), record);
+}
+
 static void write_optional(axle_wire_writer *w, uint8_t flags, const axle_wire_call *call) {
-  if ((flags & AXLE_FLAG_CALL_PLACE) != 0) {
-    put_uint(w, 8, call->place.arena);
-    put_uint(w, 8, call->place.offset);
-    put_uint(w, 8, call->place.bytes);
-  }
-  if ((flags & AXLE_FLAG_CALL_TRACE) != 0) {
-    put_bytes(w, call->trace.trace_id, 16);
-    put_bytes(w, call->trace.parent_id, 8);
-    put_uint(w, 8, call->trace.trace_flags);
-  }
+  if ((flags & AXLE_FLAG_CALL_PLACE) != 0) write_record(w, RECORD_PLACE, &call->place);
+  if ((flags & AXLE_FLAG_CALL_TRACE) != 0) write_record(w, RECORD_TRACE, &call->trace);
 }
 
 void axle_wire_put_header(void *bytes, const axle_wire_header *header) {
@@ -140,16 +152,7 @@ void axle_wire_begin(axle_wire_writer *w, const axle_wire_frame *frame) {
   uint8_t *at = room(w, HEADER_BYTES);
   if (at == NULL) return;
   axle_wire_put_header(at, &header);
-  const char *body = (const char *)&frame->body;
-  for (unsigned i = 0; i < l->count; i++) {
-    write_fixed(w, &l->fields[i], body + l->fields[i].offset);
-  }
-  for (unsigned i = 0; i < l->count; i++) {
-    if (!axle_field_is_variable(&l->fields[i])) continue;
-    const axle_wire_bytes *text =
-        (const axle_wire_bytes *)(const void *)(body + l->fields[i].offset);
-    put_padded(w, text->data, text->bytes);
-  }
+  write_fields(w, l, &frame->body);
   if (frame->type == AXLE_FRAME_CALL || frame->type == AXLE_FRAME_STREAM) {
     write_optional(w, frame->flags, &frame->body.call);
   }
@@ -167,13 +170,7 @@ void axle_wire_put_tensor(axle_wire_writer *w, const axle_wire_tensor *tensor) {
     refuse(w, AXLE_WIRE_ERROR_PAYLOAD_TOO_LONG);
     return;
   }
-  put_uint(w, 2, tensor->slot);
-  put_uint(w, 1, tensor->dtype);
-  put_uint(w, 1, tensor->rank);
-  put_uint(w, 1, tensor->source);
-  put_length(w, 1, tensor->name.bytes);
-  put_uint(w, 2, tensor->output);
-  put_uint(w, 8, tensor->bytes);
+  write_fixed_fields(w, axle_wire_record_layout(RECORD_INPUT), tensor);
   for (unsigned i = 0; i < tensor->rank; i++) put_uint(w, 8, tensor->dims[i]);
   put_padded(w, tensor->name.data, tensor->name.bytes);
   if (tensor->source == AXLE_SOURCE_INLINE) put_padded(w, tensor->data, (size_t)tensor->bytes);
@@ -198,32 +195,19 @@ void axle_wire_put_arg(axle_wire_writer *w, const axle_wire_arg *arg) {
 }
 
 void axle_wire_put_name(axle_wire_writer *w, const axle_wire_bytes *name) {
-  put_length(w, 2, name->bytes);
-  put_zeros(w, 6);
-  put_padded(w, name->data, name->bytes);
+  write_record(w, RECORD_NAME, name);
 }
 
 void axle_wire_put_range(axle_wire_writer *w, const axle_wire_range *range) {
-  put_uint(w, 8, range->offset);
-  put_uint(w, 8, range->bytes);
+  write_record(w, RECORD_RANGE, range);
 }
 
 void axle_wire_put_step(axle_wire_writer *w, const axle_wire_step *step) {
-  put_uint(w, 1, step->first);
-  put_uint(w, 1, step->last);
-  put_uint(w, 2, step->batch_size);
-  put_uint(w, 4, step->device);
-  put_uint(w, 4, step->queue_us);
-  put_uint(w, 4, step->transfer_us);
-  put_uint(w, 8, step->compute_us);
+  write_record(w, RECORD_STEP, step);
 }
 
 void axle_wire_put_fallback(axle_wire_writer *w, const axle_wire_fallback *fallback) {
-  put_uint(w, 2, fallback->code);
-  put_uint(w, 2, fallback->device);
-  put_length(w, 2, fallback->message.bytes);
-  put_zeros(w, 2);
-  put_padded(w, fallback->message.data, fallback->message.bytes);
+  write_record(w, RECORD_FALLBACK, fallback);
 }
 
 void axle_wire_put_dim(axle_wire_writer *w, int64_t dim) { put_uint(w, 8, (uint64_t)dim); }
