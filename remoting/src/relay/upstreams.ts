@@ -3,7 +3,7 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 import { Backoff } from '../client/backoff.js';
 import { mayPass } from '../client/lost-call.js';
 import type { RemoteBackend } from '../client/remote-backend.js';
-import { Upstream } from './upstream.js';
+import { Upstream, type SourceOn } from './upstream.js';
 
 /** Tenants that have a connection to one server at a time. */
 const upstreamsMax = 1024;
@@ -30,6 +30,7 @@ export class Upstreams {
     /** Describes the server and watches its devices. */
     readonly own: RemoteBackend,
     private readonly open: (tenant: string) => Promise<RemoteBackend>,
+    private readonly sourceOn: SourceOn | undefined,
   ) {
     this.timer = setInterval(() => {
       this.closeIdle(performance.now() - idleMs);
@@ -39,18 +40,20 @@ export class Upstreams {
   /**
    * @param open connects for a tenant; for the relay itself when that is ''
    * @param msMax how long to try for, milliseconds; 0: once
+   * @param sourceOn as of `Upstream`
    * @throws AxleError as the connection of the relay itself fails.
    */
   static async connect(
     open: (tenant: string) => Promise<RemoteBackend>,
     msMax = 0,
+    sourceOn?: SourceOn,
   ): Promise<Upstreams> {
     const own = await untilOpen(
       () => open(''),
       msMax,
       () => false,
     );
-    return new Upstreams(own, open);
+    return new Upstreams(own, open, sourceOn);
   }
 
   get all(): Iterable<Upstream> {
@@ -103,7 +106,7 @@ export class Upstreams {
       openMsMax,
       () => this.isClosed,
     );
-    const upstream = new Upstream(opening);
+    const upstream = new Upstream(opening, this.sourceOn);
     // The next call of the tenant tries again.
     opening.catch(() => {
       if (this.byTenant.get(tenant)?.upstream === upstream) this.forget(tenant);

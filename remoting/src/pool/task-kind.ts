@@ -1,0 +1,106 @@
+import { LatencyProfile, LruMap, type LoadedModel, type OpRange } from '@axle/core/internal';
+
+import type { FarDevice } from './far-device.js';
+
+/** Kinds of tasks that are remembered: the one that came longest ago is forgotten. */
+const kindsMax = 4096;
+/** Guess for what was never measured anywhere, milliseconds. */
+const unknownMs = 1;
+/** Durations of late that quantiles are taken of. */
+const recentMax = 128;
+/** Fewer say nothing of the tail. */
+const recentMin = 32;
+/** After so many more the tail is worked out anew. */
+const recentStep = 16;
+const tailQuantile = 0.95;
+
+/** What tasks of one op, with one model, took on the devices of a pool. */
+export class TaskKind {
+  private readonly profiles = new Map<FarDevice, LatencyProfile>();
+  private readonly recent: number[] = [];
+  private added = 0;
+  private knownTailMs: number | undefined = undefined;
+
+  constructor(readonly key: string) {}
+
+  /**
+   * @param tookMs on the device and on the way, without waiting
+   * @param wholeMs from when it was sent until its answer
+   */
+  observe(device: FarDevice, bytes: number, tookMs: number, wholeMs: number): void {
+    let profile = this.profiles.get(device);
+    if (profile === undefined) {
+      profile = new LatencyProfile();
+      this.profiles.set(device, profile);
+    }
+    profile.observe(bytes, tookMs);
+    this.recent[this.added % recentMax] = wholeMs;
+    this.added += 1;
+    if (this.added >= recentMin && this.added % recentStep === 0) this.knownTailMs = this.tailNow();
+  }
+
+  /** Whether it was ever measured there. */
+  isMeasured(device: FarDevice): boolean {
+    return this.profiles.has(device);
+  }
+
+  /**
+   * How long a task takes there, by what such tasks took; where few ran, no longer than elsewhere, since the first ones
+   * warm up what the others use; milliseconds.
+   */
+  expectedMs(device: FarDevice, bytes: number): number {
+    const profile = this.profiles.get(device);
+    if (profile?.known === true) return profile.expectedWithinMs(bytes);
+    let sum = 0;
+    let others = 0;
+    for (const [where, other] of this.profiles) {
+      if (where === device) continue;
+      sum += other.expectedWithinMs(bytes);
+      others += 1;
+    }
+    const ownMs = profile?.expectedWithinMs(bytes) ?? Infinity;
+    if (others > 0) return Math.min(ownMs, sum / others);
+    return profile === undefined ? unknownMs : ownMs;
+  }
+
+  /** Most tasks of late were answered within this, milliseconds; undefined: too few were. */
+  get tailMs(): number | undefined {
+    return this.knownTailMs;
+  }
+
+  /** What was measured there is of another time, or of another server. */
+  forget(device: FarDevice): void {
+    this.profiles.delete(device);
+  }
+
+  /** The same on each device where it was measured. */
+  averages(): ReadonlyMap<FarDevice, number> {
+    return new Map(
+      [...this.profiles].map(([device, profile]) => [device, profile.expectedWithinMs(undefined)]),
+    );
+  }
+
+  private tailNow(): number {
+    const sorted = [...this.recent].sort((a, b) => a - b);
+    return sorted[Math.floor(tailQuantile * (sorted.length - 1))] as number;
+  }
+}
+
+/** The kinds of a pool's tasks. */
+export class TaskKinds {
+  private readonly kinds = new LruMap<string, TaskKind>(kindsMax);
+
+  of({ name, op, version, first, last }: OpRange, model: LoadedModel | undefined): TaskKind {
+    const key = `${name}${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''}`;
+    let kind = this.kinds.get(key);
+    if (kind === undefined) {
+      kind = new TaskKind(key);
+      this.kinds.set(key, kind);
+    }
+    return kind;
+  }
+
+  forget(device: FarDevice): void {
+    for (const kind of this.kinds.values()) kind.forget(device);
+  }
+}
