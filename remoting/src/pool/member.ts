@@ -40,6 +40,8 @@ export interface MemberListener {
   memberUp(member: Member): void;
   /** A connection is gone, and with it what was under way; '' is the pool's own, which speaks for all. */
   memberLost(member: Member, tenant: string): void;
+  /** It was let go, and has answered what it had. */
+  memberGone(member: Member): void;
 }
 
 export interface MemberOptions {
@@ -65,6 +67,8 @@ export class Member {
   /** Tenants whose connections are lost, and when they may be tried again. */
   private readonly away = new Map<string, number>();
   private isClosed = false;
+  /** It takes nothing new, and goes when it has answered what it has. */
+  isRetired = false;
   private wake: () => void = () => undefined;
   private readonly timer: NodeJS.Timeout;
 
@@ -76,7 +80,8 @@ export class Member {
       this.noteTried = resolve;
     });
     this.timer = setInterval(() => {
-      if (this.current !== 'up') this.upstreams?.own.session.seek();
+      if (this.isRetired) this.goIfIdle();
+      else if (this.current !== 'up') this.upstreams?.own.session.seek();
     }, seekMs).unref();
     void this.connect();
   }
@@ -146,11 +151,26 @@ export class Member {
     for (const upstream of this.upstreams?.all ?? []) upstream.unload(loaded);
   }
 
+  /** Its place is given up. */
+  retire(): void {
+    if (this.isRetired) return;
+    this.isRetired = true;
+    if (this.current === 'up') this.current = 'draining';
+    this.listener.memberLost(this, '');
+    this.goIfIdle();
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     clearInterval(this.timer);
     this.wake();
     await this.upstreams?.close();
+  }
+
+  private goIfIdle(): void {
+    if (this.isClosed || this.inFlight > 0) return;
+    this.listener.memberGone(this);
+    this.close().catch(() => undefined);
   }
 
   private async connect(): Promise<void> {
@@ -218,6 +238,7 @@ export class Member {
       return;
     }
     if (tenant === '') {
+      if (this.isRetired) return;
       this.current = 'up';
       this.lastError = undefined;
       this.away.clear();

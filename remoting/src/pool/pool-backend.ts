@@ -66,7 +66,13 @@ export class PoolBackend implements Backend {
    * they say where all refuse.
    */
   static async connect(options: PoolBackendOptions): Promise<PoolBackend> {
-    const { servers, connect, actsForTenants = false, fit = 'worst', log = () => undefined } = options;
+    const {
+      servers,
+      connect,
+      actsForTenants = false,
+      fit = 'worst',
+      log = () => undefined,
+    } = options;
     const catalogue = new PoolCatalogue();
     const pool = new Pool({
       servers,
@@ -92,6 +98,11 @@ export class PoolBackend implements Backend {
 
   get devices(): readonly PooledDevice[] {
     return this.pool.devices;
+  }
+
+  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
+  setServers(servers: readonly URL[]): void {
+    this.pool.setServers(servers);
   }
 
   offers(device: Device, op: OpRange): boolean {
@@ -223,9 +234,12 @@ function commonFlags(a: number, b: number): number {
   return may(a) && may(b) ? a : a & b & ~(OpFlag.PURE | OpFlag.IDEMPOTENT);
 }
 
-function tellChange({ url, label, state, lastError }: Member, log: Log): void {
-  if (state === 'up') log(`${url.href} is up, as ${label}`);
-  else {
+function tellChange({ url, label, state, isRetired, inFlight, lastError }: Member, log: Log): void {
+  if (isRetired) {
+    log(inFlight === 0 ? `${url.href} is let go` : `${url.href} goes when it has answered`);
+  } else if (state === 'up') {
+    log(`${url.href} is up, as ${label}`);
+  } else {
     const why = lastError === undefined ? '' : `: ${lastError.message}`;
     log(`${url.href} is ${state}${why}; its work goes to other servers`, { level: 'warn' });
   }

@@ -1,5 +1,5 @@
+import type { AxleError } from '@axle/core/internal';
 import {
-  AxleError,
   type BackendTask,
   type FailedAttempt,
   type OfferedOp,

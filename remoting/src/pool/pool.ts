@@ -19,7 +19,7 @@ import { Attempt } from './attempt.js';
 import type { FarDevice } from './far-device.js';
 import { Member, type MemberListener } from './member.js';
 import { betterOfTwo, placeWithModel, type ModelFit } from './placement.js';
-import { PooledDevice } from './pooled-device.js';
+import type { PooledDevice } from './pooled-device.js';
 import { PoolTask } from './pool-task.js';
 import { TaskKinds } from './task-kind.js';
 
@@ -72,6 +72,17 @@ export class Pool implements MemberListener {
     this.timer = setInterval(() => {
       this.expire();
     }, expiryMs).unref();
+  }
+
+  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
+  setServers(urls: readonly URL[]): void {
+    if (this.isClosed) return;
+    const wanted = new Set(urls.map(({ href }) => href));
+    for (const member of [...this.members]) if (!wanted.has(member.url.href)) member.retire();
+    const known = new Set(
+      this.members.flatMap(({ url, isRetired }) => (isRetired ? [] : url.href)),
+    );
+    for (const url of urls) if (!known.has(url.href)) this.add(url);
   }
 
   get hasServer(): boolean {
@@ -142,6 +153,14 @@ export class Pool implements MemberListener {
         if (!member.takes(attempt.tenant, now) && attempt.mayMove) this.move(attempt);
       }
     }
+  }
+
+  memberGone(member: Member): void {
+    const at = this.members.indexOf(member);
+    if (at >= 0) this.members.splice(at, 1);
+    this.options.onChange(member);
+    for (const device of this.devices) device.refresh();
+    for (const device of member.devices) this.kinds.forget(device);
   }
 
   async close(): Promise<void> {
@@ -300,8 +319,7 @@ export class Pool implements MemberListener {
       device.offers(op);
     const among = (allows: (device: FarDevice) => boolean): FarDevice | undefined => {
       const { random, fit } = this.options;
-      const finishMs = (device: FarDevice) =>
-        device.waitMs(now) + kind.expectedMs(device, bytes);
+      const finishMs = (device: FarDevice) => device.waitMs(now) + kind.expectedMs(device, bytes);
       if (model === undefined) return betterOfTwo(places, { allows, finishMs, random });
       const { source } = model;
       const modelBytes = source.files.reduce((sum, { data }) => sum + data.byteLength, 0);
@@ -334,8 +352,7 @@ export class Pool implements MemberListener {
 
 /** The pool's op that a range is. */
 export function opOf(ops: readonly OfferedOp[], range: BackendTask['range']): OfferedOp {
-  const found =
-    ops.find((op) => op === range) ?? ops.find((op) => sameRange(op, range));
+  const found = ops.find((op) => op === range) ?? ops.find((op) => sameRange(op, range));
   if (found !== undefined) return found;
   throw new AxleError('UNIMPLEMENTED', 'no server of the pool offers this');
 }

@@ -7,7 +7,7 @@ import { endpointSchemes, readEndpoint } from '../endpoint.js';
 /** Servers of one pool. */
 export const serversMax = 256;
 /** A file of them, bytes. */
-const listBytesMax = 1024 * 1024;
+export const listBytesMax = 1024 * 1024;
 
 const example = 'axle+tls://HOST:PORT, axle://HOST:PORT or axle+unix:/PATH';
 
@@ -37,14 +37,23 @@ export async function readPoolUrl(url: URL): Promise<readonly URL[]> {
 /**
  * Reads `--servers`: URLs with commas between them, or the path of a file with one on each line.
  *
+ * @param read the bytes of a file
  * @throws as `readPoolUrl`.
  */
-export async function readServerLists(lists: readonly string[]): Promise<readonly URL[]> {
-  const read = lists.map(async (list) => {
-    if (/^axle(\+\w+)?:/.test(list)) return list.split(',').map((text) => text.trim());
-    return linesOf(await textOf(list));
+export async function readServerLists(
+  lists: readonly string[],
+  read: (path: string) => Promise<Buffer>,
+): Promise<readonly URL[]> {
+  const texts = lists.map(async (list) => {
+    if (isServerList(list)) return list.split(',').map((text) => text.trim());
+    return linesOf((await read(list)).toString('utf8'));
   });
-  return checkServers((await Promise.all(read)).flat());
+  return checkServers((await Promise.all(texts)).flat());
+}
+
+/** Whether it is no path of a file of them. */
+export function isServerList(text: string): boolean {
+  return /^axle(\+\w+)?:/.test(text);
 }
 
 async function readServerFile(path: string): Promise<readonly URL[]> {
