@@ -18,9 +18,12 @@ export class Attempt implements BackendTask {
   backendData: unknown = undefined;
   /** Settled, or given up for another. */
   isOver = false;
+  /** Made because another one is late. */
+  readonly isSpare: boolean;
 
   /**
    * @param expectedMs what it is expected to take there, without waiting
+   * @param dueMs the same with waiting
    * @param startedAt on the clock of `performance`
    */
   constructor(
@@ -28,9 +31,11 @@ export class Attempt implements BackendTask {
     readonly target: FarDevice,
     readonly model: LoadedModel | undefined,
     readonly expectedMs: number,
+    readonly dueMs: number,
     readonly startedAt: number,
     private readonly done: (attempt: Attempt, outcome: TaskOutcome) => void,
   ) {
+    this.isSpare = owner.attempts.length > 0;
     target.add(this);
   }
 

@@ -14,6 +14,8 @@ import type { Member } from './member.js';
 
 /** The part of a device's memory that models may take, as servers have it. */
 const modelMemoryShare = 0.75;
+/** A model that a server does not have under its name is not looked for there again for so long, milliseconds. */
+const lackedMs = 10_000;
 
 /** A model that was sent to a device. */
 interface SentModel {
@@ -30,7 +32,11 @@ export class FarDevice {
   readonly attempts = new Set<Attempt>();
   /** What they are expected to take, milliseconds. */
   private backlogMs = 0;
+  /** When one came back last, on the clock of `performance`. */
+  lastDoneAt = 0;
   private readonly models = new Map<string, SentModel>();
+  /** Content of models that the server does not have, and until when that is taken to hold. */
+  private readonly lacked = new Map<string, number>();
   private readonly offered = new Map<OpRange, boolean>();
   private lastTold: ToldWait | undefined = undefined;
   private backlogThenMs = 0;
@@ -128,6 +134,19 @@ export class FarDevice {
     }
     sent.usedAt = now;
     return sent.loaded;
+  }
+
+  /** Whether the server was found not to have a model that is only named. */
+  lacks({ contentId }: ModelSource, now: number): boolean {
+    const until = this.lacked.get(contentId);
+    if (until === undefined) return false;
+    if (until <= now) this.lacked.delete(contentId);
+    return until > now;
+  }
+
+  noteLacked(source: ModelSource, now: number): void {
+    this.unload(source);
+    this.lacked.set(source.contentId, now + lackedMs);
   }
 
   /** A call with the model was answered. */

@@ -4,6 +4,8 @@ export interface PlacementView<Place> {
   readonly allows: (place: Place) => boolean;
   /** How long the task is expected to take there, with its wait and without the load of its model, milliseconds. */
   readonly finishMs: (place: Place) => number;
+  /** What it has to do, as a part of what it can do at once: it decides between places that are about as quick. */
+  readonly load: (place: Place) => number;
   /** Of a place that does not have the task's model: whether its memory holds it beside what is there. */
   readonly fits: (place: Place) => boolean;
   /** Bytes that are left there; Infinity where that is not known. */
@@ -23,6 +25,9 @@ export type ModelFit = 'best' | 'worst';
 
 /** Of the choices, the part that goes to the worse of two. */
 const exploredPart = 1 / 64;
+/** Times that differ by less than this part, and a millisecond, are about the same. */
+const sameFactor = 1.25;
+const sameMs = 1;
 /** Places that are looked at for a model that is nowhere yet. */
 const fitsLookedAtMax = 64;
 
@@ -35,13 +40,19 @@ const fitsLookedAtMax = 64;
  */
 export function betterOfTwo<Place>(
   places: readonly Place[],
-  { allows, finishMs, random }: Pick<PlacementView<Place>, 'allows' | 'finishMs' | 'random'>,
+  {
+    allows,
+    finishMs,
+    load,
+    random,
+  }: Pick<PlacementView<Place>, 'allows' | 'finishMs' | 'load' | 'random'>,
 ): Place | undefined {
   const first = allowedFrom(places, Math.floor(random() * places.length), allows, undefined);
   if (first === undefined) return undefined;
   const second = allowedFrom(places, Math.floor(random() * places.length), allows, first);
   if (second === undefined) return first;
-  const [better, worse] = finishMs(second) < finishMs(first) ? [second, first] : [first, second];
+  const isSecond = isBetter(second, first, { finishMs, load });
+  const [better, worse] = isSecond ? [second, first] : [first, second];
   // What is known of a place that is passed over becomes old.
   return random() < exploredPart ? worse : better;
 }
@@ -90,6 +101,16 @@ export function placeForModel<Place>(
   return fitting.length > 0
     ? quick.sort(order)[0]
     : quick.sort((a, b) => finishMs(a) - finishMs(b))[0];
+}
+
+function isBetter<Place>(
+  place: Place,
+  other: Place,
+  { finishMs, load }: Pick<PlacementView<Place>, 'finishMs' | 'load'>,
+): boolean {
+  const [ms, otherMs] = [finishMs(place), finishMs(other)];
+  if (ms * sameFactor + sameMs < otherMs) return true;
+  return otherMs * sameFactor + sameMs >= ms && load(place) < load(other);
 }
 
 /** Places that are allowed, from a random one on. */

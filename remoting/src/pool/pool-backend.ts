@@ -22,7 +22,7 @@ import {
 import type { Log } from '../log/log.js';
 import { LateStream } from '../relay/late-stream.js';
 import type { Member } from './member.js';
-import { Pool, opOf, waitMsDefault } from './pool.js';
+import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
 import { PoolCatalogue } from './pool-catalogue.js';
 import { PoolTask } from './pool-task.js';
 import { PooledDevice } from './pooled-device.js';
@@ -103,6 +103,10 @@ export class PoolBackend implements Backend {
   /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
   setServers(servers: readonly URL[]): void {
     this.pool.setServers(servers);
+  }
+
+  get counts(): PoolCounts {
+    return this.pool.counts;
   }
 
   offers(device: Device, op: OpRange): boolean {

@@ -60,7 +60,7 @@ export class PoolCatalogue implements ModelCatalogue {
     return found.report;
   }
 
-  /** The same model on one server. @throws AxleError UNAVAILABLE where that has another, or none. */
+  /** The same model on one server. @throws AxleError FAILED_PRECONDITION where that has another, or none. */
   readonly sourceOn = async (remote: RemoteBackend, source: ModelSource): Promise<ModelSource> => {
     const found = this.bySource.get(source);
     if (found === undefined) return source;
@@ -70,13 +70,13 @@ export class PoolCatalogue implements ModelCatalogue {
       there = await remote.catalogue.read(reference);
     } catch (error) {
       if (!(error instanceof AxleError) || error.code !== 'NOT_FOUND') throw error;
-      throw new AxleError('UNAVAILABLE', `it has no model '${reference}', as others have`, {
+      throw new AxleError('FAILED_PRECONDITION', `it has no model '${reference}', as others have`, {
         cause: error,
       });
     }
     if (there.source.contentId === source.contentId) return there.source;
     throw new AxleError(
-      'UNAVAILABLE',
+      'FAILED_PRECONDITION',
       `its model '${reference}' is another one than that of other servers; give them the same under that name`,
     );
   };

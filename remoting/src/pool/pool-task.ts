@@ -2,7 +2,9 @@ import type { AxleError } from '@axle/core/internal';
 import {
   type BackendTask,
   type FailedAttempt,
+  type LoadedModel,
   type OfferedOp,
+  type Preference,
   type StepReport,
   type TaskOutcome,
 } from '@axle/core/internal';
@@ -25,6 +27,9 @@ export class PoolTask {
   isSettled = false;
   /** Until when it waits for a server, on the clock of `performance`; 0: it does not. */
   waitsUntil = 0;
+  /** A second attempt was made because the first was late. */
+  isHedged = false;
+  hedgeTimer: NodeJS.Timeout | undefined = undefined;
   private failed: FailedAttempt[] | undefined = undefined;
 
   constructor(
@@ -40,6 +45,14 @@ export class PoolTask {
 
   get tenant(): string {
     return this.task.tenant;
+  }
+
+  get model(): LoadedModel | undefined {
+    return this.task.model;
+  }
+
+  get preference(): Preference | undefined {
+    return this.task.preference;
   }
 
   /** For the report of the call. */
@@ -60,6 +73,7 @@ export class PoolTask {
   settle(outcome: TaskOutcome): void {
     if (this.isSettled) return;
     this.isSettled = true;
+    clearTimeout(this.hedgeTimer);
     // Those that run a second time have lost the race.
     for (const attempt of this.attempts) attempt.giveUp();
     this.task.settle(outcome);

@@ -5,20 +5,24 @@ import {
   AxleError,
   hasFlag,
   isOfDevice,
+  lateAdvice,
   sameRange,
   type BackendTask,
   type ConnectOptions,
   type LoadedModel,
   type OfferedOp,
+  type Preference,
   type TaskOutcome,
 } from '@axle/core/internal';
 
 import { freeLabel } from '../relay/server-label.js';
 import type { SourceOn } from '../relay/upstream.js';
 import { Attempt } from './attempt.js';
+import { Chooser } from './chooser.js';
 import type { FarDevice } from './far-device.js';
 import { Member, type MemberListener } from './member.js';
-import { betterOfTwo, placeWithModel, type ModelFit } from './placement.js';
+import { HedgeBudget } from './hedge-budget.js';
+import type { ModelFit } from './placement.js';
 import type { PooledDevice } from './pooled-device.js';
 import { PoolTask } from './pool-task.js';
 import { TaskKinds } from './task-kind.js';
@@ -29,10 +33,8 @@ export const waitMsDefault = 30_000;
 const expiryMs = 250;
 /** Servers that may be lost while they have a task: it may be what ends them. */
 const lossesMax = 3;
-/** How long a model takes to load that never was, milliseconds, beside its bytes. */
-const loadMsGuess = 50;
-/** What a model's bytes take to reach a server and its device. */
-const loadBytesPerMs = 100_000;
+/** No task is sent a second time sooner, milliseconds. */
+const hedgeMsMin = 5;
 
 /** What another server may do better: it has room, or works. */
 const elsewhereCodes: ReadonlySet<string> = new Set([
@@ -53,6 +55,20 @@ export interface PoolOptions {
   readonly onChange: (member: Member) => void;
 }
 
+/** What happened in a pool so far. */
+export interface PoolCounts {
+  /** Tasks that were sent a second time because the first answer was late. */
+  readonly hedges: number;
+  /** Of these, those whose second answer was first. */
+  readonly hedgesWon: number;
+  /** Attempts that failed, or whose server was lost, and that went on elsewhere. */
+  readonly moves: number;
+  /** Tasks that no server could have done by their deadlines. */
+  readonly refusals: number;
+  /** Devices that were left alone for a while, being far slower than others or stuck. */
+  readonly ejections: number;
+}
+
 /** The servers of a pool, and the tasks that are under way on them. */
 export class Pool implements MemberListener {
   readonly members: Member[] = [];
@@ -65,12 +81,17 @@ export class Pool implements MemberListener {
   private readonly timer: NodeJS.Timeout;
   private isClosed = false;
   private readonly whenUp: (() => void)[] = [];
+  private readonly chooser: Chooser;
+  private readonly hedges = new HedgeBudget();
+  private readonly counted = { hedges: 0, hedgesWon: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
+    this.chooser = new Chooser({ ...options, clock: () => performance.now() }, this.kinds);
     this.waitMs = options.connect.reconnect?.timeoutMs ?? waitMsDefault;
     for (const url of options.servers) this.add(url);
     this.timer = setInterval(() => {
       this.expire();
+      this.rescueFromStuck();
     }, expiryMs).unref();
   }
 
@@ -102,7 +123,17 @@ export class Pool implements MemberListener {
     const kind = this.kinds.of(op, task.model);
     const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable);
     task.backendData = pooledTask;
-    this.start(pooledTask);
+    this.hedges.earn();
+    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
+  }
+
+  get counts(): PoolCounts {
+    return { ...this.counted, ejections: this.chooser.outliers.ejections };
+  }
+
+  /** Why the tasks of a device go elsewhere though its server is up; undefined: they do not. */
+  passedOver(device: FarDevice): string | undefined {
+    return this.chooser.reason(device);
   }
 
   cancel(task: PoolTask): void {
@@ -124,9 +155,20 @@ export class Pool implements MemberListener {
     op: OfferedOp,
     tenant: string,
     model: LoadedModel | undefined,
+    preference?: Preference,
   ): FarDevice {
     const kind = this.kinds.of(op, model);
-    const found = this.choose({ pooled, op, tenant, kind, bytes: 0, tried: new Set() }, model);
+    const wanted = {
+      pooled,
+      op,
+      tenant,
+      kind,
+      model,
+      bytes: 0,
+      preference,
+      tried: new Set<never>(),
+    };
+    const found = this.chooser.choose(wanted);
     if (found === undefined) throw this.nowhere(pooled);
     return found;
   }
@@ -160,7 +202,10 @@ export class Pool implements MemberListener {
     if (at >= 0) this.members.splice(at, 1);
     this.options.onChange(member);
     for (const device of this.devices) device.refresh();
-    for (const device of member.devices) this.kinds.forget(device);
+    for (const device of member.devices) {
+      this.kinds.forget(device);
+      this.chooser.outliers.forget(device);
+    }
   }
 
   async close(): Promise<void> {
@@ -181,7 +226,7 @@ export class Pool implements MemberListener {
 
   /** Sends the task where it should be done soonest, or lets it wait for a server. */
   private start(task: PoolTask): void {
-    const target = this.choose(task, task.task.model);
+    const target = this.chooser.choose(task);
     if (target === undefined) this.wait(task);
     else this.attempt(task, target);
   }
@@ -190,15 +235,19 @@ export class Pool implements MemberListener {
     const now = performance.now();
     const { model } = task.task;
     task.tried.add(target);
+    this.chooser.entering(target);
+    const expectedMs = task.kind.expectedMs(target, task.bytes);
     const attempt = new Attempt(
       task,
       target,
       model && target.modelOf(model, now),
-      task.kind.expectedMs(target, task.bytes),
+      expectedMs,
+      expectedMs + target.waitMs(now),
       now,
       this.done,
     );
     task.attempts.push(attempt);
+    if (task.attempts.length === 1) this.hedgeWhenLate(task);
     try {
       target.member.of(task.tenant).submit(target.device, attempt);
     } catch (error) {
@@ -210,7 +259,7 @@ export class Pool implements MemberListener {
   }
 
   private readonly done = (attempt: Attempt, outcome: TaskOutcome): void => {
-    const { owner: task } = attempt;
+    const { owner: task, target } = attempt;
     task.attempts.splice(task.attempts.indexOf(attempt), 1);
     if (!outcome.ok) {
       this.failed(attempt, outcome.error, outcome.neverBegan === true);
@@ -219,16 +268,28 @@ export class Pool implements MemberListener {
     const { transferMs, computeMs, batchSize } = outcome.timing;
     const tookMs = transferMs + computeMs / Math.max(1, batchSize);
     const wholeMs = performance.now() - attempt.startedAt;
-    if (attempt.model !== undefined) attempt.target.noteLoaded(attempt.model.source);
-    task.kind.observe(attempt.target, task.bytes, tookMs, wholeMs);
+    target.lastDoneAt = performance.now();
+    if (attempt.model !== undefined) target.noteLoaded(attempt.model.source);
+    task.kind.observe(target, task.bytes, tookMs, wholeMs);
+    this.chooser.succeeded(target, task.kind, task.pooled.all.length);
+    if (attempt.isSpare && task.attempts.length > 0) {
+      this.counted.hedgesWon += 1;
+      for (const late of task.attempts) this.chooser.overtaken(late.target, task.pooled.all.length);
+    }
     task.succeed(attempt, outcome);
   };
 
   private failed(attempt: Attempt, error: AxleError, neverBegan: boolean): void {
     const { owner: task, target } = attempt;
+    if (!task.isCancelled) this.chooser.failed(target, error);
     // Another attempt may still give the result.
     if (task.attempts.length > 0) return;
-    const mayMove = elsewhereCodes.has(error.code) && (neverBegan || task.isRepeatable);
+    const { model } = attempt;
+    // A server that has not the model under its name; calls find it where it is.
+    const isLacking = neverBegan && model !== undefined && error.code === 'FAILED_PRECONDITION';
+    if (isLacking) target.noteLacked(model.source, performance.now());
+    const mayMove =
+      isLacking || (elsewhereCodes.has(error.code) && (neverBegan || task.isRepeatable));
     if (task.isCancelled || this.isClosed || error.outcomeUnknown || !mayMove) {
       task.fail(error, neverBegan);
       return;
@@ -262,11 +323,18 @@ export class Pool implements MemberListener {
       task.fail(endsServers(), false);
       return;
     }
-    const target = this.choose(task, task.task.model);
+    const target = this.chooser.choose(task);
+    this.counted.moves += 1;
     if (target !== undefined) this.attempt(task, target);
     // A server that works has refused it, and the others too.
-    else if (from.member.takes(task.tenant, performance.now())) task.fail(error, neverBegan);
+    else if (this.isFinal(error, from, task)) task.fail(error, neverBegan);
     else this.wait(task);
+  }
+
+  /** Nothing is gained by waiting for a server. */
+  private isFinal({ code }: AxleError, from: FarDevice, { tenant }: PoolTask): boolean {
+    if (!from.member.takes(tenant, performance.now())) return false;
+    return code !== 'FAILED_PRECONDITION' || this.members.every(({ state }) => state === 'up');
   }
 
   private wait(task: PoolTask): void {
@@ -288,7 +356,7 @@ export class Pool implements MemberListener {
     const now = performance.now();
     for (const task of [...this.waiting]) {
       // Connections of tenants come back without their server having been away.
-      const target = this.choose(task, task.task.model);
+      const target = this.chooser.choose(task);
       if (target === undefined && task.waitsUntil > now) continue;
       this.waiting.delete(task);
       if (target === undefined) task.fail(this.nowhere(task.pooled), true);
@@ -296,46 +364,58 @@ export class Pool implements MemberListener {
     }
   }
 
-  private choose(
-    {
-      pooled,
-      op,
-      kind,
-      bytes,
-      tenant,
-      tried,
-      task,
-    }: Pick<PoolTask, 'pooled' | 'op' | 'kind' | 'bytes' | 'tenant' | 'tried'> & Partial<PoolTask>,
-    model: LoadedModel | undefined,
-  ): FarDevice | undefined {
-    const now = performance.now();
-    const { device: wanted, strict = false } = task?.preference ?? {};
-    const isPart = wanted !== undefined && pooled.includes(wanted);
-    const places = pooled.all;
-    const mayTake = (device: FarDevice) =>
-      device.member.takes(tenant, now) &&
-      !tried.has(device) &&
-      device.member.isWell(device.device) &&
-      device.offers(op);
-    const among = (allows: (device: FarDevice) => boolean): FarDevice | undefined => {
-      const { random, fit } = this.options;
-      const finishMs = (device: FarDevice) => device.waitMs(now) + kind.expectedMs(device, bytes);
-      if (model === undefined) return betterOfTwo(places, { allows, finishMs, random });
-      const { source } = model;
-      const modelBytes = source.files.reduce((sum, { data }) => sum + data.byteLength, 0);
-      return placeWithModel(places, new Set(places.filter((device) => device.has(source))), {
-        allows,
-        finishMs,
-        fits: (device) => device.freeBytes >= modelBytes,
-        freeBytes: (device) => device.freeBytes,
-        loadMs: loadMsGuess + modelBytes / loadBytesPerMs,
-        fit,
-        random,
-      });
-    };
-    if (!isPart) return among(mayTake);
-    const named = among((device) => device.isNamed(wanted) && mayTake(device));
-    return named ?? (strict ? undefined : among(mayTake));
+  /** A task that no server can do in time is told so now, and not when its time is over. */
+  private refuseIfLate(task: PoolTask): boolean {
+    const { deadlineAt } = task.task;
+    if (deadlineAt === undefined) return false;
+    const leftMs = deadlineAt - performance.now();
+    const soonest = this.chooser.soonest(task);
+    if (soonest === undefined || soonest.inMs <= leftMs) return false;
+    this.counted.refusals += 1;
+    const error = AxleError.expected(
+      'DEADLINE_EXCEEDED',
+      `no server of the pool can do this in the ${leftMs.toFixed(1)} ms that are left: ${soonest.place.id} would be first, ` +
+        `in ${soonest.inMs.toFixed(1)} ms; ${lateAdvice}`,
+    );
+    // Not before whoever has submitted it knows of it.
+    queueMicrotask(() => {
+      task.fail(error, true);
+    });
+    return true;
+  }
+
+  /** Sends the task to a second place when it is later than nearly all like it; the first answer counts. */
+  private hedgeWhenLate(task: PoolTask): void {
+    const { tailMs } = task.kind;
+    if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
+    clearTimeout(task.hedgeTimer);
+    const lateMs = Math.ceil(Math.max(tailMs, hedgeMsMin));
+    task.hedgeTimer = setTimeout(() => {
+      if (task.attempts.length !== 1) return;
+      const target = this.chooser.chooseSpare(task);
+      if (target !== undefined && this.hedges.spend()) this.hedge(task, target);
+    }, lateMs);
+  }
+
+  private hedge(task: PoolTask, target: FarDevice): void {
+    if (task.isSettled || task.isCancelled || task.isHedged) return;
+    task.isHedged = true;
+    this.counted.hedges += 1;
+    this.attempt(task, target);
+  }
+
+  /** Of a device that gives nothing back, though its server answers: what may run a second time does so elsewhere. */
+  private rescueFromStuck(): void {
+    for (const { all } of this.devices) {
+      for (const device of all) {
+        if (!this.chooser.isStuck(device, all.length)) continue;
+        for (const { owner } of [...device.attempts]) {
+          if (!owner.isRepeatable || owner.isHedged) continue;
+          const target = this.chooser.choose(owner);
+          if (target !== undefined) this.hedge(owner, target);
+        }
+      }
+    }
   }
 
   private nowhere({ id }: PooledDevice): AxleError {

@@ -39,9 +39,20 @@ export class TaskKind {
     if (this.added >= recentMin && this.added % recentStep === 0) this.knownTailMs = this.tailNow();
   }
 
-  /** Whether it was ever measured there. */
-  isMeasured(device: FarDevice): boolean {
-    return this.profiles.has(device);
+  /** Tasks that were measured. */
+  get count(): number {
+    return this.added;
+  }
+
+  /** Whether enough ran anywhere to know what one takes. */
+  get isMeasured(): boolean {
+    for (const { known } of this.profiles.values()) if (known) return true;
+    return false;
+  }
+
+  /** The same of one device. */
+  isKnown(device: FarDevice): boolean {
+    return this.profiles.get(device)?.known === true;
   }
 
   /**
@@ -73,11 +84,13 @@ export class TaskKind {
     this.profiles.delete(device);
   }
 
-  /** The same on each device where it was measured. */
+  /** The same on average, on each device where enough ran. */
   averages(): ReadonlyMap<FarDevice, number> {
-    return new Map(
-      [...this.profiles].map(([device, profile]) => [device, profile.expectedWithinMs(undefined)]),
-    );
+    const averages = new Map<FarDevice, number>();
+    for (const [device, profile] of this.profiles) {
+      if (profile.known) averages.set(device, profile.expectedWithinMs(undefined));
+    }
+    return averages;
   }
 
   private tailNow(): number {
