@@ -73,6 +73,7 @@ export class RunningServer {
         loggedRequests: settings.accessLog ? 'all' : 'failures',
         hostRestarts: () => devices.hostRestarts,
         addMetrics: enableMetrics,
+        pool: devices.pool,
       });
       source.onChange((changed) => {
         server.update(changed.trust, changed.tls);

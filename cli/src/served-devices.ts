@@ -19,7 +19,8 @@ export class ServedDevices {
   private constructor(
     readonly runtime: Runtime,
     private readonly hosts: DeviceHosts | undefined,
-    private readonly pool?: PoolBackend,
+    /** Whose devices these are; undefined: no pool's. */
+    readonly pool?: PoolBackend,
   ) {}
 
   /** @throws AxleError as a server that is relayed to, or every one of a pool, cannot be reached. */

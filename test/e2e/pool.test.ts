@@ -1,4 +1,4 @@
-import { fork, spawn, type ChildProcess } from 'node:child_process';
+import { execFile, fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
 import { connect, shippedModels, type Client, type CompressResult } from 'axle';
@@ -16,6 +17,13 @@ import { afterTest } from './tenants-server.js';
 
 const sample = fileURLToPath(new URL('../../axle/models/samples/A.png', import.meta.url));
 const waitMs = 30_000;
+
+/** What of `axle top --json` is looked at. */
+interface TopSample {
+  readonly servers: readonly unknown[];
+  readonly poolEventsPerSecond: Readonly<Record<string, number>>;
+}
+
 const pools: ChildProcess[] = [];
 
 afterAll(() => {
@@ -37,11 +45,15 @@ async function open(target: string, reconnect = {}): Promise<Client> {
 }
 
 /** `axle pool` over servers of those names. */
-async function startPool(name: string, servers: string): Promise<ChildProcess> {
+async function startPool(
+  name: string,
+  servers: string,
+  ...args: readonly string[]
+): Promise<ChildProcess> {
   const where = `unix:${join(folder, `${name}.sock`)}`;
   const pool = spawn(
     process.execPath,
-    [axlePath, 'pool', '--servers', servers, '--listen', where],
+    [axlePath, 'pool', '--servers', servers, '--listen', where, ...args],
     { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: folder } },
   );
   pools.push(pool);
@@ -291,6 +303,36 @@ describe('axle pool', () => {
     for (const { data } of await Promise.all(over)) {
       expect(gunzipSync(data).equals(input)).toBe(true);
     }
+  });
+
+  it('shows its servers, and what became of calls, to Prometheus and axle top', async () => {
+    const lost = await serveUnix('shown1.sock');
+    await serveUnix('shown2.sock');
+    const servers = `${socketOf('shown1')},${socketOf('shown2')}`;
+    const metrics = join(folder, 'metrics.sock');
+    await startPool('shown', servers, '--metrics', `unix:${metrics}`);
+    const client = await open(socketOf('shown'));
+    const input = bytesOf(1000);
+    const call = () => client.compress(Array.from({ length: 20 }, () => input));
+    await call();
+    await kill(lost);
+    await call();
+    const top = async (...args: readonly string[]) => {
+      const line = [axlePath, 'top', `http+unix:${metrics}`, '--interval', '0.2', ...args];
+      return (await promisify(execFile)(process.execPath, line)).stdout;
+    };
+    const sample = JSON.parse(await top('--json')) as TopSample;
+    expect(sample.servers).toEqual([
+      expect.objectContaining({ server: 'shown1', state: 'lost', tasks: 0 }),
+      expect.objectContaining({ server: 'shown2', state: 'up' }),
+    ]);
+    expect(Object.keys(sample.poolEventsPerSecond).sort()).toEqual([
+      'ejections',
+      'hedges',
+      'hedges_won',
+      'moves',
+      'refusals',
+    ]);
   });
 
   it('reads its file of servers again: new ones join, others go when they are empty', async () => {

@@ -32,6 +32,8 @@ export class FarDevice {
   readonly attempts = new Set<Attempt>();
   /** What they are expected to take, milliseconds. */
   private backlogMs = 0;
+  /** Tasks that it gave a result for. */
+  finished = 0;
   /** When one came back last, on the clock of `performance`. */
   lastDoneAt = 0;
   private readonly models = new Map<string, SentModel>();

@@ -21,7 +21,7 @@ import {
 
 import type { Log } from '../log/log.js';
 import { LateStream } from '../relay/late-stream.js';
-import type { Member } from './member.js';
+import type { Member, MemberState } from './member.js';
 import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
 import { PoolCatalogue } from './pool-catalogue.js';
 import { PoolTask } from './pool-task.js';
@@ -39,6 +39,17 @@ export interface PoolBackendOptions {
   readonly actsForTenants?: boolean;
   readonly fit?: ModelFit;
   readonly log?: Log;
+}
+
+/** How a server of a pool is. */
+export interface ServerOfPool {
+  readonly label: string;
+  readonly state: MemberState;
+  /** Tasks on their way to it, there, or on their way back. */
+  readonly inFlight: number;
+  readonly finished: number;
+  /** Devices whose tasks go elsewhere. */
+  readonly passedOver: number;
 }
 
 /**
@@ -103,6 +114,17 @@ export class PoolBackend implements Backend {
   /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
   setServers(servers: readonly URL[]): void {
     this.pool.setServers(servers);
+  }
+
+  get servers(): readonly ServerOfPool[] {
+    const { pool } = this;
+    return pool.members.map(({ label, state, inFlight, devices }) => ({
+      label,
+      state,
+      inFlight,
+      finished: devices.reduce((sum, { finished }) => sum + finished, 0),
+      passedOver: devices.filter((device) => pool.passedOver(device) !== undefined).length,
+    }));
   }
 
   get counts(): PoolCounts {

@@ -269,6 +269,7 @@ export class Pool implements MemberListener {
     const tookMs = transferMs + computeMs / Math.max(1, batchSize);
     const wholeMs = performance.now() - attempt.startedAt;
     target.lastDoneAt = performance.now();
+    target.finished += 1;
     if (attempt.model !== undefined) target.noteLoaded(attempt.model.source);
     task.kind.observe(target, task.bytes, tookMs, wholeMs);
     this.chooser.succeeded(target, task.kind, task.pooled.all.length);

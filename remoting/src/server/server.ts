@@ -18,6 +18,7 @@ import {
 import { LimitedLog } from '../log/limited-log.js';
 import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
+import type { PoolBackend } from '../pool/pool-backend.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -58,6 +59,8 @@ export interface ServerOptions {
   readonly doors?: DoorSettings | undefined;
   /** Of device hosts, by their names; for metrics. */
   readonly hostRestarts?: (() => ReadonlyMap<string, number>) | undefined;
+  /** That it serves; for metrics. */
+  readonly pool?: PoolBackend | undefined;
   /** Adds to the metrics, where there is a door for them. */
   readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
@@ -266,7 +269,7 @@ export class Server {
 
   /** From the first call on. */
   private async measure(): Promise<void> {
-    const { doors, runtime, store, hostRestarts, addMetrics } = this.options;
+    const { doors, runtime, store, hostRestarts, addMetrics, pool } = this.options;
     if (doors === undefined || doors.metrics.length === 0) return;
     const { ServerMetrics } = await import('../metrics/server-metrics.js');
     this.metrics = new ServerMetrics({
@@ -277,6 +280,10 @@ export class Server {
       hostRestarts: hostRestarts ?? (() => new Map()),
     });
     addMetrics?.(this.metrics.registry);
+    if (pool !== undefined) {
+      const { addPoolMetrics } = await import('../metrics/pool-metrics.js');
+      addPoolMetrics(this.metrics.registry, pool);
+    }
   }
 
   private async openDoors(): Promise<void> {
