@@ -68,7 +68,7 @@ export class ServedDevices {
   private static async openPool(options: ServedDevicesOptions): Promise<ServedDevices> {
     const { settings, models, limits, log } = options;
     const { Runtime } = await import('@axle/core/internal');
-    const { PoolBackend } = await import('@axle/remoting');
+    const { PoolBackend, poolLimits } = await import('@axle/remoting');
     const { servers, fit } = settings;
     const pool = await PoolBackend.connect({
       servers,
@@ -82,7 +82,7 @@ export class ServedDevices {
       decodesImages: false,
       backends: [pool],
       models,
-      limits,
+      limits: poolLimits(limits, servers),
     });
     return new ServedDevices(runtime, undefined, pool);
   }

@@ -19,7 +19,7 @@ export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export type { TenantWeights } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
 export type { FarDevice } from './pool/far-device.js';
-export { PoolBackend, type PoolBackendOptions } from './pool/pool-backend.js';
+export { PoolBackend, poolLimits, type PoolBackendOptions } from './pool/pool-backend.js';
 export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
 export { jsonLine, textLine } from './log/log-line.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';

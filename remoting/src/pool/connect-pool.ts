@@ -7,7 +7,7 @@ import {
   type ConnectOptions,
 } from '@axle/core/internal';
 
-import { PoolBackend } from './pool-backend.js';
+import { PoolBackend, poolLimits } from './pool-backend.js';
 import { readPoolUrl } from './server-list.js';
 
 /**
@@ -27,7 +27,7 @@ export async function connectPool(url: URL, options: ConnectOptions): Promise<Cl
     backends: [backend],
     models: typeof models === 'string' ? [models] : models,
     catalogue: backend.catalogue,
-    limits,
+    limits: poolLimits(limits, servers),
   });
   return new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
 }

@@ -3,12 +3,14 @@ import {
   hasFlag,
   OpFlag,
   sameRange,
+  singleOp,
   type Backend,
   type BackendStream,
   type BackendTask,
   type ConnectOptions,
   type Device,
   type Health,
+  type Limits,
   type LoadedModel,
   type ModelSource,
   type OfferedOp,
@@ -39,6 +41,16 @@ export interface PoolBackendOptions {
   readonly actsForTenants?: boolean;
   readonly fit?: ModelFit;
   readonly log?: Log;
+}
+
+/** Of a device of a pool, which has room for what all servers have together. */
+export function poolLimits(limits: Limits, servers: readonly URL[]): Limits {
+  const { deviceModelsMax, deviceModelBytesMax } = limits;
+  return {
+    ...limits,
+    deviceModelsMax: deviceModelsMax * servers.length,
+    deviceModelBytesMax: deviceModelBytesMax * servers.length,
+  };
 }
 
 /** How a server of a pool is. */
@@ -150,8 +162,7 @@ export class PoolBackend implements Backend {
 
   async prefetchModel(model: LoadedModel, tenant: string): Promise<void> {
     const pooled = this.pooledOf(model.device);
-    const op = this.ops.find((each) => each.name === '' && this.offers(pooled, each));
-    if (op === undefined) throw new AxleError('UNAVAILABLE', 'no server of the pool is there');
+    const op = opOf(this.ops, singleOp('infer'));
     const target = this.pool.placeFor(pooled, op, tenant, model);
     await target.member.of(tenant).prefetch(target.modelOf(model, performance.now()));
     target.noteLoaded(model.source);
