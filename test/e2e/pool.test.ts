@@ -1,6 +1,6 @@
 import { execFile, fork, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
@@ -82,6 +82,26 @@ async function serversUsed(client: Client, calls: number): Promise<Set<string>> 
   return used;
 }
 
+const script = fileURLToPath(new URL('effect-server.mjs', import.meta.url));
+
+function says(server: ChildProcess, passes: (message: unknown) => boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const listener = (message: unknown) => {
+      if (!passes(message)) return;
+      server.off('message', listener);
+      resolve();
+    };
+    server.on('message', listener);
+  });
+}
+
+async function effectServer(name: string, file: string): Promise<ChildProcess> {
+  const server = fork(script, [`unix:${join(folder, `${name}.sock`)}`, file]);
+  pools.push(server);
+  await says(server, (message) => message === 'listening');
+  return server;
+}
+
 describe('a pool of servers', () => {
   it('spreads calls over them and says which ran each; models and streams find their way too', async () => {
     await Promise.all([serveUnix('spread1.sock'), serveUnix('spread2.sock')]);
@@ -114,6 +134,27 @@ describe('a pool of servers', () => {
     await expect(client.compress(input, { device: 'named3' })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
+  });
+
+  it('finds a model by its name on the servers that have it, and waits for those that are away', async () => {
+    const models = join(folder, 'models');
+    mkdirSync(models);
+    cpSync(join(shippedModels, 'glyphs'), join(models, 'letters'), { recursive: true });
+    const config = join(models, 'letters', 'config.pbtxt');
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/glyphs/g, 'letters'));
+    const has = await serveUnix('has.sock', '--models', models);
+    await serveUnix('lacks.sock');
+    const client = await open(poolOf('lacks', 'has'));
+    const call = () => client.classify(sample, { model: 'letters' });
+    for (let i = 0; i < 10; i++) {
+      const { results, steps } = await call();
+      expect(results[0]).toMatchObject({ label: 'A' });
+      expect(steps.every(({ device }) => device.startsWith('has/'))).toBe(true);
+    }
+    await kill(has);
+    const waiting = call();
+    await serveUnix('has.sock', '--models', models);
+    expect((await waiting).results[0]).toMatchObject({ label: 'A' });
   });
 
   it('answers every call right when servers are killed under load, one after another', async () => {
@@ -222,26 +263,6 @@ describe('a pool of servers', () => {
 });
 
 describe('effects in a pool', () => {
-  const script = fileURLToPath(new URL('effect-server.mjs', import.meta.url));
-
-  function says(server: ChildProcess, passes: (message: unknown) => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const listener = (message: unknown) => {
-        if (!passes(message)) return;
-        server.off('message', listener);
-        resolve();
-      };
-      server.on('message', listener);
-    });
-  }
-
-  async function effectServer(name: string, file: string): Promise<ChildProcess> {
-    const server = fork(script, [`unix:${join(folder, `${name}.sock`)}`, file]);
-    pools.push(server);
-    await says(server, (message) => message === 'listening');
-    return server;
-  }
-
   it('run once, or nobody knows; pure calls of the same server run elsewhere at once', async () => {
     const file = join(folder, 'effects');
     writeFileSync(file, '');
@@ -274,6 +295,31 @@ describe('effects in a pool', () => {
     }
     await client.run('test.axle/append', bytes('after'));
     expect(readFileSync(file, 'utf8')).toBe('after\n');
+  });
+});
+
+describe('a call that ends servers', () => {
+  it('is given up after three of them, and leaves the fourth alone', async () => {
+    const names = ['ended1', 'ended2', 'ended3', 'ended4'];
+    const file = join(folder, 'ended');
+    writeFileSync(file, '');
+    const servers = await Promise.all(names.map((name) => effectServer(name, file)));
+    const client = await open(poolOf(...names), { timeoutMs: 2000 });
+    for (const server of servers) {
+      const held = says(server, (message) => message === 'held');
+      server.send('hold');
+      await held;
+      server.on('message', () => server.kill('SIGKILL'));
+    }
+    await expect(
+      client.run('test.axle/reverse', { bytes: Buffer.from('poison') }),
+    ).rejects.toMatchObject({
+      code: 'INTERNAL',
+      message: expect.stringContaining('3 servers were lost') as string,
+    });
+    // Their ends are heard of later than the call's.
+    const alive = () => servers.filter(({ signalCode }) => signalCode === null);
+    await vi.waitUntil(() => alive().length === 1, { timeout: waitMs });
   });
 });
 

@@ -190,7 +190,10 @@ export class Pool implements MemberListener {
     const now = performance.now();
     for (const device of member.devices) {
       // Another run of the server has to load them.
-      if (tenant === '' && member.state === 'lost') device.forgetLoaded();
+      if (tenant === '' && member.state === 'lost') {
+        device.forgetLoaded();
+        this.kinds.forget(device);
+      }
       for (const attempt of [...device.attempts]) {
         if (!member.takes(attempt.tenant, now) && attempt.mayMove) this.move(attempt);
       }

@@ -6,6 +6,8 @@ import type { FarDevice } from './far-device.js';
 const kindsMax = 4096;
 /** Guess for what was never measured anywhere, milliseconds. */
 const unknownMs = 1;
+/** A task that took so many times less than expected, where others take so much less too, begins a new measurement. */
+const outdatedFactor = 3;
 /** Durations of late that quantiles are taken of. */
 const recentMax = 128;
 /** Fewer say nothing of the tail. */
@@ -29,7 +31,7 @@ export class TaskKind {
    */
   observe(device: FarDevice, bytes: number, tookMs: number, wholeMs: number): void {
     let profile = this.profiles.get(device);
-    if (profile === undefined) {
+    if (profile === undefined || this.isOutdated(profile, device, bytes, tookMs)) {
       profile = new LatencyProfile();
       this.profiles.set(device, profile);
     }
@@ -62,16 +64,9 @@ export class TaskKind {
   expectedMs(device: FarDevice, bytes: number): number {
     const profile = this.profiles.get(device);
     if (profile?.known === true) return profile.expectedWithinMs(bytes);
-    let sum = 0;
-    let others = 0;
-    for (const [where, other] of this.profiles) {
-      if (where === device) continue;
-      sum += other.expectedWithinMs(bytes);
-      others += 1;
-    }
     const ownMs = profile?.expectedWithinMs(bytes) ?? Infinity;
-    if (others > 0) return Math.min(ownMs, sum / others);
-    return profile === undefined ? unknownMs : ownMs;
+    const ms = Math.min(ownMs, this.othersMs(device, bytes));
+    return ms === Infinity ? unknownMs : ms;
   }
 
   /** Most tasks of late were answered within this, milliseconds; undefined: too few were. */
@@ -91,6 +86,33 @@ export class TaskKind {
       if (profile.known) averages.set(device, profile.expectedWithinMs(undefined));
     }
     return averages;
+  }
+
+  /** Whether it was passed over for what it took in another time, such as at its start, and is as quick as others now. */
+  private isOutdated(
+    profile: LatencyProfile,
+    device: FarDevice,
+    bytes: number,
+    tookMs: number,
+  ): boolean {
+    const expectedMs = profile.expectedWithinMs(bytes);
+    return (
+      profile.known &&
+      tookMs * outdatedFactor < expectedMs &&
+      this.othersMs(device, bytes) * outdatedFactor < expectedMs
+    );
+  }
+
+  /** What such tasks take on other devices, on average; Infinity: they never ran there. */
+  private othersMs(device: FarDevice, bytes: number): number {
+    let sum = 0;
+    let others = 0;
+    for (const [where, other] of this.profiles) {
+      if (where === device) continue;
+      sum += other.expectedWithinMs(bytes);
+      others += 1;
+    }
+    return others === 0 ? Infinity : sum / others;
   }
 
   private tailNow(): number {
