@@ -50,13 +50,13 @@ export function addPoolMetrics(registry: Registry, backend: PoolBackend): void {
   });
   new Counter({
     name: 'axle_pool_events_total',
-    help: 'What happened to tasks: hedges, hedges_won, moves, refusals; to devices: ejections',
+    help: 'What happened to tasks: hedges, hedges_won, rescues, moves, refusals; to devices: ejections',
     labelNames: ['event'],
     registers,
     collect() {
       this.reset();
-      const { hedges, hedgesWon, moves, refusals, ejections } = backend.counts;
-      const counts = { hedges, hedges_won: hedgesWon, moves, refusals, ejections };
+      const { hedges, hedgesWon, rescues, moves, refusals, ejections } = backend.counts;
+      const counts = { hedges, hedges_won: hedgesWon, rescues, moves, refusals, ejections };
       for (const [event, count] of Object.entries(counts)) this.inc({ event }, count);
     },
   });

@@ -59,8 +59,10 @@ export interface PoolOptions {
 export interface PoolCounts {
   /** Tasks that were sent a second time because the first answer was late. */
   readonly hedges: number;
-  /** Of these, those whose second answer was first. */
+  /** Of these and of rescues, those whose second answer was first. */
   readonly hedgesWon: number;
+  /** Tasks that were sent a second time because nothing came back from their device. */
+  readonly rescues: number;
   /** Attempts that failed, or whose server was lost, and that went on elsewhere. */
   readonly moves: number;
   /** Tasks that no server could have done by their deadlines. */
@@ -83,7 +85,7 @@ export class Pool implements MemberListener {
   private readonly whenUp: (() => void)[] = [];
   private readonly chooser: Chooser;
   private readonly hedges = new HedgeBudget();
-  private readonly counted = { hedges: 0, hedgesWon: 0, moves: 0, refusals: 0 };
+  private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
     this.chooser = new Chooser({ ...options, clock: () => performance.now() }, this.kinds);
@@ -395,16 +397,16 @@ export class Pool implements MemberListener {
     clearTimeout(task.hedgeTimer);
     const lateMs = Math.ceil(Math.max(tailMs, hedgeMsMin));
     task.hedgeTimer = setTimeout(() => {
-      if (task.attempts.length !== 1) return;
+      if (task.attempts.length !== 1 || task.isHedged || task.isCancelled) return;
       const target = this.chooser.chooseSpare(task);
-      if (target !== undefined && this.hedges.spend()) this.hedge(task, target);
+      if (target === undefined || !this.hedges.spend()) return;
+      this.counted.hedges += 1;
+      this.hedge(task, target);
     }, lateMs);
   }
 
   private hedge(task: PoolTask, target: FarDevice): void {
-    if (task.isSettled || task.isCancelled || task.isHedged) return;
     task.isHedged = true;
-    this.counted.hedges += 1;
     this.attempt(task, target);
   }
 
@@ -414,9 +416,11 @@ export class Pool implements MemberListener {
       for (const device of all) {
         if (!this.chooser.isStuck(device, all.length)) continue;
         for (const { owner } of [...device.attempts]) {
-          if (!owner.isRepeatable || owner.isHedged) continue;
+          if (!owner.isRepeatable || owner.isHedged || owner.isCancelled) continue;
           const target = this.chooser.choose(owner);
-          if (target !== undefined) this.hedge(owner, target);
+          if (target === undefined) continue;
+          this.counted.rescues += 1;
+          this.hedge(owner, target);
         }
       }
     }
