@@ -26,6 +26,11 @@ for (const scheme of ['axle+unix', 'axle', 'axle+tls']) {
   });
 }
 
+registerScheme('axle+pool', async (url, options) => {
+  const { connectPool } = await import('@axle/remoting/client');
+  return connectPool(url, { ...options, models: modelFoldersOf(options) });
+});
+
 /**
  * A client, and with it the devices: of this process by default, or of whatever `target` names.
  *

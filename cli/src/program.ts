@@ -16,6 +16,7 @@ import { addModelCommand } from './commands/model.js';
 import { addModelsCommand } from './commands/models.js';
 import { addPerfCommand } from './commands/perf.js';
 import { addPluginCommand } from './commands/plugin.js';
+import { addPoolCommand } from './commands/pool.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
 import { addTopCommand } from './commands/top.js';
@@ -30,7 +31,8 @@ export function createProgram(context: CommandContext): Command {
     .helpOption('-h, --help', 'show this help, or that of a command')
     .option(
       '--on <url>',
-      'work on a server: axle+unix:/PATH, axle+tls://HOST:PORT or axle://HOST:PORT; also AXLE_ENDPOINT',
+      'work on a server: axle+unix:/PATH, axle+tls://HOST:PORT or axle://HOST:PORT, or on several: ' +
+        'axle+pool:?server=URL&server=URL or axle+pool:/FILE; also AXLE_ENDPOINT',
     )
     .option('--debug', 'show where an error came from; also AXLE_DEBUG=1')
     .exitOverride()
@@ -60,6 +62,7 @@ Examples:
   addDecompressCommand(program, context);
   addPerfCommand(program, context);
   addServeCommand(program, context);
+  addPoolCommand(program, context);
   addFaasCommand(program, context);
   addFunctionCommand(program, context);
   addGuestCommand(program, context);
@@ -72,7 +75,7 @@ Examples:
 }
 
 /** Commands that are about this machine. */
-const localCommands = new Set(['serve', 'faas', 'plugin', 'completion']);
+const localCommands = new Set(['serve', 'pool', 'faas', 'plugin', 'completion']);
 
 /** `--on` is AXLE_ENDPOINT of one command. */
 function workOn(url: string | undefined, command: Command): void {

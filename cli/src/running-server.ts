@@ -81,6 +81,7 @@ export class RunningServer {
         hostRestarts: () => served.hostRestarts,
         hostWaiting: () => served.hostWaiting(),
         addMetrics: enableMetrics,
+        pool: devices.pool,
       });
       source.onChange((changed) => {
         server.update(changed.trust, changed.tls);

@@ -1,5 +1,5 @@
 import type { Backend, Limits, PluginSpec, Runtime, UnavailableBackend } from '@axle/core/internal';
-import type { DeviceHosts, ServeSettings, TenantShares } from '@axle/remoting';
+import type { DeviceHosts, Log, PoolBackend, ServeSettings, TenantShares } from '@axle/remoting';
 
 const msPerSecond = 1000;
 
@@ -13,20 +13,23 @@ export interface ServedDevicesOptions {
   /** Of the server's store, for device hosts. */
   readonly lender: string;
   readonly limits: Limits;
-  readonly log: (line: string) => void;
+  readonly log: Log;
 }
 
-/** What `axle serve` serves: devices in processes of their own, in this one, or of other servers. */
+/** What `axle serve` and `axle pool` serve: devices in processes of their own, in this one, or of other servers. */
 export class ServedDevices {
   private constructor(
     readonly runtime: Runtime,
     private readonly hosts: DeviceHosts | undefined,
+    /** Whose devices these are; undefined: no pool's. */
+    readonly pool?: PoolBackend,
   ) {}
 
-  /** @throws AxleError as a server that is relayed to cannot be reached. */
+  /** @throws AxleError as a server that is relayed to, or every one of a pool, cannot be reached. */
   static async open(options: ServedDevicesOptions): Promise<ServedDevices> {
     const { settings, plugins, models, storeBytes, lender, limits, log } = options;
     const { Runtime } = await import('@axle/core/internal');
+    if (settings.servers.length > 0) return ServedDevices.openPool(options);
     if (settings.inProcess) {
       const runtime = await Runtime.start({
         plugins,
@@ -63,6 +66,29 @@ export class ServedDevices {
     }
   }
 
+  /** The devices of other servers, as one. */
+  private static async openPool(options: ServedDevicesOptions): Promise<ServedDevices> {
+    const { settings, models, limits, log } = options;
+    const { Runtime } = await import('@axle/core/internal');
+    const { PoolBackend, poolLimits } = await import('@axle/remoting');
+    const { servers, fit } = settings;
+    const pool = await PoolBackend.connect({
+      servers,
+      fit,
+      connect: {},
+      actsForTenants: true,
+      log,
+    });
+    const runtime = await Runtime.start({
+      plugins: [],
+      decodesImages: false,
+      backends: [pool],
+      models,
+      limits: poolLimits(limits, servers),
+    });
+    return new ServedDevices(runtime, undefined, pool);
+  }
+
   /** How often each device host was started again. */
   get hostRestarts(): ReadonlyMap<string, number> {
     return this.hosts?.restarts ?? new Map();
@@ -76,6 +102,7 @@ export class ServedDevices {
   /** Takes over what may change while the server runs. */
   update(settings: ServeSettings): void {
     this.hosts?.setShares(sharesOf(settings));
+    this.pool?.setServers(settings.servers);
   }
 
   async close(): Promise<void> {

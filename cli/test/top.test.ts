@@ -88,6 +88,25 @@ describe('the text of metrics', () => {
   });
 });
 
+describe('the servers of a pool', () => {
+  it('are shown with what became of calls, and nothing of it elsewhere', () => {
+    const text = (finished: number) => `axle_pool_server_tasks{server="gpu1"} 3
+axle_pool_server_state{server="gpu1",state="up"} 0
+axle_pool_server_state{server="gpu1",state="lost"} 1
+axle_pool_server_tasks_total{server="gpu1"} ${finished}
+axle_pool_server_passed_over{server="gpu1"} 1
+axle_pool_events_total{event="hedges"} ${finished / 2}
+`;
+    const screen = { columns: 200, rows: undefined, paint: plain };
+    const shown = topScreen(url, sampleOf(text(0), text(40)), screen);
+    expect(shown).toMatch(
+      /SERVER +STATE +TASKS +TASKS\/S +PASSED OVER\ngpu1 +lost +3 +20(\.0)? +1\n/,
+    );
+    expect(shown).toMatch(/HEDGES\/S\n10(\.0)?\n/);
+    expect(topScreen(url, sampleOf('', model('m', 1)), screen)).not.toMatch(/SERVER|HEDGES/);
+  });
+});
+
 describe('the screen', () => {
   const busy = model('idle', 0) + model('bu\u001bsy', 140) + model('other', 0);
   const sample = sampleOf('', busy);

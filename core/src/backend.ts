@@ -6,6 +6,7 @@ import type {
   HealthStateName,
 } from './generated/constants.js';
 import type { OpArgs, OpRange } from './op.js';
+import type { Preference } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
 import type { Tensor } from './tensor.js';
 import type { TraceContext } from './trace-context.js';
@@ -89,6 +90,8 @@ export interface Device {
   readonly memoryBytes: number;
   /** Batches that make progress at once. */
   readonly parallel: number;
+  /** Whether a caller who names this means a part of it, such as one server of a pool. Absent: it has no parts. */
+  readonly includes?: (name: string) => boolean;
 }
 
 export interface OfferedOp extends OpRange {
@@ -191,6 +194,8 @@ export interface BackendTask {
   readonly tenant: string;
   /** The span that it is part of, for backends in other processes. */
   readonly trace?: TraceContext | undefined;
+  /** What the caller wants, for a device that is made of several. */
+  readonly preference?: Preference | undefined;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;

@@ -168,6 +168,7 @@ export class CallExecution implements TaskListener, CancelListener {
         tenant: call.tenant,
         weight: call.weight,
         trace: activeTrace(),
+        preference: call.preference,
         repeatable: segment.repeatable,
       };
       this.ticket = parts.queueOf(segment).add(task, this, now);

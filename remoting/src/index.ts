@@ -19,6 +19,8 @@ export { DeviceHosts, type DeviceHostsOptions } from './hosts/device-hosts.js';
 export { endpointSchemes, readEndpoint } from './endpoint.js';
 export type { TenantShares } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
+export type { FarDevice } from './pool/far-device.js';
+export { PoolBackend, poolLimits, type PoolBackendOptions } from './pool/pool-backend.js';
 export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
 export { LogLevels } from './log/log-levels.js';
 export { jsonLine, textLine } from './log/log-line.js';

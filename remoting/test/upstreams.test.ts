@@ -14,8 +14,8 @@ describe('the connection of a relay itself', () => {
       const failure = failures.shift();
       return failure === undefined ? Promise.resolve(remote) : Promise.reject(failure);
     };
-    await expect(Upstreams.connect(open, 'gpu1', false)).rejects.toBe(away);
-    const server = await Upstreams.connect(open, 'gpu1', false, 30_000);
+    await expect(Upstreams.connect(open, { name: 'gpu1', hasNames: false })).rejects.toBe(away);
+    const server = await Upstreams.connect(open, { name: 'gpu1', hasNames: false, msMax: 30_000 });
     expect(server.own).toBe(remote);
     await server.close();
   });
@@ -27,7 +27,9 @@ describe('the connection of a relay itself', () => {
       tries += 1;
       return Promise.reject(refusal);
     };
-    await expect(Upstreams.connect(open, 'gpu1', false, 30_000)).rejects.toBe(refusal);
+    await expect(
+      Upstreams.connect(open, { name: 'gpu1', hasNames: false, msMax: 30_000 }),
+    ).rejects.toBe(refusal);
     expect(tries).toBe(1);
   });
 });

@@ -15,6 +15,10 @@ export interface TopSample {
   /** Bytes of models that clients sent. */
   readonly storeBytes: number;
   readonly hostRestarts: Readonly<Record<string, number>>;
+  /** Of a pool; none elsewhere. */
+  readonly servers: readonly ServerSample[];
+  /** What happened in a pool: hedges, moves and so on. */
+  readonly poolEventsPerSecond: Readonly<Record<string, number>>;
 }
 
 export interface DeviceSample {
@@ -29,6 +33,17 @@ export interface DeviceSample {
   readonly tasksPerSecond: number;
   /** Tasks computed together, as a task sees it on average. */
   readonly batchSize: number | null;
+}
+
+/** One server of a pool. */
+export interface ServerSample {
+  readonly server: string;
+  readonly state: string;
+  /** Of this pool, on their way to it, there, or on their way back. */
+  readonly tasks: number;
+  readonly tasksPerSecond: number;
+  /** Devices whose tasks go elsewhere, being slow, stuck or failing. */
+  readonly passedOver: number;
 }
 
 export interface ModelSample {
@@ -70,6 +85,7 @@ export interface WireSample {
   readonly sentBytesPerSecond: number;
 }
 
+const memberStates = ['connecting', 'up', 'draining', 'lost'];
 const healthStates = ['OK', 'DEGRADED', 'LOST'];
 const msPerSecond = 1000;
 const usPerMs = 1000;
@@ -103,6 +119,14 @@ export function sampleBetween(
         .values('axle_host_restarts_total', 'host')
         .map((host) => [host, figures.now('axle_host_restarts_total', { host })]),
     ),
+    servers: figures
+      .values('axle_pool_server_tasks', 'server')
+      .map((name) => serverOf(figures, name)),
+    poolEventsPerSecond: Object.fromEntries(
+      figures
+        .values('axle_pool_events_total', 'event')
+        .map((event) => [event, figures.rate('axle_pool_events_total', { event })]),
+    ),
   };
 }
 
@@ -118,6 +142,19 @@ function deviceOf(figures: Figures, device: string): DeviceSample {
     waitMs: figures.now('axle_device_wait_seconds', { device }) * msPerSecond,
     tasksPerSecond: figures.rate('axle_tasks_total', { device }),
     batchSize: figures.mean('axle_batch_size_sum', 'axle_batch_size_count', { device }),
+  };
+}
+
+function serverOf(figures: Figures, server: string): ServerSample {
+  const state = memberStates.find(
+    (each) => figures.now('axle_pool_server_state', { server, state: each }) === 1,
+  );
+  return {
+    server,
+    state: state ?? 'unknown',
+    tasks: figures.now('axle_pool_server_tasks', { server }),
+    tasksPerSecond: figures.rate('axle_pool_server_tasks_total', { server }),
+    passedOver: figures.now('axle_pool_server_passed_over', { server }),
   };
 }
 

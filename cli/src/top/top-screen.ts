@@ -57,8 +57,30 @@ function summary({ wire, storeBytes, hostRestarts }: TopSample): string {
   ].join(', ');
 }
 
-function tablesOf({ devices, models, ops, tenants }: TopSample): readonly Table[] {
+function tablesOf({
+  servers,
+  devices,
+  models,
+  ops,
+  tenants,
+  ...sample
+}: TopSample): readonly Table[] {
+  const events = Object.entries(sample.poolEventsPerSecond);
   return [
+    {
+      header: ['SERVER', 'STATE', 'TASKS', 'TASKS/S', 'PASSED OVER'],
+      rows: servers.map((each) => [
+        each.server,
+        each.state,
+        String(each.tasks),
+        threeDigits(each.tasksPerSecond),
+        String(each.passedOver),
+      ]),
+    },
+    {
+      header: events.map(([event]) => `${event.toUpperCase()}/S`),
+      rows: events.length === 0 ? [] : [events.map(([, rate]) => threeDigits(rate))],
+    },
     {
       header: ['DEVICE', 'HEALTH', 'TASKS', 'WAIT', 'TASKS/S', 'BATCH'],
       rows: devices.map((each) => [

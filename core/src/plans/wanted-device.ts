@@ -4,11 +4,12 @@ import { DeviceKind } from '../generated/constants.js';
 import type { Registry } from '../registry.js';
 import type { Preference } from './router.js';
 
-/** Whether a device is what a caller names: an id, a backend or a kind. */
-export function isWanted({ id, backend, kind }: Device, wanted: string | undefined): boolean {
-  return (
-    wanted !== undefined && (id === wanted || backend === wanted || kind === wanted.toUpperCase())
-  );
+/** Whether a device is what a caller names, an id, a backend or a kind, or has it as a part. */
+export function isWanted(device: Device, wanted: string | undefined): boolean {
+  if (wanted === undefined) return false;
+  const { id, backend, kind } = device;
+  const isNamed = id === wanted || backend === wanted || kind === wanted.toUpperCase();
+  return isNamed || device.includes?.(wanted) === true;
 }
 
 /**

@@ -9,6 +9,7 @@ import type {
 import { asAxleError, AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
+import type { Preference } from '../plans/router.js';
 import { timerMsMax } from '../timer-limit.js';
 import type { TraceContext } from '../trace-context.js';
 import { alonePolicy, type BatchPolicy } from './batch-policy.js';
@@ -379,6 +380,10 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
 
   get trace(): TraceContext | undefined {
     return this.task.trace;
+  }
+
+  get preference(): Preference | undefined {
+    return this.task.preference;
   }
 
   settle(outcome: TaskOutcome): void {

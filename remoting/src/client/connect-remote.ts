@@ -17,7 +17,8 @@ import type { DeviceNaming } from './description.js';
 import { dial } from './dial.js';
 import { fetchArenaFrom } from './fetch-arena.js';
 import { RemoteBackend } from './remote-backend.js';
-import type { Dialled } from './remote-session.js';
+import type { ConnectionTimes } from '../connection/times.js';
+import type { ConnectionListener, Dialled } from './remote-session.js';
 
 /** What core calls the devices of the server: 'remote/cpu-fallback:0'. */
 const backendName = 'remote';
@@ -50,8 +51,9 @@ export interface BackendOptions {
   readonly naming?: DeviceNaming;
   /** Awaited before each try to reach it. @throws as it cannot be reached. */
   readonly whenUp?: (signal: AbortSignal) => Promise<void>;
-  /** Told when the connection is lost, and with undefined when there is one again. */
-  readonly onChange?: ((lostBy: AxleError | undefined) => void) | undefined;
+  readonly onChange?: ConnectionListener | undefined;
+  /** How long the connection waits for the server; default those of the protocol. */
+  readonly times?: ConnectionTimes | undefined;
 }
 
 /**
@@ -62,7 +64,7 @@ export interface BackendOptions {
 export async function connectBackend(
   url: URL,
   options: ConnectOptions,
-  { name = backendName, naming, whenUp, onChange }: BackendOptions = {},
+  { name = backendName, naming, whenUp, onChange, times }: BackendOptions = {},
 ): Promise<RemoteBackend> {
   const { reconnect = {} } = options;
   checkReconnect(reconnect);
@@ -76,6 +78,7 @@ export async function connectBackend(
     timeoutMs,
     alternates: readAlternates(alternates),
     onChange,
+    times,
   };
   try {
     return await RemoteBackend.connect(session, name, naming);

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 import {
   DeviceFlag,
   internalized,
@@ -12,6 +14,7 @@ import {
 import { decodeFrame } from '../wire/decode-frame.js';
 import type { ArgSpecFrame, DeviceFrame, Frame, OpFrame, TensorSpecFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { fromWireUs } from '../wire/time.js';
 import type { PendingAnswer } from './pending-answer.js';
 
 type OpPart = ArgSpecFrame | TensorSpecFrame;
@@ -19,6 +22,13 @@ type OpPart = ArgSpecFrame | TensorSpecFrame;
 interface DescribedOp {
   readonly frame: OpFrame;
   readonly parts: OpPart[];
+}
+
+/** How long a server said that a new task would wait for one of its devices. */
+export interface ToldWait {
+  readonly waitMs: number;
+  /** When it said so, on the clock of `performance`. */
+  readonly toldAt: number;
 }
 
 /** What core calls the devices of a server. */
@@ -29,13 +39,15 @@ export interface DeviceNaming {
   readonly backend?: string;
 }
 
-const unknown: Health = { state: 'OK', message: '' };
+interface DeviceState extends Health, ToldWait {}
+
+const unknown: DeviceState = { state: 'OK', message: '', waitMs: 0, toldAt: 0 };
 
 /** What a server says of its devices, from the answer to DESCRIBE with WATCH. */
 export class Description implements PendingAnswer {
   private readonly devices: DeviceFrame[] = [];
   private readonly ops: DescribedOp[] = [];
-  private readonly states = new Map<number, Health>();
+  private readonly states = new Map<number, DeviceState>();
 
   /** It is watched: what changes is told under the same handle. */
   readonly stays = true;
@@ -47,12 +59,12 @@ export class Description implements PendingAnswer {
     const frame: Frame = decodeFrame(raw);
     if (frame.type === 'DEVICE') {
       this.devices.push(frame);
-      this.states.set(frame.index, { state: frame.health, message: frame.message });
+      this.states.set(frame.index, stateOf(frame.health, frame));
     }
     if (frame.type === 'OP') this.ops.push({ frame, parts: [] });
     else if (frame.type === 'ARG_SPEC' || frame.type === 'TENSOR_SPEC') {
       this.ops.at(-1)?.parts.push(frame);
-    } else if (frame.type === 'HEALTH') this.states.set(frame.device, frame);
+    } else if (frame.type === 'HEALTH') this.states.set(frame.device, stateOf(frame.state, frame));
     if (frame.type !== 'DONE') return false;
     this.done(undefined);
     return true;
@@ -97,6 +109,12 @@ export class Description implements PendingAnswer {
     return { state, message };
   }
 
+  /** How long a new task would wait for a device that the server calls so, as it said last. */
+  waitOf(device: string): ToldWait {
+    const index = this.devices.findIndex((frame) => frame.device === device);
+    return this.states.get(index) ?? unknown;
+  }
+
   /** What the server calls a device. */
   deviceName({ index }: Device): string {
     return this.devices[index]?.device ?? '';
@@ -113,6 +131,13 @@ export class Description implements PendingAnswer {
       return same && ((frame.devices[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
     });
   }
+}
+
+function stateOf(
+  state: Health['state'],
+  { message, waitUs }: { readonly message: string; readonly waitUs: number },
+): DeviceState {
+  return { state, message, waitMs: fromWireUs(waitUs), toldAt: performance.now() };
 }
 
 function specOf({ doc }: OpFrame, parts: readonly OpPart[]): CustomOpSpec {

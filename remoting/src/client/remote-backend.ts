@@ -21,7 +21,7 @@ import {
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
-import { Description, type DeviceNaming } from './description.js';
+import { Description, type DeviceNaming, type ToldWait } from './description.js';
 import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteBinding } from './remote-binding.js';
 import { RemoteCall, type DeviceIds } from './remote-call.js';
@@ -201,7 +201,17 @@ export class RemoteBackend implements Backend, DeviceIds {
       this.session.seek();
       return Promise.resolve({ state: 'LOST', message: lostReason.message });
     }
-    return Promise.resolve(this.latest.healthOf(this.description.deviceName(device)));
+    return Promise.resolve(this.lastHealth(device));
+  }
+
+  /** The same, as the server said last. */
+  lastHealth(device: Device): Health {
+    return this.latest.healthOf(this.description.deviceName(device));
+  }
+
+  /** How long a new task would wait for a device, as the server said last. */
+  waitOf(device: Device): ToldWait {
+    return this.latest.waitOf(this.description.deviceName(device));
   }
 
   close(): Promise<void> {

@@ -70,6 +70,11 @@ export class RemoteCall implements PendingAnswer, Journalled {
     return this.client !== undefined;
   }
 
+  /** No server has it, nor can one have begun it. */
+  get isNeverSent(): boolean {
+    return this.sentTo === undefined;
+  }
+
   get isKept(): boolean {
     return !this.needs.isRepeatable;
   }

@@ -25,6 +25,13 @@ const dialMsMax = 10_000;
 const goodMs = 5000;
 const goodAnswers = 64;
 
+/**
+ * Told when the connection is lost, and with undefined when there is one again.
+ *
+ * @param isLeaving the server says that it leaves, and answers what it has accepted
+ */
+export type ConnectionListener = (lostBy: AxleError | undefined, isLeaving: boolean) => void;
+
 /** A stream that is open to a server, and what to greet it with. */
 export interface Dialled {
   readonly stream: Duplex;
@@ -41,8 +48,7 @@ export interface SessionOptions {
   readonly timeoutMs?: number | undefined;
   /** Where a server that leaves may send this client. */
   readonly alternates: Alternates;
-  /** Told when the connection is lost, and with undefined when there is one again. */
-  readonly onChange?: ((lostBy: AxleError | undefined) => void) | undefined;
+  readonly onChange?: ConnectionListener | undefined;
   readonly timers?: Timers;
   readonly times?: ConnectionTimes | undefined;
 }
@@ -219,7 +225,7 @@ export class RemoteSession implements WireClientListener {
     this.current = client;
     this.makeAgain(client);
     this.reopened();
-    this.options.onChange?.(undefined);
+    this.options.onChange?.(undefined, false);
   }
 
   onLeaving(client: WireClient, goaway: GoawayFrame, neverRan: readonly PendingAnswer[]): void {
@@ -230,7 +236,7 @@ export class RemoteSession implements WireClientListener {
       this.lostBy = reason;
       this.targets = this.targetsAfter(goaway.alternate);
       this.noteEnd(client);
-      this.tellLost(reason);
+      this.tellLost(reason, true);
     }
     for (const answer of neverRan) failOrWait(answer, reason, true);
     if (this.closedBy === undefined) this.reconnectSoon();
@@ -250,7 +256,7 @@ export class RemoteSession implements WireClientListener {
     if (wasCurrent) this.current = undefined;
     this.lostBy = reason;
     this.noteEnd(client);
-    if (wasCurrent) this.tellLost(reason);
+    if (wasCurrent) this.tellLost(reason, false);
     if (!this.isWelcome) {
       // Whoever connects hears why the greeting was refused.
       this.closedBy ??= reason;
@@ -398,8 +404,8 @@ export class RemoteSession implements WireClientListener {
     });
   }
 
-  private tellLost(reason: AxleError): void {
-    if (this.isWelcome && this.closedBy === undefined) this.options.onChange?.(reason);
+  private tellLost(reason: AxleError, isLeaving: boolean): void {
+    if (this.isWelcome && this.closedBy === undefined) this.options.onChange?.(reason, isLeaving);
   }
 
   private noteEnd({ answered }: WireClient): void {

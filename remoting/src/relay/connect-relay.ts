@@ -10,7 +10,7 @@ import { LimitedLog } from '../log/limited-log.js';
 import type { Log } from '../log/log.js';
 import { RelayBackend } from './relay-backend.js';
 import { serverLabels } from './server-label.js';
-import { Upstreams } from './upstreams.js';
+import { Upstreams, type UpstreamsOptions } from './upstreams.js';
 
 /** Tenants for whom a relay finds out at its start whether it may act. */
 const askedForMax = 64;
@@ -52,12 +52,7 @@ export async function connectRelays(
 }
 
 /** Of one server that is relayed to. */
-export interface RelayOptions {
-  /** It has models under names, which are offered too. */
-  readonly hasNames: boolean;
-  /** How long to try to reach it, milliseconds; 0 (default): once. */
-  readonly msMax?: number;
-}
+export type RelayOptions = Pick<UpstreamsOptions, 'hasNames' | 'msMax'>;
 
 /**
  * @throws AxleError as `connectBackend`.
@@ -66,7 +61,7 @@ export function connectRelay(
   url: URL,
   options: ConnectOptions,
   backend: BackendOptions,
-  { hasNames, msMax = 0 }: RelayOptions,
+  relay: RelayOptions,
 ): Promise<Upstreams> {
   // One connection is enough to say how the server is.
   const quiet = { ...backend, onChange: undefined };
@@ -75,9 +70,7 @@ export function connectRelay(
       tenant === ''
         ? connectBackend(url, options, backend)
         : connectBackend(url, { ...options, tenant }, quiet),
-    backend.name ?? url.href,
-    hasNames,
-    msMax,
+    { name: backend.name ?? url.href, ...relay },
   );
 }
 

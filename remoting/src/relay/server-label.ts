@@ -9,12 +9,18 @@ import { readEndpoint } from '../endpoint.js';
 export function serverLabels(urls: readonly URL[]): string[] {
   const used = new Set<string>();
   return urls.map((url) => {
-    const label = labelOf(url);
-    let free = label;
-    for (let n = 2; used.has(free); n++) free = `${label}-${n}`;
-    used.add(free);
-    return free;
+    const label = freeLabel(url, used);
+    used.add(label);
+    return label;
   });
+}
+
+/** What one more server is called by. */
+export function freeLabel(url: URL, used: ReadonlySet<string>): string {
+  const label = labelOf(url);
+  let free = label;
+  for (let n = 2; used.has(free); n++) free = `${label}-${n}`;
+  return free;
 }
 
 function labelOf(url: URL): string {

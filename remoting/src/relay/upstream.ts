@@ -5,6 +5,7 @@ import {
   type BackendTask,
   type Device,
   type LoadedModel,
+  type ModelSource,
   type OpArgs,
   type OpRange,
   type StreamOptions,
@@ -16,6 +17,9 @@ import { LateStream } from './late-stream.js';
 import { RelayedTask } from './relayed-task.js';
 import { upstreamSources } from './upstream-sources.js';
 
+/** @throws AxleError where the server does not have it. */
+export type SourceOn = (remote: RemoteBackend, source: ModelSource) => Promise<ModelSource>;
+
 /** One tenant's connection to a server, from when it is first needed. */
 export class Upstream {
   private remote: RemoteBackend | undefined = undefined;
@@ -24,8 +28,14 @@ export class Upstream {
   private readonly loaded = new Map<LoadedModel, LoadedModel>();
   private preparing = 0;
 
-  /** @param opening rejects when there is no connection to be had; the upstream is of no use then */
-  constructor(private readonly opening: Promise<RemoteBackend>) {
+  /**
+   * @param opening rejects when there is no connection to be had; the upstream is of no use then
+   * @param sourceOn what a model is on the server, where that is not what the relay has
+   */
+  constructor(
+    private readonly opening: Promise<RemoteBackend>,
+    private readonly sourceOn: SourceOn = (_remote, source) => Promise.resolve(source),
+  ) {
     opening.then(
       (remote) => {
         this.remote = remote;
@@ -115,13 +125,7 @@ export class Upstream {
   private async modelOf(remote: RemoteBackend, model: LoadedModel): Promise<LoadedModel> {
     let loading = this.models.get(model);
     if (loading === undefined) {
-      const { source } = model;
-      const named = upstreamSources.get(source);
-      // Another connection may have found it.
-      if (named !== undefined && remote.catalogue.named(source) === undefined) {
-        remote.catalogue.know(source, named.report);
-      }
-      loading = remote.loadModel(deviceOf(remote, model.device), source);
+      loading = this.load(remote, model);
       this.models.set(model, loading);
     }
     try {
@@ -132,6 +136,15 @@ export class Upstream {
       if (this.models.get(model) === loading) this.models.delete(model);
       throw error;
     }
+  }
+
+  private async load(remote: RemoteBackend, { device, source }: LoadedModel): Promise<LoadedModel> {
+    const named = upstreamSources.get(source);
+    // Another connection may have found it.
+    if (named !== undefined && remote.catalogue.named(source) === undefined) {
+      remote.catalogue.know(source, named.report);
+    }
+    return remote.loadModel(deviceOf(remote, device), await this.sourceOn(remote, source));
   }
 
   private async counted<T>(work: () => Promise<T>): Promise<T> {

@@ -3,7 +3,19 @@ import { asAxleError, AxleError } from '@axle/core/internal';
 import { Backoff } from '../client/backoff.js';
 import { mayPass } from '../client/lost-call.js';
 import type { RemoteBackend } from '../client/remote-backend.js';
-import { Upstream } from './upstream.js';
+import { Upstream, type SourceOn } from './upstream.js';
+
+/** Of one server. */
+export interface UpstreamsOptions {
+  /** For messages, and to tell servers apart. */
+  readonly name: string;
+  /** It has models under names, for its tenants, which are offered too. */
+  readonly hasNames: boolean;
+  /** How long to try for, milliseconds; 0 (default): once. */
+  readonly msMax?: number;
+  /** As of `Upstream`. */
+  readonly sourceOn?: SourceOn | undefined;
+}
 
 /** Tenants that have a connection to one server at a time. */
 const upstreamsMax = 1024;
@@ -34,6 +46,7 @@ export class Upstreams {
     /** It has models under names, for its tenants. */
     readonly hasNames: boolean,
     private readonly open: (tenant: string) => Promise<RemoteBackend>,
+    private readonly sourceOn: SourceOn | undefined,
   ) {
     this.timer = setInterval(() => {
       this.closeIdle(performance.now() - idleMs);
@@ -42,21 +55,18 @@ export class Upstreams {
 
   /**
    * @param open connects for a tenant; for the relay itself when that is ''
-   * @param msMax how long to try for, milliseconds; 0: once
    * @throws AxleError as the connection of the relay itself fails.
    */
   static async connect(
     open: (tenant: string) => Promise<RemoteBackend>,
-    name: string,
-    hasNames: boolean,
-    msMax = 0,
+    { name, hasNames, msMax = 0, sourceOn }: UpstreamsOptions,
   ): Promise<Upstreams> {
     const own = await untilOpen(
       () => open(''),
       msMax,
       () => false,
     );
-    return new Upstreams(own, name, hasNames, open);
+    return new Upstreams(own, name, hasNames, open, sourceOn);
   }
 
   get all(): Iterable<Upstream> {
@@ -109,7 +119,7 @@ export class Upstreams {
       openMsMax,
       () => this.isClosed,
     );
-    const upstream = new Upstream(opening);
+    const upstream = new Upstream(opening, this.sourceOn);
     // The next call of the tenant tries again.
     opening.catch(() => {
       if (this.byTenant.get(tenant)?.upstream === upstream) this.forget(tenant);

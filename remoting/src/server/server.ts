@@ -21,6 +21,7 @@ import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
 import { UpstreamModels } from '../relay/upstream-models.js';
+import type { PoolBackend } from '../pool/pool-backend.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -63,6 +64,8 @@ export interface ServerOptions {
   readonly hostRestarts?: (() => ReadonlyMap<string, number>) | undefined;
   /** Tasks that wait in them, by the content of their models; for metrics. */
   readonly hostWaiting?: (() => Promise<ReadonlyMap<string, number>>) | undefined;
+  /** That it serves; for metrics. */
+  readonly pool?: PoolBackend | undefined;
   /** Adds to the metrics, where there is a door for them. */
   readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
@@ -279,7 +282,7 @@ export class Server {
 
   /** From the first call on. */
   private async measure(): Promise<void> {
-    const { doors, runtime, store, hostRestarts, hostWaiting, addMetrics } = this.options;
+    const { doors, runtime, store, hostRestarts, hostWaiting, addMetrics, pool } = this.options;
     if (doors === undefined || doors.metrics.length === 0) return;
     const { ServerMetrics } = await import('../metrics/server-metrics.js');
     this.metrics = new ServerMetrics({
@@ -291,6 +294,10 @@ export class Server {
       hostWaiting: hostWaiting ?? (() => Promise.resolve(new Map())),
     });
     addMetrics?.(this.metrics.registry);
+    if (pool !== undefined) {
+      const { addPoolMetrics } = await import('../metrics/pool-metrics.js');
+      addPoolMetrics(this.metrics.registry, pool);
+    }
   }
 
   private async openDoors(): Promise<void> {

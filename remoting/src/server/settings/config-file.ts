@@ -3,6 +3,8 @@ import { resolve } from 'node:path';
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
 import { logFormats, type LogFormat } from '../../log/log.js';
 import type { ModelControl } from '../models/model-control.js';
+import type { ModelFit } from '../../pool/placement.js';
+import { isServerList, serversMax } from '../../pool/server-list.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
 import { quotaNames, type Quotas } from '../../trust/quotas.js';
@@ -31,6 +33,9 @@ export interface ConfigFile {
   readonly models?: readonly string[];
   /** Other servers, as URLs, whose devices are offered here. */
   readonly backends?: readonly string[];
+  /** Servers of a pool, as URLs or paths of files of them. */
+  readonly servers?: readonly string[];
+  readonly fit?: ModelFit;
   /** Devices are opened in the server's own process. */
   readonly inProcess?: boolean;
   /** A device host without a sign of life for so long is ended; 0: never. */
@@ -106,6 +111,12 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('backends') && {
       backends: fields.texts('backends', backendsMax, isNotEmpty, 'axle+tls://HOST:PORT ...'),
     }),
+    ...(fields.has('servers') && {
+      servers: fields
+        .texts('servers', serversMax, isNotEmpty, 'axle+tls://HOST:PORT ... or files of them')
+        .map((list) => (isServerList(list) ? list : file(list))),
+    }),
+    ...(fields.has('fit') && { fit: fields.text('fit', isFit, 'best or worst') as ModelFit }),
     ...(fields.has('inProcess') && { inProcess: fields.boolean('inProcess') }),
     ...(fields.has('hostHungSeconds') && {
       hostHungSeconds: fields.number('hostHungSeconds', 0, hostHungSecondsMax),
@@ -140,6 +151,10 @@ function placesOf(fields: StrictObject, key: PlaceKey): Partial<ConfigFile> {
 function tenantsOf(fields: StrictObject, key: 'metricsTenants' | 'operators'): Partial<ConfigFile> {
   if (!fields.has(key)) return {};
   return { [key]: fields.texts(key, namedTenantsMax, isTenantName, 'names of tenants') };
+}
+
+function isFit(value: string): boolean {
+  return value === 'best' || value === 'worst';
 }
 
 function readLogFormat(fields: StrictObject): LogFormat {

@@ -9,6 +9,8 @@ import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
+import type { ModelFit } from '../../pool/placement.js';
+import { listBytesMax, readServerLists } from '../../pool/server-list.js';
 import type { LogFormat } from '../../log/log.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
@@ -34,6 +36,9 @@ export interface ServeOptions {
   readonly tokens?: string | undefined;
   readonly models?: readonly string[] | undefined;
   readonly backends?: readonly string[] | undefined;
+  /** As `--servers`: lists of the servers of a pool. */
+  readonly servers?: readonly string[] | undefined;
+  readonly fit?: ModelFit | undefined;
   readonly inProcess?: boolean | undefined;
   readonly sharedMemory?: number | undefined;
   readonly graceSeconds?: number | undefined;
@@ -50,6 +55,10 @@ export interface ServeSettings {
   readonly models: readonly string[];
   /** Servers whose devices are offered here. */
   readonly backends: readonly URL[];
+  /** Servers that are offered here as one. */
+  readonly servers: readonly URL[];
+  /** How their models are placed. */
+  readonly fit: ModelFit;
   readonly inProcess: boolean;
   readonly hostHungSeconds: number | undefined;
   /** Of each connection, bytes; undefined: as the server has it. */
@@ -123,6 +132,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     backends: (said('backends') ?? []).map((url) =>
       readBackend(url, sourceOf(options, 'backends', 'backend')),
     ),
+    servers: await serversOf(said('servers'), files),
+    fit: said('fit') ?? 'worst',
     inProcess: said('inProcess') ?? false,
     hostHungSeconds: config.hostHungSeconds,
     sharedMemory: said('sharedMemory'),
@@ -138,6 +149,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     files: files.states,
   };
   checkThatClientsCanEnter(settings);
+  checkWhatIsServed(settings);
   return settings;
 }
 
@@ -156,6 +168,22 @@ function readBackend(text: string, source: string): URL {
   }
   readEndpoint(url);
   return url;
+}
+
+async function serversOf(
+  lists: readonly string[] | undefined,
+  files: SettingsFiles,
+): Promise<readonly URL[]> {
+  if (lists === undefined) return [];
+  return readServerLists(lists, (path) => files.bytes(path, listBytesMax, 'the list of servers'));
+}
+
+function checkWhatIsServed({ backends, servers, inProcess }: ServeSettings): void {
+  if (servers.length === 0 || (backends.length === 0 && !inProcess)) return;
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    'a pool serves the devices of its servers and no others; leave out --backend and --in-process, or backends and inProcess',
+  );
 }
 
 async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise<ConfigFile> {

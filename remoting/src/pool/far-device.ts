@@ -1,0 +1,188 @@
+import {
+  hasFlag,
+  sameRange,
+  type Device,
+  type LoadedModel,
+  type ModelSource,
+  type OfferedOp,
+  type OpRange,
+} from '@axle/core/internal';
+
+import type { ToldWait } from '../client/description.js';
+import type { Attempt } from './attempt.js';
+import type { Member } from './member.js';
+
+/** The part of a device's memory that models may take, as servers have it. */
+const modelMemoryShare = 0.75;
+/** A model that a server does not have under its name is not looked for there again for so long, milliseconds. */
+const lackedMs = 10_000;
+
+/** A model that was sent to a device. */
+interface SentModel {
+  readonly loaded: LoadedModel;
+  readonly bytes: number;
+  /** A call with it was answered since the server started. */
+  isThere: boolean;
+  usedAt: number;
+}
+
+/** A device of a server of a pool. */
+export class FarDevice {
+  /** On their way to it, there, or on their way back. */
+  readonly attempts = new Set<Attempt>();
+  /** What they are expected to take, milliseconds. */
+  private backlogMs = 0;
+  /** Tasks that it gave a result for. */
+  finished = 0;
+  /** When one came back last, on the clock of `performance`. */
+  lastDoneAt = 0;
+  private readonly models = new Map<string, SentModel>();
+  /** Content of models that the server does not have, and until when that is taken to hold. */
+  private readonly lacked = new Map<string, number>();
+  private readonly offered = new Map<OpRange, boolean>();
+  private lastTold: ToldWait | undefined = undefined;
+  private backlogThenMs = 0;
+
+  constructor(
+    readonly member: Member,
+    readonly device: Device,
+    private readonly ops: readonly OfferedOp[],
+  ) {}
+
+  get id(): string {
+    return this.device.id;
+  }
+
+  /** Of its kind on the server: `cuda` for `cuda:0`. */
+  get kind(): string {
+    return kindOf(this.device.id.slice(this.member.label.length + 1));
+  }
+
+  /** Whether a caller who names this means the device or its server. */
+  isNamed(name: string): boolean {
+    return name === this.id || name === this.member.label;
+  }
+
+  /** @param range one of the pool's ops, which is the same only if it may run a second time wherever the pool says so */
+  offers(range: OfferedOp): boolean {
+    let known = this.offered.get(range);
+    if (known === undefined) {
+      const op = this.ops.find((each) => sameRange(each, range));
+      known =
+        op !== undefined &&
+        isRepeatable(op.flags) >= isRepeatable(range.flags) &&
+        this.member.offers(this.device, range);
+      this.offered.set(range, known);
+    }
+    return known;
+  }
+
+  /**
+   * How long a new task would wait there, milliseconds: by what the server said last and was sent since, or by what is
+   * under way from here if that is more.
+   *
+   * @param now on the clock of `performance`
+   */
+  waitMs(now: number): number {
+    const { parallel } = this.device;
+    const ownMs = this.attempts.size < parallel ? 0 : this.backlogMs / parallel;
+    const told = this.member.waitOf(this.device);
+    if (told !== this.lastTold) {
+      this.lastTold = told;
+      this.backlogThenMs = this.backlogMs;
+    }
+    if (told.waitMs === 0) return ownMs;
+    const sinceMs = (this.backlogMs - this.backlogThenMs) / parallel;
+    return Math.max(ownMs, told.waitMs - (now - told.toldAt) + sinceMs);
+  }
+
+  add(attempt: Attempt): void {
+    this.attempts.add(attempt);
+    this.backlogMs += attempt.expectedMs;
+  }
+
+  remove(attempt: Attempt): void {
+    if (!this.attempts.delete(attempt)) return;
+    this.backlogMs = this.attempts.size === 0 ? 0 : this.backlogMs - attempt.expectedMs;
+  }
+
+  /** Bytes of models that fit beside those that are there; Infinity: it does not say how much memory it has. */
+  get freeBytes(): number {
+    const { memoryBytes } = this.device;
+    if (memoryBytes === 0) return Infinity;
+    let free = memoryBytes * modelMemoryShare;
+    for (const { bytes } of this.models.values()) free -= bytes;
+    return free;
+  }
+
+  /** Whether the model was sent to it. */
+  has({ contentId }: ModelSource): boolean {
+    return this.models.has(contentId);
+  }
+
+  /** Whether a call with the model was answered there. */
+  isLoaded({ contentId }: ModelSource): boolean {
+    return this.models.get(contentId)?.isThere === true;
+  }
+
+  /** The model as the server's connections know it. */
+  modelOf({ source }: LoadedModel, now: number): LoadedModel {
+    let sent = this.models.get(source.contentId);
+    if (sent === undefined) {
+      const unknown = { inputs: [], outputs: [], memoryBytes: 0, handle: undefined };
+      const loaded = { source, device: this.device, ...unknown };
+      sent = { loaded, bytes: bytesOf(source), isThere: false, usedAt: now };
+      this.models.set(source.contentId, sent);
+    }
+    sent.usedAt = now;
+    return sent.loaded;
+  }
+
+  /** Whether the server was found not to have a model that is only named. */
+  lacks({ contentId }: ModelSource, now: number): boolean {
+    const until = this.lacked.get(contentId);
+    if (until === undefined) return false;
+    if (until <= now) this.lacked.delete(contentId);
+    return until > now;
+  }
+
+  noteLacked(source: ModelSource, now: number): void {
+    this.unload(source);
+    this.lacked.set(source.contentId, now + lackedMs);
+  }
+
+  /** A call with the model was answered. */
+  noteLoaded({ contentId }: ModelSource): void {
+    const sent = this.models.get(contentId);
+    if (sent !== undefined) sent.isThere = true;
+  }
+
+  /** Takes the model from the server's connections. */
+  unload({ contentId }: ModelSource): void {
+    const sent = this.models.get(contentId);
+    if (sent === undefined) return;
+    this.models.delete(contentId);
+    this.member.unload(sent.loaded);
+  }
+
+  /** The server may have started anew: its models are loaded again at their next calls. */
+  forgetLoaded(): void {
+    for (const sent of this.models.values()) sent.isThere = false;
+  }
+}
+
+/** What devices of a server are of: those that are called alike but for their number. */
+export function kindOf(deviceId: string): string {
+  return deviceId.replace(/:\d+$/, '').replace(/^pool\//, '');
+}
+
+/** As a number, so that it can be compared. */
+function isRepeatable(flags: number): number {
+  return Number(hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT'));
+}
+
+function bytesOf({ files }: ModelSource): number {
+  let bytes = 0;
+  for (const { data } of files) bytes += data.byteLength;
+  return bytes;
+}

@@ -1,0 +1,267 @@
+import { performance } from 'node:perf_hooks';
+
+import {
+  asAxleError,
+  type AxleError,
+  type ConnectOptions,
+  type Device,
+  type LoadedModel,
+  type OfferedOp,
+} from '@axle/core/internal';
+
+import { Backoff } from '../client/backoff.js';
+import { connectBackend } from '../client/connect-remote.js';
+import type { ToldWait } from '../client/description.js';
+import { mayPass } from '../client/lost-call.js';
+import type { RemoteBackend } from '../client/remote-backend.js';
+import { defaultTimes } from '../connection/times.js';
+import type { SourceOn, Upstream } from '../relay/upstream.js';
+import { Upstreams } from '../relay/upstreams.js';
+import { FarDevice } from './far-device.js';
+
+/** A server that says nothing for so long is asked, milliseconds, and lost if it has not answered after so long again. */
+const pingAfterMs = 1000;
+const pongMs = 3000;
+/** A server that refuses this client is asked again after so long, milliseconds. */
+const refusedMs = 30_000;
+/** A tenant's lost connection is tried again by its calls after so long, milliseconds, if it did not come back by itself. */
+const awayMsMax = 30_000;
+/** How often a server that is away is looked for, milliseconds. */
+const seekMs = 1000;
+
+/**
+ * `connecting`: it never answered. `draining`: it said that it leaves. `lost`: it is away, and looked for.
+ */
+export type MemberState = 'connecting' | 'up' | 'draining' | 'lost';
+
+/** Whoever shares work out among servers. */
+export interface MemberListener {
+  /** It takes tasks, for the first time or again. */
+  memberUp(member: Member): void;
+  /** A connection is gone, and with it what was under way; '' is the pool's own, which speaks for all. */
+  memberLost(member: Member, tenant: string): void;
+  /** It was let go, and has answered what it had. */
+  memberGone(member: Member): void;
+}
+
+export interface MemberOptions {
+  readonly url: URL;
+  /** In front of what the server calls its devices. */
+  readonly label: string;
+  readonly connect: ConnectOptions;
+  /** Each tenant's work goes over a connection in its name; otherwise all is the client's own. */
+  readonly actsForTenants: boolean;
+  readonly sourceOn: SourceOn;
+}
+
+/** One server of a pool, from when it is named on: it is looked for as long as the pool lasts. */
+export class Member {
+  devices: readonly FarDevice[] = [];
+  /** Why it is not up. */
+  lastError: AxleError | undefined = undefined;
+  /** Settles when it has answered or failed for the first time. */
+  readonly tried: Promise<void>;
+  private noteTried: () => void = () => undefined;
+  private upstreams: Upstreams | undefined = undefined;
+  private current: MemberState = 'connecting';
+  /** Tenants whose connections are lost, and when they may be tried again. */
+  private readonly away = new Map<string, number>();
+  private isClosed = false;
+  /** It takes nothing new, and goes when it has answered what it has. */
+  isRetired = false;
+  private wake: () => void = () => undefined;
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly options: MemberOptions,
+    private readonly listener: MemberListener,
+  ) {
+    this.tried = new Promise((resolve) => {
+      this.noteTried = resolve;
+    });
+    this.timer = setInterval(() => {
+      if (this.isRetired) this.goIfIdle();
+      else if (this.current !== 'up') this.upstreams?.own.session.seek();
+    }, seekMs).unref();
+    void this.connect();
+  }
+
+  get label(): string {
+    return this.options.label;
+  }
+
+  get url(): URL {
+    return this.options.url;
+  }
+
+  get state(): MemberState {
+    return this.current;
+  }
+
+  /** The pool's own connection; undefined while there is none. */
+  get own(): RemoteBackend | undefined {
+    return this.current === 'up' ? this.upstreams?.own : undefined;
+  }
+
+  get ops(): readonly OfferedOp[] {
+    return this.upstreams?.own.ops ?? [];
+  }
+
+  /** On their way to it or there. */
+  get inFlight(): number {
+    return this.devices.reduce((sum, { attempts }) => sum + attempts.size, 0);
+  }
+
+  devicesOf(kind: string): readonly FarDevice[] {
+    return this.devices.filter((device) => device.kind === kind);
+  }
+
+  /** Whether it may turn out to have devices of the kind. */
+  mayHave(kind: string): boolean {
+    return this.upstreams === undefined || this.devicesOf(kind).length > 0;
+  }
+
+  offers(device: Device, op: OfferedOp): boolean {
+    return this.upstreams?.own.offers(device, op) ?? false;
+  }
+
+  waitOf(device: Device): ToldWait {
+    return this.upstreams?.own.waitOf(device) ?? unknownWait;
+  }
+
+  /** It is up, and says that the device is not lost. */
+  isWell(device: Device): boolean {
+    return this.current === 'up' && this.upstreams?.own.lastHealth(device).state !== 'LOST';
+  }
+
+  /** Whether a tenant's tasks may go there now. */
+  takes(tenant: string, now: number): boolean {
+    if (this.current !== 'up') return false;
+    if (this.away.size === 0) return true;
+    return (this.away.get(tenant) ?? 0) <= now;
+  }
+
+  /** @throws AxleError as `Upstreams.of`; UNAVAILABLE while it never answered. */
+  of(tenant: string): Upstream {
+    if (this.upstreams === undefined) throw this.lastError ?? notYet(this.label);
+    return this.upstreams.of(tenant);
+  }
+
+  unload(loaded: LoadedModel): void {
+    for (const upstream of this.upstreams?.all ?? []) upstream.unload(loaded);
+  }
+
+  /** Its place is given up. */
+  retire(): void {
+    if (this.isRetired) return;
+    this.isRetired = true;
+    if (this.current === 'up') this.current = 'draining';
+    this.listener.memberLost(this, '');
+    this.goIfIdle();
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearInterval(this.timer);
+    this.wake();
+    await this.upstreams?.close();
+  }
+
+  private goIfIdle(): void {
+    if (this.isClosed || this.inFlight > 0) return;
+    this.listener.memberGone(this);
+    this.close().catch(() => undefined);
+  }
+
+  private async connect(): Promise<void> {
+    const backoff = new Backoff();
+    let waitMs = backoff.nextMs();
+    while (!this.isClosed) {
+      await this.sleep(waitMs);
+      try {
+        const { sourceOn } = this.options;
+        const name = this.url.href;
+        const open = (tenant: string) => this.open(tenant);
+        this.came(await Upstreams.connect(open, { name, hasNames: false, sourceOn }));
+        return;
+      } catch (error) {
+        this.lastError = asAxleError(error);
+        waitMs = mayPass(this.lastError) ? backoff.nextMs() : refusedMs;
+        this.noteTried();
+      }
+    }
+  }
+
+  private came(upstreams: Upstreams): void {
+    this.upstreams = upstreams;
+    if (this.isClosed) {
+      void upstreams.close();
+      return;
+    }
+    const { devices, ops } = upstreams.own;
+    this.devices = devices.map((device) => new FarDevice(this, device, ops));
+    this.connectionChanged('', undefined, false);
+    this.noteTried();
+  }
+
+  private open(tenant: string): Promise<RemoteBackend> {
+    const { url, label, connect, actsForTenants } = this.options;
+    const { reconnect: { timeoutMs } = {} } = connect;
+    // Where else its work may go, the pool knows.
+    const options = { ...connect, reconnect: { timeoutMs } };
+    return connectBackend(
+      url,
+      tenant === '' || !actsForTenants ? options : { ...options, tenant },
+      {
+        name: url.href,
+        naming: { prefix: `${label}/` },
+        times: { ...defaultTimes, pingAfterMs, pongMs },
+        onChange: (lostBy, isLeaving) => {
+          this.connectionChanged(tenant, lostBy, isLeaving);
+        },
+      },
+    );
+  }
+
+  private connectionChanged(
+    tenant: string,
+    lostBy: AxleError | undefined,
+    isLeaving: boolean,
+  ): void {
+    if (this.isClosed) return;
+    if (lostBy !== undefined) {
+      if (tenant === '') this.current = isLeaving ? 'draining' : 'lost';
+      else this.away.set(tenant, performance.now() + awayMsMax);
+      if (tenant === '') this.lastError = lostBy;
+      // When the connection has sorted out what becomes of its calls.
+      queueMicrotask(() => {
+        this.listener.memberLost(this, tenant);
+      });
+      return;
+    }
+    if (tenant === '') {
+      if (this.isRetired) return;
+      this.current = 'up';
+      this.lastError = undefined;
+      this.away.clear();
+    } else this.away.delete(tenant);
+    this.listener.memberUp(this);
+  }
+
+  private async sleep(ms: number): Promise<void> {
+    if (ms <= 0) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}
+
+const unknownWait: ToldWait = { waitMs: 0, toldAt: 0 };
+
+function notYet(label: string): AxleError {
+  return asAxleError(new Error(`${label} has not answered yet`));
+}

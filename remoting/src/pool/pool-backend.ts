@@ -1,0 +1,283 @@
+import {
+  AxleError,
+  hasFlag,
+  OpFlag,
+  sameRange,
+  singleOp,
+  type Backend,
+  type BackendStream,
+  type BackendTask,
+  type ConnectOptions,
+  type Device,
+  type Health,
+  type Limits,
+  type LoadedModel,
+  type ModelSource,
+  type OfferedOp,
+  type OpArgs,
+  type OpRange,
+  type StreamOptions,
+  type Support,
+  type SupportQuery,
+} from '@axle/core/internal';
+
+import type { Log } from '../log/log.js';
+import { LateStream } from '../relay/late-stream.js';
+import type { Member, MemberState } from './member.js';
+import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
+import { PoolCatalogue } from './pool-catalogue.js';
+import { PoolTask } from './pool-task.js';
+import { PooledDevice } from './pooled-device.js';
+import type { ModelFit } from './placement.js';
+
+/** When the first server is there, how long the others are waited for, so that what the pool offers is known, milliseconds. */
+const gatherMs = 2000;
+
+export interface PoolBackendOptions {
+  readonly servers: readonly URL[];
+  /** How the servers are to be connected to. */
+  readonly connect: ConnectOptions;
+  /** Each tenant's work goes over a connection in its name: of a server. Otherwise all is the client's own. */
+  readonly actsForTenants?: boolean;
+  readonly fit?: ModelFit;
+  readonly log?: Log;
+}
+
+/** Of a device of a pool, which has room for what all servers have together. */
+export function poolLimits(limits: Limits, servers: readonly URL[]): Limits {
+  const { deviceModelsMax, deviceModelBytesMax } = limits;
+  return {
+    ...limits,
+    deviceModelsMax: deviceModelsMax * servers.length,
+    deviceModelBytesMax: deviceModelBytesMax * servers.length,
+  };
+}
+
+/** How a server of a pool is. */
+export interface ServerOfPool {
+  readonly label: string;
+  readonly state: MemberState;
+  /** Tasks on their way to it, there, or on their way back. */
+  readonly inFlight: number;
+  readonly finished: number;
+  /** Devices whose tasks go elsewhere. */
+  readonly passedOver: number;
+}
+
+/**
+ * Many servers as one backend: core sees a device for each kind that they have between them, and which server a task goes
+ * to is chosen when it is sent.
+ */
+export class PoolBackend implements Backend {
+  readonly name = 'pool';
+  readonly version = '';
+  readonly batches = 'there';
+  /** They are sent on as they are, and looked at by nobody here. */
+  readonly takesInputsThatChange = true;
+
+  private constructor(
+    readonly pool: Pool,
+    readonly ops: readonly OfferedOp[],
+    /** The names of models that the servers answer to. */
+    readonly catalogue: PoolCatalogue,
+  ) {}
+
+  /**
+   * Looks for all servers, and goes on when one has answered and the others had a moment; they join when they do.
+   *
+   * @throws AxleError UNAVAILABLE saying of each server why, when none answers in `reconnect.timeoutMs` (30,000 ms); what
+   * they say where all refuse.
+   */
+  static async connect(options: PoolBackendOptions): Promise<PoolBackend> {
+    const {
+      servers,
+      connect,
+      actsForTenants = false,
+      fit = 'worst',
+      log = () => undefined,
+    } = options;
+    const catalogue = new PoolCatalogue();
+    const pool = new Pool({
+      servers,
+      connect,
+      actsForTenants,
+      fit,
+      sourceOn: catalogue.sourceOn,
+      random: Math.random,
+      onChange: (member) => {
+        tellChange(member, log);
+      },
+    });
+    catalogue.members = pool.members;
+    try {
+      await gather(pool, connect.reconnect?.timeoutMs ?? waitMsDefault);
+      pool.devices = devicesOf(pool);
+      return new PoolBackend(pool, opsOf(pool), catalogue);
+    } catch (error) {
+      await pool.close();
+      throw error;
+    }
+  }
+
+  get devices(): readonly PooledDevice[] {
+    return this.pool.devices;
+  }
+
+  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
+  setServers(servers: readonly URL[]): void {
+    this.pool.setServers(servers);
+  }
+
+  get servers(): readonly ServerOfPool[] {
+    const { pool } = this;
+    return pool.members.map(({ label, state, inFlight, devices }) => ({
+      label,
+      state,
+      inFlight,
+      finished: devices.reduce((sum, { finished }) => sum + finished, 0),
+      passedOver: devices.filter((device) => pool.passedOver(device) !== undefined).length,
+    }));
+  }
+
+  get counts(): PoolCounts {
+    return this.pool.counts;
+  }
+
+  offers(device: Device, op: OpRange): boolean {
+    const offered = this.ops.find((each) => sameRange(each, op));
+    if (offered === undefined) return false;
+    return this.pooledOf(device).all.some((far) => far.offers(offered));
+  }
+
+  supports(device: Device, { range }: SupportQuery): Support {
+    if (this.offers(device, range)) return { score: 1, reason: '' };
+    return { score: 0, reason: 'no server of the pool offers it there' };
+  }
+
+  /** Each server that is chosen for a call with the model is sent it then. */
+  loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
+    const unknown = { inputs: [], outputs: [], memoryBytes: 0 };
+    return Promise.resolve({ source, device, ...unknown, handle: undefined });
+  }
+
+  async prefetchModel(model: LoadedModel, tenant: string): Promise<void> {
+    const pooled = this.pooledOf(model.device);
+    const op = opOf(this.ops, singleOp('infer'));
+    const target = this.pool.placeFor(pooled, op, tenant, model);
+    await target.member.of(tenant).prefetch(target.modelOf(model, performance.now()));
+    target.noteLoaded(model.source);
+  }
+
+  unloadModel({ device, source }: LoadedModel): Promise<void> {
+    for (const far of this.pooledOf(device).all) far.unload(source);
+    return Promise.resolve();
+  }
+
+  submit(device: Device, batch: readonly BackendTask[]): void {
+    const pooled = this.pooledOf(device);
+    for (const task of batch) this.pool.submit(pooled, opOf(this.ops, task.range), task);
+  }
+
+  cancel({ backendData }: BackendTask): void {
+    if (backendData instanceof PoolTask) this.pool.cancel(backendData);
+  }
+
+  openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream {
+    const pooled = this.pooledOf(device);
+    const op = opOf(this.ops, range);
+    const open = () => {
+      const target = this.pool.placeFor(pooled, op, options.tenant, undefined);
+      return target.member.of(options.tenant).openStream(target.device, range, args, options);
+    };
+    return this.pool.hasServer ? open() : new LateStream(this.whenUp(open));
+  }
+
+  health(device: Device): Promise<Health> {
+    return Promise.resolve(this.pooledOf(device).health);
+  }
+
+  close(): Promise<void> {
+    return this.pool.close();
+  }
+
+  private async whenUp<T>(work: () => T): Promise<T> {
+    await within(this.pool.serverUp(), waitMsDefault);
+    return work();
+  }
+
+  private pooledOf({ index }: Device): PooledDevice {
+    return this.devices[index] as PooledDevice;
+  }
+}
+
+/** @throws AxleError when no server is there. */
+async function gather(pool: Pool, msMax: number): Promise<void> {
+  const { members } = pool;
+  const allTried = Promise.all(members.map(({ tried }) => tried));
+  await Promise.race([allTried, within(pool.serverUp(), msMax)]);
+  if (!pool.hasServer) {
+    const refusals = members.flatMap(({ lastError }) => lastError ?? []);
+    const [refusal] = refusals;
+    const isRefused = refusals.every(({ code }) => code !== 'UNAVAILABLE');
+    if (refusal !== undefined && refusals.length === members.length && isRefused) throw refusal;
+    await within(pool.serverUp(), msMax);
+  }
+  if (!pool.hasServer) throw noServer(members, msMax);
+  await within(allTried, gatherMs);
+}
+
+function noServer(members: readonly Member[], msMax: number): AxleError {
+  const why = members.map(
+    ({ url, lastError }) => `${url.href} (${lastError?.message ?? 'no answer'})`,
+  );
+  return new AxleError(
+    'UNAVAILABLE',
+    `no server of the pool answers within ${msMax} ms: ${why.join('; ')}; start one with axle serve, or name others`,
+  );
+}
+
+async function within(work: Promise<unknown>, ms: number): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([work, late]);
+  clearTimeout(timer);
+}
+
+/** One for each kind that the servers have which are there. */
+function devicesOf({ members }: Pool): readonly PooledDevice[] {
+  const found = new Map<string, Device>();
+  for (const { devices } of members) {
+    for (const { kind, device } of devices) if (!found.has(kind)) found.set(kind, device);
+  }
+  return [...found].map(([kind, like], index) => new PooledDevice(kind, index, like, members));
+}
+
+/** What they offer; what one of them must not run twice, none is taken to. */
+function opsOf({ members }: Pool): readonly OfferedOp[] {
+  const ops: OfferedOp[] = [];
+  for (const op of members.flatMap((member) => member.ops)) {
+    const at = ops.findIndex((each) => sameRange(each, op));
+    const known = ops[at];
+    if (known === undefined) ops.push(op);
+    else ops[at] = { ...known, flags: commonFlags(known.flags, op.flags) };
+  }
+  return ops;
+}
+
+function commonFlags(a: number, b: number): number {
+  const may = (flags: number) => hasFlag(flags, 'PURE') || hasFlag(flags, 'IDEMPOTENT');
+  return may(a) && may(b) ? a : a & b & ~(OpFlag.PURE | OpFlag.IDEMPOTENT);
+}
+
+function tellChange({ url, label, state, isRetired, inFlight, lastError }: Member, log: Log): void {
+  if (isRetired) {
+    log(inFlight === 0 ? `${url.href} is let go` : `${url.href} goes when it has answered`);
+  } else if (state === 'up') {
+    log(`${url.href} is up, as ${label}`);
+  } else {
+    const why = lastError === undefined ? '' : `: ${lastError.message}`;
+    log(`${url.href} is ${state}${why}; its work goes to other servers`, { level: 'warn' });
+  }
+}

@@ -1,0 +1,453 @@
+import { performance } from 'node:perf_hooks';
+
+import {
+  asAxleError,
+  AxleError,
+  hasFlag,
+  isOfDevice,
+  lateAdvice,
+  sameRange,
+  type BackendTask,
+  type ConnectOptions,
+  type LoadedModel,
+  type OfferedOp,
+  type Preference,
+  type TaskOutcome,
+} from '@axle/core/internal';
+
+import { freeLabel } from '../relay/server-label.js';
+import type { SourceOn } from '../relay/upstream.js';
+import { Attempt } from './attempt.js';
+import { Chooser } from './chooser.js';
+import type { FarDevice } from './far-device.js';
+import { Member, type MemberListener } from './member.js';
+import { HedgeBudget } from './hedge-budget.js';
+import type { ModelFit } from './placement.js';
+import type { PooledDevice } from './pooled-device.js';
+import { PoolTask } from './pool-task.js';
+import { TaskKinds } from './task-kind.js';
+
+/** How long tasks wait for a server when there is none, milliseconds. */
+export const waitMsDefault = 30_000;
+/** How often it is looked whether they have waited for too long, milliseconds. */
+const expiryMs = 250;
+/** Servers that may be lost while they have a task: it may be what ends them. */
+const lossesMax = 3;
+/** No task is sent a second time sooner, milliseconds. */
+const hedgeMsMin = 5;
+
+/** What another server may do better: it has room, or works. */
+const elsewhereCodes: ReadonlySet<string> = new Set([
+  'UNAVAILABLE',
+  'INTERNAL',
+  'UNKNOWN',
+  'RESOURCE_EXHAUSTED',
+]);
+
+export interface PoolOptions {
+  readonly servers: readonly URL[];
+  readonly connect: ConnectOptions;
+  readonly actsForTenants: boolean;
+  readonly sourceOn: SourceOn;
+  readonly fit: ModelFit;
+  readonly random: () => number;
+  /** A server came, or went. */
+  readonly onChange: (member: Member) => void;
+}
+
+/** What happened in a pool so far. */
+export interface PoolCounts {
+  /** Tasks that were sent a second time because the first answer was late. */
+  readonly hedges: number;
+  /** Of these and of rescues, those whose second answer was first. */
+  readonly hedgesWon: number;
+  /** Tasks that were sent a second time because nothing came back from their device. */
+  readonly rescues: number;
+  /** Attempts that failed, or whose server was lost, and that went on elsewhere. */
+  readonly moves: number;
+  /** Tasks that no server could have done by their deadlines. */
+  readonly refusals: number;
+  /** Devices that were left alone for a while, being far slower than others or stuck. */
+  readonly ejections: number;
+}
+
+/** The servers of a pool, and the tasks that are under way on them. */
+export class Pool implements MemberListener {
+  readonly members: Member[] = [];
+  /** What core sees, by what the servers said that were there first. */
+  devices: readonly PooledDevice[] = [];
+  readonly kinds = new TaskKinds();
+  /** For a server to be there. */
+  private readonly waiting = new Set<PoolTask>();
+  private readonly waitMs: number;
+  private readonly timer: NodeJS.Timeout;
+  private isClosed = false;
+  private readonly whenUp: (() => void)[] = [];
+  private readonly chooser: Chooser;
+  private readonly hedges = new HedgeBudget();
+  private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
+
+  constructor(private readonly options: PoolOptions) {
+    this.chooser = new Chooser({ ...options, clock: () => performance.now() }, this.kinds);
+    this.waitMs = options.connect.reconnect?.timeoutMs ?? waitMsDefault;
+    for (const url of options.servers) this.add(url);
+    this.timer = setInterval(() => {
+      this.expire();
+      this.rescueFromStuck();
+    }, expiryMs).unref();
+  }
+
+  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
+  setServers(urls: readonly URL[]): void {
+    if (this.isClosed) return;
+    const wanted = new Set(urls.map(({ href }) => href));
+    for (const member of [...this.members]) if (!wanted.has(member.url.href)) member.retire();
+    const known = new Set(
+      this.members.flatMap(({ url, isRetired }) => (isRetired ? [] : url.href)),
+    );
+    for (const url of urls) if (!known.has(url.href)) this.add(url);
+  }
+
+  get hasServer(): boolean {
+    return this.members.some(({ state }) => state === 'up');
+  }
+
+  /** Settles when a server is up; the caller bounds it. */
+  async serverUp(): Promise<void> {
+    if (this.hasServer) return;
+    await new Promise<void>((resolve) => {
+      this.whenUp.push(resolve);
+    });
+  }
+
+  submit(pooled: PooledDevice, op: OfferedOp, task: BackendTask): void {
+    const isRepeatable = hasFlag(op.flags, 'PURE') || hasFlag(op.flags, 'IDEMPOTENT');
+    const kind = this.kinds.of(op, task.model);
+    const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable);
+    task.backendData = pooledTask;
+    this.hedges.earn();
+    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
+  }
+
+  get counts(): PoolCounts {
+    return { ...this.counted, ejections: this.chooser.outliers.ejections };
+  }
+
+  /** Why the tasks of a device go elsewhere though its server is up; undefined: they do not. */
+  passedOver(device: FarDevice): string | undefined {
+    return this.chooser.reason(device);
+  }
+
+  cancel(task: PoolTask): void {
+    task.isCancelled = true;
+    if (this.waiting.delete(task)) {
+      task.fail(AxleError.expected('CANCELLED', 'the call was cancelled while it waited'), true);
+      return;
+    }
+    for (const attempt of task.attempts) attempt.cancel();
+  }
+
+  /**
+   * Where work of a tenant goes that is no task.
+   *
+   * @throws AxleError UNAVAILABLE where no server has what it takes.
+   */
+  placeFor(
+    pooled: PooledDevice,
+    op: OfferedOp,
+    tenant: string,
+    model: LoadedModel | undefined,
+    preference?: Preference,
+  ): FarDevice {
+    const kind = this.kinds.of(op, model);
+    const wanted = {
+      pooled,
+      op,
+      tenant,
+      kind,
+      model,
+      bytes: 0,
+      preference,
+      tried: new Set<never>(),
+    };
+    const found = this.chooser.choose(wanted);
+    if (found === undefined) throw this.nowhere(pooled);
+    return found;
+  }
+
+  memberUp(member: Member): void {
+    this.options.onChange(member);
+    for (const device of this.devices) device.refresh();
+    for (const resolve of this.whenUp.splice(0)) resolve();
+    for (const task of [...this.waiting]) {
+      this.waiting.delete(task);
+      task.tried.clear();
+      this.start(task);
+    }
+  }
+
+  memberLost(member: Member, tenant: string): void {
+    if (this.isClosed) return;
+    if (tenant === '') this.options.onChange(member);
+    const now = performance.now();
+    for (const device of member.devices) {
+      // Another run of the server has to load them.
+      if (tenant === '' && member.state === 'lost') {
+        device.forgetLoaded();
+        this.kinds.forget(device);
+      }
+      for (const attempt of [...device.attempts]) {
+        if (!member.takes(attempt.tenant, now) && attempt.mayMove) this.move(attempt);
+      }
+    }
+  }
+
+  memberGone(member: Member): void {
+    const at = this.members.indexOf(member);
+    if (at >= 0) this.members.splice(at, 1);
+    this.options.onChange(member);
+    for (const device of this.devices) device.refresh();
+    for (const device of member.devices) {
+      this.kinds.forget(device);
+      this.chooser.outliers.forget(device);
+    }
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    clearInterval(this.timer);
+    for (const task of this.waiting) {
+      task.fail(new AxleError('CANCELLED', 'the client was closed'), true);
+    }
+    this.waiting.clear();
+    await Promise.all(this.members.map((member) => member.close()));
+  }
+
+  private add(url: URL): void {
+    const { connect, actsForTenants, sourceOn } = this.options;
+    const label = freeLabel(url, new Set(this.members.map((member) => member.label)));
+    this.members.push(new Member({ url, label, connect, actsForTenants, sourceOn }, this));
+  }
+
+  /** Sends the task where it should be done soonest, or lets it wait for a server. */
+  private start(task: PoolTask): void {
+    const target = this.chooser.choose(task);
+    if (target === undefined) this.wait(task);
+    else this.attempt(task, target);
+  }
+
+  private attempt(task: PoolTask, target: FarDevice): void {
+    const now = performance.now();
+    const { model } = task.task;
+    task.tried.add(target);
+    this.chooser.entering(target);
+    const expectedMs = task.kind.expectedMs(target, task.bytes);
+    const attempt = new Attempt(
+      task,
+      target,
+      model && target.modelOf(model, now),
+      expectedMs,
+      expectedMs + target.waitMs(now),
+      now,
+      this.done,
+    );
+    task.attempts.push(attempt);
+    if (task.attempts.length === 1) this.hedgeWhenLate(task);
+    try {
+      target.member.of(task.tenant).submit(target.device, attempt);
+    } catch (error) {
+      // Not before whoever has submitted it knows of it.
+      queueMicrotask(() => {
+        attempt.settle({ ok: false, error: asAxleError(error), neverBegan: true });
+      });
+    }
+  }
+
+  private readonly done = (attempt: Attempt, outcome: TaskOutcome): void => {
+    const { owner: task, target } = attempt;
+    task.attempts.splice(task.attempts.indexOf(attempt), 1);
+    if (!outcome.ok) {
+      this.failed(attempt, outcome.error, outcome.neverBegan === true);
+      return;
+    }
+    const { transferMs, computeMs, batchSize } = outcome.timing;
+    const tookMs = transferMs + computeMs / Math.max(1, batchSize);
+    const wholeMs = performance.now() - attempt.startedAt;
+    target.lastDoneAt = performance.now();
+    target.finished += 1;
+    if (attempt.model !== undefined) target.noteLoaded(attempt.model.source);
+    task.kind.observe(target, task.bytes, tookMs, wholeMs);
+    this.chooser.succeeded(target, task.kind, task.pooled.all.length);
+    if (attempt.isSpare && task.attempts.length > 0) {
+      this.counted.hedgesWon += 1;
+      for (const late of task.attempts) this.chooser.overtaken(late.target, task.pooled.all.length);
+    }
+    task.succeed(attempt, outcome);
+  };
+
+  private failed(attempt: Attempt, error: AxleError, neverBegan: boolean): void {
+    const { owner: task, target } = attempt;
+    if (!task.isCancelled) this.chooser.failed(target, error);
+    // Another attempt may still give the result.
+    if (task.attempts.length > 0) return;
+    const { model } = attempt;
+    // A server that has not the model under its name; calls find it where it is.
+    const isLacking = neverBegan && model !== undefined && error.code === 'FAILED_PRECONDITION';
+    if (isLacking) target.noteLacked(model.source, performance.now());
+    const mayMove =
+      isLacking || (elsewhereCodes.has(error.code) && (neverBegan || task.isRepeatable));
+    if (task.isCancelled || this.isClosed || error.outcomeUnknown || !mayMove) {
+      task.fail(error, neverBegan);
+      return;
+    }
+    if (!neverBegan && isOfDevice(error) && !target.member.isWell(target.device)) task.losses += 1;
+    task.noteFailure(attempt, error);
+    this.elsewhere(task, target, error, neverBegan);
+  }
+
+  /** Its server is away: it goes on elsewhere, and nobody listens to it any more. */
+  private move(attempt: Attempt): void {
+    const { owner: task, target } = attempt;
+    const neverBegan = attempt.isNeverBegun;
+    attempt.giveUp();
+    task.attempts.splice(task.attempts.indexOf(attempt), 1);
+    if (task.attempts.length > 0 || task.isSettled) return;
+    const { label, lastError } = target.member;
+    const why = lastError === undefined ? 'its connection was lost' : lastError.message;
+    const error = AxleError.expected('UNAVAILABLE', `${label} was lost: ${why}`);
+    if (task.isCancelled) {
+      task.fail(AxleError.expected('CANCELLED', 'the call was cancelled'), neverBegan);
+      return;
+    }
+    if (!neverBegan) task.losses += 1;
+    task.noteFailure(attempt, error);
+    this.elsewhere(task, target, error, neverBegan);
+  }
+
+  private elsewhere(task: PoolTask, from: FarDevice, error: AxleError, neverBegan: boolean): void {
+    if (task.losses >= lossesMax) {
+      task.fail(endsServers(), false);
+      return;
+    }
+    const target = this.chooser.choose(task);
+    this.counted.moves += 1;
+    if (target !== undefined) this.attempt(task, target);
+    // A server that works has refused it, and the others too.
+    else if (this.isFinal(error, from, task)) task.fail(error, neverBegan);
+    else this.wait(task);
+  }
+
+  /** Nothing is gained by waiting for a server. */
+  private isFinal({ code }: AxleError, from: FarDevice, { tenant }: PoolTask): boolean {
+    if (!from.member.takes(tenant, performance.now())) return false;
+    return code !== 'FAILED_PRECONDITION' || this.members.every(({ state }) => state === 'up');
+  }
+
+  private wait(task: PoolTask): void {
+    const now = performance.now();
+    if (task.waitsUntil === 0) task.waitsUntil = now + this.waitMs;
+    task.tried.clear();
+    this.waiting.add(task);
+    if (task.waitsUntil <= now) this.expireSoon();
+  }
+
+  /** Not before whoever has submitted a task knows of it. */
+  private expireSoon(): void {
+    queueMicrotask(() => {
+      this.expire();
+    });
+  }
+
+  private expire(): void {
+    const now = performance.now();
+    for (const task of [...this.waiting]) {
+      // Connections of tenants come back without their server having been away.
+      const target = this.chooser.choose(task);
+      if (target === undefined && task.waitsUntil > now) continue;
+      this.waiting.delete(task);
+      if (target === undefined) task.fail(this.nowhere(task.pooled), true);
+      else this.attempt(task, target);
+    }
+  }
+
+  /** A task that no server can do in time is told so now, and not when its time is over. */
+  private refuseIfLate(task: PoolTask): boolean {
+    const { deadlineAt } = task.task;
+    if (deadlineAt === undefined) return false;
+    const leftMs = deadlineAt - performance.now();
+    const soonest = this.chooser.soonest(task);
+    if (soonest === undefined || soonest.inMs <= leftMs) return false;
+    this.counted.refusals += 1;
+    const error = AxleError.expected(
+      'DEADLINE_EXCEEDED',
+      `no server of the pool can do this in the ${leftMs.toFixed(1)} ms that are left: ${soonest.place.id} would be first, ` +
+        `in ${soonest.inMs.toFixed(1)} ms; ${lateAdvice}`,
+    );
+    // Not before whoever has submitted it knows of it.
+    queueMicrotask(() => {
+      task.fail(error, true);
+    });
+    return true;
+  }
+
+  /** Sends the task to a second place when it is later than nearly all like it; the first answer counts. */
+  private hedgeWhenLate(task: PoolTask): void {
+    const { tailMs } = task.kind;
+    if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
+    clearTimeout(task.hedgeTimer);
+    const lateMs = Math.ceil(Math.max(tailMs, hedgeMsMin));
+    task.hedgeTimer = setTimeout(() => {
+      if (task.attempts.length !== 1 || task.isHedged || task.isCancelled) return;
+      const target = this.chooser.chooseSpare(task);
+      if (target === undefined || !this.hedges.spend()) return;
+      this.counted.hedges += 1;
+      this.hedge(task, target);
+    }, lateMs);
+  }
+
+  private hedge(task: PoolTask, target: FarDevice): void {
+    task.isHedged = true;
+    this.attempt(task, target);
+  }
+
+  /** Of a device that gives nothing back, though its server answers: what may run a second time does so elsewhere. */
+  private rescueFromStuck(): void {
+    for (const { all } of this.devices) {
+      for (const device of all) {
+        if (!this.chooser.isStuck(device, all.length)) continue;
+        for (const { owner } of [...device.attempts]) {
+          if (!owner.isRepeatable || owner.isHedged || owner.isCancelled) continue;
+          const target = this.chooser.choose(owner);
+          if (target === undefined) continue;
+          this.counted.rescues += 1;
+          this.hedge(owner, target);
+        }
+      }
+    }
+  }
+
+  private nowhere({ id }: PooledDevice): AxleError {
+    const tried = this.members.map(
+      ({ label, state, lastError }) =>
+        `${label} is ${state}${lastError === undefined ? '' : ` (${lastError.message})`}`,
+    );
+    return new AxleError(
+      'UNAVAILABLE',
+      `no server of the pool took the call for ${id}: ${tried.join('; ')}; try again later, or look after these servers`,
+    );
+  }
+}
+
+/** The pool's op that a range is. */
+export function opOf(ops: readonly OfferedOp[], range: BackendTask['range']): OfferedOp {
+  const found = ops.find((op) => op === range) ?? ops.find((op) => sameRange(op, range));
+  if (found !== undefined) return found;
+  throw new AxleError('UNIMPLEMENTED', 'no server of the pool offers this');
+}
+
+function endsServers(): AxleError {
+  return new AxleError(
+    'INTERNAL',
+    `${lossesMax} servers were lost, one after another, while they ran this call; it is not tried again`,
+  );
+}

@@ -1,0 +1,141 @@
+import { LatencyProfile, LruMap, type LoadedModel, type OpRange } from '@axle/core/internal';
+
+import type { FarDevice } from './far-device.js';
+
+/** Kinds of tasks that are remembered: the one that came longest ago is forgotten. */
+const kindsMax = 4096;
+/** Guess for what was never measured anywhere, milliseconds. */
+const unknownMs = 1;
+/** A task that took so many times less than expected, where others take so much less too, begins a new measurement. */
+const outdatedFactor = 3;
+/** Durations of late that quantiles are taken of. */
+const recentMax = 128;
+/** Fewer say nothing of the tail. */
+const recentMin = 32;
+/** After so many more the tail is worked out anew. */
+const recentStep = 16;
+const tailQuantile = 0.95;
+
+/** What tasks of one op, with one model, took on the devices of a pool. */
+export class TaskKind {
+  private readonly profiles = new Map<FarDevice, LatencyProfile>();
+  private readonly recent: number[] = [];
+  private added = 0;
+  private knownTailMs: number | undefined = undefined;
+
+  constructor(readonly key: string) {}
+
+  /**
+   * @param tookMs on the device and on the way, without waiting
+   * @param wholeMs from when it was sent until its answer
+   */
+  observe(device: FarDevice, bytes: number, tookMs: number, wholeMs: number): void {
+    let profile = this.profiles.get(device);
+    if (profile === undefined || this.isOutdated(profile, device, bytes, tookMs)) {
+      profile = new LatencyProfile();
+      this.profiles.set(device, profile);
+    }
+    profile.observe(bytes, tookMs);
+    this.recent[this.added % recentMax] = wholeMs;
+    this.added += 1;
+    if (this.added >= recentMin && this.added % recentStep === 0) this.knownTailMs = this.tailNow();
+  }
+
+  /** Tasks that were measured. */
+  get count(): number {
+    return this.added;
+  }
+
+  /** Whether enough ran anywhere to know what one takes. */
+  get isMeasured(): boolean {
+    for (const { known } of this.profiles.values()) if (known) return true;
+    return false;
+  }
+
+  /** The same of one device. */
+  isKnown(device: FarDevice): boolean {
+    return this.profiles.get(device)?.known === true;
+  }
+
+  /**
+   * How long a task takes there, by what such tasks took; where few ran, no longer than elsewhere, since the first ones
+   * warm up what the others use; milliseconds.
+   */
+  expectedMs(device: FarDevice, bytes: number): number {
+    const profile = this.profiles.get(device);
+    if (profile?.known === true) return profile.expectedWithinMs(bytes);
+    const ownMs = profile?.expectedWithinMs(bytes) ?? Infinity;
+    const ms = Math.min(ownMs, this.othersMs(device, bytes));
+    return ms === Infinity ? unknownMs : ms;
+  }
+
+  /** Most tasks of late were answered within this, milliseconds; undefined: too few were. */
+  get tailMs(): number | undefined {
+    return this.knownTailMs;
+  }
+
+  /** What was measured there is of another time, or of another server. */
+  forget(device: FarDevice): void {
+    this.profiles.delete(device);
+  }
+
+  /** The same on average, on each device where enough ran. */
+  averages(): ReadonlyMap<FarDevice, number> {
+    const averages = new Map<FarDevice, number>();
+    for (const [device, profile] of this.profiles) {
+      if (profile.known) averages.set(device, profile.expectedWithinMs(undefined));
+    }
+    return averages;
+  }
+
+  /** Whether it was passed over for what it took in another time, such as at its start, and is as quick as others now. */
+  private isOutdated(
+    profile: LatencyProfile,
+    device: FarDevice,
+    bytes: number,
+    tookMs: number,
+  ): boolean {
+    const expectedMs = profile.expectedWithinMs(bytes);
+    return (
+      profile.known &&
+      tookMs * outdatedFactor < expectedMs &&
+      this.othersMs(device, bytes) * outdatedFactor < expectedMs
+    );
+  }
+
+  /** What such tasks take on other devices, on average; Infinity: they never ran there. */
+  private othersMs(device: FarDevice, bytes: number): number {
+    let sum = 0;
+    let others = 0;
+    for (const [where, other] of this.profiles) {
+      if (where === device) continue;
+      sum += other.expectedWithinMs(bytes);
+      others += 1;
+    }
+    return others === 0 ? Infinity : sum / others;
+  }
+
+  private tailNow(): number {
+    const sorted = [...this.recent].sort((a, b) => a - b);
+    return sorted[Math.floor(tailQuantile * (sorted.length - 1))] as number;
+  }
+}
+
+/** The kinds of a pool's tasks. */
+export class TaskKinds {
+  private readonly kinds = new LruMap<string, TaskKind>(kindsMax);
+
+  of({ name, op, version, first, last }: OpRange, model: LoadedModel | undefined): TaskKind {
+    const key = `${name}${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''}`;
+    let kind = this.kinds.get(key);
+    if (kind === undefined) {
+      kind = new TaskKind(key);
+      this.kinds.set(key, kind);
+    }
+    return kind;
+  }
+
+  forget(device: FarDevice): void {
+    for (const kind of this.kinds.values()) kind.forget(device);
+  }
+}
