@@ -35,11 +35,15 @@ const models = ['glyphs', 'mlp'].map((name) => join(shippedModels, name));
 
 /** By folder of `plugins/`. */
 const conforming: Readonly<Record<string, Conforming>> = {
-  'cpu-fallback': { plugin: cpuPlugin, devices: ['cpu-fallback:0'], skips: ['large'] },
+  'cpu-fallback': {
+    plugin: cpuPlugin,
+    devices: ['cpu-fallback:0'],
+    skips: ['large', 'changing-inputs'],
+  },
   template: {
     plugin: builtPlugin('template'),
     devices: ['template:0'],
-    skips: [...idsOf('batch', 'stream'), ...noModels],
+    skips: ['changing-inputs', ...idsOf('batch', 'stream'), ...noModels],
   },
   echo: {
     plugin: builtPlugin('echo'),
@@ -49,7 +53,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   fault: {
     plugin: builtPlugin('fault'),
     devices: ['fault:0'],
-    skips: ['stream-damage', ...noModels],
+    skips: ['changing-inputs', 'stream-damage', ...noModels],
   },
 };
 
