@@ -69,6 +69,21 @@ describe('the C client on its own', () => {
     run('g++', [...args, '-x', 'c++', '-'], source);
   });
 
+  it('has a wrapper for C++ that needs no exceptions, no RTTI and no library', () => {
+    const source = `#include <axle/client.hpp>
+      template class axle::span<float>;
+      template class axle::result<double>;
+      void stop(axle::client &client) { axle::request request{client}; request.reset(); }`;
+    const object = join(folder, 'wrapper.o');
+    const args = ['-std=c++17', '-ffreestanding', '-fno-exceptions', '-fno-rtti', '-Iinclude'];
+    const all = [...args, ...warnings, '-O1', '-x', 'c++', '-c', '-', '-o', object];
+    run('g++', all, source);
+    const missing = run('nm', ['--undefined-only', object]).match(/\S+$/gm) ?? [];
+    expect(
+      missing.filter((name) => !/^(axle_|memcpy$|memset$|_GLOBAL_OFFSET_TABLE_)/.test(name)),
+    ).toEqual([]);
+  });
+
   // Machines of 32 bits take two instructions for each step with a number of 64, of which the protocol has many.
   it.each([
     ['64 bits', [], 16 * 1024, 5.5 * 1024],
