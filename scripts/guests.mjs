@@ -14,7 +14,7 @@ const SOURCES = [
   ...['boot.S', 'platform.c'].map((name) => `guest/${name}`),
   'virtio/console.c',
   ...['client', 'client_requests', 'client_send', 'client_receive'].map((name) => `src/${name}.c`),
-  ...['wire_layout', 'wire_read', 'wire_write'].map((name) => `src/${name}.c`),
+  ...['memory', 'wire_layout', 'wire_read', 'wire_write'].map((name) => `src/${name}.c`),
 ];
 
 /** @type {Readonly<Record<string, readonly string[]>>} */

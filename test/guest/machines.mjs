@@ -27,7 +27,7 @@ export const machines = [
 ];
 
 export const clientSources = [
-  ...['wire_layout', 'wire_read', 'wire_write'],
+  ...['memory', 'wire_layout', 'wire_read', 'wire_write'],
   ...['client', 'client_requests', 'client_send', 'client_receive'],
 ].map((name) => `src/${name}.c`);
 

@@ -72,7 +72,7 @@ describe('the C codec on its own', () => {
   afterAll(() => {
     rmSync(folder, { recursive: true });
   });
-  const sources = ['src/wire_layout.c', 'src/wire_read.c', 'src/wire_write.c'];
+  const sources = ['src/memory.c', 'src/wire_layout.c', 'src/wire_read.c', 'src/wire_write.c'];
   const guest = ['-m32', '-march=i686', '-fno-pic', '-mno-sse', '-fno-stack-protector'];
 
   it.each([

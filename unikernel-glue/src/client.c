@@ -104,7 +104,8 @@ void axle_client_lose(axle_client *c, uint16_t status, uint16_t wire_error,
   c->state = AXLE_CLIENT_CLOSED;
   c->status = status;
   c->wire_error = wire_error;
-  axle_client_set_message(c->message, message);
+  // One that drains has it there.
+  if (message.data != (const uint8_t *)c->message) axle_client_set_message(c->message, message);
   c->transport.close(c->transport.context);
   c->bulk = NULL;
   c->body_request = NULL;
@@ -178,9 +179,6 @@ static void leave_if_drained(axle_client *c) {
   }
   axle_wire_bytes message = {(const uint8_t *)c->message, 0};
   while (c->message[message.bytes] != 0) message.bytes++;
-  char copy[AXLE_CLIENT_MESSAGE_BYTES];
-  copy_bytes(copy, c->message, message.bytes);
-  message.data = (const uint8_t *)copy;
   axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, message);
 }
 

@@ -33,6 +33,8 @@ void axle_request_complete(axle_client *client, axle_request *request);
 
 // ---- client_send.c
 
+// An empty frame.
+void axle_frame_of(axle_wire_frame *frame, uint8_t type, uint64_t id);
 // A frame without records, into the send buffer: 0, AXLE_CLIENT_AGAIN or AXLE_STATUS_INVALID_ARGUMENT.
 int32_t axle_client_write(axle_client *client, const axle_wire_frame *frame);
 // The same of one with records: begin, put them with the writer, end.
@@ -51,11 +53,5 @@ void axle_client_check_stalls(axle_client *client, uint64_t now_us);
 
 // Whether something moved.
 int axle_client_receive(axle_client *client);
-
-static inline void axle_frame_of(axle_wire_frame *frame, uint8_t type, uint64_t id) {
-  clear_bytes(frame, sizeof(*frame));
-  frame->type = type;
-  frame->id = id;
-}
 
 #endif  // AXLE_CLIENT_PARTS_H

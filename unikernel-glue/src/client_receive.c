@@ -103,6 +103,11 @@ static int32_t on_result(axle_client *c, axle_request *r, const axle_wire_frame 
   return 0;
 }
 
+// Later versions may have more codes.
+static uint16_t known_status(uint16_t code) {
+  return code <= AXLE_STATUS_UNAUTHENTICATED ? code : AXLE_STATUS_UNKNOWN;
+}
+
 static void on_error(axle_client *c, axle_request *r, const axle_wire_frame *frame) {
   const axle_wire_failure *failure = &frame->body.error;
   if (r->local_failure != 0) {
@@ -114,9 +119,7 @@ static void on_error(axle_client *c, axle_request *r, const axle_wire_frame *fra
   r->retry_after_us = failure->retry_after_us;
   r->cause = failure->cause;
   r->device = failure->device;
-  // Later versions may have more codes.
-  const int is_known = failure->code <= AXLE_STATUS_UNAUTHENTICATED;
-  axle_request_fail(c, r, is_known ? failure->code : AXLE_STATUS_UNKNOWN, failure->message);
+  axle_request_fail(c, r, known_status(failure->code), failure->message);
 }
 
 // What of a model the server lacks.
@@ -220,10 +223,9 @@ static axle_request *first_past(const axle_client *c, uint64_t last) {
 }
 
 static void on_goaway(axle_client *c, const axle_wire_goaway *goaway) {
-  const int is_known = goaway->code <= AXLE_STATUS_UNAUTHENTICATED;
   if (c->state == AXLE_CLIENT_GREETING) c->is_refused = 1;
   if (goaway->code != AXLE_STATUS_OK || c->state == AXLE_CLIENT_GREETING) {
-    uint16_t status = is_known ? goaway->code : AXLE_STATUS_UNKNOWN;
+    uint16_t status = known_status(goaway->code);
     if (status == AXLE_STATUS_OK) status = AXLE_STATUS_UNAVAILABLE;
     axle_client_lose(c, status, goaway->wire_error, goaway->message);
     return;

@@ -5,38 +5,21 @@
 
 // ---- the list of requests ----------------------------------------------------------------------
 
+static void clear_from(void *at, size_t start, size_t end) {
+  clear_bytes((uint8_t *)at + start, end - start);
+}
+
 void axle_client_add(axle_client *c, axle_request *r, uint8_t kind, uint64_t handle) {
-  r->next = NULL;
+  // All but what is the caller's, and the text of the message.
+  clear_from(r, offsetof(axle_request, handle), offsetof(axle_request, message) + 1);
+  clear_from(r, offsetof(axle_request, next), sizeof(*r));
   r->handle = handle;
   r->kind = kind;
   r->state = AXLE_REQUEST_PENDING;
-  r->status = AXLE_STATUS_OK;
-  r->retryable = 0;
-  r->outcome_unknown = 0;
   r->device = AXLE_WIRE_DEVICE_NONE;
-  r->batch_size = 0;
-  r->result_outputs = 0;
-  r->queue_us = r->transfer_us = r->compute_us = r->total_us = 0;
-  r->retry_after_us = 0;
-  r->op_flags = 0;
-  r->cause = 0;
-  r->message[0] = 0;
   r->send_window = c->server_stream_window;
-  r->waits_us = 0;
-  r->used_bytes = 0;
-  r->drop_left = 0;
-  r->output_at = 0;
-  r->range_count = r->range_at = 0;
-  r->is_cancelled = r->was_cancelled = 0;
-  r->has_result = 0;
-  r->has_ended = 0;
-  r->local_failure = 0;
   for (uint32_t i = 0; i < r->output_count; i++) {
-    r->outputs[i].bytes = 0;
-    r->outputs[i].taken = 0;
-    r->outputs[i].dtype = 0;
-    r->outputs[i].source = 0;
-    r->outputs[i].rank = 0;
+    clear_from(&r->outputs[i], offsetof(axle_output, bytes), sizeof(axle_output));
   }
   if (c->first == NULL) {
     c->first = r;
@@ -115,18 +98,26 @@ static int32_t may_start(const axle_client *c, const axle_request *r) {
   return 0;
 }
 
-// The frame is in the buffer: the request is under way.
-static void started(axle_client *c, axle_request *r, uint8_t kind, axle_input *inputs,
-                    uint32_t count) {
+// Whether the request may start, and an empty frame for it.
+static int32_t begin_request(const axle_client *c, const axle_request *r, axle_wire_frame *frame,
+                             uint8_t type) {
+  axle_frame_of(frame, type, c->last_handle + 1);
+  return may_start(c, r);
+}
+
+// The frame was put, or not, into the buffer: then the request is under way.
+static int32_t started(axle_client *c, axle_request *r, const axle_wire_frame *frame,
+                       axle_input *inputs, uint32_t count, int32_t error) {
+  if (error != 0) return error;
   c->last_handle++;
+  axle_client_add(c, r, frame->type, c->last_handle);
   r->inputs = inputs;
   r->input_count = count;
-  axle_client_add(c, r, kind, c->last_handle);
+  r->call_flags = frame->flags;
   r->part = UINT32_MAX;
-  r->part_at = 0;
-  r->part_left = 0;
   r->is_sending = 1;
   axle_request_next_part(r);
+  return 0;
 }
 
 // Of a frame that has no records, and nothing to send after it.
@@ -134,19 +125,13 @@ int32_t axle_client_ask(axle_client *c, axle_request *r, axle_wire_frame *frame)
   const int32_t refused = may_start(c, r);
   if (refused != 0) return refused;
   frame->id = c->last_handle + 1;
-  const int32_t error = axle_client_write(c, frame);
-  if (error != 0) return error;
-  r->binding = NULL;
-  r->call_flags = frame->flags;
-  started(c, r, frame->type, NULL, 0);
-  return 0;
+  return started(c, r, frame, NULL, 0, axle_client_write(c, frame));
 }
 
 int32_t axle_client_bind(axle_client *c, axle_request *r, const axle_bind *bind) {
-  const int32_t refused = may_start(c, r);
-  if (refused != 0) return refused;
   axle_wire_frame frame;
-  axle_frame_of(&frame, AXLE_FRAME_BIND, c->last_handle + 1);
+  const int32_t refused = begin_request(c, r, &frame, AXLE_FRAME_BIND);
+  if (refused != 0) return refused;
   frame.flags = bind->flags;
   axle_wire_bind *body = &frame.body.bind;
   body->model = bind->model;
@@ -165,12 +150,7 @@ int32_t axle_client_bind(axle_client *c, axle_request *r, const axle_bind *bind)
   for (uint32_t i = 0; i < bind->input_count; i++) {
     axle_wire_put_name(&writer, &bind->input_names[i]);
   }
-  const int32_t error = axle_client_end(c, &writer, 0);
-  if (error != 0) return error;
-  r->binding = NULL;
-  r->call_flags = 0;
-  started(c, r, AXLE_FRAME_BIND, NULL, 0);
-  return 0;
+  return started(c, r, &frame, NULL, 0, axle_client_end(c, &writer, 0));
 }
 
 // ---- tensors -----------------------------------------------------------------------------------
@@ -224,11 +204,7 @@ static int32_t send_tensors(axle_client *c, axle_request *r, const axle_wire_fra
   axle_wire_writer writer;
   axle_client_begin(c, &writer, frame);
   for (uint16_t i = 0; i < count; i++) put_input(&writer, &inputs[i], i);
-  const int32_t error = axle_client_end(c, &writer, 0);
-  if (error != 0) return error;
-  r->call_flags = frame->flags;
-  started(c, r, frame->type, inputs, count);
-  return 0;
+  return started(c, r, frame, inputs, count, axle_client_end(c, &writer, 0));
 }
 
 // What CALL and STREAM have in common.
@@ -244,24 +220,23 @@ static void fill_call(axle_wire_frame *frame, const axle_request *binding, const
 
 int32_t axle_client_call(axle_client *c, axle_request *r, const axle_request *binding,
                          const axle_call *call) {
-  const int32_t refused = may_start(c, r);
-  if (refused != 0) return refused;
   axle_wire_frame frame;
-  axle_frame_of(&frame, AXLE_FRAME_CALL, c->last_handle + 1);
+  const int32_t refused = begin_request(c, r, &frame, AXLE_FRAME_CALL);
+  if (refused != 0) return refused;
   frame.flags = call->flags & (AXLE_FLAG_CALL_KEEP | AXLE_FLAG_CALL_OMIT);
   fill_call(&frame, binding, call);
   frame.body.call.inputs.count = call->input_count;
-  r->binding = binding;
-  return send_tensors(c, r, &frame, call->inputs, call->input_count);
+  const int32_t error = send_tensors(c, r, &frame, call->inputs, call->input_count);
+  if (error == 0) r->binding = binding;
+  return error;
 }
 
 int32_t axle_client_stream(axle_client *c, axle_request *r, const axle_request *binding,
                            const axle_call *call) {
-  const int32_t refused = may_start(c, r);
+  axle_wire_frame frame;
+  const int32_t refused = begin_request(c, r, &frame, AXLE_FRAME_STREAM);
   if (refused != 0) return refused;
   if (r->source == NULL) return AXLE_STATUS_INVALID_ARGUMENT;
-  axle_wire_frame frame;
-  axle_frame_of(&frame, AXLE_FRAME_STREAM, 0);
   fill_call(&frame, binding, call);
   const int32_t error = axle_client_ask(c, r, &frame);
   if (error == 0) r->binding = binding;
@@ -269,12 +244,10 @@ int32_t axle_client_stream(axle_client *c, axle_request *r, const axle_request *
 }
 
 int32_t axle_client_put(axle_client *c, axle_request *r, axle_input *input) {
-  const int32_t refused = may_start(c, r);
-  if (refused != 0) return refused;
   axle_wire_frame frame;
-  axle_frame_of(&frame, AXLE_FRAME_PUT, c->last_handle + 1);
+  const int32_t refused = begin_request(c, r, &frame, AXLE_FRAME_PUT);
+  if (refused != 0) return refused;
   frame.body.put.tensor.count = 1;
-  r->binding = NULL;
   return send_tensors(c, r, &frame, input, 1);
 }
 
@@ -294,14 +267,13 @@ int32_t axle_client_named_model(axle_client *c, axle_request *r, axle_wire_bytes
 int32_t axle_client_model(axle_client *c, axle_request *r, const uint8_t *content_id,
                           axle_wire_bytes name, axle_wire_bytes format, axle_wire_bytes entry,
                           axle_input *inputs) {
-  const int32_t refused = may_start(c, r);
+  axle_wire_frame frame;
+  const int32_t refused = begin_request(c, r, &frame, AXLE_FRAME_MODEL);
   if (refused != 0) return refused;
   for (uint32_t i = 0; i < 2; i++) {
     if (inputs[i].data == NULL && r->source == NULL) return AXLE_STATUS_INVALID_ARGUMENT;
   }
   if (inputs[0].bytes > AXLE_WIRE_MANIFEST_BYTES_MAX) return AXLE_STATUS_INVALID_ARGUMENT;
-  axle_wire_frame frame;
-  axle_frame_of(&frame, AXLE_FRAME_MODEL, c->last_handle + 1);
   const int is_small = inputs[1].bytes <= AXLE_WIRE_INLINE_MODEL_BYTES_MAX &&
                        inputs[0].bytes + inputs[1].bytes <= AXLE_WIRE_INLINE_MODEL_BYTES_MAX;
   frame.flags = AXLE_FLAG_MODEL_MANIFEST;
@@ -317,10 +289,7 @@ int32_t axle_client_model(axle_client *c, axle_request *r, const uint8_t *conten
   if (error != 0) return error;
   inputs[0].follows = 1;
   inputs[CONTENT_PART].follows = is_small ? 1 : 0;
-  r->binding = NULL;
-  r->call_flags = 0;
-  started(c, r, AXLE_FRAME_MODEL, inputs, 2);
-  return 0;
+  return started(c, r, &frame, inputs, 2, 0);
 }
 
 // ---- the rest ----------------------------------------------------------------------------------
@@ -334,11 +303,7 @@ int32_t axle_client_ping(axle_client *c, axle_request *r) {
   const int32_t error = axle_client_write(c, &frame);
   if (error != 0) return error;
   c->last_ping++;
-  r->binding = NULL;
-  r->input_count = 0;
-  r->call_flags = 0;
   axle_client_add(c, r, AXLE_FRAME_PING, c->last_ping);
-  r->is_sending = 0;
   return 0;
 }
 

@@ -16,6 +16,12 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 // ---- frames without data -----------------------------------------------------------------------
 
+void axle_frame_of(axle_wire_frame *frame, uint8_t type, uint64_t id) {
+  clear_bytes(frame, sizeof(*frame));
+  frame->type = type;
+  frame->id = id;
+}
+
 void axle_client_begin(axle_client *c, axle_wire_writer *writer, const axle_wire_frame *frame) {
   if (c->send_start == c->send_end) c->send_start = c->send_end = 0;
   axle_wire_writer_init(writer, c->send_memory + c->send_end, c->send_capacity - c->send_end);

@@ -36,10 +36,14 @@
 #define VERSIONS(type)                                                                        \
   U16(type, greeting.version, 1, UINT16_MAX), U16(type, greeting.version_min, 1, UINT16_MAX), \
       U16(type, greeting.version_max, 1, UINT16_MAX)
-#define WINDOWS(type)                                                                        \
-  U32(type, greeting.payload_max, AXLE_WIRE_PAYLOAD_BYTES_MIN, AXLE_WIRE_PAYLOAD_BYTES_MAX), \
-      U32(type, greeting.stream_window, AXLE_WIRE_PAYLOAD_BYTES_MIN, AXLE_WIRE_WINDOW_MAX),  \
-      U32(type, greeting.connection_window, AXLE_WIRE_PAYLOAD_BYTES_MIN, AXLE_WIRE_WINDOW_MAX)
+#define WINDOWS(type, payload_min, stream_min, connection_min)               \
+  U32(type, greeting.payload_max, payload_min, AXLE_WIRE_PAYLOAD_BYTES_MAX), \
+      U32(type, greeting.stream_window, stream_min, AXLE_WIRE_WINDOW_MAX),   \
+      U32(type, greeting.connection_window, connection_min, AXLE_WIRE_WINDOW_MAX)
+#define PAYLOAD_MIN AXLE_WIRE_PAYLOAD_BYTES_MIN
+// A name that there must be.
+#define GIVEN_NAME(type, member) \
+  { KIND_NAME, 2, AT(type, member, sizeof(axle_wire_bytes)), 1, NAME_MAX }
 
 static const axle_field hello_fields[] = {
     MAGIC,
@@ -48,7 +52,7 @@ static const axle_field hello_fields[] = {
     ZERO(1),
     U64(hello, greeting.features, 0, ANY),
     RAW(hello, greeting.nonce, 16),
-    WINDOWS(hello),
+    WINDOWS(hello, PAYLOAD_MIN, PAYLOAD_MIN, PAYLOAD_MIN),
     NAME(hello, greeting.tenant, NAME_MAX),
     BLOB(hello, token, AXLE_WIRE_TOKEN_BYTES_MAX),
     NAME(hello, greeting.agent, NAME_MAX),
@@ -60,7 +64,8 @@ static const axle_field welcome_fields[] = {
     ZERO(2),
     U64(welcome, greeting.features, 0, ANY),
     RAW(welcome, greeting.nonce, 16),
-    WINDOWS(welcome),
+    WINDOWS(welcome, AXLE_WIRE_PAYLOAD_BYTES_MAX, AXLE_WIRE_SERVER_STREAM_WINDOW_MIN,
+            AXLE_WIRE_SERVER_CONNECTION_WINDOW_MIN),
     U32(welcome, calls_max, 1, ANY),
     U32(welcome, handles_max, 1, ANY),
     U32(welcome, idle_ms, 0, ANY),
@@ -104,7 +109,10 @@ static const axle_field bind_fields[] = {
     ZERO(4),
 };
 static const axle_field call_fields[] = {
-    U64(call, binding, 1, ANY),          U32(call, deadline_us, 0, ANY), PRIORITY(call), ZERO(1),
+    U64(call, binding, 1, ANY),
+    U32(call, deadline_us, 0, ANY),
+    PRIORITY(call),
+    ZERO(1),
     COUNT(call, inputs, 2, TENSORS_MAX, RECORD_INPUT),
 };
 static const axle_field stream_fields[] = {
@@ -128,12 +136,12 @@ static const axle_field load_fields[] = {
 };
 static const axle_field publish_fields[] = {
     U64(publish, model, 1, ANY),
-    NAME(publish, name, NAME_MAX),
+    GIVEN_NAME(publish, name),
     NAME(publish, version, NAME_MAX),
     ZERO(4),
 };
 static const axle_field remove_fields[] = {
-    NAME(publish, name, NAME_MAX),
+    GIVEN_NAME(publish, name),
     NAME(publish, version, NAME_MAX),
     ZERO(4),
 };
@@ -175,7 +183,8 @@ static const axle_field loaded_fields[] = {
     U16(loaded, output_count, 0, TENSORS_MAX),
     ZERO(2),
 };
-static const axle_field need_fields[] = {COUNT(need, ranges, 2, AXLE_WIRE_RANGES_MAX, RECORD_RANGE), ZERO(6)};
+static const axle_field need_fields[] = {COUNT(need, ranges, 2, AXLE_WIRE_RANGES_MAX, RECORD_RANGE),
+                                         ZERO(6)};
 static const axle_field device_fields[] = {
     U16(device, index, 0, AXLE_WIRE_DEVICES_MAX - 1),
     U8(device, kind, AXLE_DEVICE_KIND_CPU, AXLE_DEVICE_KIND_OTHER),
@@ -252,6 +261,12 @@ static const axle_field tensor_fields[] = {
     {KIND_NAME, 1, AT(tensor, name, sizeof(axle_wire_bytes)), 0, NAME_MAX},
     U16(tensor, output, 0, UINT16_MAX),
     U64(tensor, bytes, 0, ANY),
+};
+static const axle_field arg_fields[] = {
+    U8(arg, type, AXLE_ARG_BOOL, AXLE_ARG_BYTES),
+    ZERO(1),
+    GIVEN_NAME(arg, name),
+    U32(arg, value.bytes, 0, ANY),
 };
 static const axle_field name_fields[] = {{KIND_NAME, 2, 0, 1, NAME_MAX}, ZERO(6)};
 static const axle_field range_fields[] = {
@@ -344,6 +359,7 @@ static const axle_layout layouts[] = {
 static const axle_layout record_layouts[] = {
     [RECORD_INPUT] = {FIELDS(tensor), 0, 0, 0, 0},
     [RECORD_OUTPUT] = {FIELDS(tensor), 0, 0, 0, 0},
+    [RECORD_ARG] = {FIELDS(arg), 0, 0, 0, 0},
     [RECORD_NAME] = {FIELDS(name), 0, 0, 0, 0},
     [RECORD_RANGE] = {FIELDS(range), 0, 0, 0, 0},
     [RECORD_STEP] = {FIELDS(step), 0, 0, 0, 0},

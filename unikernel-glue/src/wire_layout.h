@@ -22,9 +22,10 @@ enum axle_field_kind {
 
 // What comes in lists, and the parts that a flag says are there.
 enum axle_record {
-  RECORD_INPUT,   // a tensor; only its fixed part goes by a table
-  RECORD_OUTPUT,  // the same
-  RECORD_ARG,     // by no table
+  RECORD_PUT,     // a tensor that is the only one
+  RECORD_INPUT,   // a tensor
+  RECORD_OUTPUT,  // a tensor: of all three only the fixed part goes by a table
+  RECORD_ARG,     // the same
   RECORD_NAME,
   RECORD_RANGE,
   RECORD_STEP,

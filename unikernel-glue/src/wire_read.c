@@ -18,11 +18,6 @@ static uint64_t get_u64(const uint8_t *at) { return get_uint(at, 8); }
 // A 64-bit number past what every language can tell exactly.
 static int is_too_large(uint64_t value) { return value > AXLE_WIRE_HANDLE_MAX; }
 
-static int is_too_large_signed(int64_t value) {
-  const int64_t max = (int64_t)AXLE_WIRE_HANDLE_MAX;
-  return value > max || value < -max;
-}
-
 static int is_device(uint64_t index) {
   return index < AXLE_WIRE_DEVICES_MAX || index == AXLE_WIRE_DEVICE_NONE;
 }
@@ -99,17 +94,28 @@ static const uint8_t *take(reader *r, uint64_t bytes) {
   return at;
 }
 
-static void take_zeros(reader *r, uint64_t bytes) {
-  const uint8_t *at = take(r, bytes);
-  if (r->error != 0) return;
-  for (uint64_t i = 0; i < bytes; i++) {
-    if (at[i] != 0) fail(r, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+static int is_zero(const uint8_t *at, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++) {
+    if (at[i] != 0) return 0;
   }
+  return 1;
+}
+
+// At most 8.
+static void take_zeros(reader *r, uint64_t bytes) {
+  require(r, is_zero(take(r, bytes), (size_t)bytes), AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
 }
 
 static uint64_t take_u64(reader *r) {
   const uint64_t value = get_u64(take(r, 8));
   require(r, !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  return value;
+}
+
+static int64_t take_i64(reader *r) {
+  const int64_t value = to_signed(get_u64(take(r, 8)));
+  const int64_t max = (int64_t)AXLE_WIRE_HANDLE_MAX;
+  require(r, value <= max && value >= -max, AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
   return value;
 }
 
@@ -134,69 +140,54 @@ static void store_uint(void *member, unsigned bytes, uint64_t value) {
   if (bytes == 8) *(uint64_t *)member = value;
 }
 
-static void read_uint(reader *r, const axle_field *f, void *member) {
-  const uint64_t value = get_uint(take(r, f->bytes), f->bytes);
+static void check_uint(reader *r, const axle_field *f, uint64_t value) {
   const uint64_t max = f->bytes == 8 && f->max == ANY ? AXLE_WIRE_HANDLE_MAX : f->max;
   if (f->bytes == 8) require(r, !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
   require(r, value >= f->min && value <= max, AXLE_WIRE_ERROR_BAD_VALUE);
-  store_uint(member, f->bytes, value);
 }
 
-static int8_t take_priority(reader *r) {
-  const uint8_t bits = *take(r, 1);
-  const int value = bits < 0x80 ? bits : bits - 0x100;
-  const int max = (int)AXLE_WIRE_PRIORITY_MAX;
-  require(r, value >= -max && value <= max, AXLE_WIRE_ERROR_BAD_VALUE);
-  return (int8_t)value;
-}
-
-static uint16_t take_device(reader *r) {
-  const uint16_t index = get_u16(take(r, 2));
-  require(r, is_device(index), AXLE_WIRE_ERROR_BAD_VALUE);
-  return index;
-}
-
-static void take_magic(reader *r) {
-  const uint8_t *at = take(r, 8);
-  for (unsigned i = 0; i < 8; i++) {
-    require(r, at[i] == (uint8_t)AXLE_WIRE_MAGIC[i], AXLE_WIRE_ERROR_BAD_MAGIC);
-  }
-}
-
-static void read_length(reader *r, const axle_field *f, uint32_t *bytes) {
-  *bytes = (uint32_t)get_uint(take(r, f->bytes), f->bytes);
-  require(r, *bytes >= f->min, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, *bytes <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+// From -AXLE_WIRE_PRIORITY_MAX to AXLE_WIRE_PRIORITY_MAX, as the bits of a byte.
+static int is_priority(uint64_t bits) {
+  return (uint8_t)(bits + AXLE_WIRE_PRIORITY_MAX) <= 2 * AXLE_WIRE_PRIORITY_MAX;
 }
 
 static void read_fixed(reader *r, const axle_field *f, void *member) {
+  if (f->kind == KIND_ZERO) {
+    take_zeros(r, f->bytes);
+    return;
+  }
+  const uint8_t *at = take(r, f->bytes);
+  if (f->kind == KIND_RAW) {
+    *(const uint8_t **)member = at;
+    return;
+  }
+  const uint64_t value = get_uint(at, f->bytes);
   switch ((enum axle_field_kind)f->kind) {
-    case KIND_UINT:
-      read_uint(r, f, member);
-      break;
-    case KIND_INT8:
-      *(int8_t *)member = take_priority(r);
-      break;
-    case KIND_DEVICE:
-      *(uint16_t *)member = take_device(r);
-      break;
-    case KIND_ZERO:
-      take_zeros(r, f->bytes);
-      break;
     case KIND_MAGIC:
-      take_magic(r);
-      break;
-    case KIND_RAW:
-      *(const uint8_t **)member = take(r, f->bytes);
+      require(r, value == get_u64((const uint8_t *)AXLE_WIRE_MAGIC), AXLE_WIRE_ERROR_BAD_MAGIC);
       break;
     case KIND_NAME:
     case KIND_LINES:
     case KIND_BLOB:
-      read_length(r, f, &((axle_wire_bytes *)member)->bytes);
+      require(r, value >= f->min, AXLE_WIRE_ERROR_BAD_VALUE);
+      require(r, value <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+      ((axle_wire_bytes *)member)->bytes = (uint32_t)value;
       break;
     case KIND_COUNT:
-      ((axle_wire_records *)member)->count = (uint32_t)get_uint(take(r, f->bytes), f->bytes);
-      require(r, ((axle_wire_records *)member)->count <= f->max, AXLE_WIRE_ERROR_TOO_MANY);
+      require(r, value <= f->max, AXLE_WIRE_ERROR_TOO_MANY);
+      ((axle_wire_records *)member)->count = (uint32_t)value;
+      break;
+    case KIND_DEVICE:
+      require(r, is_device(value), AXLE_WIRE_ERROR_BAD_VALUE);
+      store_uint(member, f->bytes, value);
+      break;
+    case KIND_INT8:
+      require(r, is_priority(value), AXLE_WIRE_ERROR_BAD_VALUE);
+      store_uint(member, f->bytes, value);
+      break;
+    default:
+      check_uint(r, f, value);
+      store_uint(member, f->bytes, value);
       break;
   }
 }
@@ -229,52 +220,20 @@ static uint32_t take_arena(reader *r) {
   return arena;
 }
 
-static int is_zero(const uint8_t *at, size_t bytes) {
-  for (size_t i = 0; i < bytes; i++) {
-    if (at[i] != 0) return 0;
-  }
-  return 1;
-}
-
 // ---- records -----------------------------------------------------------------------------------
 
-// Bytes of an element; 0 where they differ or the type is not known.
-static uint64_t element_bytes(uint8_t dtype) {
-  switch (dtype) {
-    case AXLE_DTYPE_BOOL:
-    case AXLE_DTYPE_UINT8:
-    case AXLE_DTYPE_INT8:
-      return 1;
-    case AXLE_DTYPE_UINT16:
-    case AXLE_DTYPE_INT16:
-    case AXLE_DTYPE_FP16:
-    case AXLE_DTYPE_BF16:
-      return 2;
-    case AXLE_DTYPE_UINT32:
-    case AXLE_DTYPE_INT32:
-    case AXLE_DTYPE_FP32:
-      return 4;
-    case AXLE_DTYPE_UINT64:
-    case AXLE_DTYPE_INT64:
-    case AXLE_DTYPE_FP64:
-      return 8;
-    default:
-      return 0;
-  }
-}
+// Bytes of an element; 0 where they differ.
+static const uint8_t element_bytes[] = {
+    [AXLE_DTYPE_BOOL] = 1,   [AXLE_DTYPE_UINT8] = 1,  [AXLE_DTYPE_INT8] = 1,
+    [AXLE_DTYPE_UINT16] = 2, [AXLE_DTYPE_INT16] = 2,  [AXLE_DTYPE_FP16] = 2,
+    [AXLE_DTYPE_BF16] = 2,   [AXLE_DTYPE_UINT32] = 4, [AXLE_DTYPE_INT32] = 4,
+    [AXLE_DTYPE_FP32] = 4,   [AXLE_DTYPE_UINT64] = 8, [AXLE_DTYPE_INT64] = 8,
+    [AXLE_DTYPE_FP64] = 8,   [AXLE_DTYPE_BYTES] = 0,
+};
 
-// *product *= factor, unless that is more than `max`. All are at most 2^53 - 1. By halves: a division
-// of 64 bits would be a call on machines of 32.
+// *product *= factor, unless that is more than `max`.
 static int multiply(uint64_t *product, uint64_t factor, uint64_t max) {
-  const uint64_t a_high = *product >> 32;
-  const uint64_t a_low = *product & UINT32_MAX;
-  const uint64_t b_high = factor >> 32;
-  const uint64_t b_low = factor & UINT32_MAX;
-  const uint64_t middle = a_high * b_low + a_low * b_high;
-  const uint64_t low = a_low * b_low;
-  if (a_high * b_high != 0 || middle > max >> 32 || low > max) return 0;
-  *product = (middle << 32) + low;
-  return *product <= max;
+  return !__builtin_mul_overflow(*product, factor, product) && *product <= max;
 }
 
 // Whether the dims make up `bytes`.
@@ -283,7 +242,7 @@ static int has_bytes(const axle_wire_tensor *tensor) {
   for (unsigned i = 0; i < tensor->rank; i++) {
     if (tensor->dims[i] == 0) return tensor->bytes == 0;
   }
-  uint64_t product = element_bytes(tensor->dtype);
+  uint64_t product = element_bytes[tensor->dtype];
   for (unsigned i = 0; i < tensor->rank; i++) {
     if (!multiply(&product, tensor->dims[i], tensor->bytes)) return 0;
   }
@@ -338,21 +297,14 @@ static void read_tensor(reader *r, axle_wire_tensor *tensor) {
 }
 
 static void read_arg(reader *r, axle_wire_arg *arg) {
-  const uint8_t *at = take(r, 8);
-  const uint32_t value_bytes = get_u32(at + 4);
-  arg->type = at[0];
-  arg->i = 0;
-  arg->f = 0;
+  clear_bytes(arg, sizeof(*arg));
   arg->value.data = zeros;
-  arg->value.bytes = 0;
-  require(r, at[1] == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
-  require(r, arg->type >= AXLE_ARG_BOOL && arg->type <= AXLE_ARG_BYTES, AXLE_WIRE_ERROR_BAD_VALUE);
+  read_fixed_fields(r, axle_wire_record_layout(RECORD_ARG), arg);
   const int is_scalar = arg->type < AXLE_ARG_STRING;
+  const uint32_t value_bytes = arg->value.bytes;
   require(r, !is_scalar || value_bytes == 8, AXLE_WIRE_ERROR_BAD_VALUE);
-  const uint16_t name_bytes = get_u16(at + 2);
-  require(r, name_bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, name_bytes <= NAME_MAX, AXLE_WIRE_ERROR_TOO_LONG);
-  arg->name = take_text(r, name_bytes, TEXT_NAME);
+  if (is_scalar) arg->value.bytes = 0;
+  arg->name = take_text(r, arg->name.bytes, TEXT_NAME);
   if (arg->type == AXLE_ARG_STRING) {
     arg->value = take_text(r, value_bytes, TEXT_ANY);
   } else if (arg->type == AXLE_ARG_BYTES) {
@@ -363,14 +315,12 @@ static void read_arg(reader *r, axle_wire_arg *arg) {
     arg->i = (int64_t)take_u64(r);
     require(r, arg->i <= 1, AXLE_WIRE_ERROR_BAD_VALUE);
   } else {
-    arg->i = to_signed(get_u64(take(r, 8)));
-    require(r, !is_too_large_signed(arg->i), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+    arg->i = take_i64(r);
   }
 }
 
 static void read_dim(reader *r, int64_t *dim) {
-  *dim = to_signed(get_u64(take(r, 8)));
-  require(r, !is_too_large_signed(*dim), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  *dim = take_i64(r);
   require(r, *dim >= -1, AXLE_WIRE_ERROR_BAD_VALUE);
 }
 
@@ -441,6 +391,10 @@ static void check_listed_tensor(reader *r, const axle_wire_tensor *tensor, enum 
   const int are_outputs = kind == RECORD_OUTPUT;
   const uint8_t not_allowed = are_outputs ? AXLE_SOURCE_HANDLE : AXLE_SOURCE_OMITTED;
   require(r, tensor->source != not_allowed, AXLE_WIRE_ERROR_BAD_VALUE);
+  if (kind == RECORD_PUT) {
+    const int may_be_put = tensor->slot == 0 && tensor->source != AXLE_SOURCE_HANDLE;
+    require(r, may_be_put, AXLE_WIRE_ERROR_BAD_VALUE);
+  }
   require(r, are_outputs || tensor->name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
 }
 
@@ -474,19 +428,6 @@ static void read_list(reader *r, enum axle_record kind, axle_wire_records *list)
   list->end = r->at;
 }
 
-static void read_put(reader *r, axle_wire_put *put) {
-  axle_wire_tensor tensor;
-  put->tensor.count = 1;
-  put->tensor.at = r->at;
-  read_tensor(r, &tensor);
-  put->tensor.end = r->at;
-  if (r->error != 0) return;
-  const int may_be_put = tensor.slot == 0 && tensor.source != AXLE_SOURCE_HANDLE &&
-                         tensor.source != AXLE_SOURCE_OMITTED;
-  require(r, may_be_put, AXLE_WIRE_ERROR_BAD_VALUE);
-  require(r, tensor.name.bytes == 0, AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
-}
-
 static void read_data(reader *r, const axle_wire_header *header, axle_wire_data *data) {
   data->data.bytes = header->payload_bytes - header->aux;
   data->data.data = take(r, data->data.bytes);
@@ -508,7 +449,10 @@ static void read_rest(reader *r, const axle_layout *l, const axle_wire_header *h
     if (type == AXLE_FRAME_STREAM) frame->body.call.inputs.count = 0;
     read_optional(r, header->flags, &frame->body.call);
   }
-  if (type == AXLE_FRAME_PUT) read_put(r, &frame->body.put);
+  if (type == AXLE_FRAME_PUT) {
+    frame->body.put.tensor.count = 1;
+    read_list(r, RECORD_PUT, &frame->body.put.tensor);
+  }
   if (type == AXLE_FRAME_DATA) read_data(r, header, &frame->body.data);
   for (unsigned i = 0; i < l->count; i++) {
     const axle_field *f = &l->fields[i];
@@ -534,20 +478,19 @@ static int is_good_hello(const axle_wire_hello *hello) {
          greeting->connection_window >= 4 * greeting->payload_max;
 }
 
-static int is_good_welcome(const axle_wire_greeting *greeting) {
-  return has_version(greeting) && greeting->payload_max == AXLE_WIRE_PAYLOAD_BYTES_MAX &&
-         greeting->stream_window >= AXLE_WIRE_SERVER_STREAM_WINDOW_MIN &&
-         greeting->connection_window >= AXLE_WIRE_SERVER_CONNECTION_WINDOW_MIN;
-}
-
 static int is_good_goaway(const axle_wire_goaway *goaway) {
   return goaway->version_min <= goaway->version_max &&
          (goaway->version_min != 0 || goaway->version_max == 0);
 }
 
+// Of BIND and OP: an op has either a number or a name, and its steps an order.
+static int is_good_op(uint32_t op, uint32_t name_bytes, uint32_t first, uint32_t last) {
+  return (op == 0) != (name_bytes == 0) && first <= last;
+}
+
 static int is_good_bind(const axle_wire_bind *bind, uint8_t flags) {
   const int names_device = (flags & AXLE_FLAG_BIND_STRICT) == 0 || bind->device.bytes != 0;
-  return (bind->op == 0) != (bind->op_name.bytes == 0) && bind->first <= bind->last && names_device;
+  return is_good_op(bind->op, bind->op_name.bytes, bind->first, bind->last) && names_device;
 }
 
 static int is_good_model(const axle_wire_model *model, uint8_t flags) {
@@ -567,7 +510,7 @@ static int is_good(const axle_wire_frame *frame) {
     case AXLE_FRAME_HELLO:
       return is_good_hello(&frame->body.hello);
     case AXLE_FRAME_WELCOME:
-      return is_good_welcome(&frame->body.welcome.greeting);
+      return has_version(&frame->body.welcome.greeting);
     case AXLE_FRAME_GOAWAY:
       return is_good_goaway(&frame->body.goaway);
     case AXLE_FRAME_BIND:
@@ -576,16 +519,13 @@ static int is_good(const axle_wire_frame *frame) {
       return is_good_model(&frame->body.model, flags);
     case AXLE_FRAME_LOAD:
       return (flags & AXLE_FLAG_LOAD_STRICT) == 0 || frame->body.load.device.bytes != 0;
-    case AXLE_FRAME_PUBLISH:
-    case AXLE_FRAME_REMOVE:
-      return frame->body.publish.name.bytes != 0;
     case AXLE_FRAME_ERROR:
       return (flags & neither) != neither;
     case AXLE_FRAME_NEED:
       return ((flags & AXLE_FLAG_NEED_MANIFEST) != 0) == (frame->body.need.ranges.count == 0);
     case AXLE_FRAME_OP:
-      return (frame->body.op.op == 0) != (frame->body.op.name.bytes == 0) &&
-             frame->body.op.first <= frame->body.op.last;
+      return is_good_op(frame->body.op.op, frame->body.op.name.bytes, frame->body.op.first,
+                        frame->body.op.last);
     case AXLE_FRAME_TENSOR_SPEC:
       return (flags & AXLE_FLAG_TENSOR_SPEC_ANY_RANK) == 0 ||
              frame->body.tensor_spec.dims.count == 0;

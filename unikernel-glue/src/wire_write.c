@@ -45,9 +45,8 @@ static void put_bytes(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
   if (data != NULL) copy_bytes(at, data, bytes);
 }
 
-static void put_zeros(axle_wire_writer *w, size_t bytes) {
-  for (size_t i = 0; i < bytes; i++) put_uint(w, 1, 0);
-}
+// At most 8.
+static void put_zeros(axle_wire_writer *w, size_t bytes) { put_uint(w, (unsigned)bytes, 0); }
 
 static void put_padded(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
   if (bytes > 0 && data == NULL) refuse(w, AXLE_WIRE_ERROR_BAD_VALUE);
@@ -71,13 +70,9 @@ static uint64_t load_uint(const void *member, unsigned bytes) {
 static void write_fixed(axle_wire_writer *w, const axle_field *f, const void *member) {
   switch ((enum axle_field_kind)f->kind) {
     case KIND_UINT:
-      put_uint(w, f->bytes, load_uint(member, f->bytes));
-      break;
     case KIND_INT8:
-      put_uint(w, 1, (uint8_t) * (const int8_t *)member);
-      break;
     case KIND_DEVICE:
-      put_uint(w, 2, *(const uint16_t *)member);
+      put_uint(w, f->bytes, load_uint(member, f->bytes));
       break;
     case KIND_ZERO:
       put_zeros(w, f->bytes);
