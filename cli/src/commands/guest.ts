@@ -22,15 +22,24 @@ const defaultTimeoutSeconds = 60;
 const timeoutSecondsMax = 86_400;
 const msPerSecond = 1000;
 const defaultTenant = 'local';
+const defaultAnswerSeconds = 10;
+const vsockPortMax = 0xffff_fffe;
 
-interface RunOptions extends JsonOption, ModelsOption, PluginsOption {
-  readonly tenant?: string;
-  readonly config?: string;
+interface RunOptions extends JsonOption, PlaceOptions {
   readonly memory: number;
   readonly timeout: number;
   readonly accel: GuestAccelerator;
   readonly vmm?: string;
   readonly append?: string;
+}
+
+interface PlaceOptions extends ModelsOption, PluginsOption {
+  readonly tenant?: string;
+  readonly config?: string;
+}
+
+interface JoinCommandOptions extends PlaceOptions {
+  readonly timeout: number;
 }
 
 export function addGuestCommand(program: Command, context: CommandContext): void {
@@ -66,6 +75,7 @@ export function addGuestCommand(program: Command, context: CommandContext): void
     .option('--append <text>', 'its command line')
     .action((image: string, options: RunOptions) => runCommand(image, options, context));
   addJsonOption(addPluginsOption(addModelsOption(run)));
+  addJoinCommand(guest, context);
   for (const command of [guest, run]) {
     command.addHelpText(
       'after',
@@ -78,6 +88,57 @@ Examples:
   $ axle guest run unikernel-glue/build/guest/classify.elf
   $ axle --on axle+unix:/run/axle.sock guest run unikernel-glue/build/guest/classify.elf --json`,
     );
+  }
+}
+
+function addJoinCommand(guest: Command, context: CommandContext): void {
+  const join = guest
+    .command('join')
+    .description('give a guest that listens on a port of its vsock the devices, until it leaves')
+    .argument('<place>', "PATH:PORT: the socket of the monitor's vsock device, and the port")
+    .option('--tenant <name>', `whom it is taken for (default: ${defaultTenant})`)
+    .option('--config <file>', 'settings in JSON with the quotas of tenants (docs/serving.md)')
+    .option(
+      '--timeout <seconds>',
+      "for the monitor's answer",
+      wholeNumber(1, timeoutSecondsMax),
+      defaultAnswerSeconds,
+    )
+    .action((place: string, options: JoinCommandOptions) => joinCommand(place, options, context));
+  addPluginsOption(addModelsOption(join)).addHelpText(
+    'after',
+    `
+For monitors such as Firecracker and Cloud Hypervisor. A guest that connects by itself needs a listener instead:
+axle serve --listen vsock-unix:PATH:PORT.
+
+Example:
+  $ axle guest join /run/vm1/vsock:7471 --tenant vm1`,
+  );
+}
+
+async function joinCommand(
+  place: string,
+  options: JoinCommandOptions,
+  { signal }: CommandContext,
+): Promise<void> {
+  const [, vsock = '', digits = ''] = /^(.+):(\d{1,10})$/s.exec(place) ?? [];
+  const port = Number(digits);
+  if (vsock === '' || port > vsockPortMax) {
+    throw new UsageError(`'${place}' is no PATH:PORT, such as /run/vm1/vsock:7471`);
+  }
+  const { GuestError, joinGuest } = await import('@axle/unikernel-glue');
+  const server = await placeFor(options);
+  try {
+    await joinGuest({
+      ...{ vsock, port, socket: server.socket, signal },
+      timeoutMs: options.timeout * msPerSecond,
+      onJoined: () => void writeToStandardOutput(Buffer.from(`joined ${place}\n`)),
+    });
+  } catch (error) {
+    if (!(error instanceof GuestError)) throw error;
+    throw new FileError(error.code, `${place}: ${error.message}`, { cause: error });
+  } finally {
+    await server.close();
   }
 }
 
@@ -141,7 +202,7 @@ interface Place {
 }
 
 /** The socket that the guest is joined to. */
-async function placeFor(options: RunOptions): Promise<Place> {
+async function placeFor(options: PlaceOptions): Promise<Place> {
   const { tenant, config, models = [], plugin = [] } = options;
   const backend = process.env['AXLE_ENDPOINT'];
   const isPlain = tenant === undefined && config === undefined && plugin.length === 0;
