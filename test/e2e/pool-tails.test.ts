@@ -66,14 +66,19 @@ describe('a call that is late', () => {
     await effectServer([`unix:${pathOf('late2')}`]);
     const { client, backend } = await openPool('late1', 'late2');
     await share(client, 200);
-    const before = backend.counts.hedges;
-    held.backend.isHeld = true;
-    for (let i = 0; i < 8; i++) {
-      const { outputs } = await reverse(client, 'late1');
-      expect(Buffer.from(outputs['bytes']?.data as Uint8Array).toString()).toBe('cba');
+    const { hedges, hedgesWon } = backend.counts;
+    // On a machine that is busy, calls before may have used up what may be hedged: 200 make room for ten.
+    for (let round = 0; round < 10 && backend.counts.hedgesWon === hedgesWon; round++) {
+      held.backend.release();
+      await share(client, 200);
+      held.backend.isHeld = true;
+      for (let i = 0; i < 8; i++) {
+        const { outputs } = await reverse(client, 'late1');
+        expect(Buffer.from(outputs['bytes']?.data as Uint8Array).toString()).toBe('cba');
+      }
     }
-    expect(backend.counts.hedges).toBeGreaterThan(before);
-    expect(backend.counts.hedgesWon).toBeGreaterThan(0);
+    expect(backend.counts.hedges).toBeGreaterThan(hedges);
+    expect(backend.counts.hedgesWon).toBeGreaterThan(hedgesWon);
     await vi.waitUntil(() => held.backend.waiting.length === 0, { timeout: waitMs });
   });
 

@@ -154,6 +154,10 @@ export class PoolBackend implements Backend {
     return { score: 0, reason: 'no server of the pool offers it there' };
   }
 
+  hasElsewhere(_: Device, source: ModelSource): boolean {
+    return this.catalogue.has(source);
+  }
+
   /** Each server that is chosen for a call with the model is sent it then. */
   loadModel(device: Device, source: ModelSource): Promise<LoadedModel> {
     const unknown = { inputs: [], outputs: [], memoryBytes: 0 };

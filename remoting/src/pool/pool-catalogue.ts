@@ -60,6 +60,11 @@ export class PoolCatalogue implements ModelCatalogue {
     return found.report;
   }
 
+  /** Whether it stands for a model that servers have under a name. */
+  has(source: ModelSource): boolean {
+    return this.bySource.has(source);
+  }
+
   /** The same model on one server. @throws AxleError FAILED_PRECONDITION where that has another, or none. */
   readonly sourceOn = async (remote: RemoteBackend, source: ModelSource): Promise<ModelSource> => {
     const found = this.bySource.get(source);
