@@ -338,6 +338,8 @@ describe('axle pool', () => {
     const one = await open(socketOf('front1'));
     const { devices } = await one.devices();
     expect(devices.map(({ id }) => id)).toContain('remote/pool/cpu-fallback');
+    // It knows which of a pool's devices runs what.
+    expect(await one.classify(sample, { model: 'glyphs' })).toMatchObject({ fallbacks: [] });
     const both = await open(poolOf('front1', 'front2'));
     const input = bytesOf(100_000);
     const calls = (client: Client) =>

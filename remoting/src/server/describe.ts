@@ -4,6 +4,7 @@ import {
   OpFlag,
   singleOp,
   type AxleError,
+  type Backend,
   type Device,
   type OfferedOp,
 } from '@axle/core/internal';
@@ -54,9 +55,9 @@ export class Describing extends Held {
       const { version } = registry.backendOf(device);
       front.send(deviceFrame(id, device, index, version, front.watch.of(device)));
     });
-    for (const { ops, devices } of registry.all) {
-      const bits = deviceBits(front, devices);
-      for (const op of ops) sendOp(front, id, op, bits);
+    for (const backend of registry.all) {
+      for (const op of backend.ops)
+        sendOp(front, id, op, deviceBits(front, devicesOf(backend, op)));
     }
     describeClassify(front, id);
     if (watches && !this.isReleased && !this.isClosed) {
@@ -76,7 +77,10 @@ function describeClassify(front: Front, id: number): void {
   const { registry } = front.runtime;
   const { id: op, version, chain = [], flags } = OPS.classify;
   const last = chain.length - 1;
-  const devices = registry.candidates(singleOp('infer')).map(({ device }) => device);
+  const devices = registry
+    .candidates(singleOp('infer'))
+    .filter(({ backend, device, offered }) => backend.offers?.(device, offered) ?? true)
+    .map(({ device }) => device);
   const isThere = registry.all.some(({ ops }) =>
     ops.some((each) => each.op === op && each.first === 0 && each.last === last),
   );
@@ -84,6 +88,11 @@ function describeClassify(front: Front, id: number): void {
   const whole = { name: '', op, version, first: 0, last, flags, batchMax: 0 };
   // Others' images are no part of it: batches are made here.
   sendOp(front, id, { ...whole, flags: flags & ~OpFlag.BATCHABLE }, deviceBits(front, devices));
+}
+
+/** Not all devices of a backend offer all of its ops. */
+function devicesOf(backend: Backend, op: OfferedOp): readonly Device[] {
+  return backend.devices.filter((device) => backend.offers?.(device, op) ?? true);
 }
 
 function deviceBits(front: Front, devices: readonly Device[]): Uint8Array {
