@@ -16,6 +16,11 @@ export async function makeFolders(path: string, mode: number): Promise<void> {
     if (code === 'EEXIST') return;
     if (code !== 'ENOENT' || dirname(path) === path) throw error;
     await makeFolders(dirname(path), mode);
-    await mkdir(path, { mode });
+    await mkdir(path, { mode }).catch(unlessThere);
   }
+}
+
+/** Another process was quicker. */
+function unlessThere(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EEXIST') throw error;
 }
