@@ -23,6 +23,7 @@ import {
 
 import type { Log } from '../log/log.js';
 import { LateStream } from '../relay/late-stream.js';
+import { settledWithin } from '../settled-within.js';
 import type { Member, MemberState } from './member.js';
 import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
 import { PoolCatalogue } from './pool-catalogue.js';
@@ -205,7 +206,7 @@ export class PoolBackend implements Backend {
   }
 
   private async whenUp<T>(work: () => T): Promise<T> {
-    await within(this.pool.serverUp(), waitMsDefault);
+    await settledWithin(this.pool.serverUp(), waitMsDefault);
     return work();
   }
 
@@ -218,16 +219,16 @@ export class PoolBackend implements Backend {
 async function gather(pool: Pool, msMax: number): Promise<void> {
   const { members } = pool;
   const allTried = Promise.all(members.map(({ tried }) => tried));
-  await Promise.race([allTried, within(pool.serverUp(), msMax)]);
+  await Promise.race([allTried, settledWithin(pool.serverUp(), msMax)]);
   if (!pool.hasServer) {
     const refusals = members.flatMap(({ lastError }) => lastError ?? []);
     const [refusal] = refusals;
     const isRefused = refusals.every(({ code }) => code !== 'UNAVAILABLE');
     if (refusal !== undefined && refusals.length === members.length && isRefused) throw refusal;
-    await within(pool.serverUp(), msMax);
+    await settledWithin(pool.serverUp(), msMax);
   }
   if (!pool.hasServer) throw noServer(members, msMax);
-  await within(allTried, gatherMs);
+  await settledWithin(allTried, gatherMs);
 }
 
 function noServer(members: readonly Member[], msMax: number): AxleError {
@@ -238,15 +239,6 @@ function noServer(members: readonly Member[], msMax: number): AxleError {
     'UNAVAILABLE',
     `no server of the pool answers within ${msMax} ms: ${why.join('; ')}; start one with axle serve, or name others`,
   );
-}
-
-async function within(work: Promise<unknown>, ms: number): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }
 
 /** One for each kind that the servers have which are there. */

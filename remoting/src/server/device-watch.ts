@@ -1,6 +1,7 @@
 import { messageOf, type Device, type Runtime } from '@axle/core/internal';
 
 import type { HealthFrame } from '../wire/frames.js';
+import { settledWithin } from '../settled-within.js';
 import { toWireUs } from '../wire/time.js';
 
 /** How a device is, as the wire tells it. */
@@ -37,12 +38,7 @@ export class DeviceWatch {
 
   /** Asks all; does not wait for long for those that do not answer. */
   async refresh(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, askMsMax);
-    });
-    await Promise.race([this.ask(), late]);
-    clearTimeout(timer);
+    await settledWithin(this.ask(), askMsMax);
   }
 
   /** @returns what ends it */
