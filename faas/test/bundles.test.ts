@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   chmod,
@@ -295,6 +296,23 @@ describe('a store of bundles', () => {
     for (const name of ['blobs', 'incoming']) {
       expect(await readdir(join(place, 'store', name))).toEqual([]);
     }
+  });
+
+  it('keeps nothing of a content of which the disk took a part', async () => {
+    const script = `
+      import { createHash } from 'node:crypto';
+      import { BundleStore } from '@axle/faas';
+      const store = await BundleStore.open(process.argv[1]);
+      const content = Buffer.alloc(1500, 'x');
+      const sha256 = createHash('sha256').update(content).digest('hex');
+      const refused = await store.putBlob(sha256, [content]).catch((error) => error);
+      console.log(refused?.code, (await store.missing([{ path: 'x', bytes: 1500, executable: false, sha256 }])).length);
+    `;
+    // In units of 1024 bytes: the system takes 1024 of the 1500, as at the edge of a full disk.
+    const limited = ['-c', 'ulimit -f 1; exec "$@"', 'bash', process.execPath];
+    const node = ['--input-type=module', '--eval', script, join(place, 'store')];
+    const here = { cwd: import.meta.dirname, encoding: 'utf8' } as const;
+    expect(execFileSync('bash', [...limited, ...node], here)).toBe('EFBIG 1\n');
   });
 
   it('names no bundle without its contents, its manifest, or under a name that is not its own', async () => {

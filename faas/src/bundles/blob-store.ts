@@ -95,7 +95,8 @@ export class BlobStore {
         this.incomingBytes += chunk.byteLength;
         this.checkRoom(bytes);
         hash.update(chunk);
-        await file.write(chunk);
+        // Not write, which may take a part and say so only in its answer: at the edge of a full disk it does.
+        await file.appendFile(chunk);
       }
       const actual = hash.digest('hex');
       if (actual !== sha256) {
