@@ -20,7 +20,7 @@ const CLIENT = [
 
 /** The client's transport and the machine under it, of each kind of guest. */
 const UNIKERNEL = ['guest/boot.S', 'guest/platform.c', 'virtio/console.c'];
-const LINUX = ['guest/linux.c', 'posix/transport.c'];
+const LINUX = ['guest/linux.c', 'guest/linux_vsock.c', 'posix/transport.c'];
 
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const PROGRAMS = {

@@ -5,7 +5,6 @@
 
 #include "platform.h"
 
-
 static void print_line(void *context, const char *text, size_t bytes) {
   (void)context;
   axle_print_bytes(text, bytes);

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "axle/posix.h"
+#include "linux.h"
 #include "platform.h"
 
 // The kernel says of a port when its device does, a while after the module is loaded.
@@ -70,38 +71,39 @@ void axle_halt(void) {
   _exit(1);
 }
 
-static int fail(const char *what, const char *which) {
+int axle_linux_fail(const char *what, const char *which) {
   const char *why = strerror(errno);
   const char *const texts[] = {"axle: failed: ", what, " ", which, ": ", why, "\n"};
   for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) axle_print(texts[i]);
   return -1;
 }
 
-static int load_module(const char *name) {
+int axle_linux_module(const char *name) {
   char path[64];
   snprintf(path, sizeof(path), "/modules/%s.ko", name);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail("cannot open", path);
+  if (fd < 0) return axle_linux_fail("cannot open", path);
   const long error = syscall(SYS_finit_module, fd, "", 0);
   close(fd);
-  return error == 0 || errno == EEXIST ? 0 : fail("cannot load", path);
+  return error == 0 || errno == EEXIST ? 0 : axle_linux_fail("cannot load", path);
 }
 
 static int start(void) {
   static const char *const modules[] = {"virtio_ring", "virtio", "virtio_mmio", "virtio_console"};
-  static const char *const places[][2] = {{"devtmpfs", "/dev"}, {"sysfs", "/sys"}, {"proc", "/proc"}};
+  static const char *const places[][2] = {
+      {"devtmpfs", "/dev"}, {"sysfs", "/sys"}, {"proc", "/proc"}};
   for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
     if (mount(places[i][0], places[i][1], places[i][0], 0, NULL) != 0)
-      return fail("cannot mount", places[i][1]);
+      return axle_linux_fail("cannot mount", places[i][1]);
   }
   for (size_t i = 0; i < sizeof(modules) / sizeof(modules[0]); i++) {
-    if (load_module(modules[i]) != 0) return -1;
+    if (axle_linux_module(modules[i]) != 0) return -1;
   }
   const int fd = open("/proc/cmdline", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return fail("cannot open", "/proc/cmdline");
+  if (fd < 0) return axle_linux_fail("cannot open", "/proc/cmdline");
   const ssize_t got = read(fd, command_line, sizeof(command_line) - 1);
   close(fd);
-  return got < 0 ? fail("cannot read", "/proc/cmdline") : 0;
+  return got < 0 ? axle_linux_fail("cannot read", "/proc/cmdline") : 0;
 }
 
 int axle_has_word(const char *word) {
@@ -122,8 +124,7 @@ static int is_named(const char *port, const char *name) {
   if (fd < 0) return 0;
   const ssize_t got = read(fd, said, sizeof(said) - 1);
   close(fd);
-  return got > 0 && strcspn(said, "\n") == strlen(name) &&
-         strncmp(said, name, strlen(name)) == 0;
+  return got > 0 && strcspn(said, "\n") == strlen(name) && strncmp(said, name, strlen(name)) == 0;
 }
 
 // A descriptor of the port of that name; -1: there is none now.
@@ -141,7 +142,8 @@ static int open_port(const char *name) {
   return fd;
 }
 
-static int32_t open_stream(const char *name, axle_posix *posix, axle_transport *transport) {
+// The same, once it is there; -1: it did not come.
+static int await_port(const char *name) {
   static const struct timespec pause = {0, PORT_POLL_NS};
   const uint64_t until_us = axle_now_us() + PORT_WAIT_US;
   int fd = open_port(name);
@@ -149,16 +151,21 @@ static int32_t open_stream(const char *name, axle_posix *posix, axle_transport *
     nanosleep(&pause, NULL);
     fd = open_port(name);
   }
-  if (fd < 0 || axle_posix_adopt(posix, fd) != 0) return AXLE_STATUS_NOT_FOUND;
-  *transport = axle_posix_transport(posix);
-  return 0;
+  return fd;
 }
 
 int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
   static axle_posix posix;
   (void)start_info;
   if (start() != 0) return AXLE_STATUS_FAILED_PRECONDITION;
-  return open_stream(PORT_NAME, &posix, transport);
+  const int fd = await_port(PORT_NAME);
+  if (fd < 0) return AXLE_STATUS_NOT_FOUND;
+  const int error =
+      axle_has_word("vsock") ? axle_linux_vsock(&posix, fd) : axle_posix_adopt(&posix, fd);
+  errno = error;
+  if (error != 0) return (axle_linux_fail("cannot use", PORT_NAME), AXLE_STATUS_UNAVAILABLE);
+  *transport = axle_posix_transport(&posix);
+  return 0;
 }
 
 int main(void) {

@@ -23,9 +23,9 @@ export const usualMemoryMiB: Readonly<Record<GuestKind, number>> = { unikernel: 
 
 /** Says what it prints on the serial line, and nothing else; ends the machine, and does not wait, when it cannot go on. */
 const linuxWords = [
-  ...['console=ttyS0', 'loglevel=0', 'panic=-1', 'reboot=t'],
+  ...['console=ttyS0', 'quiet', 'loglevel=0', 'panic=-1', 'reboot=t'],
   // What takes long where a processor is emulated, against a neighbour that a guest of one program does not have.
-  ...['mitigations=off', 'nokaslr'],
+  ...['mitigations=off', 'nokaslr', 'edd=off'],
 ];
 /**
  * Linux measures its clock by a timer of the machine, and does not come up where the host lets the emulated processor wait
