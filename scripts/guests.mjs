@@ -1,26 +1,31 @@
-// Builds the unikernels of unikernel-glue/guest: ELF files that QEMU's microvm and other machine monitors with PVH boot.
+// Builds the guests of unikernel-glue/guest: unikernels, which are ELF files that QEMU's microvm and other machine monitors
+// with PVH boot, and Linux microVMs, which are folders with a kernel and its first file system.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { initramfsOf } from './guests/initramfs.mjs';
 import { isProgram, ROOT } from './repository.mjs';
+import { GUEST_KERNEL, GUEST_MODULES, guestKernelPackage } from './setup/guest-kernel.mjs';
 
 const GLUE = join(ROOT, 'unikernel-glue');
+const OUTPUT = join(GLUE, 'build/guest');
 
 /** What it classifies, unless told otherwise. */
 const SAMPLE = join(ROOT, 'axle/models/samples/A.png');
 
-/** The client, its transport, and the machine under them. */
-const SOURCES = [
-  ...['boot.S', 'platform.c'].map((name) => `guest/${name}`),
-  'virtio/console.c',
+const CLIENT = [
   ...['client', 'client_requests', 'client_send', 'client_receive'].map((name) => `src/${name}.c`),
   ...['memory', 'wire_layout', 'wire_read', 'wire_write'].map((name) => `src/${name}.c`),
 ];
 
+/** The client's transport and the machine under it, of each kind of guest. */
+const UNIKERNEL = ['guest/boot.S', 'guest/platform.c', 'virtio/console.c'];
+const LINUX = ['guest/linux.c', 'guest/linux_vsock.c', 'posix/transport.c'];
+
 /** @type {Readonly<Record<string, readonly string[]>>} */
 const PROGRAMS = {
   bench: ['guest/bench.c'],
-  classify: ['guest/classify.c'],
+  classify: ['guest/classify.c', 'guest/image.S'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
 };
 
@@ -37,35 +42,81 @@ const LINKER = [
 ];
 
 /**
+ * @typedef {object} GuestOptions
+ * @property {string} [image] the image that it carries
+ */
+
+/**
+ * A unikernel.
+ *
  * @param {keyof typeof PROGRAMS} program
- * @param {{ image?: string }} [options] the image that it carries
- * @returns {string} its path
+ * @param {GuestOptions} [options]
+ * @returns {string} its file
  * @throws {Error} with what the compiler said
  */
-export function buildGuest(program, { image = SAMPLE } = {}) {
+export function buildGuest(program, options) {
+  const args = [...MACHINE, ...FREESTANDING, ...LINKER];
+  return compile(`${program}.elf`, [...args, ...UNIKERNEL], program, options);
+}
+
+/**
+ * The same program in a microVM with Linux.
+ *
+ * @param {keyof typeof PROGRAMS} program
+ * @param {GuestOptions} [options]
+ * @returns {string} its folder
+ * @throws {Error} where the kernel is not there; with what the compiler said
+ */
+export function buildLinuxGuest(program, options) {
+  if (guestKernelPackage() === undefined) {
+    throw new Error(
+      'there is no kernel for Linux guests; npm run setup fetches it, or says why not',
+    );
+  }
+  const init = compile(`${program}.init`, ['-static', '-s', ...LINUX], program, options);
+  const modules = Object.values(GUEST_MODULES).flat();
+  const folder = join(OUTPUT, `${program}-linux`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
+  copyFileSync(join(GUEST_KERNEL, 'vmlinuz'), join(folder, 'vmlinuz'));
+  const files = initramfsOf([
+    ...['dev', 'sys', 'proc', 'modules'].map((path) => ({ path })),
+    // The kernel gives it to the first process as its standard input, output and error.
+    { path: 'dev/console', device: [5, 1] },
+    ...modules.map((name) => ({
+      path: `modules/${name}.ko`,
+      content: readFileSync(join(GUEST_KERNEL, `${name}.ko`)),
+    })),
+    { path: 'init', content: readFileSync(init) },
+  ]);
+  writeFileSync(join(folder, 'initrd.img'), files);
+  return folder;
+}
+
+/**
+ * @param {string} name of the file
+ * @param {readonly string[]} args for the machine
+ * @param {keyof typeof PROGRAMS} program
+ * @param {GuestOptions} [options]
+ */
+function compile(name, args, program, { image = SAMPLE } = {}) {
   const sources = PROGRAMS[program];
   if (sources === undefined) throw new Error(`there is no guest ${program}`);
-  const folder = join(GLUE, 'build/guest');
-  mkdirSync(folder, { recursive: true });
-  const path = join(folder, `${program}.elf`);
+  mkdirSync(OUTPUT, { recursive: true });
+  const path = join(OUTPUT, name);
   const define = `-DAXLE_IMAGE=${JSON.stringify(resolve(image))}`;
-  const args = [
-    ...LANGUAGE,
-    ...MACHINE,
-    ...FREESTANDING,
-    ...LINKER,
-    define,
-    ...SOURCES,
-    ...sources,
-  ];
-  const { status, stderr, error } = spawnSync('gcc', [...args, '-o', path], {
-    cwd: GLUE,
-    encoding: 'utf8',
-  });
+  const { status, stderr, error } = spawnSync(
+    'gcc',
+    [...LANGUAGE, define, ...args, ...CLIENT, ...sources, '-o', path],
+    { cwd: GLUE, encoding: 'utf8' },
+  );
   if (status !== 0) throw new Error(`gcc failed: ${error?.message ?? stderr}`);
   return path;
 }
 
 if (isProgram(import.meta.url)) {
-  for (const program of Object.keys(PROGRAMS)) console.log(buildGuest(program));
+  for (const program of Object.keys(PROGRAMS)) {
+    console.log(buildGuest(program));
+    console.log(buildLinuxGuest(program));
+  }
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { generateConstants } from './generate.mjs';
 import { isProgram, ROOT } from './repository.mjs';
 import { withLock } from './setup/lock.mjs';
+import { fetchGuestKernel } from './setup/guest-kernel.mjs';
 import { buildNativePart, nativeParts } from './setup/native-parts.mjs';
 import { checkNodeVersion } from './setup/node-version.mjs';
 import { installNpmPackages } from './setup/npm-packages.mjs';
@@ -57,6 +58,8 @@ async function setUpLocked(verbose) {
     if (reason === undefined) built.push(part.folder);
     else notBuilt.push(`${part.folder} (${reason})`);
   }
+  const noKernel = await fetchGuestKernel({ verbose });
+  if (noKernel !== undefined) notBuilt.push(`the kernel of Linux guests (${noKernel})`);
   await buildTypeScript({ verbose });
   built.push(...typescriptPackages());
 

@@ -33,7 +33,8 @@ export const BUILD_PACKAGES = [
 
 /**
  * The command-line tools that the tests and the demo compare with, openssl, which makes their certificates, a browser, and
- * what guests are built for and run in: machines of 32 bits and of the other byte order, and a virtual machine monitor.
+ * what guests are built for and run in: machines of 32 bits and of the other byte order, and a virtual machine monitor; xz
+ * unpacks modules of kernels.
  *
  * @type {readonly SystemPackage[]}
  */
@@ -50,6 +51,7 @@ export const TEST_TOOL_PACKAGES = [
   { name: 'libc6-dev-s390x-cross' },
   { name: 'qemu-user', command: 'qemu-s390x' },
   { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+  { name: 'xz-utils', command: 'xz' },
 ];
 
 /** @type {readonly SystemPackage[]} */
@@ -157,7 +159,7 @@ export function isOnPath(command) {
 /**
  * @returns {string[] | undefined} what to put before apt-get, or undefined if it may not be used
  */
-function aptPrivilege() {
+export function aptPrivilege() {
   if (!isOnPath('apt-get')) return undefined;
   if (process.getuid?.() === 0) return [];
   const { status } = spawnSync('sudo', ['-n', 'true'], { stdio: 'ignore' });

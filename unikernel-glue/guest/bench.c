@@ -8,7 +8,6 @@
 #define BYTES_MAX (1u << 20)
 #define ROUNDS_MAX 200u
 
-static axle_virtio_console console;
 static axle_client client;
 static axle_transport stream;
 static uint8_t send_memory[8192];
@@ -81,19 +80,16 @@ static int measure(uint32_t bytes, uint32_t rounds, int is_raw) {
   return 1;
 }
 
-void axle_main(const void *start_info);
-
 void axle_main(const void *start_info) {
   static const axle_wire_bytes echo = AXLE_TEXT("echo.axle/echo");
   static axle_client_options options;
   static axle_bind bind;
   axle_print("axle: up\n");
-  if (axle_platform_start(start_info, &console) != 0) {
-    axle_print("axle: failed: this machine has no virtio console\n");
+  if (axle_platform_open(start_info, &stream) != 0) {
+    axle_print("axle: failed: this machine has no stream to its host\n");
     return;
   }
   const int is_raw = axle_has_word("raw");
-  stream = axle_virtio_console_transport(&console);
   if (!is_raw) {
     options.transport = stream;
     options.send_memory = send_memory;

@@ -69,12 +69,6 @@ no_idt_pointer:
         .word   0
         .long   0
 
-        .globl  axle_image
-        .globl  axle_image_end
-axle_image:
-        .incbin AXLE_IMAGE
-axle_image_end:
-
         .bss
         .balign 16
 stack:  .skip   16384

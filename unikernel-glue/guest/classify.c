@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A unikernel that asks the host's pool what is in the image that it carries. It prints on the serial line
+// A guest that asks the host's pool what is in the image that it carries. It prints on the serial line
 //   axle: up
 //   classify LABEL SCORE of a million, MS ms
 // and so on for its other calls, and ends with `axle: done`, or with `axle: failed: ...`.
@@ -11,9 +11,7 @@
 
 extern const uint8_t axle_image[];
 extern const uint8_t axle_image_end[];
-extern void axle_halt(void);
 
-static axle_virtio_console console;
 static axle_client client;
 static uint8_t send_memory[8192];
 static uint8_t receive_memory[8192];
@@ -178,17 +176,14 @@ static void infer(void) {
   print_time(from_us);
 }
 
-void axle_main(const void *start_info);
-
 void axle_main(const void *start_info) {
-  static const axle_wire_bytes agent = AXLE_TEXT("axle-unikernel");
+  static const axle_wire_bytes agent = AXLE_TEXT("axle-guest");
   static axle_client_options options;
   axle_print("axle: up\n");
-  if (axle_platform_start(start_info, &console) != 0) {
-    axle_print("axle: failed: this machine has no virtio console\n");
+  if (axle_platform_open(start_info, &options.transport) != 0) {
+    axle_print("axle: failed: this machine has no stream to its host\n");
     return;
   }
-  options.transport = axle_virtio_console_transport(&console);
   options.send_memory = send_memory;
   options.send_bytes = sizeof(send_memory);
   options.receive_memory = receive_memory;

@@ -3,6 +3,8 @@
 // A PC as QEMU's microvm has it: 16550 serial line, 8259 interrupt controllers, 8254 timer, virtio-mmio.
 #include "platform.h"
 
+#include "axle/virtio_console.h"
+
 #define SERIAL 0x3f8
 #define SERIAL_IS_EMPTY 0x20
 
@@ -166,7 +168,6 @@ static uint64_t clock_us(void *context) {
 // ---- interrupts --------------------------------------------------------------------------------
 
 extern void axle_interrupt(void);
-extern void axle_halt(void);
 extern void axle_sleep(void);
 extern void axle_load_idt(const void *pointer);
 
@@ -288,8 +289,9 @@ static uint32_t find_console(volatile void **registers) {
   return 0;
 }
 
-int32_t axle_platform_start(const void *start_info, axle_virtio_console *console) {
+int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
   static const axle_virtio_platform platform = {NULL, clock_us, sleep};
+  static axle_virtio_console console;
   volatile void *registers = NULL;
   calibrate();
   start_ticks = ticks();
@@ -299,7 +301,9 @@ int32_t axle_platform_start(const void *start_info, axle_virtio_console *console
   const uint32_t line = find_console(&registers);
   if (line == 0) return AXLE_STATUS_NOT_FOUND;
   start_interrupts(line);
-  return axle_virtio_console_open(console, registers, &platform);
+  const int32_t error = axle_virtio_console_open(&console, registers, &platform);
+  if (error == 0) *transport = axle_virtio_console_transport(&console);
+  return error;
 }
 
 // ---- what compilers call -----------------------------------------------------------------------

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a program on the bare machine has: a serial line, a clock, sleep, and the console to the host. */
+ * What a guest has under it, be it the bare machine (platform.c) or Linux (linux.c): a serial line, a clock, and
+ * the stream to the host. */
 #ifndef AXLE_GUEST_PLATFORM_H
 #define AXLE_GUEST_PLATFORM_H
 
-#include "axle/virtio_console.h"
+#include "axle/client.h"
 
 /* To the serial line. */
 void axle_print(const char *text);
@@ -13,11 +14,17 @@ void axle_print_number(uint64_t number);
 /* As milliseconds with three places. */
 void axle_print_ms(uint64_t us);
 
-/* Since axle_platform_start. */
+/* From any start. */
 uint64_t axle_now_us(void);
 
-/* Clock, interrupts and the console; AXLE_STATUS_NOT_FOUND where the machine has no virtio console. */
-int32_t axle_platform_start(const void *start_info, axle_virtio_console *console);
+/* What each guest is: called once, with what only the platform understands. */
+void axle_main(const void *start_info);
+
+/* Ends the machine. */
+void axle_halt(void);
+
+/* Starts the machine's clock and interrupts, and opens its stream to the host. AXLE_STATUS_NOT_FOUND where there is none. */
+int32_t axle_platform_open(const void *start_info, axle_transport *transport);
 
 /* Whether the kernel's command line has this word. */
 int axle_has_word(const char *word);

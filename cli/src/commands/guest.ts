@@ -15,7 +15,6 @@ import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print, writeToStandardOutput } from '../standard-output.js';
 
-const defaultMemoryMiB = 32;
 const memoryMiBMin = 16;
 const memoryMiBMax = 4096;
 const defaultTimeoutSeconds = 60;
@@ -26,7 +25,7 @@ const defaultAnswerSeconds = 10;
 const vsockPortMax = 0xffff_fffe;
 
 interface RunOptions extends JsonOption, PlaceOptions {
-  readonly memory: number;
+  readonly memory?: number;
   readonly timeout: number;
   readonly accel: GuestAccelerator;
   readonly vmm?: string;
@@ -43,22 +42,19 @@ interface JoinCommandOptions extends PlaceOptions {
 }
 
 export function addGuestCommand(program: Command, context: CommandContext): void {
-  const guest = program
-    .command('guest')
-    .description('programs without an operating system that use Axle');
+  const guest = program.command('guest').description('unikernels and microVMs that use Axle');
   const run = guest
     .command('run')
     .description(
       'boot one in a virtual machine of its own, give it the devices, and wait for its end',
     )
-    .argument('<image>', 'an ELF file with a PVH note')
+    .argument('<image>', 'an ELF file with a PVH note, or a folder with vmlinuz and initrd.img')
     .option('--tenant <name>', `whom it is taken for (default: ${defaultTenant})`)
     .option('--config <file>', 'settings in JSON with the quotas of tenants (docs/serving.md)')
     .option(
       '--memory <MiB>',
-      'memory of the machine',
+      'memory of the machine (default: 32, with Linux 128)',
       wholeNumber(memoryMiBMin, memoryMiBMax),
-      defaultMemoryMiB,
     )
     .option(
       '--timeout <seconds>',
@@ -86,6 +82,7 @@ With --on it uses the devices of that server, through a relay where --tenant or 
 Examples:
   $ npm run guests
   $ axle guest run unikernel-glue/build/guest/classify.elf
+  $ axle guest run unikernel-glue/build/guest/classify-linux
   $ axle --on axle+unix:/run/axle.sock guest run unikernel-glue/build/guest/classify.elf --json`,
     );
   }
@@ -175,12 +172,12 @@ async function report(
   ended: GuestEnd,
   serial: string,
 ): Promise<void> {
-  const { accelerator, firstByteMs, firstResultMs, endMs, isDone, failure } = ended;
+  const { kind, accelerator, firstByteMs, firstResultMs, endMs, isDone, failure } = ended;
   if (json === true) {
     const emulated = accelerator === 'tcg';
     const times = { firstByteMs, firstResultMs, endMs };
     await print(
-      `${JSON.stringify({ image, accelerator, emulated, isDone, failure, ...times, serial })}\n`,
+      `${JSON.stringify({ image, kind, accelerator, emulated, isDone, failure, ...times, serial })}\n`,
     );
   } else {
     const how = accelerator === 'tcg' ? 'processor emulated by QEMU' : 'KVM';

@@ -1,0 +1,188 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import type { Readable } from 'node:stream';
+
+import { GuestError } from './guest-error.js';
+import type { GuestImage, GuestKind } from './guest-image.js';
+
+export interface MachineOptions {
+  readonly image: GuestImage;
+  /** Unix socket of an Axle server, which stands for the guest's tenant. */
+  readonly socket: string;
+  /** Unix socket over which a function gets its calls; undefined: the guest is none. */
+  readonly calls?: string | undefined;
+  /** Of the guest; `memoryMiBMin` at least. */
+  readonly memoryMiB: number;
+  readonly accelerator: 'kvm' | 'tcg';
+  /** Words that the guest is given. */
+  readonly commandLine?: string | undefined;
+}
+
+/** Without which a guest does not come up. */
+export const memoryMiBMin: Readonly<Record<GuestKind, number>> = { unikernel: 16, microvm: 64 };
+export const usualMemoryMiB: Readonly<Record<GuestKind, number>> = { unikernel: 32, microvm: 128 };
+
+/** Says what it prints on the serial line, and nothing else; ends the machine, and does not wait, when it cannot go on. */
+const linuxWords = [
+  ...['console=ttyS0', 'quiet', 'loglevel=0', 'panic=-1', 'reboot=t'],
+  // What takes long where a processor is emulated, against a neighbour that a guest of one program does not have.
+  ...['mitigations=off', 'nokaslr', 'edd=off'],
+];
+/**
+ * Linux measures its clock by a timer of the machine, and does not come up where the host lets the emulated processor wait
+ * meanwhile. By `countedClock` that clock counts instructions, and 10^9 of its ticks are a second.
+ */
+const countedClock = ['-icount', 'shift=auto'];
+const countedClockWord = 'tsc_early_khz=1000000';
+/** Of what a monitor says on its standard error, what is kept, characters. */
+const errorTextMax = 2000;
+
+/**
+ * The watcher ends the monitor when file 3 ends: when this process does, however it does. The monitor leads a process group
+ * of its own, so that Ctrl-C is this process's to deal with.
+ */
+const watched =
+  '(trap "" HUP INT TERM; exec >/dev/null 2>&1; read _ <&3; kill -9 0) & exec "$@" 3<&-';
+
+/** A virtual machine that runs, as a process of its monitor. */
+export class Machine {
+  /** What it prints on its serial line. */
+  readonly serial: Readable;
+  private readonly child: ChildProcess;
+  private errorText = '';
+  private verdict: Error | undefined;
+  private hasEnded = false;
+
+  /**
+   * @param vmm as `findVmm` gives it
+   * @throws GuestError INVALID_ARGUMENT for less memory than the guest comes up with
+   */
+  constructor(vmm: string, options: MachineOptions) {
+    const least = memoryMiBMin[options.image.kind];
+    if (options.memoryMiB < least) {
+      const message = `a ${options.image.kind} needs ${least} MiB of memory at least; it was given ${options.memoryMiB}`;
+      throw new GuestError('INVALID_ARGUMENT', message);
+    }
+    this.child = spawn('/bin/sh', ['-c', watched, 'sh', vmm, ...vmmArgs(options)], {
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    });
+    const { stdout, stderr, stdio } = this.child;
+    if (stdout === null || stderr === null) throw new Error('a child with pipes has them');
+    this.serial = stdout;
+    stdio[3]?.on('error', () => undefined);
+    stderr.on('data', (data: Buffer) => {
+      if (this.errorText.length < errorTextMax) this.errorText += data.toString('utf8');
+      // The machine stands still then, and its monitor waits for someone to look at it.
+      if (this.errorText.includes('KVM internal error')) this.end(kvmFailed());
+    });
+  }
+
+  /** Of the monitor; undefined: it could not be started. */
+  get pid(): number | undefined {
+    return this.child.pid;
+  }
+
+  /** Ends it, for this reason: the first one given counts. Of no effect once it ended. */
+  end(reason: Error): void {
+    this.verdict ??= reason;
+    this.kill();
+  }
+
+  /**
+   * Settles when it ended by itself. To be called at once, and once.
+   *
+   * @throws what `end` was told; GuestError INVALID_ARGUMENT for an image that does not boot, UNAVAILABLE where the monitor
+   * failed.
+   */
+  async ended(): Promise<void> {
+    const code = await new Promise<number | null>((resolve, reject) => {
+      this.child.once('error', reject);
+      this.child.once('exit', () => {
+        // Who watches it is still there, and holds the number of the group.
+        this.kill();
+        this.hasEnded = true;
+      });
+      this.child.once('close', resolve);
+    });
+    if (this.verdict !== undefined) throw this.verdict;
+    if (code !== 0) throw monitorFailed(this.errorText, code);
+  }
+
+  /** The whole group: the monitor, and who watches it. */
+  private kill(): void {
+    const { pid } = this.child;
+    if (pid === undefined || this.hasEnded) return;
+    try {
+      process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+    this.child.stdio[3]?.destroy();
+  }
+}
+
+function vmmArgs({
+  image,
+  socket,
+  calls,
+  memoryMiB,
+  accelerator,
+  commandLine,
+}: MachineOptions): string[] {
+  const isLinux = image.kind === 'microvm';
+  const isCounted = isLinux && accelerator === 'tcg';
+  const words = [
+    ...(isLinux ? linuxWords : []),
+    ...(isCounted ? [countedClockWord] : []),
+    ...(commandLine === undefined ? [] : [commandLine]),
+  ];
+  return [
+    // Linux finds the devices of the machine, and the way to end it, by ACPI; a unikernel would have to read that.
+    ...['-M', `microvm,acpi=${isLinux ? 'on' : 'off'},accel=${accelerator}`],
+    ...['-m', String(memoryMiB), '-kernel', image.kernel],
+    ...(isLinux ? ['-initrd', image.initrd] : []),
+    ...(isCounted ? countedClock : []),
+    ...(words.length === 0 ? [] : ['-append', words.join(' ')]),
+    // The guest ends itself by a reset, and has no devices but these.
+    ...['-no-reboot', '-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio'],
+    ...['-global', 'virtio-mmio.force-legacy=false'],
+    ...port('axle', socket, isLinux ? undefined : 0),
+    ...(calls === undefined ? [] : port('calls', calls, isLinux ? undefined : 1)),
+    ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
+  ];
+}
+
+/**
+ * A virtio device with one port: a serial port, not a console: what the host does not take at once must wait, and a console
+ * drops it.
+ *
+ * @param slot where a unikernel looks for it; undefined: the guest tells ports by their names
+ */
+function port(name: string, socket: string, slot?: number): string[] {
+  const place = slot === undefined ? '' : `,bus=virtio-mmio-bus.${slot}`;
+  return [
+    ...['-device', `virtio-serial-device,id=${name}-device${place}`],
+    ...['-chardev', `socket,id=${name},path=${quoted(socket)}`],
+    ...['-device', `virtserialport,bus=${name}-device.0,chardev=${name},name=${name}`],
+  ];
+}
+
+function kvmFailed(): GuestError {
+  return new GuestError('UNAVAILABLE', 'KVM of this machine cannot run the guest; try TCG');
+}
+
+/** In options of QEMU a comma is written twice. */
+function quoted(value: string): string {
+  return value.replaceAll(',', ',,');
+}
+
+function monitorFailed(errorText: string, code: number | null): GuestError {
+  const said = errorText.trim().split('\n').at(-1) ?? '';
+  const isImage = /PVH|kernel/i.test(said);
+  return new GuestError(
+    isImage ? 'INVALID_ARGUMENT' : 'UNAVAILABLE',
+    isImage
+      ? `the image does not boot: ${said}; give an ELF file with a PVH note`
+      : `the virtual machine monitor ended with ${code ?? 'a signal'}: ${said}`,
+  );
+}
