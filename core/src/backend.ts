@@ -65,6 +65,12 @@ export interface Backend {
   /** Whether this one of its devices offers one of `ops`; absent: all of them do. */
   offers?(device: Device, op: OpRange): boolean;
 
+  /**
+   * Of a backend that shares its devices out itself: a tenant had so much time of other devices of the pool that this one is
+   * of. Absent: it has no use for it.
+   */
+  chargeElsewhere?(device: Device, tenant: string, deviceMs: number): void;
+
   /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
   openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream;
 

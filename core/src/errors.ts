@@ -7,7 +7,11 @@ export interface AxleErrorOptions {
   /** The call may have run, and nobody knows: it is not retryable then. */
   readonly outcomeUnknown?: boolean;
   /** Position in the array that the caller passed in, where one element of several failed. */
-  readonly index?: number;
+  readonly index?: number | undefined;
+  /** How long it would have taken at the least, milliseconds from the refusal: of a deadline that could not be met. */
+  readonly earliestMs?: number | undefined;
+  /** It is of no use to try again sooner, milliseconds. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /**
@@ -22,6 +26,13 @@ export class AxleError extends Error {
   readonly retryable: boolean;
   readonly outcomeUnknown: boolean;
   readonly index: number | undefined;
+  /**
+   * Of DEADLINE_EXCEEDED that was told at once: with a deadline this long, milliseconds from then, it could have been done at
+   * the earliest. Undefined: not known.
+   */
+  readonly earliestMs: number | undefined;
+  /** Trying again is of no use sooner than after so long, milliseconds. Undefined: not known. */
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCodeName, message: string, options: AxleErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -29,17 +40,23 @@ export class AxleError extends Error {
     this.outcomeUnknown = options.outcomeUnknown ?? false;
     this.retryable = !this.outcomeUnknown && (options.retryable ?? ERROR_CODE_RETRYABLE[code]);
     this.index = options.index;
+    this.earliestMs = options.earliestMs;
+    this.retryAfterMs = options.retryAfterMs;
   }
 
   /**
    * An error of daily business under load, such as a deadline that passed: without a stack trace, which would cost more
    * than the rest of the call and shows nothing but the inside of a queue.
    */
-  static expected(code: ErrorCodeName, message: string): AxleError {
+  static expected(
+    code: ErrorCodeName,
+    message: string,
+    options: AxleErrorOptions = {},
+  ): AxleError {
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     try {
-      return new AxleError(code, message);
+      return new AxleError(code, message, options);
     } finally {
       Error.stackTraceLimit = limit;
     }
@@ -62,6 +79,8 @@ export function errorAtIndex(error: unknown, index: number): unknown {
     cause: error,
     retryable: error.retryable,
     outcomeUnknown: error.outcomeUnknown,
+    earliestMs: error.earliestMs,
+    retryAfterMs: error.retryAfterMs,
     index,
   });
 }

@@ -50,6 +50,7 @@ export type { Preference } from './plans/router.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { LatencyProfile } from './scheduling/latency-profile.js';
 export { lateAdvice } from './scheduling/scheduler.js';
+export type { TimeSlice } from './scheduling/time-slices.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trace-context.js';
 export type { TraceContext, TracePropagator } from './trace-context.js';

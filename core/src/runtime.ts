@@ -18,6 +18,7 @@ import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
 import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
+import type { TimeSlice } from './scheduling/time-slices.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
@@ -47,6 +48,8 @@ export class Runtime {
   callObserver: CallObserver | undefined = undefined;
   /** Tasks that wait for one device, of tenants that have another bound than the limit; may change at any time. */
   tenantQueueDepths: ReadonlyMap<string, number> = new Map();
+  /** What tenants have of each device's time, other than by their weights; may change at any time. */
+  timeSliceOf: (tenant: string) => TimeSlice | undefined = () => undefined;
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
   private lastQueue: DeviceQueue | undefined;
@@ -116,6 +119,11 @@ export class Runtime {
     return this.queues.get(device.id)?.waitMs ?? 0;
   }
 
+  /** A tenant had so much time of other devices of the pool that one of these is of. */
+  chargeElsewhere(device: Device, tenant: string, deviceMs: number): void {
+    this.queueOf(device).chargeElsewhere(tenant, deviceMs);
+  }
+
   /** Tasks that wait for devices of this process, by the content of their models. */
   get waitingByModel(): ReadonlyMap<string, number> {
     const all = new Map<string, number>();
@@ -178,9 +186,10 @@ export class Runtime {
     let queue = this.queues.get(device.id);
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
-      queue = new DeviceQueue(backend, device, this.limits, this.clock, (tenant) =>
-        this.tenantQueueDepths.get(tenant),
-      );
+      queue = new DeviceQueue(backend, device, this.limits, this.clock, {
+        tenantQueueDepthOf: (tenant) => this.tenantQueueDepths.get(tenant),
+        timeSliceOf: (tenant) => this.timeSliceOf(tenant),
+      });
       this.queues.set(device.id, queue);
     }
     this.lastQueue = queue;

@@ -97,7 +97,7 @@ function arbitraryByLayout(type: LaidOutType): fc.Arbitrary<Frame> {
 }
 
 const needsZeroId = new Set<string>([
-  ...['HELLO', 'WELCOME', 'GOAWAY', 'ARENA', 'ARENA_READY', 'ATTACH', 'ATTACHED'],
+  ...['HELLO', 'WELCOME', 'GOAWAY', 'ARENA', 'ARENA_READY', 'ATTACH', 'ATTACHED', 'USED'],
 ]);
 
 /** Gives fields that depend on each other values that go together. */

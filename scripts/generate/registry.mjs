@@ -96,8 +96,12 @@ export function findProblems(registry) {
 
   for (const group of BITMASKS) problems.push(...bitProblems(group, registry[group]));
   problems.push(...bitProblems('wire.features', registry.wire.features));
-  for (const [name, { id, flags = {} }] of Object.entries(registry.wire.frames)) {
-    if (id >= registry.wire.ignorableTypeFirst) problems.push(`wire.frames.${name}: is ignorable`);
+  for (const [name, { id, names, class: of, flags = {} }] of Object.entries(registry.wire.frames)) {
+    // Who does not know it skips it, and would answer no handle of it.
+    const mayBeSkipped = names === 'zero' && of === 'control';
+    if (id >= registry.wire.ignorableTypeFirst && !mayBeSkipped) {
+      problems.push(`wire.frames.${name}: is ignorable`);
+    }
     const bits = Object.entries(flags).map(([flag, bit]) => [flag, { id: bit }]);
     problems.push(...bitProblems(`wire.frames.${name}.flags`, Object.fromEntries(bits)));
   }

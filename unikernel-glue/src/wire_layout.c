@@ -252,6 +252,11 @@ static const axle_field arena_fields[] = {
 static const axle_field arena_ready_fields[] = {ARENA_NUMBER};
 static const axle_field attach_fields[] = {MAGIC, RAW(arena, ticket, 16)};
 static const axle_field attached_fields[] = {ARENA_NUMBER, U64(arena, bytes, 1, ANY)};
+static const axle_field used_fields[] = {
+    U16(used, device, 0, AXLE_WIRE_DEVICES_MAX - 1),
+    ZERO(2),
+    U32(used, used_us, 0, ANY),
+};
 
 static const axle_field tensor_fields[] = {
     U16(tensor, slot, 0, TENSORS_MAX - 1),
@@ -354,6 +359,7 @@ static const axle_layout layouts[] = {
     {FIELDS(arena_ready), AXLE_FRAME_ARENA_READY, CLIENT, ID_ZERO, 0},
     {FIELDS(attach), AXLE_FRAME_ATTACH, CLIENT, ID_ZERO, 0},
     {FIELDS(attached), AXLE_FRAME_ATTACHED, SERVER, ID_ZERO, 0},
+    {FIELDS(used), AXLE_FRAME_USED, CLIENT, ID_ZERO, 0},
 };
 
 static const axle_layout record_layouts[] = {

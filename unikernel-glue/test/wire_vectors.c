@@ -429,6 +429,10 @@ static void body(const axle_wire_frame *f) {
     case AXLE_FRAME_HEALTH:
       health(&f->body.health);
       break;
+    case AXLE_FRAME_USED:
+      number("device", f->body.used.device);
+      number("usedUs", f->body.used.used_us);
+      break;
     case AXLE_FRAME_BIND:
       bind(&f->body.bind, f->flags);
       break;

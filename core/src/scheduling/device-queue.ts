@@ -24,6 +24,7 @@ import {
   type TaskGroup,
   type TaskTraits,
 } from './task-group.js';
+import type { TimeSlice } from './time-slices.js';
 
 /** One task on its way through a device's queue. */
 export interface QueuedTask extends TaskTraits, Omit<BackendTask, 'settle' | 'backendData'> {
@@ -42,6 +43,14 @@ export interface TaskListener {
 }
 
 export type Clock = () => number;
+
+/** What tenants have of a device where that is not the same for all; it may change at any time. */
+export interface QueueShares {
+  /** Most tasks that wait; undefined: as the limits say. */
+  readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
+  /** Of its time; undefined: as much as the weight gives. */
+  readonly timeSliceOf?: (tenant: string) => TimeSlice | undefined;
+}
 
 /** Batches that may wait inside a busy device, for each that it computes at once; all but the first must be tiny. */
 const aheadOfEach = 3;
@@ -82,8 +91,9 @@ export class DeviceQueue {
     readonly device: Device,
     limits: Limits,
     private readonly clock: Clock,
-    tenantQueueDepthOf?: (tenant: string) => number | undefined,
+    bounds: QueueShares = {},
   ) {
+    const { tenantQueueDepthOf, timeSliceOf } = bounds;
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
       parallel,
@@ -91,6 +101,8 @@ export class DeviceQueue {
       queueDepthMax: limits.queueDepthMax,
       tenantQueueDepthMax: limits.tenantQueueDepthMax,
       ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
+      // Of the device itself: whoever has it holds tenants to them.
+      ...(timeSliceOf && !this.batchesThere && { timeSliceOf }),
       device: device.id,
     });
   }
@@ -145,6 +157,12 @@ export class DeviceQueue {
     } else if (ticket.flight !== undefined) {
       this.backend.cancel(ticket);
     }
+  }
+
+  /** A tenant had so much of other devices of the pool that this one is of. */
+  chargeElsewhere(tenant: string, deviceMs: number): void {
+    if (this.batchesThere) this.backend.chargeElsewhere?.(this.device, tenant, deviceMs);
+    else this.scheduler.chargeElsewhere(tenant, deviceMs);
   }
 
   /** To be called once, with nothing waiting. */

@@ -15,6 +15,7 @@ import {
   type Waiting,
 } from './task-group.js';
 import { Tenants, type Tenant } from './tenants.js';
+import type { TimeSlice } from './time-slices.js';
 import { TurnOrder } from './turn-order.js';
 
 export interface SchedulerOptions {
@@ -28,6 +29,8 @@ export interface SchedulerOptions {
   readonly tenantQueueDepthMax?: number;
   /** The same of tenants that have a bound of their own, which may change at any time; undefined for others. */
   readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
+  /** Of tenants that have a slice of the device's time, which may change at any time; undefined for others. */
+  readonly timeSliceOf?: (tenant: string) => TimeSlice | undefined;
   /** For messages. */
   readonly device: string;
 }
@@ -76,7 +79,7 @@ export class Scheduler<T extends Schedulable<T>> {
   private readonly freeLanes = new FreeLanes<T>();
   /** Groups at which empty ones are forgotten. */
   private groupsMax = groupsMax;
-  private readonly tenants = new Tenants();
+  private readonly tenants: Tenants;
   private readonly turns = new TurnOrder<T>();
   private readonly underWayOfModel = new Map<string, number>();
   /** By model, and level where it has some; only of queues that have a bound. */
@@ -86,7 +89,9 @@ export class Scheduler<T extends Schedulable<T>> {
   private tasksSent = 0;
   private size = 0;
 
-  constructor(private readonly options: SchedulerOptions) {}
+  constructor(private readonly options: SchedulerOptions) {
+    this.tenants = new Tenants(options.parallel);
+  }
 
   get waiting(): number {
     return this.size;
@@ -142,7 +147,7 @@ export class Scheduler<T extends Schedulable<T>> {
   sendAlone(task: T, now: number): Batch<T> | undefined {
     if (this.size > 0 || this.underWay >= this.options.parallel) return undefined;
     if (dueAt(task) <= now) return undefined;
-    const tenant = this.tenants.arrive(task.tenant, task.weight);
+    const tenant = this.arrived(task);
     tenant.waiting -= 1;
     task.offeredAt = now;
     return this.begin(this.groupOf(task), [task], [tenant]);
@@ -163,6 +168,11 @@ export class Scheduler<T extends Schedulable<T>> {
     if (task.heapIndex < 0) return false;
     this.take(task as Waiting<T>);
     return true;
+  }
+
+  /** A tenant had so much of other devices of the pool that this one is of: here it goes behind others for it. */
+  chargeElsewhere(tenant: string, deviceMs: number): void {
+    this.tenants.owe(tenant, deviceMs);
   }
 
   /** To be called again and again until it says wait or idle. */
@@ -211,26 +221,47 @@ export class Scheduler<T extends Schedulable<T>> {
     this.groupsMax = Math.max(groupsMax, 2 * this.groupsByKey.size);
   }
 
-  /**
-   * Only for tasks that others of their kind are ahead of: a single one is tried, so that a wrong estimate mends
-   * itself. Where batches are made by deadlines, that choice refuses.
-   */
+  /** @throws AxleError DEADLINE_EXCEEDED with the earliest time at which it could be done. */
   private refuseLate(task: T, group: TaskGroup<T>, now: number): void {
-    const { deadlineAt, policy } = task;
-    if (deadlineAt === undefined || isQuiet(group)) return;
-    if (!policy.predictable || policy.sloAware || !group.latency.known) return;
-    const parallel = Math.min(this.options.parallel, this.size + 1);
-    const needsMs = msUntilDone(task, group, this.waitingGroups(), parallel);
-    if (now + needsMs <= deadlineAt) return;
+    const { deadlineAt } = task;
+    if (deadlineAt === undefined) return;
+    const needsMs = this.needsMs(task, group, now);
+    if (needsMs <= 0 || now + needsMs <= deadlineAt) return;
+    const leftMs = Math.max(0, deadlineAt - now).toFixed(1);
     throw AxleError.expected(
       'DEADLINE_EXCEEDED',
       `${this.options.device} needs about ${needsMs.toFixed(1)} ms for this and for what goes before it, and ` +
-        `${Math.max(0, deadlineAt - now).toFixed(1)} ms are left; ${lateAdvice}`,
+        `${leftMs} ms are left; ${lateAdvice}`,
+      { earliestMs: needsMs },
     );
   }
 
+  /** What a task takes at least until it is done, as far as that is sure. */
+  private needsMs(task: T, group: TaskGroup<T>, now: number): number {
+    const { policy } = task;
+    const { parallel } = this.options;
+    const slice = this.tenants.sliceOf(task.tenant, this.options.timeSliceOf?.(task.tenant));
+    const knows = policy.predictable && group.latency.known;
+    // Of tasks that others of their kind are ahead of: a single one is tried, so that a wrong estimate mends itself. Where
+    // batches are made by deadlines, that choice refuses.
+    const isJudged = knows && !policy.sloAware && !isQuiet(group);
+    const aloneMs = knows ? expectedMs(group.work, itemsOf(task)) : 0;
+    if (slice === undefined && !isJudged) return 0;
+    const atOnce = Math.min(parallel, this.size + 1);
+    const doneMs = msUntilDone(task, group, this.waitingGroups(), atOnce);
+    const queuedMs = isJudged ? doneMs : 0;
+    if (slice === undefined) return queuedMs;
+    const aheadMs = isJudged ? Math.max(0, doneMs * atOnce - aloneMs) : 0;
+    const sliceMs = slice.mayBeginAfter(aheadMs, now) - now;
+    return sliceMs > 0 ? Math.max(queuedMs, sliceMs + aloneMs) : queuedMs;
+  }
+
+  private arrived({ tenant, weight }: T): Tenant {
+    return this.tenants.arrive(tenant, weight, this.options.timeSliceOf?.(tenant));
+  }
+
   private insert(task: T, group: TaskGroup<T>): void {
-    const tenant = this.tenants.arrive(task.tenant, task.weight);
+    const tenant = this.arrived(task);
     task.sequence = this.sequence++;
     task.group = group;
     task.lane = group.laneOf(task.priority, tenant);
@@ -330,14 +361,21 @@ export class Scheduler<T extends Schedulable<T>> {
         nextAt = Math.min(nextAt, ripeAt);
         continue;
       }
-      for (const lane of group.lanes) heads.push(lane.queue.peek() as Waiting<T>);
+      for (const lane of group.lanes) {
+        const beginAt = lane.tenant.slice?.mayBeginAt(now) ?? now;
+        if (beginAt > now) nextAt = Math.min(nextAt, beginAt);
+        else heads.push(lane.queue.peek() as Waiting<T>);
+      }
     }
-    for (const { lanes } of this.freeLanes.classes) {
+    for (const { lanes, tenant } of this.freeLanes.classes) {
       const head = (lanes.peek() as Lane<T>).first as Waiting<T>;
       nextAt = Math.min(nextAt, dueAt(head));
-      if (this.mayStart(head.group)) heads.push(head);
+      if (!this.mayStart(head.group)) continue;
+      const beginAt = tenant.slice?.mayBeginAt(now) ?? now;
+      if (beginAt > now) nextAt = Math.min(nextAt, beginAt);
+      else heads.push(head);
     }
-    return { head: this.turns.firstOf(heads, () => this.largestBatchMs()), nextAt };
+    return { head: this.turns.firstOf(heads, now, () => this.largestBatchMs()), nextAt };
   }
 
   private mayStart(group: TaskGroup<T>): boolean {
@@ -374,7 +412,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const inTime = policy.sloAware && latency.known && this.size > 1;
     if (inTime && group.earliestDeadline() < Infinity) return this.formInTime(head, now);
     const lanes = this.lanesInOrder(group, head.lane);
-    return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group)));
+    return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group), now));
   }
 
   private formInTime(head: Waiting<T>, now: number): Decision<T> {
@@ -384,7 +422,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const lanes = this.lanesInOrder(group, lane).filter(
       ({ priority }) => priority === lane.priority,
     );
-    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches).sort(
+    const window = this.fill(group, lanes, policy.itemsMax * sloWindowBatches, now).sort(
       compareByDeadline,
     );
     const { parallel } = this.options;
@@ -429,14 +467,19 @@ export class Scheduler<T extends Schedulable<T>> {
   }
 
   /** The tasks that may run with the first of the first lane, in their order, taken out of their lanes' queues. */
-  private fill(group: TaskGroup<T>, lanes: readonly Lane<T>[], itemsMax: number): Waiting<T>[] {
+  private fill(
+    group: TaskGroup<T>,
+    lanes: readonly Lane<T>[],
+    itemsMax: number,
+    now: number,
+  ): Waiting<T>[] {
     const [only] = lanes;
     const all = group.lanes.length === 1 && group.items <= itemsMax && group.size <= batchTasksMax;
     if (all && only !== undefined) return only.queue.drain();
     const filled: Waiting<T>[] = [];
     let items = 0;
     for (const lane of lanes) {
-      if (filled.length > 0 && !this.mayRide(lane.tenant, group)) continue;
+      if (filled.length > 0 && !this.mayRide(lane.tenant, group, now)) continue;
       for (let next = lane.queue.peek(); next !== undefined; next = lane.queue.peek()) {
         const size = itemsOf(next);
         if (filled.length > 0 && items + size > itemsMax) break;
@@ -457,8 +500,12 @@ export class Scheduler<T extends Schedulable<T>> {
     return [first, ...others];
   }
 
-  /** Whether a tenant may take places in another's batch: not when it is a largest batch ahead of one that waits. */
-  private mayRide(tenant: Tenant, group: TaskGroup<T>): boolean {
+  /**
+   * Whether a tenant may take places in another's batch: not when its slice is used up, or it is a largest batch ahead of one
+   * that waits.
+   */
+  private mayRide(tenant: Tenant, group: TaskGroup<T>, now: number): boolean {
+    if (tenant.slice !== undefined && tenant.slice.mayBeginAt(now) > now) return false;
     const leastMs = this.tenants.leastWaitingMs(tenant);
     const costMs = batchMs(group) / tenant.weight;
     return tenant.virtualMs + costMs <= leastMs + this.largestBatchMs();
@@ -491,12 +538,20 @@ export class Scheduler<T extends Schedulable<T>> {
     };
     this.tenants.serve(leastServed(tenants));
     this.charge(batch, batch.chargedMs);
+    this.payOwed(batch);
     this.underWay += 1;
     this.tasksSent += tasks.length;
     group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.turns.lastModel = model;
     return batch;
+  }
+
+  private payOwed({ tasks, tenants, items, chargedMs }: SentBatch<T>): void {
+    for (let i = 0; i < tasks.length; i++) {
+      const share = itemsOf(tasks[i] as T) / items;
+      this.tenants.payOwed(tenants[i] as Tenant, chargedMs * share);
+    }
   }
 
   private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {

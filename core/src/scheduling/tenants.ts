@@ -1,3 +1,5 @@
+import { sameSlice, SliceAccount, type TimeSlice } from './time-slices.js';
+
 /** One tenant's account of device time. */
 export interface Tenant {
   readonly name: string;
@@ -6,10 +8,21 @@ export interface Tenant {
   virtualMs: number;
   /** Its tasks that wait. */
   waiting: number;
+  /** Undefined: as much as its weight gives it. */
+  slice: SliceAccount | undefined;
+  /** Device time that it had elsewhere and that is not charged here yet, milliseconds. */
+  owedMs: number;
 }
 
 /** Idle tenants are forgotten in one go past this many. */
 const tenantsMax = 1024;
+/** Of what a tenant had elsewhere, the most that counts here at a time, milliseconds: what is long ago is no debt. */
+export const owedMsMax = 1000;
+/**
+ * A task counts as at most so many times itself more while its tenant has device time elsewhere: it goes behind others,
+ * and not without end.
+ */
+const owedFactor = 15;
 
 /**
  * Shares device time out by weight with virtual times (start-time fair queueing; Goyal, Vin and Cheng, SIGCOMM 1996):
@@ -17,19 +30,18 @@ const tenantsMax = 1024;
  * nothing up.
  */
 export class Tenants {
+  /** @param parallel batches that the device computes at once */
+  constructor(private readonly parallel = 1) {}
+
   private readonly byName = new Map<string, Tenant>();
   /** Virtual time of the tenant that was served last, before it was charged. */
   private servedMs = 0;
 
   /** The account of a tenant that gets one more waiting task. */
-  arrive(name: string, weight: number): Tenant {
-    let tenant = this.byName.get(name);
-    if (tenant === undefined) {
-      if (this.byName.size >= tenantsMax) this.forgetIdle();
-      tenant = { name, weight, virtualMs: 0, waiting: 0 };
-      this.byName.set(name, tenant);
-    }
+  arrive(name: string, weight: number, slice?: TimeSlice): Tenant {
+    const tenant = this.get(name);
     tenant.weight = weight;
+    if (tenant.slice !== undefined || slice !== undefined) this.sliceOf(name, slice);
     if (tenant.waiting === 0) {
       // Not later than those that wait: they may be below another priority, which took the time.
       const nowMs = Math.min(this.servedMs, this.leastWaitingMs(tenant));
@@ -37,6 +49,15 @@ export class Tenants {
     }
     tenant.waiting += 1;
     return tenant;
+  }
+
+  /** The account of a tenant's slice, which begins anew where the slice is another than before. */
+  sliceOf(name: string, slice: TimeSlice | undefined): SliceAccount | undefined {
+    const tenant = slice === undefined ? this.byName.get(name) : this.get(name);
+    if (tenant !== undefined && !sameSlice(tenant.slice?.slice, slice)) {
+      tenant.slice = slice && new SliceAccount(slice, this.parallel);
+    }
+    return tenant?.slice;
   }
 
   /** Tasks of a tenant that wait. */
@@ -50,7 +71,25 @@ export class Tenants {
   }
 
   charge(tenant: Tenant, deviceMs: number): void {
-    tenant.virtualMs += deviceMs / tenant.weight;
+    const sharedMs = tenant.slice === undefined ? deviceMs : tenant.slice.charge(deviceMs);
+    tenant.virtualMs += sharedMs / tenant.weight;
+  }
+
+  /**
+   * A tenant had device time on other devices of the same pool (distributed start-time fair queueing; Wang and Merchant,
+   * "Proportional-Share Scheduling for Distributed Storage Systems", FAST 2007). It is charged with the tasks that follow.
+   */
+  owe(name: string, deviceMs: number): void {
+    const tenant = this.get(name);
+    tenant.owedMs = Math.min(owedMsMax, tenant.owedMs + deviceMs);
+  }
+
+  /** To be called when a batch with work of the tenant begins, which is expected to take so much of it. */
+  payOwed(tenant: Tenant, deviceMs: number): void {
+    if (tenant.owedMs === 0) return;
+    const paidMs = Math.min(tenant.owedMs, owedFactor * deviceMs);
+    tenant.owedMs -= paidMs;
+    tenant.virtualMs += paidMs / tenant.weight;
   }
 
   /** The least virtual time of those with waiting tasks, but for `except`; Infinity without any. */
@@ -60,6 +99,16 @@ export class Tenants {
       if (tenant !== except && tenant.waiting > 0) least = Math.min(least, tenant.virtualMs);
     }
     return least;
+  }
+
+  private get(name: string): Tenant {
+    let tenant = this.byName.get(name);
+    if (tenant === undefined) {
+      if (this.byName.size >= tenantsMax) this.forgetIdle();
+      tenant = { name, weight: 1, virtualMs: 0, waiting: 0, slice: undefined, owedMs: 0 };
+      this.byName.set(name, tenant);
+    }
+    return tenant;
   }
 
   private forgetIdle(): void {

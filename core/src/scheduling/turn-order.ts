@@ -3,7 +3,7 @@ import { dueAt, type Schedulable, type Waiting } from './task-group.js';
 import type { Tenant } from './tenants.js';
 
 /**
- * Whose turn it is among tasks whose batches may go now: higher priority first; among equals the tenant that had the least
+ * Whose turn it is among tasks whose batches may go now: who has not had yet what it is sure of, then higher priority first; among equals the tenant that had the least
  * device time for its weight; within a tenant the earliest deadline, then arrival. Where tenants are close, the model that
  * ran last goes on.
  */
@@ -12,7 +12,13 @@ export class TurnOrder<T extends Schedulable<T>> {
   lastModel = '';
 
   /** @param largestBatchMs what the largest batch that can be formed now is expected to take */
-  firstOf(heads: readonly Waiting<T>[], largestBatchMs: () => number): Waiting<T> | undefined {
+  firstOf(
+    all: readonly Waiting<T>[],
+    now: number,
+    largestBatchMs: () => number,
+  ): Waiting<T> | undefined {
+    if (all.length < 2) return all[0];
+    const heads = shortOf(all, now);
     let [first] = heads;
     if (first === undefined || heads.length === 1) return first;
     for (const head of heads) if (this.goesBefore(head, first)) first = head;
@@ -61,4 +67,14 @@ export class TurnOrder<T extends Schedulable<T>> {
     }
     return next.values();
   }
+}
+
+/** Those of tenants that have not had yet what they are sure of; all, where none is. */
+function shortOf<T extends Schedulable<T>>(
+  heads: readonly Waiting<T>[],
+  now: number,
+): readonly Waiting<T>[] {
+  if (!heads.some(({ lane }) => lane.tenant.slice !== undefined)) return heads;
+  const short = heads.filter(({ lane }) => lane.tenant.slice?.isShort(now) === true);
+  return short.length > 0 ? short : heads;
 }

@@ -214,6 +214,10 @@ export class RemoteBackend implements Backend, DeviceIds {
     return this.latest.waitOf(this.description.deviceName(device));
   }
 
+  chargeElsewhere(device: Device, _tenant: string, deviceMs: number): void {
+    this.session.tell({ type: 'USED', id: 0, device: device.index, usedUs: toWireUs(deviceMs) });
+  }
+
   close(): Promise<void> {
     this.session.close(new AxleError('CANCELLED', 'the client was closed'));
     return Promise.resolve();

@@ -142,6 +142,11 @@ export class RemoteSession implements WireClientListener {
     this.current.ask(frame, answer);
   }
 
+  /** Sends a frame that makes no handle and that nobody misses where there is no connection. */
+  tell(frame: Frame): void {
+    this.current?.send(frame);
+  }
+
   /** Makes what stays until `release`, on this connection and on those that follow. */
   hold(thing: Journalled): void {
     if (this.current !== undefined) thing.sendOn(this.current);

@@ -14,6 +14,7 @@ import { HandleTable } from '../handle-table.js';
 import { decodeData, decodeFrame } from '../wire/decode-frame.js';
 import type { ArenaFrame, ErrorFrame, Frame, GoawayFrame, WelcomeFrame } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { fromWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import type { ClientArena } from '../shared-memory/client-arena.js';
 import { Acks } from './acks.js';
@@ -321,11 +322,14 @@ export class WireClient implements ConnectionHandler {
     this.endIfLeft();
   }
 
-  private fail({ id, code, message, retryable, outcomeUnknown }: ErrorFrame): void {
+  private fail(frame: ErrorFrame): void {
+    const { id, code, message, retryable, outcomeUnknown, retryAfterUs } = frame;
     const answer = this.pending.get(id);
     if (answer?.isKept === true) this.acknowledge(id, 0);
     this.drop(id);
-    answer?.onFailed(new AxleError(code, message, { retryable, outcomeUnknown }));
+    const afterMs = retryAfterUs === 0 ? undefined : fromWireUs(retryAfterUs);
+    const after = code === 'DEADLINE_EXCEEDED' ? { earliestMs: afterMs } : { retryAfterMs: afterMs };
+    answer?.onFailed(new AxleError(code, message, { retryable, outcomeUnknown, ...after }));
   }
 
   private answer(raw: RawFrame): void {

@@ -28,6 +28,8 @@ interface SentModel {
 
 /** A device of a server of a pool. */
 export class FarDevice {
+  /** Of its kind on the server: `cuda` for `cuda:0`. */
+  readonly kind: string;
   /** On their way to it, there, or on their way back. */
   readonly attempts = new Set<Attempt>();
   /** What they are expected to take, milliseconds. */
@@ -47,15 +49,12 @@ export class FarDevice {
     readonly member: Member,
     readonly device: Device,
     private readonly ops: readonly OfferedOp[],
-  ) {}
+  ) {
+    this.kind = kindOf(device.id.slice(member.label.length + 1));
+  }
 
   get id(): string {
     return this.device.id;
-  }
-
-  /** Of its kind on the server: `cuda` for `cuda:0`. */
-  get kind(): string {
-    return kindOf(this.device.id.slice(this.member.label.length + 1));
   }
 
   /** Whether a caller who names this means the device or its server. */

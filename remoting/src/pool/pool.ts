@@ -24,6 +24,7 @@ import { Member, type MemberListener } from './member.js';
 import { HedgeBudget } from './hedge-budget.js';
 import type { ModelFit } from './placement.js';
 import type { PooledDevice } from './pooled-device.js';
+import { PoolShares } from './pool-shares.js';
 import { PoolTask } from './pool-task.js';
 import { TaskKinds } from './task-kind.js';
 
@@ -85,6 +86,7 @@ export class Pool implements MemberListener {
   private readonly whenUp: (() => void)[] = [];
   private readonly chooser: Chooser;
   private readonly hedges = new HedgeBudget();
+  private readonly shares = new PoolShares<FarDevice>();
   private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
@@ -210,6 +212,7 @@ export class Pool implements MemberListener {
     for (const device of member.devices) {
       this.kinds.forget(device);
       this.chooser.outliers.forget(device);
+      this.shares.forget(device);
     }
   }
 
@@ -254,7 +257,10 @@ export class Pool implements MemberListener {
     task.attempts.push(attempt);
     if (task.attempts.length === 1) this.hedgeWhenLate(task);
     try {
-      target.member.of(task.tenant).submit(target.device, attempt);
+      const upstream = target.member.of(task.tenant);
+      const elsewhereMs = this.shares.takeUntold(target.kind, target, task.tenant);
+      if (elsewhereMs > 0) upstream.chargeElsewhere(target.device, elsewhereMs);
+      upstream.submit(target.device, attempt);
     } catch (error) {
       // Not before whoever has submitted it knows of it.
       queueMicrotask(() => {
@@ -271,7 +277,9 @@ export class Pool implements MemberListener {
       return;
     }
     const { transferMs, computeMs, batchSize } = outcome.timing;
-    const tookMs = transferMs + computeMs / Math.max(1, batchSize);
+    const deviceMs = computeMs / Math.max(1, batchSize);
+    const tookMs = transferMs + deviceMs;
+    this.shares.used(target.kind, target, task.tenant, deviceMs);
     const wholeMs = performance.now() - attempt.startedAt;
     target.lastDoneAt = performance.now();
     target.finished += 1;
@@ -382,6 +390,7 @@ export class Pool implements MemberListener {
       'DEADLINE_EXCEEDED',
       `no server of the pool can do this in the ${leftMs.toFixed(1)} ms that are left: ${soonest.place.id} would be first, ` +
         `in ${soonest.inMs.toFixed(1)} ms; ${lateAdvice}`,
+      { earliestMs: soonest.inMs },
     );
     // Not before whoever has submitted it knows of it.
     queueMicrotask(() => {

@@ -104,6 +104,10 @@ export class RelayBackend implements Backend {
     for (const task of batch) server.of(task.tenant).submit(device, task);
   }
 
+  chargeElsewhere(device: Device, tenant: string, deviceMs: number): void {
+    this.serverOf(device).of(tenant).chargeElsewhere(device, deviceMs);
+  }
+
   cancel({ backendData }: BackendTask): void {
     if (backendData instanceof RelayedTask || backendData instanceof RemoteCall) {
       backendData.cancel();

@@ -77,6 +77,12 @@ export class Upstream {
       : open(this.remote);
   }
 
+  /** The tenant had so much time of other devices of the pool that the device is of. Lost where there is no connection. */
+  chargeElsewhere(device: Device, deviceMs: number): void {
+    const there = this.remote?.devices[device.index];
+    if (there?.id === device.id) this.remote?.chargeElsewhere(there, '', deviceMs);
+  }
+
   /** Settles when the model is on the device. @throws AxleError as the server says. */
   prefetch(model: LoadedModel): Promise<void> {
     return this.counted(async () => {

@@ -7,6 +7,7 @@ export class FailedBefore extends AxleError {
     /** The one that failed first. */
     readonly handle: number,
   ) {
-    super(reason.code, reason.message, { retryable: reason.retryable, cause: reason });
+    const { code, message, retryable, earliestMs, retryAfterMs } = reason;
+    super(code, message, { retryable, earliestMs, retryAfterMs, cause: reason });
   }
 }

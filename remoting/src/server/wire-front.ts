@@ -34,8 +34,10 @@ import type {
   ReadFrame,
   RemoveFrame,
   StreamFrame,
+  UsedFrame,
 } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
+import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import type { ArenaOffer } from './arena-offers.js';
 import { bind } from './binding.js';
@@ -199,6 +201,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
         return;
       case 'ARENA_READY':
         this.shareArena(decodeFrame(raw) as ArenaReadyFrame);
+        return;
+      case 'USED':
+        this.chargeElsewhere(decodeFrame(raw) as UsedFrame);
         return;
       case 'GOAWAY':
         if (this.client !== undefined) this.client.hasLeft = true;
@@ -410,6 +415,13 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     this.arena = this.offer.arena;
   }
 
+  private chargeElsewhere({ device: index, usedUs }: UsedFrame): void {
+    const device = this.runtime.registry.devices[index];
+    if (device !== undefined) {
+      this.runtime.chargeElsewhere(device, this.session.tenant, fromWireUs(usedUs));
+    }
+  }
+
   private welcome({ limits, tenant }: Session): void {
     const { windows, instance, models, resumption } = this.options;
     this.connection.send({
@@ -585,7 +597,8 @@ function tooMany(message: string): AxleError {
 }
 
 function errorFrame(id: number, error: AxleError, cause: number): Frame {
-  const { code, message, retryable, outcomeUnknown } = error;
+  const { code, message, retryable, outcomeUnknown, earliestMs, retryAfterMs } = error;
+  const afterMs = code === 'DEADLINE_EXCEEDED' ? earliestMs : retryAfterMs;
   return {
     type: 'ERROR',
     id,
@@ -593,7 +606,8 @@ function errorFrame(id: number, error: AxleError, cause: number): Frame {
     outcomeUnknown,
     code,
     device: DEVICE_NONE,
-    retryAfterUs: 0,
+    // 0 would say nothing.
+    retryAfterUs: afterMs === undefined ? 0 : Math.max(1, toWireUs(afterMs)),
     cause,
     message,
     detail: '',

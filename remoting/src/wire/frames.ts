@@ -399,6 +399,12 @@ export interface AttachedFrame extends Framed {
   readonly bytes: number;
 }
 
+export interface UsedFrame extends Framed {
+  readonly type: 'USED';
+  readonly device: number;
+  readonly usedUs: number;
+}
+
 export type Frame =
   | HelloFrame
   | WelcomeFrame
@@ -430,6 +436,7 @@ export type Frame =
   | ArenaFrame
   | ArenaReadyFrame
   | AttachFrame
-  | AttachedFrame;
+  | AttachedFrame
+  | UsedFrame;
 
 export type FrameOf<T extends Frame['type']> = Extract<Frame, { readonly type: T }>;

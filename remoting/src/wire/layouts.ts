@@ -318,6 +318,7 @@ export const layouts: { readonly [T in LaidOutType]: LayoutOf<T> } = {
   ARENA_READY: { fields: [arena(1), zero(4)] },
   ATTACH: { fields: [magic(), raw('ticket', 16)] },
   ATTACHED: { fields: [arena(1), zero(4), u64('bytes', 1)] },
+  USED: { fields: [u16('device', 0, limits.devicesMax - 1), zero(2), u32('usedUs')] },
 };
 
 /** Flags by the names that frames have for them. TRACE and PLACE are no booleans, but are there or not. */

@@ -332,6 +332,11 @@ typedef struct axle_wire_arena {
   uint32_t arena;
 } axle_wire_arena;
 
+typedef struct axle_wire_used {
+  uint16_t device;
+  uint32_t used_us;
+} axle_wire_used;
+
 typedef struct axle_wire_frame {
   uint64_t id;
   uint8_t type; /* AXLE_FRAME_*: which member of `body` counts; some types have none */
@@ -361,6 +366,7 @@ typedef struct axle_wire_frame {
     axle_wire_model_entry model_entry;
     axle_wire_data data;
     axle_wire_arena arena; /* ARENA, ARENA_READY, ATTACH, ATTACHED */
+    axle_wire_used used;
   } body;
 } axle_wire_frame;
 

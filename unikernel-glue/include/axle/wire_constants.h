@@ -116,43 +116,44 @@
 #define AXLE_WIRE_DEVICE_NONE                                      65535u
 
 /* Types of frame. */
-#define AXLE_FRAME_HELLO        1u /* Greets: version, who, windows. */
-#define AXLE_FRAME_WELCOME      2u /* Takes the client in. */
-#define AXLE_FRAME_GOAWAY       3u /* Ends the connection in order, or says why it ends at once. */
-#define AXLE_FRAME_PING         4u
-#define AXLE_FRAME_PONG         5u
-#define AXLE_FRAME_CREDIT       6u /* Adds to a window. */
-#define AXLE_FRAME_CANCEL       7u /* Asks for an early end. */
-#define AXLE_FRAME_ACK          8u /* Answers up to this handle have come. */
-#define AXLE_FRAME_HEALTH       9u /* The state of a device changed. */
-#define AXLE_FRAME_BIND        16u /* What many calls have in common. */
-#define AXLE_FRAME_CALL        17u
-#define AXLE_FRAME_STREAM      18u
-#define AXLE_FRAME_PUT         19u /* Keeps a tensor on the server. */
-#define AXLE_FRAME_MODEL       20u
-#define AXLE_FRAME_LOAD        21u /* Puts a model on a device. */
-#define AXLE_FRAME_PUBLISH     22u /* Gives a model a name. */
-#define AXLE_FRAME_REMOVE      23u /* Takes a name away. */
-#define AXLE_FRAME_LIST        24u /* Asks for the names of models. */
-#define AXLE_FRAME_DESCRIBE    25u /* Asks for devices and ops. */
-#define AXLE_FRAME_READ        26u /* Asks for a file of a model. */
-#define AXLE_FRAME_RELEASE     27u /* Lets go of what a handle holds. */
-#define AXLE_FRAME_RESULT      32u
-#define AXLE_FRAME_ERROR       33u
-#define AXLE_FRAME_DONE        34u
-#define AXLE_FRAME_BOUND       35u /* Answer to BIND. */
-#define AXLE_FRAME_LOADED      36u /* Answer to LOAD. */
-#define AXLE_FRAME_NEED        37u /* What of a model the server lacks. */
-#define AXLE_FRAME_DEVICE      38u
-#define AXLE_FRAME_OP          39u
-#define AXLE_FRAME_ARG_SPEC    40u
-#define AXLE_FRAME_TENSOR_SPEC 41u
-#define AXLE_FRAME_MODEL_ENTRY 42u
-#define AXLE_FRAME_DATA        48u /* The next bytes of what its handle sends. */
-#define AXLE_FRAME_ARENA       56u /* Offers shared memory. */
-#define AXLE_FRAME_ARENA_READY 57u
-#define AXLE_FRAME_ATTACH      58u /* Fetches the descriptor of an arena, on a connection of its own. */
-#define AXLE_FRAME_ATTACHED    59u
+#define AXLE_FRAME_HELLO         1u /* Greets: version, who, windows. */
+#define AXLE_FRAME_WELCOME       2u /* Takes the client in. */
+#define AXLE_FRAME_GOAWAY        3u /* Ends the connection in order, or says why it ends at once. */
+#define AXLE_FRAME_PING          4u
+#define AXLE_FRAME_PONG          5u
+#define AXLE_FRAME_CREDIT        6u /* Adds to a window. */
+#define AXLE_FRAME_CANCEL        7u /* Asks for an early end. */
+#define AXLE_FRAME_ACK           8u /* Answers up to this handle have come. */
+#define AXLE_FRAME_HEALTH        9u /* The state of a device changed. */
+#define AXLE_FRAME_BIND         16u /* What many calls have in common. */
+#define AXLE_FRAME_CALL         17u
+#define AXLE_FRAME_STREAM       18u
+#define AXLE_FRAME_PUT          19u /* Keeps a tensor on the server. */
+#define AXLE_FRAME_MODEL        20u
+#define AXLE_FRAME_LOAD         21u /* Puts a model on a device. */
+#define AXLE_FRAME_PUBLISH      22u /* Gives a model a name. */
+#define AXLE_FRAME_REMOVE       23u /* Takes a name away. */
+#define AXLE_FRAME_LIST         24u /* Asks for the names of models. */
+#define AXLE_FRAME_DESCRIBE     25u /* Asks for devices and ops. */
+#define AXLE_FRAME_READ         26u /* Asks for a file of a model. */
+#define AXLE_FRAME_RELEASE      27u /* Lets go of what a handle holds. */
+#define AXLE_FRAME_RESULT       32u
+#define AXLE_FRAME_ERROR        33u
+#define AXLE_FRAME_DONE         34u
+#define AXLE_FRAME_BOUND        35u /* Answer to BIND. */
+#define AXLE_FRAME_LOADED       36u /* Answer to LOAD. */
+#define AXLE_FRAME_NEED         37u /* What of a model the server lacks. */
+#define AXLE_FRAME_DEVICE       38u
+#define AXLE_FRAME_OP           39u
+#define AXLE_FRAME_ARG_SPEC     40u
+#define AXLE_FRAME_TENSOR_SPEC  41u
+#define AXLE_FRAME_MODEL_ENTRY  42u
+#define AXLE_FRAME_DATA         48u /* The next bytes of what its handle sends. */
+#define AXLE_FRAME_ARENA        56u /* Offers shared memory. */
+#define AXLE_FRAME_ARENA_READY  57u
+#define AXLE_FRAME_ATTACH       58u /* Fetches the descriptor of an arena, on a connection of its own. */
+#define AXLE_FRAME_ATTACHED     59u
+#define AXLE_FRAME_USED        128u /* Device time that the client's tenant had elsewhere in a pool. */
 
 /* Flags of frames. */
 #define AXLE_FLAG_BIND_STRICT            1u
