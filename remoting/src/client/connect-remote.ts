@@ -17,6 +17,7 @@ import type { DeviceNaming } from './description.js';
 import { dial } from './dial.js';
 import { fetchArenaFrom } from './fetch-arena.js';
 import { RemoteBackend } from './remote-backend.js';
+import type { Soon } from '../connection/outbox.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import type { ConnectionListener, Dialled } from './remote-session.js';
 
@@ -54,6 +55,8 @@ export interface BackendOptions {
   readonly onChange?: ConnectionListener | undefined;
   /** How long the connection waits for the server; default those of the protocol. */
   readonly times?: ConnectionTimes | undefined;
+  /** When what was sent is written; default: after the caller. */
+  readonly soon?: Soon | undefined;
 }
 
 /**
@@ -64,7 +67,7 @@ export interface BackendOptions {
 export async function connectBackend(
   url: URL,
   options: ConnectOptions,
-  { name = backendName, naming, whenUp, onChange, times }: BackendOptions = {},
+  { name = backendName, naming, whenUp, onChange, times, soon }: BackendOptions = {},
 ): Promise<RemoteBackend> {
   const { reconnect = {} } = options;
   checkReconnect(reconnect);
@@ -79,6 +82,7 @@ export async function connectBackend(
     alternates: readAlternates(alternates),
     onChange,
     times,
+    soon,
   };
   try {
     return await RemoteBackend.connect(session, name, naming);

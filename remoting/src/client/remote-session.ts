@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { asAxleError, AxleError } from '@axle/core/internal';
 
 import type { Frame, GoawayFrame } from '../wire/frames.js';
+import type { Soon } from '../connection/outbox.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import type { HelloCredentials } from './credentials.js';
 import { alternateOf, type Alternates } from './alternate.js';
@@ -51,6 +52,8 @@ export interface SessionOptions {
   readonly onChange?: ConnectionListener | undefined;
   readonly timers?: Timers;
   readonly times?: ConnectionTimes | undefined;
+  /** As of `WireClient`. */
+  readonly soon?: Soon | undefined;
 }
 
 /**
@@ -275,8 +278,8 @@ export class RemoteSession implements WireClientListener {
 
   private greet({ stream, credentials, fetchArena }: Dialled): WireClient {
     const { nonce, timers } = this;
-    const { times } = this.options;
-    return new WireClient(stream, { nonce, timers, credentials, fetchArena, times }, this);
+    const { times, soon } = this.options;
+    return new WireClient(stream, { nonce, timers, credentials, fetchArena, times, soon }, this);
   }
 
   /** One that may end servers is answered, or given up: it is the turn of the next. */

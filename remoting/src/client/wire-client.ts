@@ -8,6 +8,7 @@ import {
   type ConnectionHandler,
   type Windows,
 } from '../connection/connection.js';
+import type { Soon } from '../connection/outbox.js';
 import type { ConnectionTimes } from '../connection/times.js';
 import { WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
 import { HandleTable } from '../handle-table.js';
@@ -61,6 +62,8 @@ export interface WireClientOptions {
   /** Undefined where no memory can be shared. */
   readonly fetchArena?: FetchArena | undefined;
   readonly times?: ConnectionTimes | undefined;
+  /** When what was sent is written; default: after the caller. */
+  readonly soon?: Soon | undefined;
 }
 
 /** The client's side of one connection: it hands answers to whoever waits for them. */
@@ -89,7 +92,7 @@ export class WireClient implements ConnectionHandler {
     private readonly options: WireClientOptions,
     private readonly listener: WireClientListener,
   ) {
-    const { timers, times } = options;
+    const { timers, times, soon } = options;
     this.connection = new Connection(
       stream,
       'client',
@@ -101,6 +104,7 @@ export class WireClient implements ConnectionHandler {
       },
       this,
       times,
+      soon,
     );
     this.acks = new Acks(this.pending, (id) => {
       this.connection.send({ type: 'ACK', id });

@@ -8,7 +8,7 @@ import type { CreditFrame, Frame, GoawayFrame } from '../wire/frames.js';
 import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.js';
 import { headerBytes } from '../wire/numbers.js';
 import { WireError } from '../wire/wire-error.js';
-import { Outbox, type PeerLimits } from './outbox.js';
+import { Outbox, type PeerLimits, type Soon } from './outbox.js';
 import { Liveness } from './liveness.js';
 import { StallWatch } from './stall-watch.js';
 import { defaultTimes, type ConnectionTimes } from './times.js';
@@ -58,6 +58,7 @@ export class Connection {
   /**
    * @param own what this side takes.
    * @param peer what the other side is known to take.
+   * @param soon when what was sent is written; default: after the caller
    */
   constructor(
     private readonly stream: Duplex,
@@ -66,6 +67,7 @@ export class Connection {
     peer: PeerLimits,
     private readonly handler: ConnectionHandler,
     private readonly times: ConnectionTimes = defaultTimes,
+    soon?: Soon,
   ) {
     this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
     this.received = new ReceiveWindow(own.connection);
@@ -79,6 +81,7 @@ export class Connection {
       () => {
         this.stalls.start();
       },
+      soon,
     );
     this.stalls = new StallWatch(
       times.stallMs,

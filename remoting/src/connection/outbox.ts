@@ -40,10 +40,24 @@ export interface ByteSink {
   send(parts: readonly Uint8Array[], onSent?: () => void): void;
 }
 
+/** Runs something in a while. */
+export type Soon = (run: () => void) => void;
+
+/** When what a program says in one go is complete. */
+const afterCaller: Soon = queueMicrotask;
+
+/**
+ * When all is done that came with one turn of the event loop: for a side whose calls come over many sockets, each of which
+ * is a caller by itself. One write for all of them costs both processes a fraction of as many writes.
+ */
+export const afterTurn: Soon = (run) => {
+  setImmediate(run);
+};
+
 /**
  * What one side of a connection has to send, in the three classes of PROTOCOL.md section 5: control goes ahead of
- * everything, small frames keep their order, and bulk takes turns, one frame for each handle, behind them. What is sent in
- * one turn of the event loop is written together.
+ * everything, small frames keep their order, and bulk takes turns, one frame for each handle, behind them. What is sent
+ * until `soon` is written together.
  */
 export class Outbox {
   private writer: FrameWriter;
@@ -79,6 +93,7 @@ export class Outbox {
     private peer: PeerLimits,
     private readonly onError: (error: unknown) => void,
     private readonly onWaiting: () => void = () => undefined,
+    private readonly soon: Soon = afterCaller,
   ) {
     this.writer = new FrameWriter(peer.payloadBytesMax);
     this.window = new SendWindow(peer.connection);
@@ -248,7 +263,7 @@ export class Outbox {
   private flushSoon(): void {
     if (this.flushing) return;
     this.flushing = true;
-    queueMicrotask(() => {
+    this.soon(() => {
       this.flush();
     });
   }

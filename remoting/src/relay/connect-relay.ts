@@ -6,6 +6,7 @@ import {
 } from '@axle/core/internal';
 
 import { connectBackend, type BackendOptions } from '../client/connect-remote.js';
+import { afterTurn } from '../connection/outbox.js';
 import { LimitedLog } from '../log/limited-log.js';
 import type { Log } from '../log/log.js';
 import { RelayBackend } from './relay-backend.js';
@@ -69,7 +70,7 @@ export function connectRelay(
     (tenant) =>
       tenant === ''
         ? connectBackend(url, options, backend)
-        : connectBackend(url, { ...options, tenant }, quiet),
+        : connectBackend(url, { ...options, tenant }, { ...quiet, soon: afterTurn }),
     { name: backend.name ?? url.href, ...relay },
   );
 }
