@@ -22,6 +22,7 @@ const PROGRAMS = {
   bench: ['guest/bench.c'],
   classify: ['guest/classify.c'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
+  shared: ['guest/shared.c'],
 };
 
 /** No floating point: there is nothing that saves its registers. */

@@ -18,6 +18,11 @@ export interface GuestOptions {
   /** Of the guest; 16 at least. */
   readonly memoryMiB: number;
   readonly accelerator: GuestAccelerator;
+  /**
+   * File that is to be the guest's memory, of that many MiB and filled by whoever reads it too; undefined: its memory is the
+   * monitor's alone.
+   */
+  readonly memoryFile?: string | undefined;
   /** How long it may run. */
   readonly timeoutMs: number;
   /** Words that the guest is given. */
@@ -114,11 +119,15 @@ async function bestOf(vmm: string): Promise<'kvm' | 'tcg'> {
 }
 
 function vmmArgs(
-  { image, socket, memoryMiB, commandLine }: GuestOptions,
+  { image, socket, memoryMiB, memoryFile, commandLine }: GuestOptions,
   accelerator: string,
 ): string[] {
+  const machine = `microvm,acpi=off,accel=${accelerator}`;
+  const memory = `id=memory,size=${memoryMiB}M,share=on,mem-path=${quoted(memoryFile ?? '')}`;
   return [
-    ...['-M', `microvm,acpi=off,accel=${accelerator}`],
+    ...(memoryFile === undefined
+      ? ['-M', machine]
+      : ['-M', `${machine},memory-backend=memory`, '-object', `memory-backend-file,${memory}`]),
     ...['-m', String(memoryMiB), '-kernel', image],
     ...(commandLine === undefined ? [] : ['-append', commandLine]),
     // The guest ends itself by a reset, and has no devices but these.
