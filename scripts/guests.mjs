@@ -27,6 +27,7 @@ const PROGRAMS = {
   bench: ['guest/bench.c'],
   classify: ['guest/classify.c', 'guest/image.S'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
+  shared: ['guest/shared.c'],
 };
 
 /** No floating point: there is nothing that saves its registers. */

@@ -80,6 +80,11 @@ export class SharedMemory {
     });
   }
 
+  /** A name of it for as long as it is not sealed, for other programs of this user: opening it gives the same memory. */
+  get path(): string {
+    return `/proc/${process.pid}/fd/${this.descriptor}`;
+  }
+
   /** It can be given to nobody any more; `memory` stays. */
   seal(): void {
     if (this.descriptor >= 0) closeSync(this.descriptor);

@@ -33,6 +33,7 @@ static int32_t write_hello(axle_client *c, const axle_client_options *options) {
   greeting->version = AXLE_WIRE_VERSION;
   greeting->version_min = AXLE_WIRE_VERSION;
   greeting->version_max = AXLE_WIRE_VERSION;
+  if (c->guest_address != NULL) greeting->features = AXLE_FEATURE_GUEST_MEMORY;
   greeting->nonce = no_nonce;
   greeting->payload_max = c->payload_max;
   greeting->stream_window = c->stream_window;
@@ -56,6 +57,7 @@ int32_t axle_client_init(axle_client *c, const axle_client_options *options) {
       "connection_window twice that, and at most 1 GiB");
   clear_bytes(c, sizeof(*c));
   c->transport = options->transport;
+  c->guest_address = options->guest_address;
   c->send_memory = (uint8_t *)options->send_memory;
   c->receive_memory = (uint8_t *)options->receive_memory;
   c->send_capacity = cut(options->send_bytes);

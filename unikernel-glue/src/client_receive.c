@@ -52,6 +52,7 @@ static void take_output(axle_request *r, const axle_wire_tensor *tensor) {
   for (unsigned i = 0; i < tensor->rank; i++) output->dims[i] = tensor->dims[i];
   if (tensor->source == AXLE_SOURCE_OMITTED) return;
   if (!has_room(r, output)) fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, no_room);
+  if (tensor->source == AXLE_SOURCE_SHARED) output->taken = tensor->bytes;
   if (tensor->source == AXLE_SOURCE_INLINE) {
     deliver(r, tensor->slot, tensor->data, (size_t)tensor->bytes);
   }
@@ -74,6 +75,12 @@ static int has_result(const axle_request *r) {
   return r->kind == AXLE_FRAME_CALL || r->kind == AXLE_FRAME_READ || r->kind == AXLE_FRAME_STREAM;
 }
 
+// Whether it lies in the memory of the request's only output, which is where the server was to write it.
+static int is_placed(const axle_request *r, const axle_wire_tensor *tensor) {
+  return r->has_place && tensor->slot == 0 && tensor->arena == 0 && tensor->offset == r->place &&
+         tensor->bytes <= r->outputs[0].capacity;
+}
+
 static int32_t on_result(axle_client *c, axle_request *r, const axle_wire_frame *frame) {
   const axle_wire_result *result = &frame->body.result;
   if (!has_result(r) || r->has_result) return AXLE_WIRE_ERROR_WRONG_STATE;
@@ -82,8 +89,9 @@ static int32_t on_result(axle_client *c, axle_request *r, const axle_wire_frame 
   axle_wire_records records = result->outputs;
   axle_wire_tensor tensor;
   while (axle_wire_next_tensor(&records, &tensor)) {
-    // Nothing was shared with the server.
-    if (tensor.source == AXLE_SOURCE_SHARED) return AXLE_WIRE_ERROR_WRONG_STATE;
+    if (tensor.source == AXLE_SOURCE_SHARED && !is_placed(r, &tensor)) {
+      return AXLE_WIRE_ERROR_WRONG_STATE;
+    }
   }
   r->has_result = 1;
   r->queue_us = result->queue_us;
@@ -197,8 +205,8 @@ static int32_t on_welcome(axle_client *c, const axle_wire_welcome *welcome) {
   if (c->state != AXLE_CLIENT_GREETING) return AXLE_WIRE_ERROR_WRONG_STATE;
   const axle_wire_greeting *greeting = &welcome->greeting;
   // No less than was counted on: the decoder has seen to that.
-  const int64_t more_stream = (int64_t)greeting->stream_window - c->server_stream_window;
-  c->send_window += (int64_t)greeting->connection_window - c->server_connection_window;
+  const uint32_t more_stream = greeting->stream_window - c->server_stream_window;
+  c->send_window += greeting->connection_window - c->server_connection_window;
   for (axle_request *r = c->first; r != NULL; r = r->next) r->send_window += more_stream;
   c->server_stream_window = greeting->stream_window;
   c->server_connection_window = greeting->connection_window;
@@ -209,6 +217,8 @@ static int32_t on_welcome(axle_client *c, const axle_wire_welcome *welcome) {
   c->idle_ms = welcome->idle_ms;
   c->request_bytes_max = welcome->request_bytes_max;
   c->model_bytes_max = welcome->model_bytes_max;
+  c->shares_memory =
+      c->guest_address != NULL && (greeting->features & AXLE_FEATURE_GUEST_MEMORY) != 0;
   c->state = AXLE_CLIENT_OPEN;
   return 0;
 }
@@ -242,14 +252,15 @@ static void on_goaway(axle_client *c, const axle_wire_goaway *goaway) {
 
 static int32_t on_credit(axle_client *c, uint64_t id, uint64_t bytes) {
   axle_request *r = NULL;
-  int64_t *window = &c->send_window;
+  uint32_t *window = &c->send_window;
   if (id != 0) {
     r = axle_client_find(c, id);
     if (r == NULL) return id > c->last_handle ? AXLE_WIRE_ERROR_HANDLE_UNKNOWN : 0;
     window = &r->send_window;
   }
-  *window += (int64_t)bytes;
-  return *window > (int64_t)AXLE_WIRE_WINDOW_MAX ? AXLE_WIRE_ERROR_CREDIT_OVERFLOW : 0;
+  // Neither is past AXLE_WIRE_WINDOW_MAX: the decoder has seen to that of `bytes`.
+  *window += (uint32_t)bytes;
+  return *window > AXLE_WIRE_WINDOW_MAX ? AXLE_WIRE_ERROR_CREDIT_OVERFLOW : 0;
 }
 
 static void on_pong(axle_client *c, uint64_t id) {

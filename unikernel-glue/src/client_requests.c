@@ -155,6 +155,16 @@ int32_t axle_client_bind(axle_client *c, axle_request *r, const axle_bind *bind)
 
 // ---- tensors -----------------------------------------------------------------------------------
 
+// The address of memory that the server reads or writes where it lies; else one that is not aligned.
+static uint64_t shared_address(const axle_client *c, const void *data, uint64_t bytes) {
+  if (!c->shares_memory || data == NULL || bytes <= AXLE_CLIENT_INLINE_BYTES_MAX) {
+    return AXLE_NO_ADDRESS;
+  }
+  return c->guest_address(data, bytes);
+}
+
+static int is_shared(uint64_t address) { return address % AXLE_CLIENT_SHARED_ALIGNMENT == 0; }
+
 // Small tensors go in the frame, as long as they leave room for those of others in it.
 static void place_inputs(const axle_client *c, axle_input *inputs, uint32_t count) {
   uint64_t left = c->send_capacity / 2;
@@ -163,22 +173,32 @@ static void place_inputs(const axle_client *c, axle_input *inputs, uint32_t coun
     axle_input *input = &inputs[i];
     const int fits = input->bytes <= AXLE_CLIENT_INLINE_BYTES_MAX && input->bytes <= left;
     const int is_here = input->data != NULL || input->bytes == 0;
-    input->follows = input->handle == 0 && !(fits && is_here);
-    if (input->handle == 0 && !input->follows) left -= input->bytes;
+    input->source = AXLE_SOURCE_FOLLOWS;
+    if (input->handle != 0) {
+      input->source = AXLE_SOURCE_HANDLE;
+    } else if (fits && is_here) {
+      input->source = AXLE_SOURCE_INLINE;
+      left -= input->bytes;
+    } else if (is_shared(shared_address(c, input->data, input->bytes))) {
+      input->source = AXLE_SOURCE_SHARED;
+    }
   }
 }
 
-static void put_input(axle_wire_writer *writer, const axle_input *input, uint16_t slot) {
+static void put_input(const axle_client *c, axle_wire_writer *writer, const axle_input *input,
+                      uint16_t slot) {
   static const uint8_t nothing[8];
   axle_wire_tensor tensor;
   clear_bytes(&tensor, sizeof(tensor));
   tensor.slot = slot;
-  if (input->handle != 0) {
-    tensor.source = AXLE_SOURCE_HANDLE;
+  tensor.source = input->source;
+  if (input->source == AXLE_SOURCE_HANDLE) {
     tensor.handle = input->handle;
     tensor.output = input->output;
   } else {
-    tensor.source = input->follows ? AXLE_SOURCE_FOLLOWS : AXLE_SOURCE_INLINE;
+    if (input->source == AXLE_SOURCE_SHARED) {
+      tensor.offset = shared_address(c, input->data, input->bytes);
+    }
     tensor.dtype = input->dtype == 0 ? AXLE_DTYPE_UINT8 : input->dtype;
     tensor.bytes = input->bytes;
     tensor.data = input->data != NULL ? (const uint8_t *)input->data : nothing;
@@ -199,11 +219,11 @@ static int32_t send_tensors(axle_client *c, axle_request *r, const axle_wire_fra
   place_inputs(c, inputs, count);
   for (uint32_t i = 0; i < count; i++) {
     const int has_source = inputs[i].data != NULL || r->source != NULL;
-    if (inputs[i].follows && !has_source) return AXLE_STATUS_INVALID_ARGUMENT;
+    if (inputs[i].source == AXLE_SOURCE_FOLLOWS && !has_source) return AXLE_STATUS_INVALID_ARGUMENT;
   }
   axle_wire_writer writer;
   axle_client_begin(c, &writer, frame);
-  for (uint16_t i = 0; i < count; i++) put_input(&writer, &inputs[i], i);
+  for (uint16_t i = 0; i < count; i++) put_input(c, &writer, &inputs[i], i);
   return started(c, r, frame, inputs, count, axle_client_end(c, &writer, 0));
 }
 
@@ -226,9 +246,19 @@ int32_t axle_client_call(axle_client *c, axle_request *r, const axle_request *bi
   frame.flags = call->flags & (AXLE_FLAG_CALL_KEEP | AXLE_FLAG_CALL_OMIT);
   fill_call(&frame, binding, call);
   frame.body.call.inputs.count = call->input_count;
+  axle_wire_place *place = &frame.body.call.place;
+  place->offset = AXLE_NO_ADDRESS;
+  if (r->output_count == 1) {
+    place->bytes = r->outputs[0].capacity;
+    place->offset = shared_address(c, r->outputs[0].data, place->bytes);
+  }
+  if (is_shared(place->offset)) frame.flags |= AXLE_FLAG_CALL_PLACE;
   const int32_t error = send_tensors(c, r, &frame, call->inputs, call->input_count);
-  if (error == 0) r->binding = binding;
-  return error;
+  if (error != 0) return error;
+  r->binding = binding;
+  r->place = place->offset;
+  if (is_shared(place->offset)) r->has_place = 1;
+  return 0;
 }
 
 int32_t axle_client_stream(axle_client *c, axle_request *r, const axle_request *binding,
@@ -287,8 +317,8 @@ int32_t axle_client_model(axle_client *c, axle_request *r, const uint8_t *conten
   model->entry = entry;
   const int32_t error = axle_client_write(c, &frame);
   if (error != 0) return error;
-  inputs[0].follows = 1;
-  inputs[CONTENT_PART].follows = is_small ? 1 : 0;
+  inputs[0].source = AXLE_SOURCE_FOLLOWS;
+  inputs[CONTENT_PART].source = is_small ? AXLE_SOURCE_FOLLOWS : 0;
   return started(c, r, &frame, inputs, 2, 0);
 }
 
@@ -330,6 +360,7 @@ int32_t axle_client_release(axle_client *c, axle_request *r) {
 }
 
 void axle_client_used(axle_client *c, axle_request *r, uint64_t bytes) {
-  (void)c;
-  r->used_bytes += bytes;
+  // More than the window was not received.
+  const uint32_t most = c->stream_window - r->used_bytes;
+  r->used_bytes += bytes < most ? (uint32_t)bytes : most;
 }

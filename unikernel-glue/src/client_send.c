@@ -12,7 +12,7 @@
 
 #define STALL_US (AXLE_WIRE_STALL_MS * UINT64_C(1000))
 
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+static uint32_t least(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b; }
 
 // ---- frames without data -----------------------------------------------------------------------
 
@@ -36,8 +36,8 @@ int32_t axle_client_end(axle_client *c, axle_wire_writer *writer, int is_control
     return AXLE_STATUS_INVALID_ARGUMENT;
   }
   if (!is_control) {
-    if (c->send_window < (int64_t)writer->bytes) return AXLE_CLIENT_AGAIN;
-    c->send_window -= (int64_t)writer->bytes;
+    if (c->send_window < writer->bytes) return AXLE_CLIENT_AGAIN;
+    c->send_window -= (uint32_t)writer->bytes;
   }
   c->send_end += (uint32_t)writer->bytes;
   return 0;
@@ -60,7 +60,7 @@ static int write_plain(axle_client *c, uint8_t type, uint64_t id) {
 }
 
 // Back in halves of the window.
-static int give_credit(axle_client *c, uint64_t id, uint64_t *used, uint32_t window) {
+static int give_credit(axle_client *c, uint64_t id, uint32_t *used, uint32_t window) {
   if (*used < window / 2) return 0;
   axle_wire_frame frame;
   axle_frame_of(&frame, AXLE_FRAME_CREDIT, id);
@@ -100,7 +100,7 @@ void axle_request_next_part(axle_request *r) {
     return;
   }
   while (r->range_count == 0 && ++r->part < r->input_count) {
-    if (!r->inputs[r->part].follows) continue;
+    if (r->inputs[r->part].source != AXLE_SOURCE_FOLLOWS) continue;
     r->part_at = 0;
     r->part_left = r->inputs[r->part].bytes;
     if (r->part_left > 0) return;
@@ -142,8 +142,8 @@ static void begin_data(axle_client *c, axle_request *r, const uint8_t *data, uin
   c->bulk_left = bytes;
   c->bulk_header_at = 0;
   c->bulk_padding = (uint8_t)header.aux;
-  c->send_window -= (int64_t)(HEADER_BYTES + header.payload_bytes);
-  r->send_window -= (int64_t)header.payload_bytes;
+  c->send_window -= HEADER_BYTES + header.payload_bytes;
+  r->send_window -= header.payload_bytes;
   r->waits_us = 0;
   c->waits_us = 0;
 }
@@ -153,12 +153,12 @@ static int try_data(axle_client *c, axle_request *r) {
   static const axle_wire_bytes no_source =
       AXLE_TEXT("the source of this request's input had no more before its end");
   if (!r->is_sending || r->state != AXLE_REQUEST_PENDING) return 0;
-  const int64_t own = r->send_window;
-  const int64_t shared = c->send_window - c->bulk_reserve - (int64_t)HEADER_BYTES;
+  const uint32_t own = r->send_window;
+  const uint32_t kept = c->bulk_reserve + HEADER_BYTES;
+  const uint32_t shared = c->send_window > kept ? c->send_window - kept : 0;
   // Whole words, so that the padding has credit too.
-  const int64_t credit = (own < shared ? own : shared) & ~(int64_t)7;
-  const uint64_t least_bytes = least(r->part_left, DATA_BYTES_MIN);
-  if (credit < (int64_t)least_bytes || credit <= 0) {
+  const uint32_t credit = least(own, shared) & ~7u;
+  if (credit == 0 || credit < least(r->part_left, DATA_BYTES_MIN)) {
     const uint64_t now_us = c->transport.now_us(c->transport.context);
     if (own < shared) {
       // A stream may be left unread for as long as its user likes.
@@ -168,7 +168,7 @@ static int try_data(axle_client *c, axle_request *r) {
     }
     return 0;
   }
-  size_t bytes = (size_t)least(least((uint64_t)credit, r->part_left), c->server_payload_max);
+  size_t bytes = least(r->part_left, least(credit, c->server_payload_max));
   const uint8_t *piece = piece_of(r, &bytes);
   if (piece == NULL && r->kind == AXLE_FRAME_STREAM) {
     r->is_sending = 0;

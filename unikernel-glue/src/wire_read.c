@@ -11,9 +11,13 @@
 
 // ---- numbers -----------------------------------------------------------------------------------
 
-static uint16_t get_u16(const uint8_t *at) { return (uint16_t)get_uint(at, 2); }
-static uint32_t get_u32(const uint8_t *at) { return (uint32_t)get_uint(at, 4); }
-static uint64_t get_u64(const uint8_t *at) { return get_uint(at, 8); }
+// Of 1, 2, 4 or 8 bytes.
+static uint64_t get_uint(const uint8_t *at, unsigned bytes) {
+  if (bytes == 1) return *at;
+  if (bytes == 2) return get_u16(at);
+  if (bytes == 4) return get_u32(at);
+  return get_u64(at);
+}
 
 // A 64-bit number past what every language can tell exactly.
 static int is_too_large(uint64_t value) { return value > AXLE_WIRE_HANDLE_MAX; }
@@ -82,15 +86,17 @@ static void require(reader *r, int holds, int32_t error) {
   if (!holds) fail(r, error);
 }
 
+static uint32_t least(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b; }
+
 // The next `bytes`; up to 32 zeros after an error.
-static const uint8_t *take(reader *r, uint64_t bytes) {
+static const uint8_t *take(reader *r, uint32_t bytes) {
   if (r->error != 0) return zeros;
-  if (bytes > (uint64_t)(r->end - r->at)) {
+  if (bytes > (size_t)(r->end - r->at)) {
     fail(r, AXLE_WIRE_ERROR_PAYLOAD_TRUNCATED);
     return zeros;
   }
   const uint8_t *at = r->at;
-  r->at += (size_t)bytes;
+  r->at += bytes;
   return at;
 }
 
@@ -102,8 +108,8 @@ static int is_zero(const uint8_t *at, size_t bytes) {
 }
 
 // At most 8.
-static void take_zeros(reader *r, uint64_t bytes) {
-  require(r, is_zero(take(r, bytes), (size_t)bytes), AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
+static void take_zeros(reader *r, uint32_t bytes) {
+  require(r, is_zero(take(r, bytes), bytes), AXLE_WIRE_ERROR_RESERVED_NOT_ZERO);
 }
 
 static uint64_t take_u64(reader *r) {
@@ -120,14 +126,14 @@ static int64_t take_i64(reader *r) {
 }
 
 // `bytes` and the padding after them.
-static axle_wire_bytes take_bytes(reader *r, uint64_t bytes) {
-  axle_wire_bytes taken = {take(r, bytes), (uint32_t)bytes};
+static axle_wire_bytes take_bytes(reader *r, uint32_t bytes) {
+  axle_wire_bytes taken = {take(r, bytes), bytes};
   take_zeros(r, padding_of(bytes));
   if (r->error != 0) taken.bytes = 0;
   return taken;
 }
 
-static axle_wire_bytes take_text(reader *r, uint64_t bytes, enum text_kind kind) {
+static axle_wire_bytes take_text(reader *r, uint32_t bytes, enum text_kind kind) {
   axle_wire_bytes text = take_bytes(r, bytes);
   if (r->error == 0) require(r, is_clean_text(text, kind), AXLE_WIRE_ERROR_BAD_TEXT);
   return text;
@@ -261,7 +267,8 @@ static void read_handle_tensor(reader *r, axle_wire_tensor *tensor) {
 static void read_tensor_data(reader *r, axle_wire_tensor *tensor) {
   switch (tensor->source) {
     case AXLE_SOURCE_INLINE:
-      tensor->data = take_bytes(r, tensor->bytes).data;
+      // No frame holds more than 32 bits tell of.
+      tensor->data = take_bytes(r, least(tensor->bytes, UINT32_MAX)).data;
       break;
     case AXLE_SOURCE_FOLLOWS:
       require(r, tensor->bytes != 0, AXLE_WIRE_ERROR_BAD_VALUE);

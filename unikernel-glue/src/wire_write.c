@@ -34,9 +34,14 @@ static uint8_t *room(axle_wire_writer *w, size_t bytes) {
   return at;
 }
 
+// Of 1, 2, 4 or 8 bytes.
 static void put_uint(axle_wire_writer *w, unsigned bytes, uint64_t value) {
   uint8_t *at = room(w, bytes);
-  if (at != NULL) set_uint(at, bytes, value);
+  if (at == NULL) return;
+  if (bytes == 1) *at = (uint8_t)value;
+  if (bytes == 2) set_u16(at, (uint16_t)value);
+  if (bytes == 4) set_u32(at, (uint32_t)value);
+  if (bytes == 8) set_u64(at, value);
 }
 
 static void put_bytes(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
@@ -45,13 +50,15 @@ static void put_bytes(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
   if (data != NULL) copy_bytes(at, data, bytes);
 }
 
-// At most 8.
-static void put_zeros(axle_wire_writer *w, size_t bytes) { put_uint(w, (unsigned)bytes, 0); }
+static void put_zeros(axle_wire_writer *w, size_t bytes) {
+  uint8_t *at = room(w, bytes);
+  if (at != NULL) clear_bytes(at, bytes);
+}
 
 static void put_padded(axle_wire_writer *w, const uint8_t *data, size_t bytes) {
   if (bytes > 0 && data == NULL) refuse(w, AXLE_WIRE_ERROR_BAD_VALUE);
   put_bytes(w, data, bytes);
-  put_zeros(w, (size_t)padding_of(bytes));
+  put_zeros(w, padding_of((uint32_t)bytes));
 }
 
 // A length that its field can hold; whether it is within the limit shows at the end.
@@ -125,11 +132,11 @@ static void write_optional(axle_wire_writer *w, uint8_t flags, const axle_wire_c
 
 void axle_wire_put_header(void *bytes, const axle_wire_header *header) {
   uint8_t *at = (uint8_t *)bytes;
-  set_uint(at, 4, header->payload_bytes);
+  set_u32(at, header->payload_bytes);
   at[4] = header->type;
   at[5] = header->flags;
-  set_uint(at + 6, 2, header->aux);
-  set_uint(at + 8, 8, header->id);
+  set_u16(at + 6, header->aux);
+  set_u64(at + 8, header->id);
 }
 
 void axle_wire_begin(axle_wire_writer *w, const axle_wire_frame *frame) {
@@ -223,7 +230,7 @@ int32_t axle_wire_end(axle_wire_writer *w) {
     if (payload_bytes > AXLE_WIRE_PAYLOAD_BYTES_MAX) {
       refuse(w, AXLE_WIRE_ERROR_PAYLOAD_TOO_LONG);
     } else {
-      set_uint(w->data + w->bytes, 4, payload_bytes);
+      set_u32(w->data + w->bytes, (uint32_t)payload_bytes);
       refuse(w, check_written(w));
     }
   }

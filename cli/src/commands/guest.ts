@@ -17,6 +17,7 @@ import { print, writeToStandardOutput } from '../standard-output.js';
 
 const memoryMiBMin = 16;
 const memoryMiBMax = 4096;
+const MiB = 2 ** 20;
 const defaultTimeoutSeconds = 60;
 const timeoutSecondsMax = 86_400;
 const msPerSecond = 1000;
@@ -144,13 +145,17 @@ async function runCommand(
   options: RunOptions,
   { signal }: CommandContext,
 ): Promise<void> {
-  const { GuestError, runGuest } = await import('@axle/unikernel-glue');
-  const place = await placeFor(options);
+  const glue = await import('@axle/unikernel-glue');
+  const { GuestError, readGuestImage, runGuest, usualMemoryMiB } = glue;
+  let place: Place | undefined;
   const output: Uint8Array[] = [];
   try {
+    const { kind } = await readGuestImage(image);
+    const memoryMiB = options.memory ?? usualMemoryMiB[kind];
+    place = await placeFor(options, memoryMiB * MiB);
     const ended = await runGuest({
-      ...{ image, socket: place.socket, signal },
-      ...{ memoryMiB: options.memory, accelerator: options.accel, vmm: options.vmm },
+      ...{ image, socket: place.socket, memoryFile: place.memoryFile, signal },
+      ...{ memoryMiB, accelerator: options.accel, vmm: options.vmm },
       ...{ timeoutMs: options.timeout * msPerSecond, commandLine: options.append },
       onOutput: (data) => {
         if (options.json) output.push(data);
@@ -162,7 +167,7 @@ async function runCommand(
     if (!(error instanceof GuestError)) throw error;
     throw new FileError(error.code, `${image}: ${error.message}`, { cause: error });
   } finally {
-    await place.close();
+    await place?.close();
   }
 }
 
@@ -195,11 +200,17 @@ function shown(ms: number | undefined): string {
 
 interface Place {
   readonly socket: string;
+  /** What is to be the memory of the guest's machine; undefined: its own. */
+  readonly memoryFile?: string | undefined;
   close(): Promise<void>;
 }
 
-/** The socket that the guest is joined to. */
-async function placeFor(options: PlaceOptions): Promise<Place> {
+/**
+ * The socket that the guest is joined to.
+ *
+ * @param memoryBytes of a machine that is to be made for it; undefined: none is
+ */
+async function placeFor(options: PlaceOptions, memoryBytes?: number): Promise<Place> {
   const { tenant, config, models = [], plugin = [] } = options;
   const backend = process.env['AXLE_ENDPOINT'];
   const isPlain = tenant === undefined && config === undefined && plugin.length === 0;
@@ -215,7 +226,7 @@ async function placeFor(options: PlaceOptions): Promise<Place> {
   const { GuestServer } = await import('../guest/guest-server.js');
   const { ServerLog } = await import('../server-log.js');
   return GuestServer.open({
-    ...{ tenant: tenant ?? defaultTenant, config, backend, models, plugins: plugin },
+    ...{ tenant: tenant ?? defaultTenant, config, backend, models, plugins: plugin, memoryBytes },
     log: new ServerLog('text').write,
   });
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 
+import type { SharedMemory } from '@axle/core/internal';
 import type { Log, TemporaryFolder } from '@axle/remoting';
 
 import type { NamedPlugin } from '../options.js';
@@ -16,6 +17,8 @@ export interface GuestServerOptions {
   readonly backend: string | undefined;
   readonly models: readonly string[];
   readonly plugins: readonly NamedPlugin[];
+  /** Of the guest's machine, bytes; undefined: its memory is its own. */
+  readonly memoryBytes?: number | undefined;
   readonly log: Log;
 }
 
@@ -24,16 +27,19 @@ export class GuestServer {
   private constructor(
     private readonly folder: TemporaryFolder,
     private readonly server: RunningServer,
+    private readonly memory: SharedMemory | undefined,
   ) {}
 
   /** @throws as `axle serve` does. */
   static async open(options: GuestServerOptions): Promise<GuestServer> {
-    const { tenant, config, backend, models, plugins, log } = options;
+    const { tenant, config, backend, models, plugins, memoryBytes, log } = options;
     const { SettingsSource, TemporaryFolder } = await import('@axle/remoting');
     const { cpuPlugin, shippedModels } = await import('axle');
     const folder = await TemporaryFolder.make('axle-guest-');
+    const memory = memoryBytes === undefined ? undefined : await memoryFor(memoryBytes);
     try {
-      const listen = [`unix:${join(folder.path, 'axle.sock')},tenant=${tenant}`];
+      const shared = memory === undefined ? '' : `,memory=${memory.path}`;
+      const listen = [`unix:${join(folder.path, 'axle.sock')},tenant=${tenant}${shared}`];
       const backends = backend === undefined ? [] : [backend];
       const source = await SettingsSource.open(
         { config, listen, backends, models, sharedMemory: 0 },
@@ -47,8 +53,9 @@ export class GuestServer {
         models: [...models, shippedModels],
         log,
       });
-      return new GuestServer(folder, server);
+      return new GuestServer(folder, server, memory);
     } catch (error) {
+      memory?.seal();
       await folder.close();
       throw error;
     }
@@ -58,11 +65,28 @@ export class GuestServer {
     return join(this.folder.path, 'axle.sock');
   }
 
+  /** File that is to be the memory of the guest's machine, so that this server can read and write it; undefined: none. */
+  get memoryFile(): string | undefined {
+    return this.memory?.path;
+  }
+
   async close(): Promise<void> {
     try {
       await this.server.close(0);
     } finally {
+      this.memory?.seal();
       await this.folder.close();
     }
+  }
+}
+
+/** Zeros that no file system counts and nobody can cut short; undefined: this system has no such, and data streams. */
+async function memoryFor(bytes: number): Promise<SharedMemory | undefined> {
+  const { SharedMemory, AxleError } = await import('@axle/core/internal');
+  try {
+    return new SharedMemory(bytes);
+  } catch (error) {
+    if (!(error instanceof AxleError)) throw error;
+    return undefined;
   }
 }

@@ -1,5 +1,6 @@
 import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
 
+import type { GuestMemory } from '../shared-memory/guest-memory.js';
 import type { ServerArena } from '../shared-memory/server-arena.js';
 import type { Tenant } from '../trust/tenants.js';
 import type { Frame } from '../wire/frames.js';
@@ -24,6 +25,8 @@ export interface Front {
   bytesDue: number;
   /** Memory that the client shares; undefined: none. */
   readonly arena: ServerArena | undefined;
+  /** Memory of the machine that the client is in; undefined: it does not share it. */
+  readonly guestMemory: GuestMemory | undefined;
   /** Of tensors that stay here, all together, bytes. */
   readonly keptBytesMax: number;
   keptBytes: number;

@@ -21,6 +21,8 @@ export interface UnixSpec extends SaidSpec {
   readonly tenant: string;
   /** A virtual machine monitor connects to it, for what is in its guest. */
   readonly isVsock: boolean;
+  /** File with the memory of the guest that connects; undefined: it is nobody's, or not shared. */
+  readonly memory: string | undefined;
 }
 
 export interface TcpSpec extends SaidSpec {
@@ -39,7 +41,7 @@ const defaultMode = 0o600;
 const vsockPortMax = 0xffff_fffe;
 
 /**
- * Reads `unix:PATH[,mode=0600][,tenant=NAME]`, `vsock-unix:PREFIX:PORT` with the same options,
+ * Reads `unix:PATH[,mode=0600][,tenant=NAME][,memory=FILE]`, `vsock-unix:PREFIX:PORT` with the same options,
  * `tcp:HOST:PORT[,tenant=NAME]` or the same with `tls:`.
  *
  * @param insecure `tcp:` goes without TLS.
@@ -90,13 +92,15 @@ function readUnix(
   if (problem !== undefined) throw wrong(said, problem);
   let mode = defaultMode;
   let tenant = anonymousTenant;
+  let memory: string | undefined;
   for (const option of options) {
-    const [, key = '', value = ''] = /^(mode|tenant)=(.+)$/.exec(option) ?? [];
+    const [, key = '', value = ''] = /^(mode|tenant|memory)=(.+)$/s.exec(option) ?? [];
     if (key === 'mode' && /^0?[0-7]{3}$/.test(value)) mode = parseInt(value, 8);
     else if (key === 'tenant' && isTenantName(value)) tenant = value;
-    else throw wrong(said, `'${option}' is neither mode=0600 nor tenant=NAME`);
+    else if (key === 'memory') memory = value;
+    else throw wrong(said, `'${option}' is none of mode=0600, tenant=NAME and memory=FILE`);
   }
-  return { kind: 'unix', source: said.source, path, mode, tenant, isVsock };
+  return { kind: 'unix', source: said.source, path, mode, tenant, isVsock, memory };
 }
 
 function readTcp(

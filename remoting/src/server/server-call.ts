@@ -6,12 +6,14 @@ import {
   type Cancellation,
   type Model,
   type NamedTensor,
+  type Tensor,
   type TraceContext,
 } from '@axle/core/internal';
 
+import { guestArena, guestMemoryOf } from '../shared-memory/guest-memory.js';
 import { arenaOf } from '../shared-memory/server-arena.js';
 import { followingBytes, IncomingTensors, inputBytes, sharedBytes } from '../tensors/incoming.js';
-import { omittedTensors, OutgoingTensors } from '../tensors/outgoing.js';
+import { omittedTensors, OutgoingTensors, type SharedRoom } from '../tensors/outgoing.js';
 import { decodeData } from '../wire/decode-frame.js';
 import type { CallFrame, HandleTensor, Place, ResultFrame, SharedTensor } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
@@ -173,17 +175,45 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const { outputs } = outcome;
     if (kept !== undefined) this.keep(bytesOf(outputs));
     if (remembered === undefined) {
-      sendResult(front, id, binding, outcome, omits, kept !== undefined, this.place);
-      kept?.settle(outputs);
+      this.send(outcome);
     } else {
       remembered.settle((current) => {
         // The memory of a connection ends with it.
-        const place = current === front ? this.place : undefined;
+        const isHere = current === front && this.place?.arena !== guestArena;
+        const place = isHere ? this.place : undefined;
         sendResult(current, id, binding, outcome, omits, false, place);
       }, bytesOf(outputs));
     }
     this.over();
     return undefined;
+  }
+
+  private send(outcome: CallOutcome): void {
+    const { front, id, binding, omits, kept, place } = this;
+    const keeps = kept !== undefined;
+    if (place?.arena !== guestArena || omits) {
+      sendResult(front, id, binding, outcome, omits, keeps, place);
+      kept?.settle(outcome.outputs);
+      return;
+    }
+    const writer = guestMemoryOf(front).writer(place);
+    const { result, following } = resultOf(front, id, binding, outcome, omits, writer);
+    const failed = (error: unknown) => {
+      if (this.isOpen) front.fail(id, error);
+    };
+    const answer = () => {
+      // Meanwhile the connection may have ended.
+      if (!this.isOpen) return;
+      front.answer(result, following, keeps);
+      kept?.settle(outcome.outputs);
+    };
+    try {
+      const pending = writer.flush();
+      if (pending === undefined) answer();
+      else pending.then(answer, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   private receive({ inputs }: CallFrame): void {
@@ -213,6 +243,10 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
 
   /** What the device writes may be kept for other calls and connections: then it goes to the place from there. */
   private memoryAt(place: Place): Uint8Array | undefined {
+    if (place.arena === guestArena) {
+      guestMemoryOf(this.front).check(place);
+      return undefined;
+    }
     const memory = arenaOf(this.front).view(place);
     const stays = this.kept !== undefined || this.remembered !== undefined || this.omits;
     // Labels are found by what is in the outputs.
@@ -220,10 +254,35 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   }
 
   private addShared(input: SharedTensor, name: string): void {
+    if (input.arena === guestArena) {
+      this.addFromGuest(input, name);
+      return;
+    }
     const arena = arenaOf(this.front);
     // What is parsed is copied before it is looked at.
     if (input.dtype === 'BYTES') this.incoming.addShared(input, name, arena.copy(input));
     else this.incoming.addShared(input, name, arena.view(input), true);
+  }
+
+  /** A private copy, whatever is done with it. */
+  private addFromGuest(input: SharedTensor, name: string): void {
+    const memory = guestMemoryOf(this.front);
+    // Before memory is taken for it.
+    memory.check(input);
+    const data = Buffer.allocUnsafeSlow(input.bytes);
+    this.incoming.addShared(input, name, data);
+    const pending = memory.read(input.offset, data);
+    if (pending === undefined) return;
+    this.awaited += 1;
+    pending.then(
+      () => {
+        this.awaited -= 1;
+        if (this.isOpen) this.startIfReady();
+      },
+      (error: unknown) => {
+        if (this.isOpen) this.front.fail(this.id, error);
+      },
+    );
   }
 
   private addNamed({ handle, output }: HandleTensor, at: number, name: string): void {
@@ -348,14 +407,26 @@ function sendResult(
   front: Front,
   id: number,
   binding: Binding,
-  { outputs, report }: CallOutcome,
+  outcome: CallOutcome,
   omits: boolean,
   keeps: boolean,
   place: Place | undefined,
 ): void {
+  const shared = place && arenaOf(front).writer(place, outcome.outputs);
+  const { result, following } = resultOf(front, id, binding, outcome, omits, shared);
+  front.answer(result, following, keeps);
+}
+
+function resultOf(
+  front: Front,
+  id: number,
+  binding: Binding,
+  { outputs, report }: CallOutcome,
+  omits: boolean,
+  shared: SharedRoom | undefined,
+): { readonly result: ResultFrame; readonly following: readonly Tensor[] } {
   const { queue, transfer, compute, total } = report.timingMs;
   const told = binding.labels ? withLabels(outputs, binding.model?.value) : outputs;
-  const shared = place && arenaOf(front).writer(place, told);
   const { records, following, room } = omits
     ? omittedTensors(told, binding.names, front.payloadMax)
     : new OutgoingTensors(told, binding.names, front.payloadMax, shared);
@@ -375,7 +446,7 @@ function sendResult(
     steps,
     fallbacks,
   };
-  front.answer(result, following, keeps);
+  return { result, following };
 }
 
 /** The inputs that came and those that are kept here, in order. */

@@ -1,9 +1,10 @@
 import type { AxleError, NamedTensor } from '@axle/core/internal';
 
+import { guestArena, guestMemoryOf } from '../shared-memory/guest-memory.js';
 import { arenaOf } from '../shared-memory/server-arena.js';
 import { IncomingTensors } from '../tensors/incoming.js';
 import { decodeData } from '../wire/decode-frame.js';
-import type { PutFrame } from '../wire/frames.js';
+import type { PutFrame, SharedTensor } from '../wire/frames.js';
 import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import type { Front } from './front.js';
@@ -27,6 +28,10 @@ export class ServerPut extends TensorHolder {
     const put = new ServerPut(front, id);
     front.hold(id, put);
     put.keep(source === 'INLINE' ? tensor.data.byteLength : tensor.bytes);
+    if (source === 'SHARED' && tensor.arena === guestArena) {
+      put.readFromGuest(tensor);
+      return;
+    }
     if (source === 'SHARED') {
       put.incoming.addShared(tensor, '', arenaOf(front).copy(tensor));
       put.finish();
@@ -51,8 +56,29 @@ export class ServerPut extends TensorHolder {
     this.front.fail(this.id, reason);
   }
 
+  private readFromGuest(tensor: SharedTensor): void {
+    const memory = guestMemoryOf(this.front);
+    memory.check(tensor);
+    const data = Buffer.allocUnsafeSlow(tensor.bytes);
+    this.incoming.addShared(tensor, '', data);
+    const pending = memory.read(tensor.offset, data);
+    if (pending === undefined) this.finish();
+    else {
+      pending.then(
+        () => {
+          this.finish();
+        },
+        (error: unknown) => {
+          if (this.isOpen) this.front.fail(this.id, error);
+        },
+      );
+    }
+  }
+
   private finish(): void {
     const { front, id } = this;
+    // Meanwhile it was cancelled, or the connection ended.
+    if (!this.isOpen) return;
     front.forgetData(id);
     let tensors: readonly NamedTensor[];
     try {

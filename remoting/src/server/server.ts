@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 
 import type { Registry } from 'prom-client';
 
-import { Session, type Limits, type Runtime } from '@axle/core/internal';
+import { messageOf, Session, type Limits, type Runtime } from '@axle/core/internal';
 
 import { Doors, type DoorPlace, type DoorSettings } from '../doors/doors.js';
 import { wireLimits } from '../generated/wire.js';
@@ -22,6 +22,7 @@ import type { Log } from '../log/log.js';
 import { RequestLog, type LoggedRequests } from '../log/request-log.js';
 import { UpstreamModels } from '../relay/upstream-models.js';
 import type { PoolBackend } from '../pool/pool-backend.js';
+import { GuestMemory } from '../shared-memory/guest-memory.js';
 import type { ResourceStore } from '../store/resource-store.js';
 import type { HelloFrame } from '../wire/frames.js';
 import { ArenaOffers } from './arena-offers.js';
@@ -280,6 +281,17 @@ export class Server {
     };
   }
 
+  /** Without it, its data goes through the stream. */
+  private guestMemoryAt(path: string, spec: ListenSpec): GuestMemory | undefined {
+    try {
+      return GuestMemory.open(path);
+    } catch (error) {
+      const what = `no memory is shared with the guest at ${listenerName(spec)}`;
+      this.log.add(`${what}: ${messageOf(error)}`, { level: 'warn' });
+      return undefined;
+    }
+  }
+
   /** From the first call on. */
   private async measure(): Promise<void> {
     const { doors, runtime, store, hostRestarts, hostWaiting, addMetrics, pool } = this.options;
@@ -327,7 +339,8 @@ export class Server {
 
   private serve(stream: Socket, arrived: Socket, peer: Peer, spec: ListenSpec): void {
     // Files do not go over to a guest.
-    const sharesMemory = spec.kind === 'unix' && !spec.isVsock;
+    const memory = spec.kind === 'unix' ? spec.memory : undefined;
+    const sharesMemory = spec.kind === 'unix' && !spec.isVsock && memory === undefined;
     this.connectionsMade += 1;
     const requests = new WireRequests(this.requestLog, this.connectionsMade, listenerName(spec));
     this.traffic.add(stream);
@@ -339,6 +352,7 @@ export class Server {
       requestBytesMax,
       resumption: this.resumption,
       arenas: sharesMemory ? this.arenasFor(stream) : undefined,
+      openGuestMemory: memory === undefined ? undefined : () => this.guestMemoryAt(memory, spec),
       keptBytesMax,
       models: this.models,
       handshakeMs: this.handshakeMs,

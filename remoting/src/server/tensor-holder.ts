@@ -11,6 +11,7 @@ import { Held } from './held.js';
  */
 export abstract class TensorHolder extends Held {
   private keptBytes = 0;
+  private isClosed = false;
 
   /** @param kept undefined: it keeps none */
   protected constructor(
@@ -20,11 +21,17 @@ export abstract class TensorHolder extends Held {
     super();
   }
 
+  /** It is to be answered, and there is someone to. */
+  protected get isOpen(): boolean {
+    return !this.isAnswered && !this.isClosed;
+  }
+
   override onFailed(error: FailedBefore): void {
     this.kept?.fail(error);
   }
 
   override close(): void {
+    this.isClosed = true;
     this.front.keptBytes -= this.keptBytes;
     this.front.tenant.usage.give('requestBytes', this.keptBytes);
     this.keptBytes = 0;

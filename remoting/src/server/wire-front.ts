@@ -16,6 +16,7 @@ import {
   type Windows,
 } from '../connection/connection.js';
 import { DEVICE_NONE, WIRE_VERSION, WireFeature, wireLimits } from '../generated/wire.js';
+import type { GuestMemory } from '../shared-memory/guest-memory.js';
 import type { ServerArena } from '../shared-memory/server-arena.js';
 import type { Ledger } from '../trust/ledger.js';
 import type { Tenant } from '../trust/tenants.js';
@@ -107,6 +108,8 @@ export interface WireFrontOptions {
   readonly resumption: Resumption;
   /** Where memory can be shared; undefined: not on this transport. */
   readonly arenas?: Arenas | undefined;
+  /** Opens the memory of the guest that connects here, if it can be; undefined: this is no guest's. */
+  readonly openGuestMemory?: (() => GuestMemory | undefined) | undefined;
   /** Of tensors that one connection keeps here, bytes. */
   readonly keptBytesMax: number;
   /** Time for the greeting, milliseconds. */
@@ -131,6 +134,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   unanswered = 0;
   client: ClientRecord | undefined = undefined;
   arena: ServerArena | undefined = undefined;
+  guestMemory: GuestMemory | undefined = undefined;
   payloadMax: number = wireLimits.payloadBytesMin;
   private readonly connection: Connection;
   private readonly handles = new Handles<Held>();
@@ -233,6 +237,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     clearTimeout(this.greetingTimer);
     this.offer?.end();
     this.end();
+    this.guestMemory?.end();
     this.options.onClosed();
     this.drained?.();
   }
@@ -386,6 +391,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     });
     const wantsMemory = (frame.features & WireFeature.SHARED_MEMORY) !== 0;
     this.offer = wantsMemory ? this.options.arenas?.offer(this.tenant.usage) : undefined;
+    const isGuest = (frame.features & WireFeature.GUEST_MEMORY) !== 0;
+    this.guestMemory = isGuest ? this.options.openGuestMemory?.() : undefined;
     this.welcome(this.greeted.session);
     if (this.offer === undefined) return;
     const { arena, bytes, ticket } = this.offer;
@@ -430,7 +437,9 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       version: WIRE_VERSION,
       versionMin: WIRE_VERSION,
       versionMax: WIRE_VERSION,
-      features: this.offer === undefined ? 0 : WireFeature.SHARED_MEMORY,
+      features:
+        (this.offer === undefined ? 0 : WireFeature.SHARED_MEMORY) |
+        (this.guestMemory === undefined ? 0 : WireFeature.GUEST_MEMORY),
       instance,
       payloadMax: wireLimits.payloadBytesMax,
       streamWindow: windows.stream,

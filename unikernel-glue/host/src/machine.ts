@@ -12,6 +12,8 @@ export interface MachineOptions {
   readonly calls?: string | undefined;
   /** Of the guest; `memoryMiBMin` at least. */
   readonly memoryMiB: number;
+  /** File of that size that is to be its memory; undefined: the monitor's alone. */
+  readonly memoryFile?: string | undefined;
   readonly accelerator: 'kvm' | 'tcg';
   /** Words that the guest is given. */
   readonly commandLine?: string | undefined;
@@ -126,6 +128,7 @@ function vmmArgs({
   socket,
   calls,
   memoryMiB,
+  memoryFile,
   accelerator,
   commandLine,
 }: MachineOptions): string[] {
@@ -136,9 +139,13 @@ function vmmArgs({
     ...(isCounted ? [countedClockWord] : []),
     ...(commandLine === undefined ? [] : [commandLine]),
   ];
+  // Linux finds the devices of the machine, and the way to end it, by ACPI; a unikernel would have to read that.
+  const machine = `microvm,acpi=${isLinux ? 'on' : 'off'},accel=${accelerator}`;
+  const memory = `id=memory,size=${memoryMiB}M,share=on,mem-path=${quoted(memoryFile ?? '')}`;
   return [
-    // Linux finds the devices of the machine, and the way to end it, by ACPI; a unikernel would have to read that.
-    ...['-M', `microvm,acpi=${isLinux ? 'on' : 'off'},accel=${accelerator}`],
+    ...(memoryFile === undefined
+      ? ['-M', machine]
+      : ['-M', `${machine},memory-backend=memory`, '-object', `memory-backend-file,${memory}`]),
     ...['-m', String(memoryMiB), '-kernel', image.kernel],
     ...(isLinux ? ['-initrd', image.initrd] : []),
     ...(isCounted ? countedClock : []),

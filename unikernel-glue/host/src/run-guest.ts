@@ -17,6 +17,11 @@ export interface GuestOptions {
   /** Of the guest; undefined: what is usual for its kind. */
   readonly memoryMiB?: number | undefined;
   readonly accelerator: GuestAccelerator;
+  /**
+   * File that is to be the guest's memory, of `memoryMiB` and filled by whoever reads it too; undefined: its memory is the
+   * monitor's alone.
+   */
+  readonly memoryFile?: string | undefined;
   /** How long it may run. */
   readonly timeoutMs: number;
   /** Words that the guest is given. */
@@ -59,7 +64,10 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   signal?.throwIfAborted();
   const startedAt = performance.now();
   const now = (): number => performance.now() - startedAt;
-  const machine = new Machine(vmm, { image, socket, memoryMiB, accelerator: used, commandLine });
+  const machine = new Machine(vmm, {
+    ...{ image, socket, memoryMiB, memoryFile: options.memoryFile },
+    ...{ accelerator: used, commandLine },
+  });
   const serial = new SerialLine(now);
   const timer = setTimeout(() => {
     machine.end(new GuestError('DEADLINE_EXCEEDED', `the guest did not end in ${timeoutMs} ms`));

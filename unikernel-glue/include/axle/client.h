@@ -44,6 +44,10 @@ extern "C" {
 #define AXLE_CLIENT_SEND_BYTES_MIN 512u
 /* Input tensors up to this many bytes go in the frame of their call, and are copied. */
 #define AXLE_CLIENT_INLINE_BYTES_MAX 4096u
+/* What is shared starts at a multiple of it. */
+#define AXLE_CLIENT_SHARED_ALIGNMENT 64u
+/* Of memory that is not shared. */
+#define AXLE_NO_ADDRESS UINT64_MAX
 /* Of what went wrong; cut where it is longer. */
 #define AXLE_CLIENT_MESSAGE_BYTES 160u
 /* A server that is silent for so long is asked for a sign of life (PING). */
@@ -95,7 +99,7 @@ typedef struct axle_input {
   uint16_t output;
   uint8_t dtype; /* AXLE_DTYPE_*; 0: UINT8 */
   uint8_t rank;
-  uint8_t follows; /* the client's */
+  uint8_t source; /* the client's: AXLE_SOURCE_* */
 } axle_input;
 
 /* An output, by its slot. */
@@ -157,15 +161,16 @@ struct axle_request {
   uint32_t part;       /* of what is sent */
   uint64_t part_at;    /* offset in it */
   uint64_t part_left;  /* bytes of it that are to be sent */
-  int64_t send_window; /* stream credit */
+  uint32_t send_window; /* stream credit */
   uint64_t waits_us;   /* since when it waits for credit; 0: it does not */
-  uint64_t used_bytes; /* received, for which no credit was given back */
+  uint32_t used_bytes; /* received, for which no credit was given back */
   uint64_t drop_left;  /* of outputs that nobody takes */
+  uint64_t place;      /* address of the output's memory, which the server writes to */
   uint32_t output_at;
   uint32_t range_count, range_at;
   uint8_t kind; /* of frame */
   uint8_t call_flags;
-  uint8_t is_sending;
+  uint8_t is_sending, has_place;
   uint8_t is_cancelled;  /* CANCEL is to be written */
   uint8_t was_cancelled; /* it was */
   uint8_t has_result;
@@ -190,6 +195,12 @@ typedef struct axle_client_options {
   axle_wire_bytes agent;  /* program and version, for logs */
   axle_wire_bytes tenant; /* whom the credentials act for */
   axle_wire_bytes token;
+  /* For a program whose host has the memory of its machine (docs/guests.md): the physical address of
+   * `bytes` of its own, which lie there in one piece, or AXLE_NO_ADDRESS. Inputs and outputs of more than
+   * AXLE_CLIENT_INLINE_BYTES_MAX that start at a multiple of AXLE_CLIENT_SHARED_ALIGNMENT are then read and
+   * written where they lie, if the server does that, and stream otherwise. Of outputs, those of a request
+   * that has one. */
+  uint64_t (*guest_address)(const void *data, uint64_t bytes);
   uint32_t stream_window;     /* at least twice the receive buffer; 0: AXLE_CLIENT_STREAM_WINDOW */
   uint32_t connection_window; /* at least twice that; 0: AXLE_CLIENT_CONNECTION_WINDOW */
 } axle_client_options;
@@ -214,10 +225,10 @@ struct axle_client {
   uint32_t receive_capacity, receive_start, receive_end;
   uint32_t payload_max, stream_window, connection_window;
   /* Credit of the connection. */
-  int64_t send_window;
-  int64_t bulk_reserve;
+  uint32_t send_window;
+  uint32_t bulk_reserve;
   uint32_t server_stream_window, server_connection_window, server_payload_max;
-  uint64_t used_bytes;
+  uint32_t used_bytes;
   uint64_t waits_us;
   /* The DATA frame that is being written: its header, its bytes where they lie, its padding. */
   axle_request *bulk;
@@ -234,7 +245,9 @@ struct axle_client {
   uint64_t pongs[AXLE_WIRE_PONGS_PENDING_MAX];
   uint8_t pong_count;
   uint8_t ping_is_due, ping_is_out, is_entered;
-  uint8_t is_refused; /* the server took no greeting */
+  uint8_t is_refused;    /* the server took no greeting */
+  uint8_t shares_memory; /* the server reads and writes the guest's */
+  uint64_t (*guest_address)(const void *data, uint64_t bytes);
   uint8_t has_heard;  /* since heard_us */
   uint64_t heard_us, ping_us;
 };
