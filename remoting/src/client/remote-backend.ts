@@ -214,6 +214,11 @@ export class RemoteBackend implements Backend, DeviceIds {
     return this.latest.waitOf(this.description.deviceName(device));
   }
 
+  /** The server came back with devices or ops that it did not have before, which this knows nothing of. */
+  get isOutgrown(): boolean {
+    return this.latest !== this.description && !this.description.covers(this.latest);
+  }
+
   close(): Promise<void> {
     this.session.close(new AxleError('CANCELLED', 'the client was closed'));
     return Promise.resolve();
