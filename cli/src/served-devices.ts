@@ -71,9 +71,10 @@ export class ServedDevices {
     const { settings, models, limits, log } = options;
     const { Runtime } = await import('@axle/core/internal');
     const { PoolBackend, poolLimits } = await import('@axle/remoting');
-    const { servers, fit } = settings;
+    const { servers, drainedServers, fit } = settings;
     const pool = await PoolBackend.connect({
       servers,
+      drained: drainedServers,
       fit,
       connect: {},
       actsForTenants: true,
@@ -102,7 +103,7 @@ export class ServedDevices {
   /** Takes over what may change while the server runs. */
   update(settings: ServeSettings): void {
     this.hosts?.setShares(sharesOf(settings));
-    this.pool?.setServers(settings.servers);
+    this.pool?.setServers(settings.servers, settings.drainedServers);
   }
 
   async close(): Promise<void> {

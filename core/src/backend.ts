@@ -25,6 +25,12 @@ export interface Backend {
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
 
+  /**
+   * Calls `listener` whenever `devices` or `ops` have grown. What was in them stays, under the same numbers. Absent: they
+   * never grow.
+   */
+  onGrown?(listener: () => void): void;
+
   /** How well a device runs something; quick, and touches no hardware. */
   supports(device: Device, query: SupportQuery): Support;
 

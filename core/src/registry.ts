@@ -17,7 +17,7 @@ export class Registry {
   private allDevices: readonly Device[] = [];
   private changes = 0;
 
-  /** Another one whenever a backend was added: what was worked out from the registry before is out of date then. */
+  /** Another one whenever a backend was added, or one has grown: what was worked out from the registry before is out of date then. */
   get version(): number {
     return this.changes;
   }
@@ -28,8 +28,10 @@ export class Registry {
       throw new AxleError('ALREADY_EXISTS', `there is a backend named '${backend.name}' already`);
     }
     this.backends.set(backend.name, backend);
-    this.allDevices = [...this.allDevices, ...backend.devices];
-    this.changes += 1;
+    this.takeIn(backend);
+    backend.onGrown?.(() => {
+      this.takeIn(backend);
+    });
   }
 
   /** Notes a backend that this machine cannot have. */
@@ -63,5 +65,12 @@ export class Registry {
       if (offered === undefined) return [];
       return backend.devices.map((device) => ({ backend, device, offered }));
     });
+  }
+
+  /** New devices come after all others: their places are numbers of theirs elsewhere. */
+  private takeIn({ devices }: Backend): void {
+    const known = new Set(this.allDevices);
+    this.allDevices = [...this.allDevices, ...devices.filter((device) => !known.has(device))];
+    this.changes += 1;
   }
 }

@@ -132,7 +132,7 @@ describe('a model that does not load', () => {
 });
 
 describe('room for models on a device', () => {
-  it('is made by unloading the one that was used longest ago', async () => {
+  it('is made by unloading the one that was used longest ago, of those that cost the same', async () => {
     const backend = gpu();
     const { store, device, place, load } = storeOver(backend, { deviceModelsMax: 3 });
     const [a, b, c, d] = ['a', 'b', 'c', 'd'].map((name) => modelOf(name)) as [
@@ -151,6 +151,33 @@ describe('room for models on a device', () => {
     expect(backend.loaded).toEqual(['a', 'd', 'b']);
     await store.close();
     expect(backend.loaded).toEqual([]);
+  });
+
+  it('is made by unloading what costs least to load again, for its size and uses, and not what is idle longest', async () => {
+    const backend = gpu();
+    const { store, device, place, time } = storeOver(backend, { deviceModelBytesMax: 1000 });
+    const loadMs: Record<string, number> = { slow: 4000, quick: 40, large: 400 };
+    const { loadModel } = backend;
+    backend.loadModel = (its, source) => {
+      time.now += loadMs[source.name] ?? 60;
+      return loadModel.call(backend, its, source);
+    };
+    await place(modelOf('slow', 300), modelOf('large', 600), modelOf('quick', 50));
+    // The slow one is idle longest; of the others, the large one takes more room than it saves time.
+    const use = (name: string, times: number) => {
+      for (let i = 0; i < times; i++) store.pin(device, modelOf(name))?.unpin();
+    };
+    await place(modelOf('next', 500));
+    expect(backend.loaded).toEqual(['slow', 'quick', 'next']);
+    use('quick', 10);
+    await place(modelOf('third', 400));
+    expect(backend.loaded).toEqual(['slow', 'quick', 'third']);
+    // What is not used any more goes in the end, whatever it cost.
+    for (let i = 0; backend.loaded.includes('slow'); i++) {
+      expect(i).toBeLessThan(1000);
+      await place(modelOf(`new ${i}`, 650));
+      use(`new ${i}`, 3);
+    }
   });
 
   it('is what the device has for models, where it says so', async () => {
@@ -201,7 +228,8 @@ describe('room for models on a device', () => {
     expect(refusal(next)).toBeUndefined();
     used.unpin();
     (await load(next)).unpin();
-    expect(backend.loaded).toEqual(['next']);
+    // Of two that cost the same to load, the larger one makes more room.
+    expect(backend.loaded).toEqual(['idle', 'next']);
   });
 
   it('counts models on their way there', async () => {

@@ -44,4 +44,13 @@ export { checkSignature, readSignature } from './doors/lambda/signature-v4.js';
 export type { Credentials, SignedRequest } from './doors/lambda/signature-v4.js';
 export { ThreadInstanceProvider } from './instances/thread-instance-provider.js';
 export type { ThreadInstanceProviderOptions } from './instances/thread-instance-provider.js';
-export type { PoolDevice, PoolModel, PoolSample, SamplePool } from './doors/ui/pool-sample.js';
+export type {
+  PoolDevice,
+  PoolModel,
+  PoolMove,
+  PoolSample,
+  PoolServer,
+  PoolServerDevice,
+  PoolTenant,
+  SamplePool,
+} from './doors/ui/pool-sample.js';

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import {
   betterOfTwo,
+  placeApart,
   placeForModel,
   placeWithModel,
   type PlacementView,
@@ -42,6 +43,7 @@ function view(numbers: readonly number[], changes: Partial<PlacementView<Place>>
     fits: ({ freeBytes }: Place) => freeBytes >= modelBytes,
     freeBytes: ({ freeBytes }: Place) => freeBytes,
     loadMs: 50,
+    host: ({ id }: Place) => String(id),
     fit: 'worst' as const,
     random: () => numbers[drawn++ % numbers.length] as number,
     ...changes,
@@ -51,6 +53,39 @@ function view(numbers: readonly number[], changes: Partial<PlacementView<Place>>
 function havingOf(all: readonly Place[]): ReadonlySet<Place> {
   return new Set(all.filter(({ hasModel }) => hasModel));
 }
+
+describe('copies of a model', () => {
+  const place = (id: number, changes: Partial<Place> = {}): Place => ({
+    ...{ id, isAllowed: true, finishMs: 0, freeBytes: 200, hasModel: false },
+    ...changes,
+  });
+  // Two devices on each machine.
+  const host = ({ id }: Place) => `machine${id >> 1}`;
+
+  it('are on machines apart while one is left that may take them', () => {
+    fc.assert(
+      fc.property(places, draws, (all, numbers) => {
+        const having = havingOf(all);
+        const isNew = (each: Place) => each.isAllowed && !having.has(each);
+        const found = placeApart(all, having, view(numbers, { host, allows: isNew }));
+        const hosts = new Set([...having].map(host));
+        const isApart = (each: Place) => isNew(each) && !hosts.has(host(each));
+        if (all.some(isApart)) expect(found !== undefined && isApart(found)).toBe(true);
+        else if (all.some(isNew)) expect(found !== undefined && isNew(found)).toBe(true);
+        else expect(found).toBeUndefined();
+      }),
+    );
+  });
+
+  it('that demand makes go to another machine, also where the same one would be sooner', () => {
+    const first = place(0, { finishMs: 900, hasModel: true });
+    const beside = place(1, { finishMs: 0 });
+    const apart = place(2, { finishMs: 40 });
+    const all = [first, beside, apart];
+    expect(placeWithModel(all, new Set([first]), view([0.5], { host }))).toBe(apart);
+    expect(placeWithModel([first, beside], new Set([first]), view([0.5], { host }))).toBe(beside);
+  });
+});
 
 describe('placement', () => {
   it('finds a place whenever one is allowed, and never one that is not', () => {

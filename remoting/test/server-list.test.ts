@@ -9,7 +9,7 @@ import { readPoolUrl, readServerLists, serversMax } from '../src/pool/server-lis
 const folder = mkdtempSync(join(tmpdir(), 'axle-server-list-'));
 
 async function read(url: string): Promise<string[]> {
-  return (await readPoolUrl(new URL(url))).map(({ href }) => href);
+  return (await readPoolUrl(new URL(url))).urls.map(({ href }) => href);
 }
 
 function file(text: string): string {
@@ -78,6 +78,22 @@ describe('lists of servers', () => {
     const servers = await readServerLists(lists, (path) =>
       Promise.resolve(Buffer.from(`axle://of-${path.split('/').at(-1)}`)),
     );
-    expect(servers.map(({ host }) => host)).toEqual(['a', 'b', 'of-servers']);
+    expect(servers.urls.map(({ host }) => host)).toEqual(['a', 'b', 'of-servers']);
+    expect(servers.drained.size).toBe(0);
+  });
+
+  it('mark servers that are to be emptied, and nothing else', async () => {
+    const text = 'axle://a\naxle://b drain # for new memory\naxle://c   drain\n';
+    const read = (list: string) =>
+      readServerLists([list], () => Promise.resolve(Buffer.from(text)));
+    for (const list of ['/etc/axle/servers', 'axle://a,axle://b drain, axle://c drain']) {
+      const { urls, drained } = await read(list);
+      expect(urls.map(({ host }) => host)).toEqual(['a', 'b', 'c']);
+      expect([...drained]).toEqual(['axle://b', 'axle://c']);
+    }
+    for (const wrong of ['axle://a drained', 'axle://a drain drain', 'axle://a\tdrain x']) {
+      await expect(read(wrong)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    }
+    await expect(read('axle://a,axle://a drain')).rejects.toThrow(/given twice/);
   });
 });

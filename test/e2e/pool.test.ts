@@ -1,4 +1,4 @@
-import { execFile, fork, spawn, type ChildProcess } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
-import { connect, shippedModels, type Client, type CompressResult } from 'axle';
-import { afterAll, describe, expect, it, vi } from 'vitest';
+import { shippedModels, type Client, type CompressResult } from 'axle';
+import { describe, expect, it, vi } from 'vitest';
 
+import { effectServer, kill, open, poolOf, says, socketOf, startPool } from './pool-kit.js';
 import { axlePath, bytesOf, folder, serveUnix, type RunningServer } from './serve.js';
-import { afterTest } from './tenants-server.js';
 
 const sample = fileURLToPath(new URL('../../axle/models/samples/A.png', import.meta.url));
 const waitMs = 30_000;
@@ -21,50 +21,9 @@ const waitMs = 30_000;
 /** What of `axle top --json` is looked at. */
 interface TopSample {
   readonly servers: readonly unknown[];
+  readonly serverDevices: readonly unknown[];
+  readonly moves: readonly unknown[];
   readonly poolEventsPerSecond: Readonly<Record<string, number>>;
-}
-
-const pools: ChildProcess[] = [];
-
-afterAll(() => {
-  for (const pool of pools) pool.kill('SIGKILL');
-});
-
-function socketOf(name: string): string {
-  return `axle+unix:${join(folder, `${name}.sock`)}`;
-}
-
-function poolOf(...names: readonly string[]): string {
-  return `axle+pool:?${names.map((name) => `server=${socketOf(name)}`).join('&')}`;
-}
-
-async function open(target: string, reconnect = {}): Promise<Client> {
-  const client = await connect(target, { reconnect });
-  afterTest(() => client.close());
-  return client;
-}
-
-/** `axle pool` over servers of those names. */
-async function startPool(
-  name: string,
-  servers: string,
-  ...args: readonly string[]
-): Promise<ChildProcess> {
-  const where = `unix:${join(folder, `${name}.sock`)}`;
-  const pool = spawn(
-    process.execPath,
-    [axlePath, 'pool', '--servers', servers, '--listen', where, ...args],
-    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TMPDIR: folder } },
-  );
-  pools.push(pool);
-  pool.stderr.resume();
-  await once(createInterface(pool.stdout), 'line');
-  return pool;
-}
-
-async function kill({ process: server }: RunningServer): Promise<void> {
-  server.kill('SIGKILL');
-  await once(server, 'exit');
 }
 
 function serverOf({ steps }: CompressResult): string {
@@ -80,26 +39,6 @@ async function serversUsed(client: Client, calls: number): Promise<Set<string>> 
     for (const result of results) used.add(serverOf(result));
   }
   return used;
-}
-
-const script = fileURLToPath(new URL('effect-server.mjs', import.meta.url));
-
-function says(server: ChildProcess, passes: (message: unknown) => boolean): Promise<void> {
-  return new Promise((resolve) => {
-    const listener = (message: unknown) => {
-      if (!passes(message)) return;
-      server.off('message', listener);
-      resolve();
-    };
-    server.on('message', listener);
-  });
-}
-
-async function effectServer(name: string, file: string): Promise<ChildProcess> {
-  const server = fork(script, [`unix:${join(folder, `${name}.sock`)}`, file]);
-  pools.push(server);
-  await says(server, (message) => message === 'listening');
-  return server;
 }
 
 describe('a pool of servers', () => {
@@ -379,12 +318,17 @@ describe('axle pool', () => {
       expect.objectContaining({ server: 'shown1', state: 'lost', tasks: 0 }),
       expect.objectContaining({ server: 'shown2', state: 'up' }),
     ]);
+    expect(sample.serverDevices).toContainEqual(
+      expect.objectContaining({ device: 'shown2/cpu-fallback:0', tasks: 0 }),
+    );
+    expect(sample.moves).toEqual([expect.objectContaining({ server: 'shown1', reason: 'loss' })]);
     expect(Object.keys(sample.poolEventsPerSecond).sort()).toEqual([
       'ejections',
       'hedges',
       'hedges_won',
       'moves',
       'refusals',
+      'replicas',
       'rescues',
     ]);
   });

@@ -17,6 +17,12 @@ export interface TopSample {
   readonly hostRestarts: Readonly<Record<string, number>>;
   /** Of a pool; none elsewhere. */
   readonly servers: readonly ServerSample[];
+  /** Their devices, as the pool uses them. */
+  readonly serverDevices: readonly ServerDeviceSample[];
+  /** When work left servers of a pool last. */
+  readonly moves: readonly MoveSample[];
+  /** On how many devices of a pool models are. */
+  readonly modelCopies: Readonly<Record<string, number>>;
   /** What happened in a pool: hedges, moves and so on. */
   readonly poolEventsPerSecond: Readonly<Record<string, number>>;
 }
@@ -44,6 +50,28 @@ export interface ServerSample {
   readonly tasksPerSecond: number;
   /** Devices whose tasks go elsewhere, being slow, stuck or failing. */
   readonly passedOver: number;
+}
+
+/** One device of a server of a pool. */
+export interface ServerDeviceSample {
+  readonly device: string;
+  /** Of this pool, on their way to it, there, or on their way back. */
+  readonly tasks: number;
+  readonly waitMs: number;
+  readonly tasksPerSecond: number;
+}
+
+/** When work left a server last. */
+export interface MoveSample {
+  readonly server: string;
+  /** drain, leave or loss. */
+  readonly reason: string;
+  /** Taken from it. */
+  readonly tasks: number;
+  /** Loaded elsewhere before. */
+  readonly models: number;
+  /** The longest that a task stood still. */
+  readonly pauseMs: number;
 }
 
 export interface ModelSample {
@@ -85,7 +113,7 @@ export interface WireSample {
   readonly sentBytesPerSecond: number;
 }
 
-const memberStates = ['connecting', 'up', 'draining', 'lost'];
+const memberStates = ['connecting', 'up', 'draining', 'drained', 'lost'];
 const healthStates = ['OK', 'DEGRADED', 'LOST'];
 const msPerSecond = 1000;
 const usPerMs = 1000;
@@ -122,6 +150,17 @@ export function sampleBetween(
     servers: figures
       .values('axle_pool_server_tasks', 'server')
       .map((name) => serverOf(figures, name)),
+    serverDevices: figures
+      .values('axle_pool_device_tasks', 'device')
+      .map((device) => serverDeviceOf(figures, device)),
+    moves: figures
+      .labelSets('axle_pool_move_tasks', ['server', 'reason'])
+      .map(([server = '', reason = '']) => moveOf(figures, server, reason)),
+    modelCopies: Object.fromEntries(
+      figures
+        .values('axle_pool_model_copies', 'model')
+        .map((model) => [model, figures.now('axle_pool_model_copies', { model })]),
+    ),
     poolEventsPerSecond: Object.fromEntries(
       figures
         .values('axle_pool_events_total', 'event')
@@ -155,6 +194,25 @@ function serverOf(figures: Figures, server: string): ServerSample {
     tasks: figures.now('axle_pool_server_tasks', { server }),
     tasksPerSecond: figures.rate('axle_pool_server_tasks_total', { server }),
     passedOver: figures.now('axle_pool_server_passed_over', { server }),
+  };
+}
+
+function serverDeviceOf(figures: Figures, device: string): ServerDeviceSample {
+  return {
+    device,
+    tasks: figures.now('axle_pool_device_tasks', { device }),
+    waitMs: figures.now('axle_pool_device_wait_seconds', { device }) * msPerSecond,
+    tasksPerSecond: figures.rate('axle_pool_device_tasks_total', { device }),
+  };
+}
+
+function moveOf(figures: Figures, server: string, reason: string): MoveSample {
+  const labels = { server, reason };
+  return {
+    ...labels,
+    tasks: figures.now('axle_pool_move_tasks', labels),
+    models: figures.now('axle_pool_move_models', labels),
+    pauseMs: figures.now('axle_pool_move_pause_seconds', labels) * msPerSecond,
   };
 }
 

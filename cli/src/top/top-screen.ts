@@ -82,6 +82,29 @@ function tablesOf({
       rows: events.length === 0 ? [] : [events.map(([, rate]) => threeDigits(rate))],
     },
     {
+      header: ['SERVER DEVICE', 'TASKS', 'WAIT', 'TASKS/S'],
+      rows: sample.serverDevices.map((each) => [
+        each.device,
+        String(each.tasks),
+        formatMs(each.waitMs),
+        threeDigits(each.tasksPerSecond),
+      ]),
+    },
+    {
+      header: ['MOVED FROM', 'WHY', 'TASKS', 'MODELS', 'LONGEST PAUSE'],
+      rows: sample.moves.map((each) => [
+        each.server,
+        each.reason,
+        String(each.tasks),
+        String(each.models),
+        formatMs(each.pauseMs),
+      ]),
+    },
+    {
+      header: ['MODEL', 'COPIES'],
+      rows: Object.entries(sample.modelCopies).map(([model, copies]) => [model, String(copies)]),
+    },
+    {
       header: ['DEVICE', 'HEALTH', 'TASKS', 'WAIT', 'TASKS/S', 'BATCH'],
       rows: devices.map((each) => [
         each.emulated ? `${each.device} EMULATED` : each.device,

@@ -3,18 +3,22 @@ import { AxleError, messageOf } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Model } from './model.js';
 import { bytesOf } from './opened-models.js';
+import { ReloadValue, type Valued } from './reload-value.js';
 
 /** The part of a device's memory that models may take; the rest is for what they compute with. */
 export const modelMemoryShare = 0.75;
 
 /** A model on a device, or on its way there. It stays as long as it is pinned. */
-export class PlacedModel {
+export class PlacedModel implements Valued {
   /** Undefined until it is loaded and warm. */
   loaded: LoadedModel | undefined = undefined;
   /** Calls that use it or wait for it. */
   pins = 0;
   /** Higher = later. */
   usedAt = 0;
+  loadMs = 0;
+  uses = 0;
+  value = 0;
 
   constructor(
     readonly source: ModelSource,
@@ -42,7 +46,7 @@ export class PlacedModel {
 
 /**
  * The models of one device: each is loaded once, by content, however many calls ask for it at the same time. To make
- * room within the device's budget, those that no call uses are unloaded, the one that was used longest ago first.
+ * room within the device's budget, those that no call uses are unloaded, the one that is cheapest to be without first.
  *
  * The budget is for what stays beside each other: whether a model fits that has the device to itself, the device says.
  */
@@ -50,12 +54,17 @@ export class DeviceModels {
   private readonly placed = new Map<string, PlacedModel>();
   private readonly bytesMax: number;
   private uses = 0;
+  private readonly worth = new ReloadValue();
 
-  /** @param warm runs the warm-ups of a model that was just loaded. */
+  /**
+   * @param clock milliseconds
+   * @param warm runs the warm-ups of a model that was just loaded.
+   */
   constructor(
     private readonly backend: Backend,
     private readonly device: Device,
     private readonly limits: Pick<Limits, 'deviceModelsMax' | 'deviceModelBytesMax'>,
+    private readonly clock: () => number,
     private readonly warm: (loaded: LoadedModel, model: Model) => Promise<void>,
   ) {
     const { memoryBytes } = device;
@@ -119,18 +128,22 @@ export class DeviceModels {
   private use(placed: PlacedModel): void {
     placed.pins += 1;
     placed.usedAt = ++this.uses;
+    this.worth.used(placed);
   }
 
   private begin(model: Model, onFailure: (error: unknown) => void): PlacedModel {
     const { source } = model;
     const bytes = bytesOf(source);
     const leaving = this.takeOut(this.inTheWayOf(source, bytes));
+    const began = this.clock();
     const placed = new PlacedModel(source, bytes, this.loadAfter(leaving, model));
     this.placed.set(source.contentId, placed);
     placed.loading.then(
       (loaded) => {
+        placed.loadMs = this.clock() - began;
         if (loaded.memoryBytes > 0) placed.bytes = loaded.memoryBytes;
         placed.loaded = loaded;
+        this.worth.assess(placed);
       },
       (error: unknown) => {
         if (this.placed.get(source.contentId) === placed) this.placed.delete(source.contentId);
@@ -165,11 +178,11 @@ export class DeviceModels {
     }
   }
 
-  /** Those that no call uses, the one used longest ago first. */
+  /** Those that no call uses, the one that is cheapest to be without first. */
   private idle(): PlacedModel[] {
     return [...this.placed.values()]
       .filter(({ pins, loaded }) => pins === 0 && loaded !== undefined)
-      .sort((a, b) => a.usedAt - b.usedAt);
+      .sort((a, b) => a.value - b.value || a.usedAt - b.usedAt);
   }
 
   /**
@@ -189,6 +202,7 @@ export class DeviceModels {
       const victim = idle.shift();
       if (victim === undefined) throw this.noRoom(next, nextBytes, count, bytes);
       going.push(victim);
+      this.worth.left(victim);
       count -= 1;
       bytes -= victim.bytes;
     }

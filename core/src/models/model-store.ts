@@ -67,7 +67,7 @@ export class ModelStore {
     if (models === undefined) {
       const { limits, clock, queueOf } = this.options;
       // Who makes the batches there also warms models up.
-      models = new DeviceModels(backend, device, limits, (loaded, its) =>
+      models = new DeviceModels(backend, device, limits, clock, (loaded, its) =>
         backend.batches === 'there'
           ? Promise.resolve()
           : warmUp(queueOf(device), clock, backend, loaded, its),

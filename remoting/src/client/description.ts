@@ -101,6 +101,12 @@ export class Description implements PendingAnswer {
     }));
   }
 
+  /** Whether it has all devices that another description has, with all that they offer. */
+  covers(other: Description): boolean {
+    const own = new Set(this.facts());
+    return other.facts().every((fact) => own.has(fact));
+  }
+
   /** Of a device that the server calls so, as it said last. */
   healthOf(device: string): Health {
     const index = this.devices.findIndex((frame) => frame.device === device);
@@ -128,9 +134,24 @@ export class Description implements PendingAnswer {
         frame.opVersion === range.version &&
         frame.first === range.first &&
         frame.last === range.last;
-      return same && ((frame.devices[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
+      return same && hasDevice(frame, index);
     });
   }
+
+  private facts(): string[] {
+    return this.devices.flatMap(({ device }, index) => {
+      const offered = this.ops.filter(({ frame }) => hasDevice(frame, index));
+      const names = offered.map(
+        ({ frame: { name, op, opVersion, first, last } }) =>
+          `${device} ${name}${op}.${opVersion}.${first}.${last}`,
+      );
+      return [device, ...names];
+    });
+  }
+}
+
+function hasDevice({ devices }: OpFrame, index: number): boolean {
+  return ((devices[index >> 3] ?? 0) & (1 << (index & 7))) !== 0;
 }
 
 function stateOf(

@@ -218,6 +218,11 @@ export class RemoteBackend implements Backend, DeviceIds {
     this.session.tell({ type: 'USED', id: 0, device: device.index, usedUs: toWireUs(deviceMs) });
   }
 
+  /** The server came back with devices or ops that it did not have before, which this knows nothing of. */
+  get isOutgrown(): boolean {
+    return this.latest !== this.description && !this.description.covers(this.latest);
+  }
+
   close(): Promise<void> {
     this.session.close(new AxleError('CANCELLED', 'the client was closed'));
     return Promise.resolve();

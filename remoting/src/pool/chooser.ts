@@ -9,7 +9,13 @@ import {
 
 import type { FarDevice } from './far-device.js';
 import { Outliers } from './outliers.js';
-import { betterOfTwo, placeWithModel, type ModelFit } from './placement.js';
+import {
+  betterOfTwo,
+  placeApart,
+  placeWithModel,
+  type ModelFit,
+  type PlacementView,
+} from './placement.js';
 import type { PooledDevice } from './pooled-device.js';
 import type { TaskKind, TaskKinds } from './task-kind.js';
 
@@ -97,6 +103,31 @@ export class Chooser {
     return soonest;
   }
 
+  /**
+   * Where a model is loaded ahead of the tasks that will need it.
+   *
+   * @param having places that have it, and not those again
+   * @returns undefined: nowhere now, or only where it does not fit.
+   */
+  placeForModel(
+    places: readonly FarDevice[],
+    { source }: LoadedModel,
+    tenant: string,
+    having: ReadonlySet<FarDevice> = new Set(),
+  ): FarDevice | undefined {
+    const now = this.options.clock();
+    const view = this.viewFor(source);
+    const allows = (place: FarDevice) =>
+      !having.has(place) &&
+      place.member.takes(tenant, now) &&
+      place.member.isWell(place.device) &&
+      !place.lacks(source, now) &&
+      this.isGood(place) &&
+      view.fits(place);
+    const finishMs = (place: FarDevice) => place.waitMs(now);
+    return placeApart(places, having, { ...view, allows, finishMs });
+  }
+
   /** To be told when a task goes there. */
   entering(place: FarDevice): void {
     this.breaker.entering(place.device);
@@ -174,24 +205,35 @@ export class Chooser {
 
   private amongAll(wanted: Wanted, allows: (place: FarDevice) => boolean): FarDevice | undefined {
     const { model, pooled } = wanted;
-    const { random, fit } = this.options;
+    const { random } = this.options;
     const finishMs = (place: FarDevice) => this.finishMs(place, wanted);
     const places = pooled.all;
-    const load = ({ attempts, device }: FarDevice) => attempts.size / device.parallel;
-    if (model === undefined) return betterOfTwo(places, { allows, finishMs, load, random });
+    if (model === undefined) return betterOfTwo(places, { allows, finishMs, load: loadOf, random });
     const { source } = model;
-    const bytes = modelBytesOf(source);
     return placeWithModel(places, new Set(places.filter((place) => place.has(source))), {
+      ...this.viewFor(source),
       allows,
       finishMs,
-      load,
+    });
+  }
+
+  private viewFor(source: ModelSource): Omit<PlacementView<FarDevice>, 'allows' | 'finishMs'> {
+    const { random, fit } = this.options;
+    const bytes = modelBytesOf(source);
+    return {
+      load: loadOf,
       fits: (place) => place.freeBytes >= bytes,
       freeBytes: (place) => place.freeBytes,
       loadMs: loadMsGuess + bytes / loadBytesPerMs,
+      host: ({ member }) => member.host,
       fit,
       random,
-    });
+    };
   }
+}
+
+function loadOf({ attempts, device }: FarDevice): number {
+  return attempts.size / device.parallel;
 }
 
 function modelBytesOf({ files }: ModelSource): number {

@@ -17,10 +17,15 @@ const modelMemoryShare = 0.75;
 /** A model that a server does not have under its name is not looked for there again for so long, milliseconds. */
 const lackedMs = 10_000;
 
+/** Tenants of a model that are remembered, for its move. */
+const modelTenantsMax = 64;
+
 /** A model that was sent to a device. */
 interface SentModel {
   readonly loaded: LoadedModel;
   readonly bytes: number;
+  /** Whose calls used it. */
+  readonly tenants: Set<string>;
   /** A call with it was answered since the server started. */
   isThere: boolean;
   usedAt: number;
@@ -47,10 +52,22 @@ export class FarDevice {
 
   constructor(
     readonly member: Member,
-    readonly device: Device,
-    private readonly ops: readonly OfferedOp[],
+    private described: Device,
+    private ops: readonly OfferedOp[],
   ) {
-    this.kind = kindOf(device.id.slice(member.label.length + 1));
+    this.kind = kindOf(described.id.slice(member.label.length + 1));
+  }
+
+  /** As its server described it last. */
+  get device(): Device {
+    return this.described;
+  }
+
+  /** The server says anew what it has. */
+  renew(device: Device, ops: readonly OfferedOp[]): void {
+    this.described = device;
+    this.ops = ops;
+    this.offered.clear();
   }
 
   get id(): string {
@@ -124,16 +141,30 @@ export class FarDevice {
     return this.models.get(contentId)?.isThere === true;
   }
 
-  /** The model as the server's connections know it. */
-  modelOf({ source }: LoadedModel, now: number): LoadedModel {
+  /** Models of which calls were answered there, with the tenants whose calls these were. */
+  get loadedModels(): readonly {
+    readonly loaded: LoadedModel;
+    readonly tenants: ReadonlySet<string>;
+  }[] {
+    return [...this.models.values()].filter(({ isThere }) => isThere);
+  }
+
+  /** When a call was sent there last with a model, on the clock of `performance`. */
+  usedAt({ contentId }: ModelSource): number {
+    return this.models.get(contentId)?.usedAt ?? 0;
+  }
+
+  /** The model as the server's connections know it, for a tenant's call. */
+  modelOf({ source }: LoadedModel, tenant: string, now: number): LoadedModel {
     let sent = this.models.get(source.contentId);
     if (sent === undefined) {
       const unknown = { inputs: [], outputs: [], memoryBytes: 0, handle: undefined };
       const loaded = { source, device: this.device, ...unknown };
-      sent = { loaded, bytes: bytesOf(source), isThere: false, usedAt: now };
+      sent = { loaded, bytes: bytesOf(source), tenants: new Set(), isThere: false, usedAt: now };
       this.models.set(source.contentId, sent);
     }
     sent.usedAt = now;
+    if (sent.tenants.size < modelTenantsMax) sent.tenants.add(tenant);
     return sent.loaded;
   }
 

@@ -30,9 +30,10 @@ const awayMsMax = 30_000;
 const seekMs = 1000;
 
 /**
- * `connecting`: it never answered. `draining`: it said that it leaves. `lost`: it is away, and looked for.
+ * `connecting`: it never answered. `draining`: it answers what it has, as it leaves or is to be emptied. `drained`: it is
+ * empty, and gets nothing. `lost`: it is away, and looked for.
  */
-export type MemberState = 'connecting' | 'up' | 'draining' | 'lost';
+export type MemberState = 'connecting' | 'up' | 'draining' | 'drained' | 'lost';
 
 /** Whoever shares work out among servers. */
 export interface MemberListener {
@@ -42,6 +43,8 @@ export interface MemberListener {
   memberLost(member: Member, tenant: string): void;
   /** It was let go, and has answered what it had. */
   memberGone(member: Member): void;
+  /** It is to get nothing, and has answered what it had. */
+  memberDrained(member: Member): void;
 }
 
 export interface MemberOptions {
@@ -69,6 +72,14 @@ export class Member {
   private isClosed = false;
   /** It takes nothing new, and goes when it has answered what it has. */
   isRetired = false;
+  /** It takes nothing new until it is told otherwise. */
+  isResting = false;
+  /** That are open there. */
+  streams = 0;
+  /** Whose connections count; those before end with what they have. */
+  private generation = 0;
+  private isRenewing = false;
+  private outgrown: readonly Upstreams[] = [];
   private wake: () => void = () => undefined;
   private readonly timer: NodeJS.Timeout;
 
@@ -80,8 +91,10 @@ export class Member {
       this.noteTried = resolve;
     });
     this.timer = setInterval(() => {
-      if (this.isRetired) this.goIfIdle();
+      this.closeOutgrown();
+      if (this.isRetired || this.isResting) this.settleIfIdle();
       else if (this.current !== 'up') this.upstreams?.own.session.seek();
+      else if (this.upstreams?.own.isOutgrown === true) void this.renew();
     }, seekMs).unref();
     void this.connect();
   }
@@ -92,6 +105,11 @@ export class Member {
 
   get url(): URL {
     return this.options.url;
+  }
+
+  /** The machine that it runs on, as far as its URL says: sockets are of this one. */
+  get host(): string {
+    return this.url.hostname;
   }
 
   get state(): MemberState {
@@ -110,6 +128,11 @@ export class Member {
   /** On their way to it or there. */
   get inFlight(): number {
     return this.devices.reduce((sum, { attempts }) => sum + attempts.size, 0);
+  }
+
+  /** It has nothing to answer, and no stream. */
+  get isIdle(): boolean {
+    return this.inFlight === 0 && this.streams === 0;
   }
 
   devicesOf(kind: string): readonly FarDevice[] {
@@ -155,22 +178,81 @@ export class Member {
   retire(): void {
     if (this.isRetired) return;
     this.isRetired = true;
-    if (this.current === 'up') this.current = 'draining';
-    this.listener.memberLost(this, '');
-    this.goIfIdle();
+    this.takeNothing();
+  }
+
+  /** It is to be emptied, and stays. */
+  rest(): void {
+    if (this.isResting || this.isRetired) return;
+    this.isResting = true;
+    this.takeNothing();
+  }
+
+  /** It takes tasks again. */
+  resume(): void {
+    if (!this.isResting || this.isRetired) return;
+    this.isResting = false;
+    if (this.current !== 'drained' && this.current !== 'draining') return;
+    // One that leaves of itself comes back with a connection.
+    if (this.upstreams?.own.session.lostReason !== undefined) return;
+    this.current = 'up';
+    this.listener.memberUp(this);
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
     clearInterval(this.timer);
     this.wake();
-    await this.upstreams?.close();
+    await Promise.all([...this.outgrown, this.upstreams].map((each) => each?.close()));
   }
 
-  private goIfIdle(): void {
-    if (this.isClosed || this.inFlight > 0) return;
-    this.listener.memberGone(this);
-    this.close().catch(() => undefined);
+  private takeNothing(): void {
+    if (this.current === 'up') this.current = 'draining';
+    this.listener.memberLost(this, '');
+    this.settleIfIdle();
+  }
+
+  private settleIfIdle(): void {
+    if (this.isClosed || !this.isIdle) return;
+    if (this.isRetired) {
+      this.listener.memberGone(this);
+      this.close().catch(() => undefined);
+    } else if (this.current === 'draining') {
+      this.current = 'drained';
+      this.listener.memberDrained(this);
+    }
+  }
+
+  /** It came back with more than it had: what it has now is read over new connections, and the old ones end when idle. */
+  private async renew(): Promise<void> {
+    if (this.isRenewing) return;
+    this.isRenewing = true;
+    const before = this.upstreams;
+    try {
+      const upstreams = await this.connectUpstreams();
+      if (before !== undefined) this.outgrown = [...this.outgrown, before];
+      this.came(upstreams);
+    } catch {
+      // What was there goes on; the next look tries again.
+    } finally {
+      this.isRenewing = false;
+    }
+  }
+
+  private closeOutgrown(): void {
+    for (const upstreams of this.outgrown) {
+      if (![...upstreams.all].every(({ isIdle }) => isIdle)) continue;
+      this.outgrown = this.outgrown.filter((each) => each !== upstreams);
+      upstreams.close().catch(() => undefined);
+    }
+  }
+
+  private connectUpstreams(): Promise<Upstreams> {
+    const { sourceOn } = this.options;
+    this.generation += 1;
+    const { generation } = this;
+    const open = (tenant: string) => this.open(tenant, generation);
+    return Upstreams.connect(open, { name: this.url.href, hasNames: false, sourceOn });
   }
 
   private async connect(): Promise<void> {
@@ -179,10 +261,7 @@ export class Member {
     while (!this.isClosed) {
       await this.sleep(waitMs);
       try {
-        const { sourceOn } = this.options;
-        const name = this.url.href;
-        const open = (tenant: string) => this.open(tenant);
-        this.came(await Upstreams.connect(open, { name, hasNames: false, sourceOn }));
+        this.came(await this.connectUpstreams());
         return;
       } catch (error) {
         this.lastError = asAxleError(error);
@@ -199,12 +278,17 @@ export class Member {
       return;
     }
     const { devices, ops } = upstreams.own;
-    this.devices = devices.map((device) => new FarDevice(this, device, ops));
+    const known = new Map(this.devices.map((far) => [far.id, far]));
+    this.devices = devices.map((device) => {
+      const far = known.get(device.id);
+      far?.renew(device, ops);
+      return far ?? new FarDevice(this, device, ops);
+    });
     this.connectionChanged('', undefined, false);
     this.noteTried();
   }
 
-  private open(tenant: string): Promise<RemoteBackend> {
+  private open(tenant: string, generation: number): Promise<RemoteBackend> {
     const { url, label, connect, actsForTenants } = this.options;
     const { reconnect: { timeoutMs } = {} } = connect;
     // Where else its work may go, the pool knows.
@@ -217,6 +301,7 @@ export class Member {
         naming: { prefix: `${label}/` },
         times: { ...defaultTimes, pingAfterMs, pongMs },
         onChange: (lostBy, isLeaving) => {
+          if (generation !== this.generation) return;
           this.connectionChanged(tenant, lostBy, isLeaving);
         },
       },
@@ -241,11 +326,16 @@ export class Member {
     }
     if (tenant === '') {
       if (this.isRetired) return;
-      this.current = 'up';
       this.lastError = undefined;
       this.away.clear();
+      if (this.isResting) {
+        this.current = 'draining';
+        this.settleIfIdle();
+        return;
+      }
+      this.current = 'up';
     } else this.away.delete(tenant);
-    this.listener.memberUp(this);
+    if (this.current === 'up') this.listener.memberUp(this);
   }
 
   private async sleep(ms: number): Promise<void> {

@@ -12,6 +12,8 @@ export interface PlacementView<Place> {
   readonly freeBytes: (place: Place) => number;
   /** How long the load of the model takes, milliseconds. */
   readonly loadMs: number;
+  /** The machine that a place is on: copies of a model are kept apart. */
+  readonly host: (place: Place) => string;
   readonly fit: ModelFit;
   /** From 0 up to 1. */
   readonly random: () => number;
@@ -70,11 +72,35 @@ export function placeWithModel<Place>(
   view: PlacementView<Place>,
 ): Place | undefined {
   const there = betterOfTwo([...having], view);
+  // Nowhere else it can be sooner, with the load of it.
+  if (there !== undefined && view.finishMs(there) <= view.loadMs) return there;
   const isNew = (place: Place) => !having.has(place) && view.allows(place);
-  const fresh = placeForModel(places, { ...view, allows: isNew });
+  const fresh = placeApart(places, having, { ...view, allows: isNew });
   if (there === undefined) return fresh;
   if (fresh === undefined || !view.fits(fresh)) return there;
   return view.finishMs(fresh) + view.loadMs < view.finishMs(there) ? fresh : there;
+}
+
+/**
+ * Where one more copy of a model is loaded: on a machine that has none, as long as there is one, so that the loss of a
+ * machine leaves a copy.
+ *
+ * @param having places that have the model
+ * @returns undefined: none is allowed.
+ */
+export function placeApart<Place>(
+  places: readonly Place[],
+  having: ReadonlySet<Place>,
+  view: PlacementView<Place>,
+): Place | undefined {
+  const { allows, host } = view;
+  if (having.size > 0) {
+    const hosts = new Set([...having].map(host));
+    const isApart = (place: Place) => allows(place) && !hosts.has(host(place));
+    const apart = placeForModel(places, { ...view, allows: isApart });
+    if (apart !== undefined) return apart;
+  }
+  return placeForModel(places, view);
 }
 
 /**

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 import {
   AxleError,
   hasFlag,
@@ -25,10 +27,12 @@ import type { Log } from '../log/log.js';
 import { LateStream } from '../relay/late-stream.js';
 import { settledWithin } from '../settled-within.js';
 import type { Member, MemberState } from './member.js';
+import { moveText, type MoveReport, type Moves } from './moves.js';
 import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
 import { PoolCatalogue } from './pool-catalogue.js';
+import { PoolStream } from './pool-stream.js';
 import { PoolTask } from './pool-task.js';
-import { PooledDevice } from './pooled-device.js';
+import type { PooledDevice } from './pooled-device.js';
 import type { ModelFit } from './placement.js';
 
 /** When the first server is there, how long the others are waited for, so that what the pool offers is known, milliseconds. */
@@ -36,6 +40,8 @@ const gatherMs = 2000;
 
 export interface PoolBackendOptions {
   readonly servers: readonly URL[];
+  /** Of these, as `href`, those that get nothing. */
+  readonly drained?: ReadonlySet<string>;
   /** How the servers are to be connected to. */
   readonly connect: ConnectOptions;
   /** Each tenant's work goes over a connection in its name: of a server. Otherwise all is the client's own. */
@@ -63,7 +69,27 @@ export interface ServerOfPool {
   readonly finished: number;
   /** Devices whose tasks go elsewhere. */
   readonly passedOver: number;
+  readonly devices: readonly DeviceOfPool[];
 }
+
+/** A device of a server of a pool. */
+export interface DeviceOfPool {
+  readonly id: string;
+  /** As of the server. */
+  readonly inFlight: number;
+  readonly finished: number;
+  /** How long a new task would wait there, milliseconds. */
+  readonly waitMs: number;
+}
+
+/** On how many devices a model is. */
+export interface ModelOfPool {
+  readonly name: string;
+  readonly copies: number;
+}
+
+/** Models that are told of. */
+const modelsToldMax = 256;
 
 /**
  * Many servers as one backend: core sees a device for each kind that they have between them, and which server a task goes
@@ -76,12 +102,18 @@ export class PoolBackend implements Backend {
   /** They are sent on as they are, and looked at by nobody here. */
   readonly takesInputsThatChange = true;
 
+  private listener: () => void = () => undefined;
+  private knownOps: readonly OfferedOp[];
+  private devicesCount: number;
+
   private constructor(
     readonly pool: Pool,
-    readonly ops: readonly OfferedOp[],
     /** The names of models that the servers answer to. */
     readonly catalogue: PoolCatalogue,
-  ) {}
+  ) {
+    this.knownOps = opsOf(pool);
+    this.devicesCount = pool.devices.length;
+  }
 
   /**
    * Looks for all servers, and goes on when one has answered and the others had a moment; they join when they do.
@@ -95,25 +127,35 @@ export class PoolBackend implements Backend {
       connect,
       actsForTenants = false,
       fit = 'worst',
+      drained = new Set(),
       log = () => undefined,
     } = options;
     const catalogue = new PoolCatalogue();
+    let grown: () => void = () => undefined;
     const pool = new Pool({
       servers,
+      drained,
       connect,
       actsForTenants,
       fit,
       sourceOn: catalogue.sourceOn,
       random: Math.random,
-      onChange: (member) => {
-        tellChange(member, log);
+      onChange: (member, move) => {
+        tellChange(member, move, log);
+      },
+      onGrown: () => {
+        grown();
       },
     });
     catalogue.members = pool.members;
     try {
       await gather(pool, connect.reconnect?.timeoutMs ?? waitMsDefault);
-      pool.devices = devicesOf(pool);
-      return new PoolBackend(pool, opsOf(pool), catalogue);
+      pool.takeDevicesIn();
+      const backend = new PoolBackend(pool, catalogue);
+      grown = () => {
+        backend.noteGrown();
+      };
+      return backend;
     } catch (error) {
       await pool.close();
       throw error;
@@ -124,9 +166,22 @@ export class PoolBackend implements Backend {
     return this.pool.devices;
   }
 
-  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
-  setServers(servers: readonly URL[]): void {
-    this.pool.setServers(servers);
+  get ops(): readonly OfferedOp[] {
+    return this.knownOps;
+  }
+
+  onGrown(listener: () => void): void {
+    this.listener = listener;
+  }
+
+  /** As `Pool.setServers`. */
+  setServers(servers: readonly URL[], drained: ReadonlySet<string> = new Set()): void {
+    this.pool.setServers(servers, drained);
+  }
+
+  /** The last moves of work from one server to others. */
+  get moves(): Moves {
+    return this.pool.moves;
   }
 
   get servers(): readonly ServerOfPool[] {
@@ -137,7 +192,29 @@ export class PoolBackend implements Backend {
       inFlight,
       finished: devices.reduce((sum, { finished }) => sum + finished, 0),
       passedOver: devices.filter((device) => pool.passedOver(device) !== undefined).length,
+      devices: devices.map((device) => ({
+        id: device.id,
+        inFlight: device.attempts.size,
+        finished: device.finished,
+        waitMs: state === 'up' ? device.waitMs(performance.now()) : 0,
+      })),
     }));
+  }
+
+  /** Those that are loaded somewhere. */
+  get models(): readonly ModelOfPool[] {
+    const copies = new Map<string, ModelOfPool>();
+    for (const { devices, state } of this.pool.members) {
+      if (state === 'lost') continue;
+      for (const { loaded } of devices.flatMap((device) => device.loadedModels)) {
+        const { name, contentId } = loaded.source;
+        const known = copies.get(contentId)?.copies ?? 0;
+        if (known > 0 || copies.size < modelsToldMax) {
+          copies.set(contentId, { name, copies: known + 1 });
+        }
+      }
+    }
+    return [...copies.values()];
   }
 
   get counts(): PoolCounts {
@@ -169,7 +246,7 @@ export class PoolBackend implements Backend {
     const pooled = this.pooledOf(model.device);
     const op = opOf(this.ops, singleOp('infer'));
     const target = this.pool.placeFor(pooled, op, tenant, model);
-    await target.member.of(tenant).prefetch(target.modelOf(model, performance.now()));
+    await target.member.of(tenant).prefetch(target.modelOf(model, tenant, performance.now()));
     target.noteLoaded(model.source);
   }
 
@@ -192,7 +269,11 @@ export class PoolBackend implements Backend {
     const op = opOf(this.ops, range);
     const open = () => {
       const target = this.pool.placeFor(pooled, op, options.tenant, undefined);
-      return target.member.of(options.tenant).openStream(target.device, range, args, options);
+      const { member, device } = target;
+      return new PoolStream(
+        member,
+        member.of(options.tenant).openStream(device, range, args, options),
+      );
     };
     return this.pool.hasServer ? open() : new LateStream(this.whenUp(open));
   }
@@ -203,6 +284,16 @@ export class PoolBackend implements Backend {
 
   close(): Promise<void> {
     return this.pool.close();
+  }
+
+  /** To be called when servers may have more than was known. What was known stays as it was, for calls that rely on it. */
+  noteGrown(): void {
+    const { knownOps, pool } = this;
+    const added = opsOf(pool).filter((op) => !knownOps.some((known) => sameRange(known, op)));
+    if (added.length === 0 && pool.devices.length === this.devicesCount) return;
+    this.knownOps = [...knownOps, ...added];
+    this.devicesCount = pool.devices.length;
+    this.listener();
   }
 
   private async whenUp<T>(work: () => T): Promise<T> {
@@ -241,15 +332,6 @@ function noServer(members: readonly Member[], msMax: number): AxleError {
   );
 }
 
-/** One for each kind that the servers have which are there. */
-function devicesOf({ members }: Pool): readonly PooledDevice[] {
-  const found = new Map<string, Device>();
-  for (const { devices } of members) {
-    for (const { kind, device } of devices) if (!found.has(kind)) found.set(kind, device);
-  }
-  return [...found].map(([kind, like], index) => new PooledDevice(kind, index, like, members));
-}
-
 /** What they offer; what one of them must not run twice, none is taken to. */
 function opsOf({ members }: Pool): readonly OfferedOp[] {
   const ops: OfferedOp[] = [];
@@ -267,9 +349,16 @@ function commonFlags(a: number, b: number): number {
   return may(a) && may(b) ? a : a & b & ~(OpFlag.PURE | OpFlag.IDEMPOTENT);
 }
 
-function tellChange({ url, label, state, isRetired, inFlight, lastError }: Member, log: Log): void {
+function tellChange(
+  { url, label, state, isRetired, isResting, isIdle, lastError }: Member,
+  move: MoveReport | undefined,
+  log: Log,
+): void {
+  const how = move === undefined ? '' : `: ${moveText(move)}`;
   if (isRetired) {
-    log(inFlight === 0 ? `${url.href} is let go` : `${url.href} goes when it has answered`);
+    log(isIdle ? `${url.href} is let go${how}` : `${url.href} goes when it has answered`);
+  } else if (isResting && state !== 'lost') {
+    log(isIdle ? `${url.href} is empty${how}` : `${url.href} is being emptied`);
   } else if (state === 'up') {
     log(`${url.href} is up, as ${label}`);
   } else {

@@ -12,6 +12,7 @@ import {
 import { opNameOf, opStepsOf } from '../op-names.js';
 import type { Attempt } from './attempt.js';
 import type { FarDevice } from './far-device.js';
+import type { MovedTask } from './moves.js';
 import type { PooledDevice } from './pooled-device.js';
 import type { TaskKind } from './task-kind.js';
 
@@ -29,6 +30,8 @@ export class PoolTask {
   waitsUntil = 0;
   /** A second attempt was made because the first was late. */
   isHedged = false;
+  /** It was taken from a server, and is not answered yet. */
+  moved: MovedTask | undefined = undefined;
   hedgeTimer: NodeJS.Timeout | undefined = undefined;
   private failed: FailedAttempt[] | undefined = undefined;
 

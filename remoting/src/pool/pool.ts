@@ -23,15 +23,20 @@ import type { FarDevice } from './far-device.js';
 import { Member, type MemberListener } from './member.js';
 import { HedgeBudget } from './hedge-budget.js';
 import type { ModelFit } from './placement.js';
-import type { PooledDevice } from './pooled-device.js';
+import { Drains } from './drains.js';
+import { Moves, type Move, type MoveReport } from './moves.js';
 import { PoolShares } from './pool-shares.js';
+import { PooledDevice } from './pooled-device.js';
 import { PoolTask } from './pool-task.js';
+import { Replicas } from './replicas.js';
 import { TaskKinds } from './task-kind.js';
 
 /** How long tasks wait for a server when there is none, milliseconds. */
 export const waitMsDefault = 30_000;
 /** How often it is looked whether they have waited for too long, milliseconds. */
 const expiryMs = 250;
+/** Of these looks, every so many it is seen to the copies of models. */
+const replicasEvery = 4;
 /** Servers that may be lost while they have a task: it may be what ends them. */
 const lossesMax = 3;
 /** No task is sent a second time sooner, milliseconds. */
@@ -47,13 +52,17 @@ const elsewhereCodes: ReadonlySet<string> = new Set([
 
 export interface PoolOptions {
   readonly servers: readonly URL[];
+  /** Of these, as `href`, those that get nothing. */
+  readonly drained: ReadonlySet<string>;
   readonly connect: ConnectOptions;
   readonly actsForTenants: boolean;
   readonly sourceOn: SourceOn;
   readonly fit: ModelFit;
   readonly random: () => number;
-  /** A server came, or went. */
-  readonly onChange: (member: Member) => void;
+  /** A server came, or went; of one that was emptied, how. */
+  readonly onChange: (member: Member, move?: MoveReport) => void;
+  /** There are more kinds of devices, or servers offer more, than was known. */
+  readonly onGrown: () => void;
 }
 
 /** What happened in a pool so far. */
@@ -70,12 +79,14 @@ export interface PoolCounts {
   readonly refusals: number;
   /** Devices that were left alone for a while, being far slower than others or stuck. */
   readonly ejections: number;
+  /** Models that were loaded on one more server, as those that had it were busy with it. */
+  readonly replicas: number;
 }
 
 /** The servers of a pool, and the tasks that are under way on them. */
 export class Pool implements MemberListener {
   readonly members: Member[] = [];
-  /** What core sees, by what the servers said that were there first. */
+  /** What core sees: a device for each kind that any of the servers has. */
   devices: readonly PooledDevice[] = [];
   readonly kinds = new TaskKinds();
   /** For a server to be there. */
@@ -87,27 +98,53 @@ export class Pool implements MemberListener {
   private readonly chooser: Chooser;
   private readonly hedges = new HedgeBudget();
   private readonly shares = new PoolShares<FarDevice>();
+  readonly moves = new Moves(() => performance.now());
+  private readonly drains: Drains;
+  private readonly replicas: Replicas;
+  private looks = 0;
   private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
     this.chooser = new Chooser({ ...options, clock: () => performance.now() }, this.kinds);
     this.waitMs = options.connect.reconnect?.timeoutMs ?? waitMsDefault;
-    for (const url of options.servers) this.add(url);
+    this.drains = new Drains(this, this.chooser, this.moves);
+    this.replicas = new Replicas(this.chooser, {
+      clock: () => performance.now(),
+      onFailure: (place, _, error) => {
+        this.chooser.failed(place, error);
+      },
+    });
+    for (const url of options.servers) {
+      const member = this.add(url);
+      if (options.drained.has(url.href)) member.rest();
+    }
     this.timer = setInterval(() => {
       this.expire();
       this.rescueFromStuck();
+      this.looks += 1;
+      if (this.looks % replicasEvery === 0) this.replicas.look(this.devices);
     }, expiryMs).unref();
   }
 
-  /** Takes new servers in, and lets those go that are not named any more, when they have answered what they have. */
-  setServers(urls: readonly URL[]): void {
+  /**
+   * Takes new servers in, empties those that are to be, and lets those go that are not named any more, when they have
+   * answered what they have.
+   */
+  setServers(urls: readonly URL[], drained: ReadonlySet<string>): void {
     if (this.isClosed) return;
     const wanted = new Set(urls.map(({ href }) => href));
-    for (const member of [...this.members]) if (!wanted.has(member.url.href)) member.retire();
-    const known = new Set(
-      this.members.flatMap(({ url, isRetired }) => (isRetired ? [] : url.href)),
-    );
-    for (const url of urls) if (!known.has(url.href)) this.add(url);
+    for (const member of [...this.members]) {
+      const { href } = member.url;
+      if (member.isRetired) continue;
+      if (!wanted.delete(href)) void this.drains.empty(member, 'go');
+      else if (drained.has(href)) void this.drains.empty(member, 'rest');
+      else this.drains.resume(member);
+    }
+    for (const url of urls) {
+      if (!wanted.has(url.href)) continue;
+      const member = this.add(url);
+      if (drained.has(url.href)) member.rest();
+    }
   }
 
   get hasServer(): boolean {
@@ -132,7 +169,8 @@ export class Pool implements MemberListener {
   }
 
   get counts(): PoolCounts {
-    return { ...this.counted, ejections: this.chooser.outliers.ejections };
+    const { ejections } = this.chooser.outliers;
+    return { ...this.counted, ejections, replicas: this.replicas.made };
   }
 
   /** Why the tasks of a device go elsewhere though its server is up; undefined: they do not. */
@@ -179,7 +217,8 @@ export class Pool implements MemberListener {
 
   memberUp(member: Member): void {
     this.options.onChange(member);
-    for (const device of this.devices) device.refresh();
+    this.moves.end(member.label);
+    this.takeDevicesIn();
     for (const resolve of this.whenUp.splice(0)) resolve();
     for (const task of [...this.waiting]) {
       this.waiting.delete(task);
@@ -190,7 +229,10 @@ export class Pool implements MemberListener {
 
   memberLost(member: Member, tenant: string): void {
     if (this.isClosed) return;
-    if (tenant === '') this.options.onChange(member);
+    if (tenant === '') {
+      this.moves.begin(member.label, this.reasonOf(member));
+      this.options.onChange(member);
+    }
     const now = performance.now();
     for (const device of member.devices) {
       // Another run of the server has to load them.
@@ -204,10 +246,15 @@ export class Pool implements MemberListener {
     }
   }
 
+  memberDrained(member: Member): void {
+    for (const device of this.devices) device.refresh();
+    this.options.onChange(member, this.moves.end(member.label));
+  }
+
   memberGone(member: Member): void {
     const at = this.members.indexOf(member);
     if (at >= 0) this.members.splice(at, 1);
-    this.options.onChange(member);
+    this.options.onChange(member, this.moves.end(member.label));
     for (const device of this.devices) device.refresh();
     for (const device of member.devices) {
       this.kinds.forget(device);
@@ -226,10 +273,30 @@ export class Pool implements MemberListener {
     await Promise.all(this.members.map((member) => member.close()));
   }
 
-  private add(url: URL): void {
+  /** Makes a device of each kind that servers have by now. */
+  takeDevicesIn(): void {
+    for (const device of this.devices) device.refresh();
+    const known = new Set(this.devices.map(({ pooledKind }) => pooledKind));
+    for (const { kind, device } of this.members.flatMap(({ devices }) => devices)) {
+      if (known.has(kind)) continue;
+      known.add(kind);
+      const made = new PooledDevice(kind, this.devices.length, device, this.members);
+      this.devices = [...this.devices, made];
+    }
+    this.options.onGrown();
+  }
+
+  private reasonOf({ isRetired, isResting, state }: Member): Move['reason'] {
+    if (state === 'lost') return 'loss';
+    return isRetired || isResting ? 'drain' : 'leave';
+  }
+
+  private add(url: URL): Member {
     const { connect, actsForTenants, sourceOn } = this.options;
     const label = freeLabel(url, new Set(this.members.map((member) => member.label)));
-    this.members.push(new Member({ url, label, connect, actsForTenants, sourceOn }, this));
+    const member = new Member({ url, label, connect, actsForTenants, sourceOn }, this);
+    this.members.push(member);
+    return member;
   }
 
   /** Sends the task where it should be done soonest, or lets it wait for a server. */
@@ -248,7 +315,7 @@ export class Pool implements MemberListener {
     const attempt = new Attempt(
       task,
       target,
-      model && target.modelOf(model, now),
+      model && target.modelOf(model, task.tenant, now),
       expectedMs,
       expectedMs + target.waitMs(now),
       now,
@@ -283,13 +350,17 @@ export class Pool implements MemberListener {
     const wholeMs = performance.now() - attempt.startedAt;
     target.lastDoneAt = performance.now();
     target.finished += 1;
-    if (attempt.model !== undefined) target.noteLoaded(attempt.model.source);
+    if (attempt.model !== undefined) {
+      target.noteLoaded(attempt.model.source);
+      this.replicas.note(attempt.model, tookMs);
+    }
     task.kind.observe(target, task.bytes, tookMs, wholeMs);
     this.chooser.succeeded(target, task.kind, task.pooled.all.length);
     if (attempt.isSpare && task.attempts.length > 0) {
       this.counted.hedgesWon += 1;
       for (const late of task.attempts) this.chooser.overtaken(late.target, task.pooled.all.length);
     }
+    if (task.moved !== undefined) this.moves.arrived(task.moved);
     task.succeed(attempt, outcome);
   };
 
@@ -337,6 +408,7 @@ export class Pool implements MemberListener {
       task.fail(endsServers(), false);
       return;
     }
+    task.moved ??= this.moves.take(from.member.label);
     const target = this.chooser.choose(task);
     this.counted.moves += 1;
     if (target !== undefined) this.attempt(task, target);

@@ -9,16 +9,24 @@ export const serversMax = 256;
 /** A file of them, bytes. */
 export const listBytesMax = 1024 * 1024;
 
+/** The servers of a pool. */
+export interface ServerList {
+  readonly urls: readonly URL[];
+  /** Of these, as `href`, those that are to be emptied: they stay in the list, and get nothing new. */
+  readonly drained: ReadonlySet<string>;
+}
+
 const example = 'axle+tls://HOST:PORT, axle://HOST:PORT or axle+unix:/PATH';
 
 /**
  * Reads the servers that a URL of a pool names: `axle+pool:?server=URL&server=URL`, where characters that would end the
- * value are written as %xx, or `axle+pool:/PATH` of a file with one URL on each line.
+ * value are written as %xx, or `axle+pool:/PATH` of a file with one URL on each line. A URL with
+ * ` drain` after it is that of a server that is to be emptied.
  *
  * @throws AxleError INVALID_ARGUMENT saying what it should look like; NOT_FOUND and so on for the file.
  */
-export async function readPoolUrl(url: URL): Promise<readonly URL[]> {
-  const path = decoded(url.pathname, url.href);
+export async function readPoolUrl(url: URL): Promise<ServerList> {
+  const path = listPathOf(url);
   if (url.host !== '' || (path === '') === (url.search === '')) {
     throw new AxleError(
       'INVALID_ARGUMENT',
@@ -34,6 +42,11 @@ export async function readPoolUrl(url: URL): Promise<readonly URL[]> {
   );
 }
 
+/** Of the file that a URL of a pool names; '': it names the servers itself. */
+export function listPathOf(url: URL): string {
+  return decoded(url.pathname, url.href);
+}
+
 /**
  * Reads `--servers`: URLs with commas between them, or the path of a file with one on each line.
  *
@@ -43,7 +56,7 @@ export async function readPoolUrl(url: URL): Promise<readonly URL[]> {
 export async function readServerLists(
   lists: readonly string[],
   read: (path: string) => Promise<Buffer>,
-): Promise<readonly URL[]> {
+): Promise<ServerList> {
   const texts = lists.map(async (list) => {
     if (isServerList(list)) return list.split(',').map((text) => text.trim());
     return linesOf((await read(list)).toString('utf8'));
@@ -56,7 +69,7 @@ export function isServerList(text: string): boolean {
   return /^axle(\+\w+)?:/.test(text);
 }
 
-async function readServerFile(path: string): Promise<readonly URL[]> {
+export async function readServerFile(path: string): Promise<ServerList> {
   return checkServers(linesOf(await textOf(path)));
 }
 
@@ -103,14 +116,20 @@ function decoded(text: string, href: string): string {
   }
 }
 
-function checkServers(texts: readonly string[]): readonly URL[] {
+function checkServers(texts: readonly string[]): ServerList {
   if (texts.length === 0 || texts.length > serversMax) {
     throw new AxleError(
       'INVALID_ARGUMENT',
       `a pool has from 1 to ${serversMax} servers, and ${texts.length} are given; a server is ${example}`,
     );
   }
-  const urls = texts.map(readServer);
+  const drained = new Set<string>();
+  const urls = texts.map((text) => {
+    const marked = /^(.*\S)\s+drain$/.exec(text);
+    const url = readServer(marked?.[1] ?? text);
+    if (marked !== null) drained.add(url.href);
+    return url;
+  });
   const known = new Set<string>();
   for (const { href } of urls) {
     if (known.has(href)) {
@@ -118,7 +137,7 @@ function checkServers(texts: readonly string[]): readonly URL[] {
     }
     known.add(href);
   }
-  return urls;
+  return { urls, drained };
 }
 
 function readServer(text: string): URL {

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import {
   asAxleError,
   AxleError,
+  type Device,
   type Runtime,
   type Session,
   type Tensor,
@@ -140,7 +141,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private readonly handles = new Handles<Held>();
   private readonly failures = new Map<number, Failure>();
   private readonly notKept = new RecentHandles(notKeptMax);
-  private readonly deviceIndexes: ReadonlyMap<string, number>;
+  private readonly deviceIndexes = new Map<string, number>();
   private greeted: Admitted | undefined;
   private readonly greetingTimer: NodeJS.Timeout;
   private offer: ArenaOffer | undefined = undefined;
@@ -161,8 +162,6 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     this.watch = options.watch;
     this.requestBytesMax = options.requestBytesMax;
     this.keptBytesMax = options.keptBytesMax;
-    const { devices } = options.runtime.registry;
-    this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
     this.greetingTimer = setTimeout(() => {
@@ -283,6 +282,11 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   }
 
   deviceIndexOf(deviceId: string): number {
+    const { devices } = this.runtime.registry;
+    // Devices may be added, and stay.
+    for (let index = this.deviceIndexes.size; index < devices.length; index++) {
+      this.deviceIndexes.set((devices[index] as Device).id, index);
+    }
     return this.deviceIndexes.get(deviceId) ?? DEVICE_NONE;
   }
 

@@ -10,7 +10,7 @@ import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
 import type { ModelFit } from '../../pool/placement.js';
-import { listBytesMax, readServerLists } from '../../pool/server-list.js';
+import { listBytesMax, readServerLists, type ServerList } from '../../pool/server-list.js';
 import type { LogFormat } from '../../log/log.js';
 import { endpointSchemes, readEndpoint } from '../../endpoint.js';
 import { readListenSpec, type ListenSpec } from '../listen-spec.js';
@@ -57,6 +57,8 @@ export interface ServeSettings {
   readonly backends: readonly URL[];
   /** Servers that are offered here as one. */
   readonly servers: readonly URL[];
+  /** Of these, as `href`, those that are to be emptied. */
+  readonly drainedServers: ReadonlySet<string>;
   /** How their models are placed. */
   readonly fit: ModelFit;
   readonly inProcess: boolean;
@@ -112,6 +114,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     (said(key) ?? []).map((where) =>
       readListenSpec(where, said('insecure') ?? false, port, sourceOf(options, key, key)),
     );
+  const { urls: servers, drained: drainedServers } = await serversOf(said('servers'), files);
   const settings: ServeSettings = {
     listen: placesOf('listen', defaultPort),
     doors: {
@@ -132,7 +135,7 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     backends: (said('backends') ?? []).map((url) =>
       readBackend(url, sourceOf(options, 'backends', 'backend')),
     ),
-    servers: await serversOf(said('servers'), files),
+    ...{ servers, drainedServers },
     fit: said('fit') ?? 'worst',
     inProcess: said('inProcess') ?? false,
     hostHungSeconds: config.hostHungSeconds,
@@ -173,8 +176,8 @@ function readBackend(text: string, source: string): URL {
 async function serversOf(
   lists: readonly string[] | undefined,
   files: SettingsFiles,
-): Promise<readonly URL[]> {
-  if (lists === undefined) return [];
+): Promise<ServerList> {
+  if (lists === undefined) return { urls: [], drained: new Set() };
   return readServerLists(lists, (path) => files.bytes(path, listBytesMax, 'the list of servers'));
 }
 
