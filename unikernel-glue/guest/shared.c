@@ -16,7 +16,6 @@
 #define BATCH 64u
 #define CLASSES 34u
 
-static axle_virtio_console console;
 static axle_client client;
 static uint8_t send_memory[8192];
 static uint8_t receive_memory[65552];
@@ -182,18 +181,15 @@ static int kept(void) {
   return 1;
 }
 
-void axle_main(const void *start_info);
-
 void axle_main(const void *start_info) {
   static const axle_wire_bytes echo = AXLE_TEXT("echo.axle/echo");
   static axle_client_options options;
   axle_print("axle: up\n");
-  if (axle_platform_start(start_info, &console) != 0) {
+  if (axle_platform_open(start_info, &options.transport) != 0) {
     axle_print("axle: failed: this machine has no virtio console\n");
     return;
   }
   const int is_shared = !axle_has_word("stream");
-  options.transport = axle_virtio_console_transport(&console);
   options.send_memory = send_memory;
   options.send_bytes = sizeof(send_memory);
   options.receive_memory = receive_memory;
