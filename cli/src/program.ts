@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-
 import { Command } from 'commander';
 
 import { addCaCommand } from './commands/ca.js';
@@ -22,6 +20,7 @@ import { addTokenCommand } from './commands/token.js';
 import { addTopCommand } from './commands/top.js';
 import { UsageError } from './failure.js';
 import type { CommandContext } from './session.js';
+import { packageVersion } from './version.js';
 
 /** The whole command line. Errors are thrown as CommanderError, never printed. */
 export function createProgram(context: CommandContext): Command {
@@ -91,9 +90,4 @@ function workOn(url: string | undefined, command: Command): void {
     );
   }
   process.env['AXLE_ENDPOINT'] = url;
-}
-
-function packageVersion(): string {
-  const url = new URL('../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(url, 'utf8')) as { version: string }).version;
 }

@@ -60,6 +60,8 @@ export interface FrontEndOptions {
   /** Of all bundles together, each content once; default 8 GiB. */
   readonly bundleBytesMax?: number | undefined;
   readonly version: string;
+  /** Of the sources that this was built from, where it is known. */
+  readonly commit?: string | undefined;
   /** What the operator is told. */
   readonly log: (message: string) => void;
 }
@@ -114,7 +116,7 @@ export class FrontEnd {
     try {
       await asyncCalls.start();
       const auth = new BasicAuth(frontEndUser, password);
-      const { version, callbackHosts } = options;
+      const { version, commit = '', callbackHosts } = options;
       const budget = new ReceiveBudget(asyncIncomingBytesMax);
       const calls = new CallRoute({ functions, calls: functions, metrics, auth, failed });
       const asynchronous = new AsyncRoute({ functions, asyncCalls, auth, callbackHosts, budget });
@@ -123,7 +125,7 @@ export class FrontEnd {
         ...{ functions, asyncCalls, logs, metrics, credentials, budget, failed },
       });
       const routes = [
-        ...systemRoutes({ functions, host, secrets, logs, metrics, version }),
+        ...systemRoutes({ functions, host, secrets, logs, metrics, version, commit }),
         ...bundleRoutes({ bundles, functions }),
         ...deadLetterRoutes(asyncCalls),
         ...uiRoutes({ functions, host, metrics, samplePool: options.samplePool }),

@@ -8,6 +8,7 @@ export {
 export type { BundleFile } from './bundles/bundle-files.js';
 export { bundleLabel, isFunctionName, parseBundleReference } from './bundles/bundle-reference.js';
 export type { BundleReference } from './bundles/bundle-reference.js';
+export { checkCommandFile } from './bundles/command-file.js';
 export { BundleStore } from './bundles/bundle-store.js';
 export type { Bundle, BundleStoreOptions, BundleTag } from './bundles/bundle-store.js';
 export { manifestFile, parseFunctionManifest } from './bundles/function-manifest.js';

@@ -225,7 +225,7 @@ describe('an asynchronous call', () => {
     for (const id of ids) expect((await ask(id)).status).toBe(202);
     // The same call once more is no other one.
     expect((await ask('n1')).status).toBe(202);
-    expect(await ask('one too many')).toMatchObject({
+    expect(await ask('one-too-many')).toMatchObject({
       status: 429,
       headers: { 'retry-after': '1' },
     });

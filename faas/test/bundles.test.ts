@@ -20,6 +20,7 @@ import {
   bundleFileContent,
   bundleIdOf,
   BundleStore,
+  checkCommandFile,
   parseBundleReference,
   parseFunctionManifest,
   readBundleFiles,
@@ -287,7 +288,7 @@ describe('a store of bundles', () => {
       BundleFile,
     ];
     await expect(store.putBlob(sha256, chunks(Buffer.from('abd')))).rejects.toMatchObject({
-      code: 'DATA_LOSS',
+      code: 'INVALID_ARGUMENT',
     });
     await expect(store.putBlob(sha256, chunks(Buffer.alloc(11)))).rejects.toMatchObject({
       code: 'RESOURCE_EXHAUSTED',
@@ -414,5 +415,44 @@ describe('a manifest', () => {
     ['{"name":"a","handler":"h","memory":1}', /'memory' is not known; there are name, handler/],
   ])('%s is refused with the reason', (text, message) => {
     expect(() => parseFunctionManifest(text)).toThrow(message);
+  });
+});
+
+describe('the command of a manifest', () => {
+  const file = (path: string, executable: boolean): BundleFile => ({
+    ...{ path, executable, bytes: 1, sha256: '0'.repeat(64) },
+  });
+  const files = [
+    file('run.sh', true),
+    file('bin/tool', true),
+    file('plain.txt', false),
+    { ...file('sbin', false), link: true as const },
+  ];
+
+  it.each([['./run.sh'], ['run.sh'], ['bin/../bin/tool'], ['cat'], ['/bin/cat'], ['sbin/x']])(
+    'may begin with %s',
+    (program) => {
+      expect(() => {
+        checkCommandFile({ command: [program, 'x'] }, files);
+      }).not.toThrow();
+    },
+  );
+
+  it.each([
+    ['./missing.sh', /"\.\/missing\.sh", which is no file of the function/],
+    ['bin/missing', /no file of the function/],
+    ['../run.sh', /no file of the function/],
+    ['./plain.txt', /may not be executed; chmod \+x plain\.txt, and push again/],
+    ['plain.txt', /may not be executed/],
+  ])('may not begin with %s', (program, message) => {
+    expect(() => {
+      checkCommandFile({ command: [program] }, files);
+    }).toThrow(message);
+  });
+
+  it('is none where a handler is', () => {
+    expect(() => {
+      checkCommandFile({ command: undefined }, []);
+    }).not.toThrow();
   });
 });

@@ -202,14 +202,30 @@ describe('deployments on disk', () => {
       /its scaling/,
     ],
     ['a format to come', (text: string) => text.replace('"version":1', '"version":2'), /version 2/],
-  ])('are not taken where a file has %s', async (_, spoil, message) => {
-    await (await DeploymentStore.open(place)).put(deployed({}));
+  ])('are not taken where a file has %s, and others are', async (_, spoil, message) => {
+    const before = await DeploymentStore.open(place);
+    const sound = { ...deployed({}), name: 'sound' };
+    await before.put(deployed({}));
+    await before.put(sound);
     const path = join(place, 'hello.json');
     await writeFile(path, spoil(await readFile(path, 'utf8')));
-    await expect(DeploymentStore.open(place)).rejects.toMatchObject({
-      code: 'DATA_LOSS',
-      message: expect.stringMatching(message) as string,
-    });
+    const store = await DeploymentStore.open(place);
+    expect(store.list()).toEqual([sound]);
+    expect([...store.broken]).toEqual([
+      [
+        'hello',
+        expect.objectContaining({
+          code: 'DATA_LOSS',
+          message: expect.stringMatching(message) as string,
+        }),
+      ],
+    ]);
+    // What is deployed anew takes its place, and what is removed is gone.
+    await store.put(deployed({}));
+    expect([store.list().length, store.broken.size]).toEqual([2, 0]);
+    await writeFile(path, '');
+    expect(await (await DeploymentStore.open(place)).remove('hello')).toBe(true);
+    expect(await readdir(place)).toEqual(['sound.json']);
   });
 });
 

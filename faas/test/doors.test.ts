@@ -1,4 +1,3 @@
-import { createHash, createHmac } from 'node:crypto';
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect } from 'node:net';
@@ -7,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import type { Answer } from '../../test/e2e/faas/gate-client.js';
 import { basic, password, TestFrontEnd } from './front-end.js';
+import { signed } from './signed.js';
 
 let gate: TestFrontEnd;
 
@@ -23,7 +23,7 @@ export default async function (event, context) {
 }`;
 
 beforeAll(async () => {
-  gate = await TestFrontEnd.start();
+  gate = await TestFrontEnd.start({ commit: 'abc' });
   await gate.system('POST', '/system/secrets', { name: 'key', value: 's3cret' });
   await gate.deploy('mirror', mirror, {
     secrets: ['key'],
@@ -260,7 +260,8 @@ describe('the system', () => {
     expect((await gate.system('GET', '/system/function/nobody')).status).toBe(404);
     expect(jsonOf(await gate.system('GET', '/system/namespaces'))).toEqual(['openfaas-fn']);
     expect(jsonOf(await gate.system('GET', '/system/info'))).toMatchObject({
-      provider: { provider: 'axle' },
+      provider: { provider: 'axle', version: { release: 'test', sha: 'abc' } },
+      version: { release: 'test', sha: 'abc' },
     });
     expect((await gate.ask('GET', '/healthz')).status).toBe(200);
   });
@@ -278,6 +279,23 @@ describe('the system', () => {
     expect((await gate.ask('GET', '/function/mirror')).status).toBe(200);
     expect(await replicas()).toBeGreaterThan(0);
     for (const wrong of [-1, 1.5, '2', 100_000]) expect((await scale(wrong)).status).toBe(400);
+  });
+
+  it('scales no further than its most, says so, and goes back by itself', async () => {
+    const labels = {
+      'com.openfaas.scale.max': '3',
+      'com.openfaas.scale.zero-duration': '500ms',
+    };
+    await gate.deploy('pushed', 'export default () => 1', { labels });
+    const ofPushed = async () =>
+      jsonOf(await gate.system('GET', '/system/function/pushed')) as { replicas: number };
+    const asked = { serviceName: 'pushed', replicas: 50 };
+    expect(await gate.system('POST', '/system/scale-function/pushed', asked)).toMatchObject({
+      status: 202,
+      text: 'replicas: 3 instead of 50, by com.openfaas.scale.min and max\n',
+    });
+    expect((await ofPushed()).replicas).toBe(3);
+    await expect.poll(async () => (await ofPushed()).replicas, { timeout: 20_000 }).toBe(1);
   });
 
   it('tells names of secrets and never their values', async () => {
@@ -333,7 +351,12 @@ describe('the system', () => {
     expect((await gate.system('DELETE', '/axle/v1/bundles/tags/kept')).status).toBe(404);
     const blob = `/axle/v1/bundles/blobs/${'0'.repeat(64)}`;
     const wrong = await gate.ask('PUT', blob, { body: 'x', headers: { authorization: basic } });
-    expect(wrong.headers).toMatchObject({ 'axle-code': 'DATA_LOSS' });
+    expect(wrong).toMatchObject({
+      status: 400,
+      headers: { 'axle-code': 'INVALID_ARGUMENT' },
+      text: expect.stringContaining('what came has the SHA-256') as string,
+    });
+    expect(gate.lines.join('\n')).not.toContain('SHA-256');
     expect(
       (await gate.system('POST', '/axle/v1/bundles/missing', { files: [{ path: 1 }] })).status,
     ).toBe(400);
@@ -361,6 +384,30 @@ describe('bad input', () => {
     await once(socket, 'close');
     return text;
   }
+
+  it.each(['call/7', 'a b', 'x'.repeat(65), 'ü'])(
+    'in an id of a call is told, not dropped: %j',
+    async (id) => {
+      for (const door of ['function', 'async-function']) {
+        const answer = await gate.ask('POST', `/${door}/mirror`, {
+          headers: { 'x-call-id': Buffer.from(id).toString('latin1') },
+        });
+        expect(answer).toMatchObject({
+          status: 400,
+          headers: { 'axle-code': 'INVALID_ARGUMENT', 'axle-answered-by': 'front-end' },
+          text: expect.stringMatching(/X-Call-Id takes one id of 1 to 64 letters/) as string,
+        });
+      }
+    },
+  );
+
+  it('is no whole URL, which clients give that take this for a proxy', async () => {
+    const close = 'host: a\r\nconnection: close\r\n\r\n';
+    const whole = await raw(`GET http://any.host:81/function/mirror/a?x=1 HTTP/1.1\r\n${close}`);
+    expect(whole).toMatch(/^HTTP\/1.1 200 /);
+    expect(whole).toContain('"path":"/a","query":"x=1"');
+    expect(await raw(`GET http://any.host?x HTTP/1.1\r\n${close}`)).toMatch(/^HTTP\/1.1 404 /);
+  });
 
   it('that is no HTTP ends its connection only', async () => {
     expect(await raw('hello\r\n\r\n')).toMatch(/^HTTP\/1.1 400 /);
@@ -392,34 +439,6 @@ describe('bad input', () => {
   });
 });
 
-/** By the rules alone, without what is tested. */
-function signed(
-  path: string,
-  body: string,
-  secret: string,
-  more: Record<string, string>,
-  at: Date,
-) {
-  const date = at.toISOString().replace(/[-:]|\.\d+/g, '');
-  const headers: Record<string, string> = {
-    host: new URL(gate.url).host,
-    'x-amz-date': date,
-    ...more,
-  };
-  const names = Object.keys(headers).sort();
-  const hash = (text: string) => createHash('sha256').update(text).digest('hex');
-  const lines = names.map((name) => `${name}:${headers[name]}`);
-  const wire = path.replaceAll('%', '%25');
-  const canonical = ['POST', wire, '', ...lines, '', names.join(';'), hash(body)].join('\n');
-  const scope = `${date.slice(0, 8)}/eu-west-1/lambda/aws4_request`;
-  const text = ['AWS4-HMAC-SHA256', date, scope, hash(canonical)].join('\n');
-  const hmac = (key: string | Buffer, data: string) =>
-    createHmac('sha256', key).update(data).digest();
-  const signature = hmac(scope.split('/').reduce<string | Buffer>(hmac, `AWS4${secret}`), text);
-  const said = `Credential=admin/${scope}, SignedHeaders=${names.join(';')}, Signature=${signature.toString('hex')}`;
-  return { ...headers, authorization: `AWS4-HMAC-SHA256 ${said}` };
-}
-
 describe("Lambda's Invoke", () => {
   const invoke = (
     name: string,
@@ -429,7 +448,10 @@ describe("Lambda's Invoke", () => {
     at = new Date(),
   ) => {
     const path = `/2015-03-31/functions/${name}/invocations`;
-    return gate.ask('POST', path, { body, headers: signed(path, body, secret, more, at) });
+    return gate.ask('POST', path, {
+      body,
+      headers: signed(gate.url, path, body, secret, more, at),
+    });
   };
 
   it('answers with what the function answers, and its log', async () => {

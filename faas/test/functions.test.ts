@@ -247,8 +247,32 @@ describe.concurrent('a handler that', () => {
       retryable: true,
       message: 'the instance ended: exit code 3',
     });
-    // No instance has answered yet: this is how one that cannot run looks, and the next is tried a little later.
-    await expect(waits).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    // No instance has answered yet: this is how one that cannot run looks. It waits until the next is tried.
+    expect(await waits).toBe('fine');
+  });
+
+  it('exited several times in a row keeps who calls waiting for the next instance', async () => {
+    await functions.deploy(
+      'exits-often',
+      `export default async (event) => {
+         if (event.path === '/exit') process.exit(3);
+         return 'fine';
+       }`,
+    );
+    for (let times = 0; times < 3; times++)
+      await expect(functions.call('exits-often', { path: '/exit' })).rejects.toMatchObject({
+        message: 'the instance ended: exit code 3',
+      });
+    const five = Array.from({ length: 5 }, () => functions.text('exits-often'));
+    expect(await Promise.all(five)).toEqual(Array.from({ length: 5 }, () => 'fine'));
+  });
+
+  it('exits while it is loaded fails who waited for it, and is not waited for longer', async () => {
+    await functions.deploy('stillborn', `process.exit(4); export default () => 1;`);
+    const ended = { code: 'UNAVAILABLE', retryable: true };
+    const message = 'no instance of the function stillborn runs: the instance ended: exit code 4';
+    for (let times = 0; times < 3; times++)
+      await expect(functions.call('stillborn')).rejects.toMatchObject({ ...ended, message });
   });
 
   it('leaks is ended at its limit, in its heap and outside of it', async () => {

@@ -1,4 +1,4 @@
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -152,5 +152,44 @@ describe('a front end', () => {
     await rm(inStore('blobs'), { recursive: true });
     await gate.open();
     expect(await status('bare')).toMatchObject({ failure: { code: 'DATA_LOSS' } });
+  });
+
+  it('starts though what is stored of a function is broken, lists it, and harms nobody', async () => {
+    await gate.deploy('torn', 'export default () => "torn"', { envVars: { KEY: 'hidden' } });
+    await gate.deploy('sound', 'export default () => "sound"');
+    // Nothing but the deployment names it.
+    await gate.system('DELETE', '/axle/v1/bundles/tags/torn:latest');
+    const id = join(gate.place, 'state', 'deployments', 'torn.json');
+    const whole = await readFile(id, 'utf8');
+    await gate.stop();
+    await writeFile(id, whole.replace('"version":1', '"version":hidden'));
+    await gate.open();
+    expect((await gate.ask('GET', '/function/sound')).text).toBe('sound');
+    const call = await gate.ask('GET', '/function/torn');
+    expect(call).toMatchObject({
+      status: 502,
+      text: 'DATA_LOSS: what was deployed as torn cannot be read any more; deploy it again\n',
+    });
+    expect((await gate.ask('POST', '/async-function/torn')).status).toBe(502);
+    expect(await status('torn')).toMatchObject({ name: 'torn', failure: { code: 'DATA_LOSS' } });
+    expect(jsonOf<Status[]>(await gate.system('GET', '/system/functions'))).toMatchObject([
+      { name: 'sound' },
+      { name: 'torn', replicas: 0, failure: { code: 'DATA_LOSS' } },
+    ]);
+    expect(jsonOf(await gate.system('GET', '/ui/state'))).toMatchObject({
+      functions: [{ name: 'sound' }, { name: 'torn', failure: expect.any(String) as string }],
+    });
+    // What it names is not known now, and is not thrown away.
+    await update('sound', 'export default () => "sound 2"');
+    await gate.stop();
+    await writeFile(id, whole);
+    await gate.open();
+    expect((await gate.ask('GET', '/function/torn')).text).toBe('torn');
+    await gate.stop();
+    await writeFile(id, '');
+    await gate.open();
+    expect((await update('torn', 'export default () => "mended"')).status).toBe(202);
+    expect((await gate.ask('GET', '/function/torn')).text).toBe('mended');
+    expect(await status('torn')).not.toHaveProperty('failure');
   });
 });

@@ -41,6 +41,8 @@ const stepArbitrary = fc.record({
     { weight: 1, arbitrary: fc.constant('retires' as const) },
     { weight: 1, arbitrary: fc.constant('leaves' as const) },
     { weight: 1, arbitrary: fc.constant('update' as const) },
+    { weight: 1, arbitrary: fc.constant('ask' as const) },
+    { weight: 1, arbitrary: fc.constant('breaks' as const) },
     { weight: 3, arbitrary: fc.constant('time' as const) },
   ),
   pick: fc.nat(),
@@ -88,6 +90,15 @@ class Simulation {
       case 'startFails':
         this.end(choose(starting));
         break;
+      case 'breaks':
+        this.end(choose(starting), 'broken');
+        break;
+      case 'ask': {
+        const { min, max } = this.settings.scaling;
+        const within = this.scale.ask(pick % 12, this.now);
+        expect(within).toBe(Math.min(max, Math.max(min, pick % 12)));
+        break;
+      }
       case 'ends':
         this.end(choose(ready));
         break;
@@ -170,11 +181,11 @@ class Simulation {
     this.scale.isReady(id as string, this.now);
   }
 
-  private end(id: string | undefined): void {
+  private end(id: string | undefined, how: 'ended' | 'broken' = 'ended'): void {
     const instance = this.instances.get(id ?? '');
     if (instance === undefined) return;
     this.instances.delete(id as string);
-    this.scale.ended(id as string, this.now);
+    this.scale.ended(id as string, this.now, how);
     for (const call of instance.calls) {
       this.move(call, 'runs', 'failed');
       this.scale.freed(id as string, false, this.now);
@@ -197,7 +208,7 @@ class Simulation {
       this.started += 1;
       const { generation } = this.settings;
       this.instances.set(`${this.started}`, { generation, isReady: false, calls: new Set() });
-      scale.started(`${this.started}`);
+      scale.started(`${this.started}`, now);
     }
     for (const id of stop) {
       expect(this.instances.get(id)?.calls.size ?? 0).toBe(0);
@@ -276,7 +287,7 @@ describe('the scale of a function', () => {
   /** Starts what it says. */
   function startAll(scale: FunctionScale<number>, prefix: string, now: number): number {
     const { start } = scale.changes(now);
-    for (let i = 0; i < start; i++) scale.started(`${prefix}${i}`);
+    for (let i = 0; i < start; i++) scale.started(`${prefix}${i}`, now);
     return start;
   }
 
@@ -312,11 +323,11 @@ describe('the scale of a function', () => {
     scale.isReady('a0', 0);
     expect(scale.next(0)).toEqual({ call: 0, instance: 'a0' });
     scale.retire('a0', 10);
-    expect(scale.offer(1, 10)).toBe('failing');
-    scale.freed('a0', false, 120);
-    scale.ended('a0', 120);
-    expect(scale.offer(2, 120)).not.toBe('failing');
-    expect(startAll(scale, 'b', 120)).toBe(1);
+    scale.offer(1, 10);
+    expect(startAll(scale, 'early', 109)).toBe(0);
+    scale.freed('a0', false, 110);
+    scale.ended('a0', 110);
+    expect(startAll(scale, 'b', 110)).toBe(1);
   });
 
   it('replaces an instance past its age, which serves until the other is ready and its calls end', () => {
@@ -339,14 +350,96 @@ describe('the scale of a function', () => {
     expect(scale.nextAt(5004)).toBeLessThanOrEqual(5002 + 5000);
   });
 
-  it('after failures waits ever longer, and says so to whoever calls meanwhile', () => {
+  it('after crashes keeps who calls waiting for the next start, and not for one that failed', () => {
+    const scale = new FunctionScale<number>(plain);
+    scale.offer(0, 0);
+    startAll(scale, 'a', 0);
+    scale.ended('a0', 10);
+    // It waited for this start.
+    expect(scale.strandedCalls(10)).toEqual({ calls: [0], why: 'failing' });
+    scale.offer(1, 20);
+    scale.offer(2, 30);
+    expect(scale.strandedCalls(30).calls).toEqual([]);
+    expect(startAll(scale, 'early', 109)).toBe(0);
+    expect(scale.nextAt(30)).toBe(110);
+    expect(startAll(scale, 'b', 110)).toBe(1);
+    scale.offer(3, 111);
+    scale.ended('b0', 120);
+    // The last of them came when this start had begun, and has one of its own to wait for.
+    expect(scale.strandedCalls(120)).toEqual({ calls: [1, 2], why: 'failing' });
+    expect(startAll(scale, 'c', 320)).toBe(1);
+    scale.isReady('c0', 330);
+    expect(scale.next(330)).toEqual({ call: 3, instance: 'c0' });
+    // One that ran and crashed takes along what it had, and nothing else.
+    scale.offer(4, 331);
+    expect(scale.next(331)).toEqual({ call: 4, instance: 'c0' });
+    scale.offer(5, 332);
+    scale.ended('c0', 340);
+    scale.freed('c0', false, 340);
+    scale.freed('c0', false, 340);
+    expect(scale.strandedCalls(340).calls).toEqual([]);
+    expect(scale.report().waiting).toBe(1);
+    // Also where it ended by what stays so: it could be started, and the next may do better.
+    expect(startAll(scale, 'd', 5000)).toBe(1);
+    scale.isReady('d0', 5001);
+    scale.ended('d0', 5002, 'broken');
+    expect(scale.offer(6, 5003)).not.toBe('failing');
+    expect(scale.strandedCalls(5003).calls).toEqual([]);
+  });
+
+  it('tries again at once when what kept it from starting may be gone', () => {
+    const scale = new FunctionScale<number>({
+      ...plain,
+      scaling: { ...plain.scaling, min: 1, toZero: false },
+    });
+    for (const id of ['a', 'b', 'c', 'd', 'e']) {
+      expect(startAll(scale, id, 100_000)).toBe(1);
+      scale.ended(`${id}0`, 100_000, 'broken');
+      scale.retry();
+    }
+    expect(startAll(scale, 'f', 100_000)).toBe(1);
+  });
+
+  it('has as many as somebody asks for within its bounds, and fewer again when they were idle', () => {
+    const scale = new FunctionScale<number>({
+      ...plain,
+      scaling: { ...plain.scaling, min: 2, max: 6, toZero: false },
+    });
+    expect(startAll(scale, 'a', 0)).toBe(2);
+    for (const id of ['a0', 'a1']) scale.isReady(id, 0);
+    expect(scale.ask(500, 10)).toBe(6);
+    expect(startAll(scale, 'b', 10)).toBe(4);
+    for (const id of ['b0', 'b1', 'b2', 'b3']) scale.isReady(id, 20);
+    expect(scale.report().instances).toBe(6);
+    expect(scale.nextAt(idleMs + 1)).toBe(10 + idleMs);
+    expect(scale.changes(10 + idleMs - 1).stop).toEqual([]);
+    expect([...scale.changes(20 + idleMs).stop].sort()).toEqual(['b0', 'b1', 'b2', 'b3']);
+    expect(scale.report().instances).toBe(2);
+    expect(scale.ask(4, 5000)).toBe(4);
+    expect(startAll(scale, 'c', 5000)).toBe(2);
+    for (const id of ['c0', 'c1']) scale.isReady(id, 5000);
+    // Fewer at once, but never one with a call.
+    for (let call = 0; call < 8; call++) scale.offer(call, 5001);
+    for (let call = 0; call < 8; call++) expect(scale.next(5001)?.call).toBe(call);
+    for (let call = 0; call < 2; call++) scale.freed('c1', true, 5002);
+    expect(scale.ask(1, 5003)).toBe(2);
+    expect(scale.changes(5003).stop).toEqual(['c1']);
+    // Nor are those kept that only come when fewer are asked for.
+    expect(scale.ask(6, 6000)).toBe(6);
+    expect(startAll(scale, 'd', 6000)).toBe(3);
+    expect(scale.ask(4, 6001)).toBe(4);
+    for (const id of ['d0', 'd1', 'd2']) scale.isReady(id, 6002);
+    expect(scale.changes(6002).stop).toEqual(['d1', 'd2']);
+  });
+
+  it('after failures that stay waits ever longer, and says so to whoever calls meanwhile', () => {
     const scale = new FunctionScale<number>(plain);
     let now = 0;
     const waits: number[] = [];
     for (let turn = 0; turn < 9; turn++) {
       scale.offer(turn, now);
       expect(startAll(scale, `${turn}.`, now)).toBe(1);
-      scale.ended(`${turn}.0`, now);
+      scale.ended(`${turn}.0`, now, 'broken');
       expect(scale.strandedCalls(now)).toEqual({ calls: [turn], why: 'failing' });
       expect(scale.offer(-1, now)).toBe('failing');
       expect(scale.changes(now).start).toBe(0);

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync, rmSync } from 'node:fs';
 import { lstat, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,17 @@ export const aliveName = 'alive.sock';
 /** The same before anybody listens on it. */
 const startingName = 'alive.new';
 
-/** A folder that goes when it is closed; where its process was killed, with the next one of its kind of the same user. */
+/** Of this process, so that they go with it: a second Ctrl-C leaves no time to close them. */
+const open = new Set<string>();
+
+process.on('exit', () => {
+  for (const path of open) removeNow(path);
+});
+
+/**
+ * A folder that goes when it is closed, or its process ends; where that was killed, with the next one of its kind of the
+ * same user.
+ */
 export class TemporaryFolder {
   private constructor(
     readonly path: string,
@@ -24,6 +35,7 @@ export class TemporaryFolder {
    */
   static async make(prefix: string): Promise<TemporaryFolder> {
     const path = await mkdtemp(join(tmpdir(), prefix));
+    open.add(path);
     void sweep(prefix);
     return new TemporaryFolder(path, await listenIn(path));
   }
@@ -31,6 +43,7 @@ export class TemporaryFolder {
   /** Takes it away, with all that is in it. */
   async close(): Promise<void> {
     await rm(this.path, { recursive: true, force: true });
+    open.delete(this.path);
     this.alive?.close();
   }
 }
@@ -75,4 +88,15 @@ async function isLeft(path: string): Promise<boolean> {
       resolve(code === 'ECONNREFUSED');
     });
   });
+}
+
+/** What says whose it is goes last: where somebody still writes into the folder, it stays, and is found. */
+function removeNow(path: string): void {
+  try {
+    for (const name of readdirSync(path))
+      if (name !== aliveName) rmSync(join(path, name), { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // The next process of its kind takes it away.
+  }
 }

@@ -6,6 +6,7 @@ import { Option, type Command } from 'commander';
 import { ExitCode } from '../failure.js';
 import { openFunctionPool, poolAccess } from '../faas/function-pool.js';
 import { PoolSampler } from '../faas/pool-sampler.js';
+import { sourceCommit } from '../faas/source-commit.js';
 import {
   gatewayDefault,
   metricsDefault,
@@ -15,6 +16,7 @@ import {
   mergedSettings,
   type InstanceKind,
   readFaasSettings,
+  readPoolTokens,
 } from '../faas/settings.js';
 import { defaultState, passwordFileIn, passwordOf } from '../gateway/password.js';
 import {
@@ -28,6 +30,7 @@ import {
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
+import { packageVersion } from '../version.js';
 
 const graceSecondsDefault = 30;
 const graceSecondsMax = 3600;
@@ -40,6 +43,8 @@ interface FaasOptions extends ModelsOption, PluginsOption {
   readonly metrics?: string;
   readonly pool?: string;
   readonly poolMetrics?: string;
+  /** A file. */
+  readonly poolTokens?: string;
   readonly instances?: InstanceKind;
   readonly waiting?: number;
   readonly state?: string;
@@ -60,7 +65,11 @@ export function addFaasCommand(program: Command, context: CommandContext): void 
     .option('--metrics <address>', `the same for Prometheus, or none (default: ${metricsDefault})`)
     .option(
       '--pool <url>',
-      'the Axle server whose devices functions use, as AXLE_TOKEN or poolTokens of --config says; none: they have none (default: one on this machine)',
+      'the Axle server whose devices functions use, as AXLE_TOKEN or --pool-tokens says; none: they have none (default: one on this machine)',
+    )
+    .option(
+      '--pool-tokens <file>',
+      'tokens of that server in JSON, { "FUNCTION": "TOKEN" }; functions that have none there use AXLE_TOKEN',
     )
     .option(
       '--pool-metrics <url>',
@@ -113,8 +122,13 @@ Examples:
 }
 
 async function faas(options: FaasOptions, { interruption }: CommandContext): Promise<void> {
+  const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
+  // From the first moment on: a signal that comes before it listens is its ordinary end, too.
+  interruption.drainWithin(graceMs + cleanUpMs);
+  const { signal } = interruption;
+  const { poolTokens: tokensFile, ...own } = options;
   const settings = mergedSettings(
-    options,
+    tokensFile === undefined ? own : { ...own, poolTokens: await readPoolTokens(tokensFile) },
     options.config === undefined ? {} : await readFaasSettings(options.config),
   );
   const gateway = addressOf(settings.gateway);
@@ -124,8 +138,7 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   const { FrontEnd, frontEndUser } = await import('@axle/faas');
   const { ServerLog } = await import('../server-log.js');
   const log = new ServerLog('text').write;
-  const graceMs = (options.grace ?? graceSecondsDefault) * 1000;
-  interruption.drainWithin(graceMs + cleanUpMs);
+  if (signal.aborted) return;
   const pool = await openFunctionPool({
     ...{ url: settings.pool, tokens: settings.poolTokens, log },
     ...{ models: options.models ?? [], plugins: options.plugin ?? [] },
@@ -135,6 +148,7 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   let provider: InstanceProvider | undefined;
   try {
     if (metricsOfPool !== undefined) sampler = await PoolSampler.open(metricsOfPool);
+    if (signal.aborted) return;
     provider = await providerOf(settings.instances, options.waiting ?? waitingDefault);
     const frontEnd = await FrontEnd.start({
       state: settings.state,
@@ -146,9 +160,14 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
       samplePool: samplerOf(sampler),
       callbackHosts: settings.callbackHosts,
       bundleBytesMax: options.bundleBytes,
-      version: 'axle',
+      version: packageVersion(),
+      commit: await sourceCommit(),
       log,
     });
+    if (signal.aborted) {
+      await frontEnd.close(graceMs);
+      return;
+    }
     const { url, metricsUrl, functionCount } = frontEnd;
     await print(`listening on ${url}\n`);
     await print(`page at ${url}/ui\n`);
@@ -167,7 +186,6 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
         ? `${functionCount} functions: axle function list\n`
         : 'next: axle function new hello && axle function push hello && axle function deploy hello\n',
     );
-    const { signal } = interruption;
     if (!signal.aborted) await once(signal, 'abort');
     await frontEnd.close(graceMs);
   } finally {

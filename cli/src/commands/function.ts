@@ -8,8 +8,9 @@ import {
 } from '../gateway/gateway-client.js';
 import { makeFunction, templateNames, type TemplateName } from '../gateway/function-templates.js';
 import { pushFunction } from '../gateway/push-function.js';
+import { untilReady } from '../gateway/until-ready.js';
 import { openInput } from '../input.js';
-import { addJsonOption, type JsonOption } from '../options.js';
+import { addJsonOption, wholeNumber, type JsonOption } from '../options.js';
 import { openOutput } from '../output.js';
 import { printable } from '../printable.js';
 import type { CommandContext } from '../session.js';
@@ -26,6 +27,8 @@ interface DeployOptions extends RemoteOptions {
   readonly label: readonly string[];
   readonly secret: readonly string[];
   readonly memory?: string;
+  /** Seconds; false: it does not. */
+  readonly wait: number | false;
 }
 
 interface InvokeOptions extends RemoteOptions {
@@ -61,6 +64,10 @@ interface BundleEntry {
   /** Why it cannot run. */
   readonly trouble?: string;
 }
+
+/** Longer than an instance may take to start. */
+const waitSecondsDefault = 90;
+const waitSecondsMax = 3600;
 
 const several = (each: string, before: readonly string[]): string[] => [...before, each];
 
@@ -113,6 +120,13 @@ export function addFunctionCommand(program: Command, { signal }: CommandContext)
     )
     .option('--secret <name>', 'a secret that it may read; may be repeated', several, [])
     .option('--memory <quantity>', 'memory of one instance, such as 256Mi')
+    .option(
+      '--wait <seconds>',
+      'for which it is watched until an instance of it is ready',
+      wholeNumber(1, waitSecondsMax),
+      waitSecondsDefault,
+    )
+    .option('--no-wait', 'do not watch whether it starts')
     .action((image: string, options: DeployOptions) => deployCommand(image, options, signal));
   const list = group
     .command('list')
@@ -188,6 +202,7 @@ async function deployCommand(
   });
   for (const note of (await response.text()).split('\n').filter((line) => line !== ''))
     hint(`note: ${note}`);
+  if (options.wait !== false) await untilReady(client, service, options.wait, signal);
   const url = `${client.url}/function/${service}`;
   if (options.json === true) await print(`${JSON.stringify({ name: service, image, url })}\n`);
   else await print(`${url}\n`);

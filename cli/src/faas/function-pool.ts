@@ -46,7 +46,7 @@ export async function openFunctionPool({
   const shared = await sharedToken();
   if (Object.keys(tokens).length === 0) {
     options.log(
-      `all functions use ${url} as one tenant, whom AXLE_TOKEN names; poolTokens of --config gives each its own`,
+      `all functions use ${url} as one tenant, whom AXLE_TOKEN names; --pool-tokens gives each its own`,
     );
   }
   return {

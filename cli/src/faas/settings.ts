@@ -26,6 +26,9 @@ const texts = ['gateway', 'metrics', 'pool', 'state', 'passwordFile'] as const;
 const isText = (value: unknown): boolean => typeof value === 'string';
 const isObject = (value: unknown): value is object =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
+const areTokens = (value: unknown): value is Readonly<Record<string, string>> =>
+  isObject(value) && Object.values(value).every(isText);
+const tokensWanted = 'an object of texts by function';
 
 /** What each field takes, in words and as a rule. */
 const fieldsKnown: Readonly<Record<string, readonly [string, (value: unknown) => boolean]>> = {
@@ -35,21 +38,12 @@ const fieldsKnown: Readonly<Record<string, readonly [string, (value: unknown) =>
     instanceKinds.join(' or '),
     (value) => (instanceKinds as readonly unknown[]).includes(value),
   ],
-  poolTokens: [
-    'an object of texts by function',
-    (value) => isObject(value) && Object.values(value).every(isText),
-  ],
+  poolTokens: [tokensWanted, areTokens],
 };
 
 /** @throws FileError naming the field. */
 export async function readFaasSettings(path: string): Promise<FaasSettings> {
-  let fields: unknown;
-  try {
-    fields = JSON.parse(await readFile(path, 'utf8'));
-  } catch (error) {
-    if (error instanceof SyntaxError) throw wrong(path, `is no JSON: ${error.message}`);
-    throw fileFailure(error, path);
-  }
+  const fields = await readJson(path);
   if (!isObject(fields)) throw wrong(path, 'is to hold one object');
   for (const [name, value] of Object.entries(fields)) {
     const [wanted, isRight] = Object.hasOwn(fieldsKnown, name) ? (fieldsKnown[name] ?? []) : [];
@@ -62,6 +56,23 @@ export async function readFaasSettings(path: string): Promise<FaasSettings> {
   return fields;
 }
 
+/** As `poolTokens` has them, in a file of their own. @throws FileError */
+export async function readPoolTokens(path: string): Promise<Readonly<Record<string, string>>> {
+  const tokens = await readJson(path);
+  if (areTokens(tokens)) return tokens;
+  throw wrong(path, `is to hold ${tokensWanted}, such as { "hello": "..." }`);
+}
+
+/** What a parser quotes of a text that is no JSON may be of a token. */
+async function readJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError) throw wrong(path, 'is no JSON');
+    throw fileFailure(error, path);
+  }
+}
+
 /** Options go before the file, and defaults behind it. */
 export function mergedSettings(options: FaasSettings, file: FaasSettings) {
   return {
@@ -72,7 +83,7 @@ export function mergedSettings(options: FaasSettings, file: FaasSettings) {
     passwordFile: options.passwordFile ?? file.passwordFile,
     callbackHosts: file.callbackHosts,
     instances: options.instances ?? file.instances ?? instanceKinds[0],
-    poolTokens: file.poolTokens,
+    poolTokens: options.poolTokens ?? file.poolTokens,
   };
 }
 

@@ -53,10 +53,11 @@ export async function makeFunction(
   template: TemplateName,
 ): Promise<{ name: string; files: string[] }> {
   const { isFunctionName, manifestFile } = await import('@axle/faas');
-  const name = basename(resolve(folder)).toLowerCase();
+  const given = basename(resolve(folder));
+  const name = given.toLowerCase();
   if (!isFunctionName(name)) {
     throw new UsageError(
-      `the folder's name is that of the function: 1 to 63 of a-z, 0-9 and -, not at its ends; not '${name}'`,
+      `the folder's name is that of the function: 1 to 63 of a-z, 0-9 and -, not at its ends; not '${given}'`,
     );
   }
   const files = templates[template](name);

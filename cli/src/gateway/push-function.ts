@@ -27,6 +27,7 @@ export async function pushFunction(
   const {
     bundleFileContent,
     bundleLabel,
+    checkCommandFile,
     manifestFile,
     parseBundleReference,
     parseFunctionManifest,
@@ -40,10 +41,12 @@ export async function pushFunction(
     if (!(failure instanceof FileError)) throw failure;
     throw new FileError(failure.code, `${failure.message}; axle function new ${folder} makes one`);
   }
-  const { name } = parseFunctionManifest(manifest);
+  const parsed = parseFunctionManifest(manifest);
+  const { name } = parsed;
   // Before anything is sent.
   parseBundleReference(bundleLabel({ name, tag }));
   const files = await readBundleFiles(folder);
+  checkCommandFile(parsed, files);
   const path = `/axle/v1/bundles/tags/${encodeURIComponent(bundleLabel({ name, tag }))}`;
   let sentBytes = 0;
   for (let left = tries; ; left -= 1) {

@@ -4,6 +4,7 @@ import { AxleError } from 'axle';
 
 import { asAxleError } from '../as-axle-error.js';
 import type { Calls, FunctionCall } from '../calls/function-call.js';
+import { functionFailureOf } from '../calls/function-failure.js';
 import { isOfFullQueue } from '../calls/pending-call.js';
 import { wholeBody } from '../calls/whole-body.js';
 import { httpStatusOf, statusOfCode } from '../doors/error-status.js';
@@ -336,8 +337,7 @@ export class AsyncCalls {
         },
         body: Buffer.from(`${error.message}\n`),
         failure: error.message,
-        // By its code also where it is the function's: what is wrong with a call stays so.
-        isWorthAnother: error.retryable || transientStatuses.has(statusOfCode(error)),
+        isWorthAnother: isWorthAnother(error),
         isFull: isOfFullQueue(thrown),
       };
     }
@@ -425,6 +425,16 @@ export class AsyncCalls {
       this.working.delete(settled);
     }
   }
+}
+
+/**
+ * Where it does not run, whatever its code says: that is mended without the call. Otherwise by its code also where it is
+ * the function's: what is wrong with a call stays so.
+ */
+function isWorthAnother(error: AxleError): boolean {
+  const failure = functionFailureOf(error);
+  const doesNotRun = failure === 'broken' || failure === 'away';
+  return doesNotRun || error.retryable || transientStatuses.has(statusOfCode(error));
 }
 
 function closes(): AxleError {

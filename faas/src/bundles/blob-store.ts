@@ -81,7 +81,7 @@ export class BlobStore {
   /**
    * Stores a content; one that is there already is read and left as it is.
    *
-   * @throws AxleError DATA_LOSS for another content than `sha256` says, RESOURCE_EXHAUSTED over the limit of one bundle
+   * @throws AxleError INVALID_ARGUMENT for another content than `sha256` says, RESOURCE_EXHAUSTED over the limit of one bundle
    * or of the store.
    */
   async put(sha256: string, content: AsyncIterable<Uint8Array>): Promise<void> {
@@ -101,8 +101,8 @@ export class BlobStore {
       const actual = hash.digest('hex');
       if (actual !== sha256) {
         throw new AxleError(
-          'DATA_LOSS',
-          `what came has the SHA-256 ${actual}, not ${sha256}; send it again`,
+          'INVALID_ARGUMENT',
+          `what came has the SHA-256 ${actual}, not ${sha256}; send the content of that name, whole`,
         );
       }
       await file.sync();

@@ -65,6 +65,20 @@ export class FunctionCalls implements Calls {
     }
   }
 
+  /**
+   * So many instances of it from now on, within its least and most, until load decides again.
+   *
+   * @returns how many; 0 where there is no such function.
+   */
+  ask(name: string, replicas: number): number {
+    return this.functions.get(name)?.ask(replicas) ?? 0;
+  }
+
+  /** What kept it from starting may be gone: it need not wait for its next try. */
+  retry(name: string): void {
+    this.functions.get(name)?.retry();
+  }
+
   /** Called when an instance ends whose bundle its function does not run any more. */
   whenBundleIsLeft(listener: () => void): void {
     this.onLeftBundle = listener;

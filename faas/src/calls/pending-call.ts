@@ -3,7 +3,7 @@ import { AxleError } from 'axle';
 import type { CallOutcome, InstanceAnswer, RunningCall } from '../instances/instance.js';
 import type { Ticket } from '../scaling/call-queue.js';
 import type { FunctionAnswer, FunctionCall } from './function-call.js';
-import { ofFunction } from './function-failure.js';
+import { detailsOf, ofFunction, withDetails } from './function-failure.js';
 
 /** Who gives calls to instances, as a call sees it. */
 export interface CallOwner {
@@ -108,7 +108,7 @@ export function cannotStart(name: string, reason: AxleError): AxleError {
   const message = `no instance of the function ${name} runs: ${reason.message}`;
   const { code, retryable } = reason;
   const error = new AxleError(code, message, { cause: reason, retryable });
-  return ofFunction(error, retryable ? 'away' : 'broken');
+  return withDetails(ofFunction(error, retryable ? 'away' : 'broken'), detailsOf(reason));
 }
 
 function cannotTake(error: unknown): AxleError {

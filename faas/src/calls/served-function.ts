@@ -107,6 +107,24 @@ export class ServedFunction implements CallOwner {
     });
   }
 
+  /**
+   * So many instances from now on, within its least and most, until load decides again.
+   *
+   * @returns how many.
+   */
+  ask(replicas: number): number {
+    const now = performance.now();
+    const within = this.scale.ask(replicas, now);
+    this.advance(now);
+    return within;
+  }
+
+  /** What kept it from starting may be gone. */
+  retry(): void {
+    this.scale.retry();
+    this.advance(performance.now());
+  }
+
   report(): FunctionReport {
     let [memoryBytes, cpus] = [0, 0];
     for (const { instance } of this.instances.values()) {
@@ -187,7 +205,7 @@ export class ServedFunction implements CallOwner {
     const { deployment } = this;
     this.started += 1;
     const id = `${deployment.name}.${deployment.generation}.${this.started}`;
-    this.scale.started(id);
+    this.scale.started(id, performance.now());
     this.bundleIds.set(id, deployment.bundleId);
     void this.boot(id, deployment);
   }
@@ -266,7 +284,7 @@ export class ServedFunction implements CallOwner {
     // One that did not start may not have ended yet.
     if (!this.instances.has(id)) this.forgetBundle(id);
     const now = performance.now();
-    this.scale.ended(id, now);
+    this.scale.ended(id, now, reason.retryable ? 'ended' : 'broken');
     this.advance(now);
   }
 

@@ -25,8 +25,16 @@ export async function wholeBody(
   return Buffer.concat(chunks, bytes);
 }
 
+const ofLongBodies = new WeakSet<AxleError>();
+
+/** Whether it is what `wholeBody` says of a body past its limit, and not its source. */
+export function isTooLong(error: unknown): error is AxleError {
+  return error instanceof AxleError && ofLongBodies.has(error);
+}
+
 function tooLong(what: string, bytesMax: number): AxleError {
-  return new AxleError('RESOURCE_EXHAUSTED', `${what} has more than ${bytesMax} bytes, the most`, {
-    retryable: false,
-  });
+  const message = `${what} has more than ${bytesMax} bytes, the most`;
+  const error = new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+  ofLongBodies.add(error);
+  return error;
 }

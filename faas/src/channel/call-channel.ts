@@ -3,8 +3,9 @@ import type { Duplex } from 'node:stream';
 import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
+import { withDetails } from '../calls/function-failure.js';
 import type { CallOutcome, RunningCall } from '../instances/instance.js';
-import { ChannelCall, readFailure } from './channel-call.js';
+import { ChannelCall } from './channel-call.js';
 import {
   callNumberMax,
   FrameReader,
@@ -15,6 +16,7 @@ import {
   type Frame,
 } from './frame.js';
 import { FrameWriter } from './frame-writer.js';
+import { readFailure } from './read-failure.js';
 
 export interface CallChannelOptions {
   /** For one call, milliseconds; past it, it fails DEADLINE_EXCEEDED. */
@@ -170,8 +172,11 @@ export class CallChannel {
 
   private takeOfInstance({ type, payload }: Frame): void {
     if (type === 'READY') this.settleReady.resolve();
-    else if (type === 'FAILED') this.settleReady.reject(readFailure(payload));
-    else throw noFrame();
+    else if (type === 'FAILED') {
+      const { error, thrown } = readFailure(payload);
+      const details = thrown === undefined ? undefined : { kind: 'threw' as const, ...thrown };
+      this.settleReady.reject(withDetails(error, details));
+    } else throw noFrame();
   }
 
   private watchAfter(ms: number): void {
@@ -192,7 +197,8 @@ export class CallChannel {
       // Before its caller hears, who may call again.
       this.tellIfDeaf();
       const message = `the function did not answer within ${timeoutMs} ms, its timeoutMs`;
-      call.cancel(AxleError.expected('DEADLINE_EXCEEDED', message));
+      const reason = AxleError.expected('DEADLINE_EXCEEDED', message);
+      call.cancel(withDetails(reason, { kind: 'timedOut' }));
     }
     for (const call of this.late.values()) {
       if (call.deadlineAt + graceMs > now) break;

@@ -1,7 +1,7 @@
-import { AxleError, ErrorCode, type ErrorCodeName } from 'axle';
+import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
-import { ofFunction } from '../calls/function-failure.js';
+import { ofFunction, withDetails } from '../calls/function-failure.js';
 import type { CallOutcome, RunningCall } from '../instances/instance.js';
 import { AnswerBody } from './answer-body.js';
 import { readAnswerHead } from './answer-head.js';
@@ -13,15 +13,14 @@ import {
   partBytesMax,
   readCredit,
   readHead,
-  readJson,
   type Frame,
 } from './frame.js';
 import type { FrameWriter } from './frame-writer.js';
 import { IncomingBody } from './incoming-body.js';
 import { OutgoingBody } from './outgoing-body.js';
+import { readFailure } from './read-failure.js';
 
 const nothing = new Uint8Array(0);
-const messageMax = 4096;
 const answered = AxleError.expected('CANCELLED', 'the function has answered');
 
 /** One call over a channel, as the front end has it. */
@@ -91,7 +90,7 @@ export class ChannelCall implements RunningCall {
         this.hears = true;
         return false;
       case 'FAILED':
-        this.settle(ofFunction(readFailure(payload), 'threw'));
+        this.settle(failureOf(payload));
         return true;
       case 'SETUP':
       case 'READY':
@@ -176,15 +175,8 @@ function asAxleError(reason: unknown): AxleError {
   return new AxleError('CANCELLED', message, { cause: reason });
 }
 
-/** What FAILED says; an instance may say anything. @throws AxleError DATA_LOSS */
-export function readFailure(payload: Buffer): AxleError {
-  const said = (readJson(payload) ?? {}) as Partial<Record<string, unknown>>;
-  const { code, message, retryable } = said;
-  const isCode = typeof code === 'string' && code !== 'OK' && Object.hasOwn(ErrorCode, code);
-  const text = typeof message === 'string' ? message.slice(0, messageMax) : 'the function failed';
-  return new AxleError(
-    isCode ? (code as ErrorCodeName) : 'INTERNAL',
-    text,
-    typeof retryable === 'boolean' ? { retryable } : {},
-  );
+function failureOf(payload: Buffer): AxleError {
+  const { error, isBodyTooLarge, thrown } = readFailure(payload);
+  const details = thrown === undefined ? undefined : { kind: 'threw' as const, ...thrown };
+  return withDetails(ofFunction(error, isBodyTooLarge ? 'tooLarge' : 'threw'), details);
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import { AxleError } from 'axle/errors';
 
 import type { Headers } from '../calls/function-call.js';
+import type { Failure } from './failure.js';
 import {
   creditFrameOf,
   FrameReader,
@@ -94,13 +95,6 @@ export class InstanceChannel {
       this.calls.get(number)?.take(frame);
     }
   }
-}
-
-/** What FAILED says. */
-export interface Failure {
-  readonly code: string;
-  readonly message: string;
-  readonly retryable?: boolean;
 }
 
 /** One call, as an instance has it. */

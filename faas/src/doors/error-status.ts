@@ -23,6 +23,7 @@ const functionStatuses: Readonly<Record<FunctionFailure, number>> = {
   threw: 500,
   broken: 502,
   away: 503,
+  tooLarge: 413,
 };
 
 /** Codes of the front end's own refusals each have a status; a function that fails gets none of those, whatever its code. */

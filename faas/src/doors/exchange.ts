@@ -66,7 +66,7 @@ export function sendError(
     'axle-code': error.code,
     'axle-retryable': String(error.retryable),
     ...(status === 401 ? { 'www-authenticate': 'Basic realm="axle", charset="UTF-8"' } : {}),
-    ...(status === 429 ? { 'retry-after': '1' } : {}),
+    ...(status === 429 || status === 503 ? { 'retry-after': '1' } : {}),
   });
 }
 

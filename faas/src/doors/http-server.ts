@@ -100,7 +100,7 @@ export class HttpServer {
     handle: Handler,
     failed: FailureLog,
   ): Promise<void> {
-    const url = request.url ?? '';
+    const url = targetOf(request);
     const at = url.indexOf('?');
     const exchange: Exchange = {
       request,
@@ -122,6 +122,14 @@ export class HttpServer {
       sendError(exchange, error);
     }
   }
+}
+
+/** Path and query. A client that takes this for a proxy gives the whole URL (RFC 9112, 3.2.2). */
+function targetOf({ url = '' }: IncomingMessage): string {
+  const authority = /^https?:\/\/[^/?#]*/i.exec(url);
+  if (authority === null) return url;
+  const rest = url.slice(authority[0].length);
+  return rest.startsWith('/') ? rest : `/${rest}`;
 }
 
 /** Answers what is no request, or did not come in time, and ends the connection: where the next one begins nobody knows. */

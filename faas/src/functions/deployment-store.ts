@@ -16,21 +16,28 @@ export class DeploymentStore {
   private constructor(
     private readonly folder: string,
     private readonly deployments: Map<string, Deployment>,
+    private readonly unreadable: Map<string, AxleError>,
   ) {}
 
-  /** @throws AxleError DATA_LOSS for a file that is no deployment; Error of the file system. */
+  /** @throws Error of the file system. */
   static async open(folder: string): Promise<DeploymentStore> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const deployments = new Map<string, Deployment>();
+    const unreadable = new Map<string, AxleError>();
     for (const file of (await readdir(folder)).sort()) {
       const path = join(folder, file);
       // What a crash left of a write.
       if (file.startsWith('.')) await unlink(path);
       const name = file.endsWith(suffix) ? file.slice(0, -suffix.length) : '';
       if (!isFunctionName(name)) continue;
-      deployments.set(name, readStoredDeployment(await readWithin(path), name));
+      try {
+        deployments.set(name, readStoredDeployment(await readWithin(path), name));
+      } catch (error) {
+        if (!(error instanceof AxleError)) throw error;
+        unreadable.set(name, error);
+      }
     }
-    return new DeploymentStore(folder, deployments);
+    return new DeploymentStore(folder, deployments, unreadable);
   }
 
   get(name: string): Deployment | undefined {
@@ -41,6 +48,11 @@ export class DeploymentStore {
     return this.deployments.size;
   }
 
+  /** Functions whose files are there and are no deployments, by name, with DATA_LOSS. One that is put takes such a place. */
+  get broken(): ReadonlyMap<string, AxleError> {
+    return this.unreadable;
+  }
+
   /** By name. */
   list(): Deployment[] {
     return [...this.deployments.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
@@ -49,7 +61,8 @@ export class DeploymentStore {
   /** @throws AxleError RESOURCE_EXHAUSTED over `functionsMax` or `deploymentBytesMax`. */
   async put(deployment: Deployment): Promise<void> {
     const { name } = deployment;
-    if (!this.deployments.has(name) && this.deployments.size >= functionsMax) {
+    const isNew = !this.deployments.has(name) && !this.unreadable.has(name);
+    if (isNew && this.deployments.size + this.unreadable.size >= functionsMax) {
       throw tooMuch(`${functionsMax} functions are deployed, the most; remove one first`);
     }
     const text = writeStoredDeployment(deployment);
@@ -58,14 +71,15 @@ export class DeploymentStore {
     }
     await writeFileDurably(this.pathOf(name), text);
     this.deployments.set(name, deployment);
+    this.unreadable.delete(name);
   }
 
   /** @returns false where there is none. */
   async remove(name: string): Promise<boolean> {
-    if (!this.deployments.has(name)) return false;
+    if (!this.deployments.has(name) && !this.unreadable.has(name)) return false;
     await unlink(this.pathOf(name));
     await syncFolder(this.folder);
-    return this.deployments.delete(name);
+    return this.deployments.delete(name) || this.unreadable.delete(name);
   }
 
   private pathOf(name: string): string {

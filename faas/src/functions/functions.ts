@@ -3,13 +3,14 @@ import { AxleError } from 'axle';
 import { parseBundleReference } from '../bundles/bundle-reference.js';
 import type { BundleStore } from '../bundles/bundle-store.js';
 import type { Calls, FunctionAnswer, FunctionCall } from '../calls/function-call.js';
+import { ofFunction } from '../calls/function-failure.js';
 import type { FunctionCalls } from '../calls/function-calls.js';
 import type { StartFailure } from '../calls/served-function.js';
 import type { SecretStore } from '../secrets/secret-store.js';
 import type { Deployment } from './deployment.js';
 import { deploymentOf, type DeploymentRequest } from './deployment-request.js';
 import type { DeploymentStore } from './deployment-store.js';
-import { scaledTo } from './scale-to.js';
+import { scaledToNone } from './scale-to.js';
 
 export interface FunctionsOptions {
   readonly deployments: DeploymentStore;
@@ -24,6 +25,8 @@ export interface FunctionsOptions {
 
 /** For calls of a function that is removed. */
 const removalGraceMs = 30_000;
+/** Of functions that use a secret, in a message. */
+const usersShownMax = 10;
 
 /** What doors do to functions: each change is on disk, then with the host, and then answered; one after another. */
 export class Functions implements Calls {
@@ -33,13 +36,15 @@ export class Functions implements Calls {
   private collecting: Promise<void> | undefined;
   /** Scaled to none, until the next call. */
   private readonly asleep = new Set<string>();
+  private readonly openedAt = new Date();
 
   private constructor(private readonly options: FunctionsOptions) {}
 
   /** Takes over what was deployed before, and removes bundles that nothing names any more. */
   static async open(options: FunctionsOptions): Promise<Functions> {
     const functions = new Functions(options);
-    const { deployments, bundles, host } = options;
+    const { deployments, bundles, host, log } = options;
+    for (const [name, { message }] of deployments.broken) log(`${name} cannot run: ${message}`);
     functions.look(await bundles.troubles(new Set(deployments.list().map(bundleIdOf))));
     for (const deployment of deployments.list()) functions.take(deployment);
     await functions.collect();
@@ -51,10 +56,11 @@ export class Functions implements Calls {
     return this.options.deployments.get(name);
   }
 
-  /** @throws AxleError NOT_FOUND */
+  /** @throws AxleError NOT_FOUND; DATA_LOSS as a failure of the function where what is stored of it cannot be read */
   require(name: string): Deployment {
     const deployment = this.get(name);
     if (deployment !== undefined) return deployment;
+    if (this.isBroken(name)) throw unreadable(name);
     throw AxleError.expected(
       'NOT_FOUND',
       `there is no function ${JSON.stringify(name.slice(0, 100))}; deploy it first`,
@@ -63,6 +69,18 @@ export class Functions implements Calls {
 
   list(): Deployment[] {
     return this.options.deployments.list();
+  }
+
+  /** Functions of which nothing more is known than their names, and why. */
+  listBroken(): { readonly name: string; readonly failure: StartFailure }[] {
+    return [...this.options.deployments.broken].map(([name, { code, message }]) => ({
+      name,
+      failure: { code, message, at: this.openedAt },
+    }));
+  }
+
+  isBroken(name: string): boolean {
+    return this.options.deployments.broken.has(name);
   }
 
   get count(): number {
@@ -87,13 +105,16 @@ export class Functions implements Calls {
 
   /** As `create`. @throws AxleError NOT_FOUND: it is not deployed yet. */
   update(request: DeploymentRequest): Promise<readonly string[]> {
-    return this.inTurn(() => this.put(request, this.require(request.name)));
+    return this.inTurn(() => {
+      const { name } = request;
+      return this.put(request, this.isBroken(name) ? undefined : this.require(name));
+    });
   }
 
   /** Settles when it is not deployed any more; its instances end on their own. @throws AxleError NOT_FOUND */
   remove(name: string): Promise<void> {
     return this.inTurn(async () => {
-      this.require(name);
+      if (!this.isBroken(name)) this.require(name);
       await this.options.deployments.remove(name);
       this.asleep.delete(name);
       this.troubles.delete(name);
@@ -101,18 +122,60 @@ export class Functions implements Calls {
     });
   }
 
-  /** As many instances from now on, until it is deployed again; of none, until the next call. @throws AxleError NOT_FOUND */
-  scale(name: string, replicas: number): Promise<void> {
+  /**
+   * As many instances now, within its least and most, until load decides again; of none, until the next call.
+   *
+   * @returns how many.
+   * @throws AxleError NOT_FOUND
+   */
+  scale(name: string, replicas: number): Promise<number> {
     return this.inTurn(() => {
-      this.options.host.deploy(scaledTo(this.require(name), replicas));
+      const { host } = this.options;
+      const deployment = this.require(name);
+      host.deploy(replicas === 0 ? scaledToNone(deployment) : deployment);
       if (replicas === 0) this.asleep.add(name);
       else this.asleep.delete(name);
-      return Promise.resolve();
+      return Promise.resolve(host.ask(name, replicas));
+    });
+  }
+
+  /** Functions that name it get it with their next instances; those that could not start without it do at once. @throws as `SecretStore.create` */
+  createSecret(name: string, value: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      await this.options.secrets.create(name, value);
+      this.retryUsersOf(name);
+    });
+  }
+
+  /** As `createSecret`. @throws as `SecretStore.update` */
+  updateSecret(name: string, value: Uint8Array): Promise<void> {
+    return this.inTurn(async () => {
+      await this.options.secrets.update(name, value);
+      this.retryUsersOf(name);
+    });
+  }
+
+  /** @throws AxleError ABORTED naming functions that use it; NOT_FOUND */
+  removeSecret(name: string): Promise<void> {
+    return this.inTurn(async () => {
+      const users = this.usersOf(name);
+      if (users.length > 0) {
+        const shown = users.slice(0, usersShownMax).join(', ');
+        const more =
+          users.length > usersShownMax ? ` and ${users.length - usersShownMax} more` : '';
+        throw new AxleError(
+          'ABORTED',
+          `the secret ${name} is used by ${shown}${more}; deploy without it, or remove them, first`,
+          { retryable: false },
+        );
+      }
+      await this.options.secrets.remove(name);
     });
   }
 
   invoke(call: FunctionCall): Promise<FunctionAnswer> {
     const { functionName: name } = call;
+    if (this.isBroken(name)) return Promise.reject(unreadable(name));
     if (this.asleep.delete(name)) this.options.host.deploy(this.require(name));
     return this.options.host.invoke(call);
   }
@@ -128,6 +191,8 @@ export class Functions implements Calls {
     const { bundles, deployments, host, log } = this.options;
     this.collecting ??= this.inTurn(() => {
       this.collecting = undefined;
+      // What they name is not known: it stays.
+      if (deployments.broken.size > 0) return Promise.resolve();
       return bundles.collect(
         new Set([...host.usedBundles(), ...deployments.list().map(bundleIdOf)]),
       );
@@ -135,6 +200,19 @@ export class Functions implements Calls {
       log(`what is not deployed any more cannot be removed: ${(error as Error).message}`);
     });
     return this.collecting;
+  }
+
+  private usersOf(secret: string): string[] {
+    return this.list()
+      .filter(({ secrets }) => secrets.includes(secret))
+      .map(({ name }) => name);
+  }
+
+  private retryUsersOf(secret: string): void {
+    for (const name of this.usersOf(secret)) {
+      // One that runs has what it was started with.
+      if (this.options.host.report(name)?.failure !== undefined) this.options.host.retry(name);
+    }
   }
 
   private look(broken: ReadonlyMap<string, AxleError>): void {
@@ -186,4 +264,10 @@ export class Functions implements Calls {
 
 function bundleIdOf({ bundleId }: Deployment): string {
   return bundleId;
+}
+
+/** Callers are anyone: what is in the file is not for them. */
+function unreadable(name: string): AxleError {
+  const message = `what was deployed as ${name} cannot be read any more; deploy it again`;
+  return ofFunction(new AxleError('DATA_LOSS', message), 'broken');
 }

@@ -26,7 +26,7 @@ export function readStoredDeployment(text: string, name: string): Deployment {
   } catch (error) {
     throw new AxleError(
       'DATA_LOSS',
-      `the stored deployment of ${name} cannot be read: ${(error as Error).message}; remove its file, and deploy it again`,
+      `the stored deployment of ${name} cannot be read: ${(error as Error).message}; deploy it again`,
       { cause: error },
     );
   }

@@ -7,6 +7,20 @@ import type { Headers } from '../calls/function-call.js';
 /** Of a body that `bytes`, `text` or `json` reads; larger ones are read as they come. */
 export const wholeBodyBytesMax = 64 * 1024 * 1024;
 
+const tooLargeBodies = new WeakSet<object>();
+
+/** Whether an error says that a body was too large to be read as a whole: the caller's matter, where the handler leaves it so. */
+export function isBodyTooLarge(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && tooLargeBodies.has(error);
+}
+
+function tooLarge(): AxleError {
+  const message = `the body is over ${wholeBodyBytesMax} bytes, the most that bytes(), text() and json() read; read event.body as it comes`;
+  const error = new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+  tooLargeBodies.add(error);
+  return error;
+}
+
 /** What a handler is called with. The body is read once, in whichever form. */
 export class FunctionEvent {
   readonly method: string;
@@ -40,15 +54,14 @@ export class FunctionEvent {
   /** @throws AxleError RESOURCE_EXHAUSTED over `wholeBodyBytesMax`; CANCELLED when the caller has gone. */
   async bytes(): Promise<Uint8Array> {
     this.readOnce();
+    // Where its length is known, before any of it is read.
+    if (Number(this.headers['content-length'] ?? 0) > wholeBodyBytesMax) throw tooLarge();
     if (this.incoming.isWhole) return this.incoming.takeAll();
     const chunks: Uint8Array[] = [];
     let bytes = 0;
     for await (const chunk of this.incoming) {
       bytes += chunk.byteLength;
-      if (bytes > wholeBodyBytesMax) {
-        const message = `the body is over ${wholeBodyBytesMax} bytes; read event.body as it comes`;
-        throw new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
-      }
+      if (bytes > wholeBodyBytesMax) throw tooLarge();
       chunks.push(chunk);
     }
     return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, bytes);

@@ -2,7 +2,8 @@ import type { Duplex } from 'node:stream';
 
 import { InstanceChannel, type ServedCall } from '../channel/instance-channel.js';
 import type { FunctionSurroundings } from './function-context.js';
-import { failureOf, loadHandler, runHandler, type Handler } from './handler-runtime.js';
+import { failureOf } from './handler-failure.js';
+import { loadHandler, runHandler, type Handler } from './handler-runtime.js';
 import type { InstanceSetup } from './instance-setup.js';
 import { PoolConnection } from './pool-connection.js';
 

@@ -3,10 +3,11 @@ import { pathToFileURL } from 'node:url';
 
 import { AxleError } from 'axle/errors';
 
-import type { Failure, ServedCall } from '../channel/instance-channel.js';
+import type { ServedCall } from '../channel/instance-channel.js';
 import { FunctionContext, type FunctionSurroundings } from './function-context.js';
 import { FunctionEvent } from './function-event.js';
 import { readResult } from './function-result.js';
+import { failureOf, messageOf, ofLoading } from './handler-failure.js';
 
 /** The default export of a function's module. */
 export type Handler = (event: FunctionEvent, context: FunctionContext) => unknown;
@@ -19,7 +20,7 @@ export async function loadHandler(folder: string, path: string): Promise<Handler
   } catch (error) {
     console.error(error);
     const message = `the handler ${path} cannot be loaded: ${messageOf(error)}`;
-    throw new AxleError('FAILED_PRECONDITION', message, { cause: error });
+    throw ofLoading(new AxleError('FAILED_PRECONDITION', message, { cause: error }), error);
   }
   // Of a CommonJS module that was an ES module once, the default export is one deeper.
   const outer = module['default'] as { readonly default?: unknown } | undefined;
@@ -43,25 +44,16 @@ export async function runHandler(
     else await call.stream(status, headers, body);
   } catch (error) {
     // What it did not end for anybody is nobody's error.
-    if (!call.isCancelled) console.error(`[${call.head.id}]`, error);
+    if (!call.isCancelled) printError(call.head.id, error);
     call.fail(failureOf(error));
   }
 }
 
-/** An AxleError keeps its code: of a pool that is gone for now, the caller is to hear that. */
-export function failureOf(error: unknown): Failure {
-  const { name, code, retryable } = (error ?? {}) as Partial<AxleError>;
-  const message = messageOf(error);
-  if (name === 'AxleError' && code !== undefined) {
-    return { code, message, retryable: retryable === true };
-  }
-  return { code: 'INTERNAL', message: `the function threw: ${message}` };
-}
-
-function messageOf(error: unknown): string {
+/** Also of what throws when it is looked at: the other calls of the instance are not to end by it. */
+function printError(callId: string, error: unknown): void {
   try {
-    return (error instanceof Error ? error.message : String(error)).slice(0, 4096);
+    console.error(`[${callId}]`, error);
   } catch {
-    return 'something that has no text';
+    console.error(`[${callId}] an error that cannot be printed`);
   }
 }

@@ -3,7 +3,7 @@ import { AxleError } from 'axle';
 import type { FunctionCall } from '../calls/function-call.js';
 import { CallChannel } from '../channel/call-channel.js';
 import type { Carrier, CarrierEnd } from './carrier.js';
-import { overMemory, unavailable } from './instance-end.js';
+import { exited, overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, Instance, InstanceEvents, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
 import type { ProcessUsage } from './process-table.js';
@@ -46,7 +46,7 @@ export class ChannelInstance implements Instance {
       graceMs,
       deaf: events.deaf,
       hung: () => {
-        this.kill(unavailable(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
+        this.kill(exited(`a handler ran on for more than ${timeoutMs} ms, its timeoutMs`));
       },
       retire: (reason) => {
         events.retire(unavailable(reason));
@@ -151,7 +151,7 @@ export class ChannelInstance implements Instance {
     if (hasFullHeap) {
       this.verdict ??= overMemory('filled the heap that goes with its memory', options.memoryMiB);
     }
-    const reason = this.verdict ?? unavailable(`the instance ended: ${how}`);
+    const reason = this.verdict ?? exited(`the instance ended: ${how}`);
     log(`(ended: ${reason.message})`);
     events.ended(reason);
     this.channel.close(reason);

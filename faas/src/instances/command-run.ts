@@ -4,7 +4,7 @@ import { Readable, type Duplex, type Writable } from 'node:stream';
 import { AxleError } from 'axle';
 
 import type { FunctionCall } from '../calls/function-call.js';
-import { ofFunction } from '../calls/function-failure.js';
+import { ofFunction, withDetails } from '../calls/function-failure.js';
 import { exitOf, overMemory, unavailable } from './instance-end.js';
 import type { CallOutcome, RunningCall } from './instance.js';
 import { PrintedLines } from './printed-lines.js';
@@ -60,7 +60,8 @@ export class CommandRun implements RunningCall {
     if (this.child.pid !== undefined) spec.table.add(this.child.pid);
     this.timer = setTimeout(() => {
       const message = `the function did not answer within ${timeoutMs} ms, its timeoutMs`;
-      this.cancel(AxleError.expected('DEADLINE_EXCEEDED', message));
+      const reason = AxleError.expected('DEADLINE_EXCEEDED', message);
+      this.cancel(withDetails(reason, { kind: 'timedOut' }));
     }, timeoutMs);
     this.listen(log);
     const input = this.child.stdin as Writable;
@@ -215,7 +216,8 @@ const exitAdvice: Readonly<Record<number, string>> = {
 function failedExit(child: ChildProcess): AxleError {
   const advice = exitAdvice[child.exitCode ?? 0];
   const message = `the program ended: ${exitOf(child)}`;
-  return new AxleError('INTERNAL', advice === undefined ? message : `${message}: ${advice}`);
+  const text = advice === undefined ? message : `${message}: ${advice}`;
+  return withDetails(new AxleError('INTERNAL', text), { kind: 'exited' });
 }
 
 /** As programs of the web have them since CGI, with the prefix that OpenFaaS gives them. */

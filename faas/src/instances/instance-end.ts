@@ -2,12 +2,18 @@ import type { ChildProcess } from 'node:child_process';
 
 import { AxleError } from 'axle';
 
-import { ofFunction } from '../calls/function-failure.js';
+import { ofFunction, withDetails } from '../calls/function-failure.js';
 
 /** Why an instance, or a run of a command, was ended: what its calls fail with. */
 export function overMemory(what: string, memoryMiB: number): AxleError {
   const message = `the function ${what}, and its limit is ${memoryMiB} MiB (memoryMiB)`;
-  return ofFunction(new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false }), 'broken');
+  const error = new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
+  return withDetails(ofFunction(error, 'broken'), { kind: 'overMemory' });
+}
+
+/** The function's own doing, and none of the front end's. */
+export function exited(message: string): AxleError {
+  return withDetails(unavailable(message), { kind: 'exited' });
 }
 
 export function unavailable(message: string): AxleError {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -11,15 +11,23 @@ const aliveName = 'alive.sock';
 /** The same before anybody listens on it. */
 const startingName = 'alive.new';
 
+/** Of this process, so that they go with it: a second Ctrl-C leaves no time to close them. */
+const open = new Set<string>();
+
+process.on('exit', () => {
+  for (const path of open) removeNow(path);
+});
+
 /**
- * A folder for what instances keep, of this user only. It goes when it is closed; where its process was killed, with the
- * next one of the same user. By the rule of the other temporary folders of Axle, and made at once.
+ * A folder for what instances keep, of this user only. It goes when it is closed, or its process ends; where that was
+ * killed, with the next one of the same user. By the rule of the other temporary folders of Axle, and made at once.
  */
 export class InstancesFolder {
   readonly path = mkdtempSync(join(tmpdir(), prefix));
   private readonly alive: Promise<Server | undefined>;
 
   constructor() {
+    open.add(this.path);
     this.alive = listenIn(this.path);
     void sweep();
   }
@@ -28,6 +36,7 @@ export class InstancesFolder {
   async close(): Promise<void> {
     const alive = await this.alive;
     rmSync(this.path, { recursive: true, force: true });
+    open.delete(this.path);
     alive?.close();
   }
 }
@@ -70,4 +79,15 @@ async function isLeft(path: string): Promise<boolean> {
       resolve(code === 'ECONNREFUSED');
     });
   });
+}
+
+/** What says whose it is goes last: where somebody still writes into the folder, it stays, and is found. */
+function removeNow(path: string): void {
+  try {
+    for (const name of readdirSync(path))
+      if (name !== aliveName) rmSync(join(path, name), { recursive: true, force: true });
+    rmSync(path, { recursive: true, force: true });
+  } catch {
+    // The next front end takes it away.
+  }
 }

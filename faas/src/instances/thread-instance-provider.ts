@@ -1,12 +1,12 @@
 import { mkdtempSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { AxleError } from 'axle';
 
 import { ChannelInstance } from './channel-instance.js';
 import type { Instance, InstanceEvents, InstanceProvider, InstanceSpec } from './instance.js';
+import { InstancesFolder } from './instances-folder.js';
 import { setupOf } from './setup-of.js';
 import { ThreadCarrier } from './thread-carrier.js';
 import { ownEnvironment } from './waiting-processes.js';
@@ -27,6 +27,7 @@ export interface ThreadInstanceProviderOptions {
 export class ThreadInstanceProvider implements InstanceProvider {
   readonly name = 'thread';
   private readonly instances = new Set<ChannelInstance>();
+  private readonly folder = new InstancesFolder();
 
   constructor(private readonly options: ThreadInstanceProviderOptions = {}) {}
 
@@ -39,7 +40,7 @@ export class ThreadInstanceProvider implements InstanceProvider {
       throw new AxleError('UNIMPLEMENTED', 'commands do not run in threads; run processes');
     }
     const setup = setupOf(spec);
-    const home = mkdtempSync(join(tmpdir(), 'axle-thread-'));
+    const home = mkdtempSync(join(this.folder.path, 'thread-'));
     const environment = { ...ownEnvironment(home), ...setup.environment };
     const carrier = new ThreadCarrier({ heapMiB: memoryMiB, environment });
     const limits = { id, memoryMiB, timeoutMs, graceMs, startMsMax };
@@ -58,5 +59,6 @@ export class ThreadInstanceProvider implements InstanceProvider {
 
   async close(): Promise<void> {
     await Promise.all([...this.instances].map((instance) => instance.stop(closeMsMax)));
+    await this.folder.close();
   }
 }

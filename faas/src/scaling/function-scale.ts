@@ -11,8 +11,11 @@ export type ScaleSettings = Pick<Deployment, 'generation' | 'concurrency' | 'sca
   readonly ageMsMax: number;
 };
 
-/** `full`: as many wait as may. `failing`: no instance runs, and the next is not tried yet. */
+/** `full`: as many wait as may. `failing`: no instance runs, and what the last start failed by does not go by itself. */
 export type Offered<C> = Ticket<C> | 'full' | 'failing';
+
+/** Why an instance ended. `broken`: the next one will end by the same, such as a handler that cannot be loaded. */
+export type InstanceEnd = 'ended' | 'broken';
 
 /** A call and the instance that takes it. */
 export interface Assignment<C> {
@@ -31,6 +34,8 @@ export interface ScaleReport {
   /** All but those that are stopped. */
   readonly instances: number;
   readonly ready: number;
+  /** Of the ready ones, those of the present generation. */
+  readonly updated: number;
   readonly running: number;
   readonly waiting: number;
 }
@@ -40,12 +45,15 @@ interface ScaledInstance {
   generation: number;
   state: 'starting' | 'ready' | 'draining';
   calls: number;
+  readonly startedAt: number;
   /** It may be stuck: it gets no calls. */
   isDeaf: boolean;
   readyAt: number;
   /** Since when it has no calls. */
   idleSince: number;
   hasAnswered: boolean;
+  /** Fewer were asked for while it started: it is not kept for its idle time. */
+  isUnwanted: boolean;
   /** Its end is counted, or is no failure: it was not needed any more. */
   isJudged: boolean;
 }
@@ -77,21 +85,54 @@ export class FunctionScale<C> {
   private stoppable: string[] = [];
   private running = 0;
   private lastCallAt = -Infinity;
+  /** So many instances at least, for the idle time: somebody asked for them. */
+  private asked = { replicas: 0, until: -Infinity };
+  private isBroken = false;
+  /** When the last start that failed began: calls that came before it have waited for it in vain. */
+  private failedStartAt = -Infinity;
 
   constructor(private settings: ScaleSettings) {}
 
   update(settings: ScaleSettings): void {
     // What could not start before may now.
-    if (settings.generation !== this.settings.generation) this.backoff.reset();
+    if (settings.generation !== this.settings.generation) this.retry();
     this.settings = settings;
+  }
+
+  /** What kept instances from starting may be gone: the next is tried at once. */
+  retry(): void {
+    this.backoff.reset();
+    this.isBroken = false;
+  }
+
+  /**
+   * So many instances now, within `min` and `max`: for the idle time, as if calls had asked for them; then load decides
+   * again. Of those that are more, the ones without calls end.
+   *
+   * @returns how many.
+   */
+  ask(replicas: number, now: number): number {
+    const { min, max, idleMs } = this.settings.scaling;
+    const within = Math.min(max, Math.max(min, replicas));
+    this.asked = { replicas: within, until: now + idleMs };
+    const desired = this.desired(now);
+    for (const instance of this.ready.slice(desired))
+      if (instance.calls === 0) this.release(instance);
+    let room = desired - this.ready.length;
+    for (const instance of this.instances.values()) {
+      if (instance.state !== 'starting') continue;
+      instance.isUnwanted = room <= 0;
+      room -= 1;
+    }
+    return within;
   }
 
   /** The caller of a ticket asks `next` for what is to run. */
   offer(call: C, now: number): Offered<C> {
     const { inFlightMax, queueMax } = this.settings.scaling;
     if (this.running + this.queue.size >= inFlightMax + queueMax) return 'full';
-    const canServe = this.ready.length > 0 || this.countOf('starting') > 0;
-    if (!canServe && now < this.backoff.retryAt) return 'failing';
+    // Otherwise it waits for the next start: that of a function that crashed is tried again soon.
+    if (this.isBroken && !this.canServe && now < this.backoff.retryAt) return 'failing';
     this.lastCallAt = now;
     if (this.settings.scaling.by === 'rate') this.rate.count(now);
     return this.queue.push(call, now);
@@ -124,7 +165,7 @@ export class FunctionScale<C> {
     instance.calls -= 1;
     if (hasAnswered && !instance.hasAnswered) {
       instance.hasAnswered = true;
-      if (instance.generation === this.settings.generation) this.backoff.reset();
+      if (instance.generation === this.settings.generation) this.retry();
     }
     if (instance.calls > 0) return;
     instance.idleSince = now;
@@ -132,10 +173,17 @@ export class FunctionScale<C> {
   }
 
   /** An instance of the present generation is started, as `changes` said. */
-  started(id: string): void {
+  started(id: string, now: number): void {
     const { generation } = this.settings;
     const never = { readyAt: Infinity, idleSince: Infinity };
-    const begun = { calls: 0, isDeaf: false, hasAnswered: false, isJudged: false };
+    const begun = {
+      calls: 0,
+      startedAt: now,
+      isDeaf: false,
+      hasAnswered: false,
+      isUnwanted: false,
+      isJudged: false,
+    };
     this.instances.set(id, { id, generation, state: 'starting', ...never, ...begun });
   }
 
@@ -147,6 +195,7 @@ export class FunctionScale<C> {
     instance.idleSince = now;
     this.ready.push(instance);
     this.sortReady();
+    if (instance.isUnwanted && this.ready.length > this.desired(now)) this.release(instance);
   }
 
   /** Until it hears again, an instance gets no calls. */
@@ -170,33 +219,41 @@ export class FunctionScale<C> {
   }
 
   /** It is gone, or was never there. Its calls are still to be `freed`. */
-  ended(id: string, now: number): void {
+  ended(id: string, now: number, how: InstanceEnd = 'ended'): void {
     const instance = this.instances.get(id);
     if (instance === undefined) return;
     this.instances.delete(id);
     this.ready = this.ready.filter((each) => each !== instance);
-    this.judge(instance, now);
+    this.judge(instance, now, how);
   }
 
   /** Whether the next may be started at once, now that one ends by itself. */
-  private judge(instance: ScaledInstance, now: number): void {
-    const { isJudged, generation, hasAnswered, readyAt } = instance;
+  private judge(instance: ScaledInstance, now: number, how: InstanceEnd = 'ended'): void {
+    const { isJudged, generation, hasAnswered, readyAt, startedAt } = instance;
     if (isJudged || generation !== this.settings.generation) return;
     instance.isJudged = true;
     const wasGood = hasAnswered || now - readyAt >= goodMs;
-    if (wasGood) this.backoff.reset();
-    else this.backoff.failed(now);
+    if (wasGood) {
+      this.retry();
+      return;
+    }
+    this.backoff.failed(now);
+    // One that took calls can be started, whatever it ended by.
+    const didNotStart = readyAt === Infinity;
+    this.isBroken = didNotStart && how === 'broken';
+    if (didNotStart) this.failedStartAt = Math.max(this.failedStartAt, startedAt);
   }
 
-  /** Calls that nobody will take: they have waited too long, or no instance runs and starting one has just failed. */
+  /** Calls that nobody will take: they have waited too long, or no instance runs and the one that was started for them failed. */
   strandedCalls(now: number): { readonly calls: C[]; readonly why: 'late' | 'failing' } {
-    const canServe = this.ready.length > 0 || this.countOf('starting') > 0;
-    const isFailing = !canServe && now < this.backoff.retryAt;
+    const isFailing = !this.canServe && now < this.backoff.retryAt;
+    const failedBefore = this.isBroken ? Infinity : this.failedStartAt;
     const calls: C[] = [];
     for (;;) {
       const ticket = this.queue.oldest();
       if (ticket === undefined) break;
-      if (!isFailing && ticket.offeredAt + this.settings.queueMsMax > now) break;
+      const waitedInVain = isFailing && ticket.offeredAt <= failedBefore;
+      if (!waitedInVain && ticket.offeredAt + this.settings.queueMsMax > now) break;
       calls.push(ticket.call as C);
       this.queue.leave(ticket);
     }
@@ -234,6 +291,7 @@ export class FunctionScale<C> {
       if (time > now && time < at) at = time;
     };
     if (this.missingUnlimited(this.desired(now)) > 0) later(this.backoff.retryAt);
+    later(this.asked.until);
     for (const { calls, idleSince, readyAt, generation } of this.ready) {
       if (calls === 0) later(idleSince + idleMs);
       if (generation !== agedGeneration) later(readyAt + this.settings.ageMsMax);
@@ -245,8 +303,10 @@ export class FunctionScale<C> {
 
   report(): ScaleReport {
     const instances = this.instances.size - this.countOf('draining');
-    const { running } = this;
-    return { instances, ready: this.ready.length, running, waiting: this.queue.size };
+    const { running, ready } = this;
+    const { generation } = this.settings;
+    const updated = ready.filter((each) => each.generation === generation).length;
+    return { instances, ready: ready.length, updated, running, waiting: this.queue.size };
   }
 
   /** Instances that the load asks for. */
@@ -258,7 +318,12 @@ export class FunctionScale<C> {
     const atOnce = by === 'concurrency' ? Math.min(target, concurrency) : concurrency;
     let load = Math.ceil(Math.min(demand, scaling.inFlightMax) / atOnce);
     if (by === 'rate') load = Math.max(load, Math.ceil(this.rate.perSecond(now) / target));
-    return Math.min(max, Math.max(load, isAwake ? Math.max(1, min) : 0));
+    const asked = now < this.asked.until ? this.asked.replicas : 0;
+    return Math.min(max, Math.max(load, asked, isAwake ? Math.max(1, min) : 0));
+  }
+
+  private get canServe(): boolean {
+    return this.ready.length > 0 || this.countOf('starting') > 0;
   }
 
   private pick(now: number): ScaledInstance | undefined {

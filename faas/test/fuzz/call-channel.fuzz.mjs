@@ -9,7 +9,9 @@ import { creditFrameOf, frameOf, headFrameOf } from '../../dist/channel/frame.js
 const calls = 2;
 const nothing = Buffer.alloc(0);
 const head = { status: 200, headers: { 'x-a': 'b', 'set-cookie': ['1', '2'] } };
-const failure = Buffer.from('{"code":"NOT_FOUND","message":"no","retryable":true}');
+const failure = Buffer.from(
+  '{"code":"NOT_FOUND","message":"no","retryable":true,"isBodyTooLarge":false,"thrown":{"type":"TypeError","message":"no","trace":["at a"]}}',
+);
 
 /**
  * Feeds a front end's channel with what an instance sends; the first byte says in pieces of which length it comes.

@@ -1,6 +1,6 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,11 +18,12 @@ afterAll(() => rmSync(place, { recursive: true, force: true }));
 const state = join(place, 'state');
 /** Of a command that should end at once and runs on. */
 const timeout = 60_000;
-const configOf = (fields: object): string => {
-  const path = join(place, 'faas.json');
-  writeFileSync(path, JSON.stringify(fields));
+const fileOf = (name: string, content: string): string => {
+  const path = join(place, name);
+  writeFileSync(path, content);
   return path;
 };
+const configOf = (fields: object): string => fileOf('faas.json', JSON.stringify(fields));
 
 describe('axle faas', () => {
   it.each<[string, () => readonly string[], number, string]>([
@@ -45,6 +46,18 @@ describe('axle faas', () => {
       () => ['--config', configOf({ poolTokens: { a: 1 } })],
       1,
       "'poolTokens' takes an object",
+    ],
+    [
+      'tokens that are none in a file of their own',
+      () => ['--pool-tokens', fileOf('tokens.json', '["secret"]')],
+      1,
+      'tokens.json is to hold an object of texts by function',
+    ],
+    [
+      'half of such a file, of which it shows nothing',
+      () => ['--pool-tokens', fileOf('tokens.json', '{"a": "secret')],
+      1,
+      'tokens.json is no JSON\n',
     ],
     [
       'what it does not know',
@@ -93,6 +106,108 @@ describe('axle faas', () => {
     expect(await once(started.process, 'exit')).toEqual([0, null]);
     expect(await said).toMatch(/:\d+ is no loopback address: who reaches it sees/);
     expect(await said).toContain('all functions use axle+unix:/none as one tenant');
+  });
+
+  it('gives each function its own token of a pool, and the others that of all', async () => {
+    const tokens = fileOf('tokens.json', '{"told": "of its own"}');
+    const started = await startFaas(
+      [
+        '--state',
+        join(place, 'tokens'),
+        '--metrics',
+        'none',
+        '--pool',
+        'axle+unix:/none',
+        '--pool-tokens',
+        tokens,
+      ],
+      { environment: { TMPDIR: place, AXLE_TOKEN: 'of all' } },
+    );
+    const password = readFileSync(join(place, 'tokens', 'password'), 'utf8').trim();
+    const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
+    const gate = new GateClient(() => started.url, authorization);
+    for (const [name, token] of [
+      ['told', 'of its own'],
+      ['other', 'of all'],
+    ] as const) {
+      const manifest = JSON.stringify({ name, command: ['printenv', 'AXLE_TOKEN'] });
+      await gate.deploy(name, { 'axle-function.json': manifest });
+      expect((await gate.ask('POST', `/function/${name}`)).text).toBe(`${token}\n`);
+    }
+    started.process.kill('SIGTERM');
+    expect(await once(started.process, 'exit')).toEqual([0, null]);
+  });
+
+  /** What is left of it in its temporary folder. */
+  const left = (): string[] => readdirSync(place).filter((name) => name.startsWith('axle-'));
+
+  it.each(['process', 'thread'])(
+    'leaves nothing behind when a second signal ends it (%s)',
+    async (kind) => {
+      const started = await startFaas(
+        ['--state', state, '--metrics', 'none', '--instances', kind],
+        { environment: { TMPDIR: place } },
+      );
+      const password = readFileSync(join(state, 'password'), 'utf8').trim();
+      const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
+      const gate = new GateClient(() => started.url, authorization);
+      await gate.deploy(
+        'busy',
+        `import { writeFileSync } from 'node:fs';
+       export default async (event) => {
+         writeFileSync('mine', 'x');
+         if (event.path !== '/stay') return 'ok';
+         console.log('stays');
+         return new Promise(() => {});
+       }`,
+      );
+      expect((await gate.ask('GET', '/function/busy')).status).toBe(200);
+      expect(left().length).toBeGreaterThanOrEqual(2);
+      const stays = gate.ask('GET', '/function/busy/stay').catch(String);
+      const lines = () =>
+        gate.system('GET', '/system/logs?name=busy').then(({ text: said }) => said);
+      await expect.poll(lines).toContain('stays');
+      started.process.kill('SIGINT');
+      // It has heard the first when it takes no more.
+      const isDown = () =>
+        gate.ask('GET', '/healthz').then(
+          ({ status }) => status,
+          () => 0,
+        );
+      await expect.poll(isDown).not.toBe(200);
+      started.process.kill('SIGINT');
+      expect(await once(started.process, 'exit')).toEqual([130, null]);
+      await stays;
+      expect(left()).toEqual([]);
+    },
+  );
+
+  it('ends cleanly, and never says that it listens, when it is told to before it does', async () => {
+    // From the moment on that it hears signals: then it makes its password.
+    for (const delays of [0, 1, 2, 3, 4, 5]) {
+      const own = join(place, `early-${delays}`);
+      const command = [
+        axlePath,
+        'faas',
+        '--state',
+        own,
+        '--gateway',
+        '127.0.0.1:0',
+        '--metrics',
+        'none',
+      ];
+      const child = spawn(process.execPath, command, {
+        stdio: ['ignore', 'pipe', 'inherit'],
+        env: { ...process.env, TMPDIR: place },
+      });
+      const said = text(child.stdout);
+      while (!existsSync(join(own, 'password'))) await new Promise(setImmediate);
+      await new Promise((resolve) => setTimeout(resolve, delays * 40));
+      child.kill('SIGINT');
+      expect(await once(child, 'exit')).toEqual([0, null]);
+      if (delays === 0) expect(await said).toBe('');
+      expect(left()).toEqual([]);
+    }
   });
 
   it('takes no more connections than files may be open, and has some left for functions', async () => {

@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -105,6 +105,72 @@ describe('axle faas', () => {
       status: 200,
       text: 'ABC',
     });
+  });
+
+  it('tells whoever deploys what does not start, and of an older version that serves on', async () => {
+    const write = (handler: string): void => {
+      writeFileSync(join(place, 'fragile', 'handler.mjs'), handler);
+    };
+    await axle(['new', 'fragile']);
+    await axle(['push', 'fragile']);
+    const toZero = [
+      '--label',
+      'com.openfaas.scale.zero=true',
+      '--label',
+      'com.openfaas.scale.min=0',
+    ];
+    const deploy = (...args: readonly string[]) => axle(['deploy', 'fragile', ...args]);
+    expect(await deploy()).toMatchObject({ code: 0 });
+    write('import "nowhere"; export default () => 1;');
+    await axle(['push', 'fragile']);
+    const unable =
+      /^axle: fragile is deployed and does not start: the handler handler\.mjs cannot be loaded: /;
+    const told = await deploy();
+    expect(told).toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(unable) as string,
+    });
+    expect(told.stderr).toContain('what was deployed before serves on');
+    expect((await axle(['invoke', 'fragile'], 'you')).stdout).toBe('hello, you\n');
+    expect(await deploy('--no-wait')).toMatchObject({ code: 0, stderr: '' });
+    await axle(['rm', 'fragile']);
+    // Nobody calls it, and it would not be started yet.
+    expect(await deploy(...toZero)).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(unable) as string,
+    });
+    write('await new Promise((done) => setTimeout(done, 60_000)); export default () => 1;');
+    await axle(['push', 'fragile']);
+    expect(await deploy('--wait', '1')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('no instance of it was ready within 1 s; see axle') as string,
+    });
+    await axle(['rm', 'fragile']);
+    expect((await deploy('--wait', '0')).code).toBe(2);
+  });
+
+  it('sends no program that could not be run', async () => {
+    await axle(['new', 'tool', '--template', 'executable']);
+    chmodSync(join(place, 'tool', 'run.sh'), 0o644);
+    expect(await axle(['push', 'tool'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('may not be executed; chmod +x run.sh, and push') as string,
+    });
+    rmSync(join(place, 'tool', 'run.sh'));
+    expect(await axle(['push', 'tool'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('"./run.sh", which is no file of the function') as string,
+    });
+    expect((await axle(['new', 'My_Tool'])).stderr).toContain("not 'My_Tool'");
+  });
+
+  it('says of which version it is', async () => {
+    const { text: info } = await gate.system('GET', '/system/info');
+    const { version } = JSON.parse(info) as { version: { release: string; sha: string } };
+    expect(version.release).toMatch(/^\d+\.\d+\.\d+/);
+    const { stdout } = spawnSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8' });
+    expect(version.sha).toBe(stdout.trim());
   });
 
   it('lists what does not start, with the reason', async () => {

@@ -5,9 +5,9 @@ import type { AxleError } from 'axle';
 import { asAxleError } from '../../as-axle-error.js';
 import type { AsyncCalls } from '../../async/async-calls.js';
 import { asyncBodyBytesMax } from '../../async/async-limits.js';
-import type { FunctionCall } from '../../calls/function-call.js';
-import { functionFailureOf } from '../../calls/function-failure.js';
-import { wholeBody } from '../../calls/whole-body.js';
+import type { FunctionAnswer, FunctionCall } from '../../calls/function-call.js';
+import { functionFailureOf, withDetails } from '../../calls/function-failure.js';
+import { isTooLong, wholeBody } from '../../calls/whole-body.js';
 import type { Functions } from '../../functions/functions.js';
 import type { FunctionLogs } from '../../logs/function-logs.js';
 import type { GatewayMetrics } from '../../metrics/gateway-metrics.js';
@@ -16,6 +16,7 @@ import type { FailureLog } from '../failure-log.js';
 import type { ReceiveBudget } from '../receive-budget.js';
 import { watchCall } from '../watch-call.js';
 import { LambdaError } from './lambda-error.js';
+import { lambdaFailureOf } from './lambda-failure.js';
 import {
   checkSignature,
   readSignature,
@@ -58,7 +59,9 @@ export class LambdaDoor {
       }
       const payload = await this.authenticate(exchange);
       const name = functionNameOf(match[1] as string, parameterOf(exchange, 'Qualifier'));
-      if (this.options.functions.get(name) === undefined) throw noFunction(name);
+      const { functions } = this.options;
+      if (functions.get(name) === undefined && !functions.isBroken(name)) throw noFunction(name);
+      functions.require(name);
       await this.invoke(exchange, id, name, payload);
     } catch (error) {
       if (!(error instanceof LambdaError))
@@ -121,27 +124,21 @@ export class LambdaDoor {
 
   private async answer(exchange: Exchange, call: FunctionCall): Promise<void> {
     const { functions, metrics } = this.options;
+    const { id, functionName } = call;
     const since = new Date();
     let payload: Uint8Array;
     let failure: 'Handled' | 'Unhandled' | undefined;
     try {
       const { status, body, isColdStart } = await functions.invoke(call);
       if (isColdStart) metrics.coldStart(call.functionName);
-      payload = await wholeBody(body, payloadBytesMax, 'the answer');
+      payload = await answerOf(body);
       failure = status < 400 ? undefined : 'Handled';
     } catch (thrown) {
-      const error = asAxleError(thrown);
-      const ownFailure = functionFailureOf(error);
-      const isOwn = ownFailure !== undefined && ownFailure !== 'away';
-      if (!isOwn && isOfTheService(error)) throw thrown;
+      const { timeoutMs = 0 } = functions.get(functionName) ?? {};
+      const told = lambdaFailureOf(asAxleError(thrown), { id, timeoutMs });
+      if (told === undefined) throw thrown;
       failure = 'Unhandled';
-      const isLate = error.code === 'DEADLINE_EXCEEDED';
-      payload = Buffer.from(
-        JSON.stringify({
-          errorMessage: error.message,
-          errorType: isLate ? 'Sandbox.Timedout' : error.code,
-        }),
-      );
+      payload = Buffer.from(JSON.stringify(told));
     }
     if (!canAnswer(exchange)) return;
     exchange.response.writeHead(200, {
@@ -216,16 +213,16 @@ function noFunction(name: string): LambdaError {
   );
 }
 
-/** Rather than of the function: the client may try again, or look at what it asked for. */
-function isOfTheService({ code, retryable }: AxleError): boolean {
-  return (
-    code === 'NOT_FOUND' ||
-    code === 'UNAVAILABLE' ||
-    code === 'CANCELLED' ||
-    code === 'INTERNAL' ||
-    code === 'DATA_LOSS' ||
-    (code === 'RESOURCE_EXHAUSTED' && retryable)
-  );
+/** @throws AxleError which says, with its details, that the function gave too much */
+async function answerOf(body: FunctionAnswer['body']): Promise<Uint8Array> {
+  try {
+    return await wholeBody(body, payloadBytesMax, 'the answer');
+  } catch (error) {
+    if (!isTooLong(error)) throw error;
+    const { message } = error;
+    const details = { kind: 'threw' as const, type: 'Function.ResponseSizeTooLarge', message };
+    throw withDetails(error, { ...details, trace: [] });
+  }
 }
 
 function sendError(exchange: Exchange, thrown: unknown): void {
@@ -249,7 +246,14 @@ function sendError(exchange: Exchange, thrown: unknown): void {
   response.end(body);
 }
 
-function lambdaErrorOf({ code, retryable, message }: AxleError): LambdaError {
+function lambdaErrorOf(error: AxleError): LambdaError {
+  const { code, retryable, message } = error;
+  // What keeps it from starting is for the operator to mend, and the client may try again.
+  if (functionFailureOf(error) === 'broken')
+    return new LambdaError(502, 'ResourceNotReadyException', message);
+  // No instance was free in time.
+  if (code === 'DEADLINE_EXCEEDED')
+    return new LambdaError(429, 'TooManyRequestsException', message);
   if (code === 'NOT_FOUND') return new LambdaError(404, 'ResourceNotFoundException', message);
   if (code === 'INVALID_ARGUMENT')
     return new LambdaError(400, 'InvalidParameterValueException', message);

@@ -53,10 +53,15 @@ export function callTarget(path: string, prefix: string): CallTarget {
   return { name, path: slash < 0 ? '/' : path.slice(slash) };
 }
 
-/** The caller's own id, so that its repeats can be told, or a new one. */
+/** The caller's own id, so that its repeats can be told, or a new one. @throws AxleError INVALID_ARGUMENT for what is none. */
 export function callIdOf({ request }: Exchange): string {
-  const { 'x-call-id': id } = request.headers;
-  return typeof id === 'string' && callIdPattern.test(id) ? id : randomUUID();
+  const id = [request.headers['x-call-id'] ?? ''].flat().join(', ');
+  if (id === '') return randomUUID();
+  if (callIdPattern.test(id)) return id;
+  throw AxleError.expected(
+    'INVALID_ARGUMENT',
+    'X-Call-Id takes one id of 1 to 64 letters, digits, _ and -; leave it out to be given one',
+  );
 }
 
 /** Calls of functions by anyone, with bodies that go through as they come. */
@@ -70,8 +75,8 @@ export class CallRoute {
     const { request, response } = exchange;
     const startedAt = performance.now();
     const at = Date.now();
-    const signal = watchCall(response, metrics, name);
     const id = callIdOf(exchange);
+    const signal = watchCall(response, metrics, name);
     const isVisit = isPageVisit(request);
     const own = () => ({
       'x-call-id': id,

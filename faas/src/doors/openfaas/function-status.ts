@@ -26,9 +26,18 @@ export function functionStatus(
     invocationCount: report?.invocationCount ?? 0,
     replicas: report?.instances ?? 0,
     availableReplicas: report?.ready ?? 0,
-    // Not of OpenFaaS, whose clients pass it over.
+    // Not of OpenFaaS, whose clients pass both over: the ready ones of what was deployed last, and why there are none.
+    updatedReplicas: report?.updated ?? 0,
     ...(failure === undefined ? {} : { failure }),
     ...(withUsage ? { usage: usageOf(report) } : {}),
+  };
+}
+
+/** One of which nothing is known but that it does not run. */
+export function brokenStatus(name: string, failure: StartFailure): unknown {
+  return {
+    ...{ name, image: '', namespace: functionNamespace, createdAt: failure.at.toISOString() },
+    ...{ invocationCount: 0, replicas: 0, availableReplicas: 0, updatedReplicas: 0, failure },
   };
 }
 

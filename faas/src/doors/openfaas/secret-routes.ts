@@ -1,6 +1,7 @@
 import { AxleError } from 'axle';
 
 import { checkNamespace, functionNamespace } from '../../functions/deployment-request.js';
+import type { Functions } from '../../functions/functions.js';
 import { parseObject } from '../../json-fields.js';
 import { secretBytesMax, type SecretStore } from '../../secrets/secret-store.js';
 import { parameterOf, sendJson, sendText, type Exchange } from '../exchange.js';
@@ -10,8 +11,13 @@ import type { Route } from '../routes.js';
 /** In base64, with escapes and a name. */
 const bodyBytesMax = 2 * secretBytesMax + 4096;
 
+export interface SecretRouteOptions {
+  readonly secrets: SecretStore;
+  readonly functions: Functions;
+}
+
 /** OpenFaaS's secrets: names go out, values only come in. */
-export function secretRoutes(secrets: SecretStore): readonly Route[] {
+export function secretRoutes({ secrets, functions }: SecretRouteOptions): readonly Route[] {
   const path = /^\/system\/secrets$/;
   return [
     {
@@ -31,7 +37,7 @@ export function secretRoutes(secrets: SecretStore): readonly Route[] {
       path,
       async handle(exchange) {
         const { name, value } = await readSecret(exchange);
-        await secrets.create(name, required(value));
+        await functions.createSecret(name, required(value));
         sendText(exchange, 201, '');
       },
     },
@@ -40,7 +46,7 @@ export function secretRoutes(secrets: SecretStore): readonly Route[] {
       path,
       async handle(exchange) {
         const { name, value } = await readSecret(exchange);
-        await secrets.update(name, required(value));
+        await functions.updateSecret(name, required(value));
         sendText(exchange, 202, '');
       },
     },
@@ -48,7 +54,7 @@ export function secretRoutes(secrets: SecretStore): readonly Route[] {
       method: 'DELETE',
       path,
       async handle(exchange) {
-        await secrets.remove((await readSecret(exchange)).name);
+        await functions.removeSecret((await readSecret(exchange)).name);
         sendText(exchange, 202, '');
       },
     },

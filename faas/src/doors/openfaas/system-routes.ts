@@ -17,7 +17,7 @@ import { jsonBytesMax } from '../door-limits.js';
 import { parameterOf, sendJson, sendText, type Exchange } from '../exchange.js';
 import { readBody } from '../read-body.js';
 import type { Route } from '../routes.js';
-import { functionStatus } from './function-status.js';
+import { brokenStatus, functionStatus } from './function-status.js';
 import { LogsRoute } from './logs-route.js';
 import { secretRoutes } from './secret-routes.js';
 
@@ -28,6 +28,8 @@ export interface SystemOptions {
   readonly logs: FunctionLogs;
   readonly metrics: GatewayMetrics;
   readonly version: string;
+  /** Of the sources; '': not known. */
+  readonly commit: string;
 }
 
 const nameMax = 128;
@@ -35,14 +37,19 @@ const accepted = 202;
 
 /** OpenFaaS's /system/, for whoever has the password. */
 export function systemRoutes(options: SystemOptions): readonly Route[] {
-  const { functions, host, metrics, version } = options;
-  const statusOf = (name: string, withUsage: boolean) =>
-    functionStatus(
-      functions.require(name),
-      host.report(name),
-      functions.failureOf(name),
-      withUsage,
-    );
+  const { functions, host, metrics } = options;
+  const release = { release: options.version, sha: options.commit };
+  const statusOf = (name: string, withUsage: boolean) => {
+    const broken = functions.listBroken().find((each) => each.name === name);
+    return broken === undefined
+      ? functionStatus(
+          functions.require(name),
+          host.report(name),
+          functions.failureOf(name),
+          withUsage,
+        )
+      : brokenStatus(name, broken.failure);
+  };
   const logs = new LogsRoute(options);
   const functionsPath = /^\/system\/functions$/;
   return [
@@ -51,10 +58,11 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       path: functionsPath,
       handle(exchange) {
         checkNamespace(parameterOf(exchange, 'namespace'));
+        const all = [...functions.list(), ...functions.listBroken()];
         sendJson(
           exchange,
           200,
-          functions.list().map(({ name }) => statusOf(name, false)),
+          all.map(({ name }) => statusOf(name, false)),
         );
       },
     },
@@ -107,8 +115,10 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       path: /^\/system\/scale-function\/([^/]+)$/,
       async handle(exchange, [, name = '']) {
         const fields = parseObject(await jsonOf(exchange), 'the request');
-        await functions.scale(bareName(name), replicasOf(fields));
-        sendText(exchange, accepted, '');
+        const replicas = replicasOf(fields);
+        const within = await functions.scale(bareName(name), replicas);
+        const note = `replicas: ${within} instead of ${replicas}, by com.openfaas.scale.min and max`;
+        answerNotes(exchange, within === replicas ? [] : [note]);
       },
     },
     {
@@ -124,14 +134,14 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
           provider: {
             provider: 'axle',
             orchestration: 'axle',
-            version: { release: version, sha: '' },
+            version: release,
           },
-          version: { release: version, sha: '' },
+          version: release,
           arch: process.arch === 'x64' ? 'x86_64' : process.arch,
         }),
     },
     { method: 'GET', path: /^\/system\/logs$/, handle: (exchange) => logs.handle(exchange) },
-    ...secretRoutes(options.secrets),
+    ...secretRoutes(options),
   ];
 }
 

@@ -82,7 +82,12 @@ class UiStateReader {
       const failure = functions.failureOf(name);
       return uiFunction(deployment, host.report(name), metrics.figures(name), failure);
     });
-    return { atMs: performance.now(), functions: shown, ...pool };
+    const broken = functions
+      .listBroken()
+      .map(({ name, failure }) =>
+        uiFunction({ name, image: '' }, undefined, metrics.figures(name), failure),
+      );
+    return { atMs: performance.now(), functions: [...shown, ...broken], ...pool };
   }
 
   private pool(): Promise<Pick<UiState, 'pool' | 'poolTrouble'>> {

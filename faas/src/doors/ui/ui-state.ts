@@ -33,7 +33,7 @@ export interface UiFunction {
 }
 
 export function uiFunction(
-  { name, image }: Deployment,
+  { name, image }: Pick<Deployment, 'name' | 'image'>,
   report: FunctionReport | undefined,
   { calls, ended, failures, coldStarts, seconds }: CallFigures,
   failure: StartFailure | undefined,
