@@ -64,7 +64,7 @@ export class TestNetwork {
   spawn(host: string, args: readonly string[], environment: NodeJS.ProcessEnv = {}): ChildProcess {
     const line = ['netns', 'exec', this.spaceOf(host), process.execPath, ...args];
     return spawn('ip', line, {
-      stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       env: { ...process.env, ...environment },
     });
   }

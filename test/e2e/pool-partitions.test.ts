@@ -36,6 +36,7 @@ describe.skipIf(network === undefined)('a network that is cut and heals', () => 
     const spawn = (host: string, args: readonly string[]) => {
       const child = net.spawn(host, args, { TMPDIR: folder });
       processes.push(child);
+      child.stderr?.resume();
       return child;
     };
     const names = ['server1', 'server2'];
@@ -60,20 +61,31 @@ describe.skipIf(network === undefined)('a network that is cut and heals', () => 
       { ops: 'append,reverse', spawn: (args) => spawn('client', args) },
     );
     await client.more(50, 'append', 'reverse');
+    const lines = createInterface(pool.stderr as Readable);
+    const says = (what: RegExp) =>
+      new Promise<void>((resolve) => {
+        lines.on('line', (line) => {
+          if (what.test(line)) resolve();
+        });
+      });
     const recoveries: string[] = [];
-    for (const host of names) {
+    for (const [i, host] of names.entries()) {
       client.forget();
+      const noticed = says(new RegExp(`${addresses[i]}:7471 is lost`));
       net.set(host, 'down');
-      // The pool notices by itself, and goes on with the other one.
+      // One cut is longer than the pool's patience with a silent server, the other one is not.
+      if (i === 0) await noticed;
       await client.more(50, 'reverse');
+      const back = i === 0 ? says(new RegExp(`${addresses[i]}:7471 is up`)) : undefined;
       net.set(host, 'up');
+      await back;
       await client.more(50, 'append', 'reverse');
       const { longestMs } = await client.figures();
       recoveries.push(`pool and ${host} ${longestMs.reverse.toFixed(0)} ms`);
     }
     client.forget();
     net.set('client', 'down');
-    // Long enough for what is sent to be sent again in vain.
+    // Nobody tells how long a cut is: long enough for what is sent to be sent again in vain.
     await new Promise((resolve) => setTimeout(resolve, 700));
     net.set('client', 'up');
     await client.more(50, 'append', 'reverse');
