@@ -67,6 +67,45 @@ describe('figures of an interval', () => {
   });
 });
 
+describe('a pool', () => {
+  const metrics = (answered: number) => `axle_pool_server_tasks{server="gpu1"} 0
+axle_pool_server_tasks{server="gpu2"} 3
+axle_pool_server_state{server="gpu1",state="drained"} 1
+axle_pool_server_state{server="gpu2",state="up"} 1
+axle_pool_device_tasks{server="gpu2",device="gpu2/cuda:0"} 3
+axle_pool_device_wait_seconds{server="gpu2",device="gpu2/cuda:0"} 0.25
+axle_pool_device_tasks_total{server="gpu2",device="gpu2/cuda:0"} ${answered}
+axle_pool_move_tasks{server="gpu1",reason="drain"} 7
+axle_pool_move_models{server="gpu1",reason="drain"} 2
+axle_pool_move_pause_seconds{server="gpu1",reason="drain"} 0.0125
+axle_pool_model_copies{model="glyphs"} 2
+`;
+
+  it('shows its servers, their devices, where models are, and what moved with its longest pause', () => {
+    const sample = sampleOf(metrics(100), metrics(300));
+    expect(sample.servers).toMatchObject([
+      { server: 'gpu1', state: 'drained' },
+      { server: 'gpu2', state: 'up', tasks: 3 },
+    ]);
+    expect(sample.serverDevices).toEqual([
+      { device: 'gpu2/cuda:0', tasks: 3, waitMs: 250, tasksPerSecond: 100 },
+    ]);
+    expect(sample.moves).toEqual([
+      { server: 'gpu1', reason: 'drain', tasks: 7, models: 2, pauseMs: 12.5 },
+    ]);
+    expect(sample.modelCopies).toEqual({ glyphs: 2 });
+    const screen = topScreen(url, sample, { columns: 120, rows: undefined, paint: plain });
+    for (const line of [
+      /gpu1 +drained/,
+      /gpu2\/cuda:0 +3 /,
+      /gpu1 +drain +7 +2 +12\.5/,
+      /glyphs +2/,
+    ]) {
+      expect(screen).toMatch(line);
+    }
+  });
+});
+
 describe('the text of metrics', () => {
   it('is read with its labels, whatever is in them', () => {
     const text = 'a{x="1\\"2\\\\3\\n",__proto__="p"} +Inf\nb 2.5e3 1700000000\n\n# a comment\n';

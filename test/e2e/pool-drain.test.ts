@@ -7,12 +7,11 @@ import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-import { limitsWith, LocalClient, Runtime, Session } from '@axle/core/internal';
-import { PoolBackend } from '@axle/remoting';
+import type { PoolBackend } from '@axle/remoting';
 import { connect, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
-import { effectServer, kill, open, poolOf, socketOf, startPool } from './pool-kit.js';
+import { effectServer, kill, open, openPool, poolOf, socketOf, startPool } from './pool-kit.js';
 import { bytesOf, folder, serveUnix } from './serve.js';
 import { afterTest } from './tenants-server.js';
 
@@ -20,29 +19,6 @@ const sample = readFileSync(
   fileURLToPath(new URL('../../axle/models/samples/A.png', import.meta.url)),
 );
 const waitMs = 30_000;
-
-interface Opened {
-  readonly client: Client;
-  readonly backend: PoolBackend;
-}
-
-/** A client whose pool can be looked into. */
-async function openPool(...names: readonly string[]): Promise<Opened> {
-  const servers = names.map((name) => new URL(socketOf(name)));
-  const backend = await PoolBackend.connect({ servers, connect: {} });
-  const limits = limitsWith({});
-  const runtime = await Runtime.start({
-    plugins: [],
-    decodesImages: false,
-    backends: [backend],
-    models: [],
-    catalogue: backend.catalogue,
-    limits,
-  });
-  const client = new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
-  afterTest(() => client.close());
-  return { client, backend };
-}
 
 function stateOf(backend: PoolBackend, label: string): string | undefined {
   return backend.servers.find((server) => server.label === label)?.state;

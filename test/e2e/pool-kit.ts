@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { limitsWith, LocalClient, Runtime, Session } from '@axle/core/internal';
+import { PoolBackend } from '@axle/remoting';
 import { connect, type Client } from 'axle';
 import { afterAll } from 'vitest';
 
@@ -71,4 +73,27 @@ export async function effectServer(name: string, file: string): Promise<ChildPro
   pools.push(server);
   await says(server, (message) => message === 'listening');
   return server;
+}
+
+export interface OpenedPool {
+  readonly client: Client;
+  readonly backend: PoolBackend;
+}
+
+/** A client whose pool can be looked into. */
+export async function openPool(...names: readonly string[]): Promise<OpenedPool> {
+  const servers = names.map((name) => new URL(socketOf(name)));
+  const backend = await PoolBackend.connect({ servers, connect: {} });
+  const limits = limitsWith({});
+  const runtime = await Runtime.start({
+    plugins: [],
+    decodesImages: false,
+    backends: [backend],
+    models: [],
+    catalogue: backend.catalogue,
+    limits,
+  });
+  const client = new LocalClient(new Session(runtime, 'local', 1, limits), () => runtime.close());
+  afterTest(() => client.close());
+  return { client, backend };
 }

@@ -13,7 +13,7 @@ import { loadServeSettings, ResourceStore, Server } from '@axle/remoting';
  * @returns {Promise<{ server: Server, close: () => Promise<void> }>}
  */
 export async function startServer(runtime, where) {
-  const { listen, trust } = await loadServeSettings({ listen: [where] });
+  const { listen, trust } = await loadServeSettings({ listen: [where], insecure: true });
   const store = await ResourceStore.open({
     folder: await mkdtemp(join(tmpdir(), 'axle-test-store-')),
     isTemporary: true,

@@ -203,7 +203,8 @@ export class Member {
     this.isClosed = true;
     clearInterval(this.timer);
     this.wake();
-    await Promise.all([...this.outgrown, this.upstreams].map((each) => each?.close()));
+    const all = [...this.outgrown, ...(this.upstreams === undefined ? [] : [this.upstreams])];
+    await Promise.all(all.map((each) => each.close()));
   }
 
   private takeNothing(): void {

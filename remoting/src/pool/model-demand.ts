@@ -1,5 +1,5 @@
 /** What happened so long ago counts for a third, milliseconds. */
-const decayMs = 10_000;
+const decayMs = 4000;
 /** The part of a device's time that a model may take before one more copy of it is made. */
 const busyPartMax = 0.7;
 /** A copy that has not been needed for so long goes, milliseconds. */

@@ -352,7 +352,7 @@ export class Pool implements MemberListener {
     target.finished += 1;
     if (attempt.model !== undefined) {
       target.noteLoaded(attempt.model.source);
-      this.replicas.note(attempt.model, tookMs);
+      this.replicas.note(attempt.model, computeMs / Math.max(1, batchSize));
     }
     task.kind.observe(target, task.bytes, tookMs, wholeMs);
     this.chooser.succeeded(target, task.kind, task.pooled.all.length);
