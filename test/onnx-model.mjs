@@ -86,6 +86,37 @@ export function matMulModel(side, layers) {
 }
 
 /**
+ * y = relu(relu(x * w0) * w1) * ..., x being [batch, first width] and y [batch, last width]. Weights are so large that what
+ * comes out of a layer is about as large as what goes in.
+ *
+ * @param {readonly number[]} widths
+ * @param {() => number} random from 0 to 1
+ */
+export function layeredModel(widths, random) {
+  const layers = widths.length - 1;
+  /** @type {OnnxGraph['nodes'][number][]} */
+  const nodes = [];
+  /** @type {OnnxWeight[]} */
+  const weights = [];
+  for (let i = 0; i < layers; i++) {
+    const shape = widths.slice(i, i + 2);
+    const [from = 0, to = 0] = shape;
+    const most = Math.sqrt(6 / from);
+    const data = Float32Array.from({ length: from * to }, () => most * (2 * random() - 1));
+    weights.push({ name: `w${i}`, shape, data });
+    const isLast = i === layers - 1;
+    nodes.push(['MatMul', [i === 0 ? 'x' : `h${i}`, `w${i}`], [isLast ? 'y' : `m${i}`]]);
+    if (!isLast) nodes.push(['Relu', [`m${i}`], [`h${i + 1}`]]);
+  }
+  return onnxModel({
+    inputs: [{ name: 'x', shape: ['batch', widths[0] ?? 0] }],
+    outputs: [{ name: 'y', shape: ['batch', widths[layers] ?? 0] }],
+    nodes,
+    weights,
+  });
+}
+
+/**
  * @param {number} field
  * @param {number} wireType
  */

@@ -36,7 +36,7 @@ export type { OpName } from './generated/constants.js';
 export { internalized } from './internalized.js';
 export { limitsWith } from './limits.js';
 export { inferChain } from './calls/infer-call.js';
-export { namedTensors } from './named-inputs.js';
+export { checkNamed, namedTensors } from './named-inputs.js';
 export { LruMap } from './lru-map.js';
 export { LocalClient } from './local-client.js';
 export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manifest.js';

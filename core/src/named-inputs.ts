@@ -39,6 +39,17 @@ export function namedTensors(inputs: NamedInputs, taker: InputTaker): NamedTenso
   return tensors;
 }
 
+/** Of tensors that have their names, each once. @throws as `namedTensors` */
+export function checkNamed(tensors: readonly NamedTensor[], taker: InputTaker): void {
+  for (const { name, tensor } of tensors) {
+    const spec = specOf(taker, name);
+    if (spec === undefined) throw unknownInput(name, taker);
+    checkInput(tensor, spec, taker);
+  }
+  checkBatch(tensors, taker);
+  if (tensors.length < taker.inputs.length) throw missingInput(tensors, taker);
+}
+
 function namedTensor(name: string, value: unknown, taker: InputTaker): NamedTensor {
   const spec = specOf(taker, name);
   if (spec === undefined) throw unknownInput(name, taker);

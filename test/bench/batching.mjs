@@ -8,6 +8,7 @@ import { connect, shippedModels, Tensor } from 'axle';
 
 import { callsPerSecond } from './calls-per-second.mjs';
 import { compare, median, row } from './row.mjs';
+import { wideName, wideShape, writeWideModels } from './wide-model.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 /** @typedef {Awaited<ReturnType<typeof connect>>} Client */
@@ -25,6 +26,9 @@ const DEADLINE_MS = 25;
 
 /** One image of the mlp model: [1, 1, 32, 32]. */
 const IMAGE = Tensor.from('FP32', new Float32Array(32 * 32).fill(0.25), [1, 1, 32, 32]);
+const MLP = { image: IMAGE };
+/** What the wide model takes. */
+const WIDE = { x: Tensor.from('FP32', new Float32Array(1024).fill(0.25), wideShape) };
 
 /** The `dynamic_batching` of each way to run the model; undefined = none. */
 const CONFIGS = {
@@ -43,10 +47,12 @@ export async function benchBatching(progress) {
   try {
     for (const [name, batching] of Object.entries(CONFIGS))
       await writeModel(folder, name, batching);
+    await writeWideModels(folder);
     const client = await connect({ models: folder });
     // Compiled and learned, whichever comes first.
     for (const name of Object.keys(CONFIGS)) await callsOf(client, name, CALLERS, ROUND_MS)();
-    const rows = [await throughput(client, progress), ...(await goodput(client, progress))];
+    const rows = await throughput(client, progress);
+    rows.push(...(await goodput(client, progress)));
     await client.close();
     return rows;
   } finally {
@@ -78,17 +84,32 @@ async function writeModel(folder, name, batching) {
  */
 async function throughput(client, progress) {
   progress(`${CALLERS} callers`);
-  return compare({
+  const common = {
     bench: 'batching',
-    case: `mlp, ${CALLERS} callers`,
     unit: 'calls/s',
     peer: 'the same with batching off',
     goal: 2.5,
     rounds: ROUNDS,
-    better: 'higher',
+    better: /** @type {const} */ ('higher'),
+  };
+  const mlp = await compare({
+    case: `mlp, ${CALLERS} callers`,
     run: callsOf(client, 'on', CALLERS, ROUND_MS),
     runPeer: callsOf(client, 'off', CALLERS, ROUND_MS),
+    ...common,
   });
+  progress(`${CALLERS} callers of a model that keeps the device busy`);
+  const on = callsOf(client, 'wide-on', CALLERS, ROUND_MS, WIDE);
+  const off = callsOf(client, 'wide-off', CALLERS, ROUND_MS, WIDE);
+  await on();
+  await off();
+  const wide = await compare({
+    case: `MLP ${wideName}, ${CALLERS} callers`,
+    run: on,
+    runPeer: off,
+    ...common,
+  });
+  return [mlp, wide];
 }
 
 /**
@@ -96,9 +117,10 @@ async function throughput(client, progress) {
  * @param {string} model
  * @param {number} callers
  * @param {number} forMs
+ * @param {Record<string, Tensor>} inputs
  */
-function callsOf(client, model, callers, forMs) {
-  return () => callsPerSecond(callers, forMs, () => client.infer(model, { image: IMAGE }));
+function callsOf(client, model, callers, forMs, inputs = MLP) {
+  return () => callsPerSecond(callers, forMs, () => client.infer(model, inputs));
 }
 
 /**

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { started } from './remoting/echo-pair.mjs';
 import { writeBenchModels } from './doors/models.mjs';
 import { compare } from './row.mjs';
+import { wideName, writeWideModels } from './wide-model.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 /** @typedef {import('./remoting/line-process.mjs').LineProcess} LineProcess */
@@ -42,6 +43,7 @@ export async function benchDoors(progress, only) {
   ) => script('load-client.mjs', protocol, where, model);
   try {
     await writeBenchModels(socket('models'));
+    await writeWideModels(socket('models'));
     const doors = ['--grpc', `unix:${socket('grpc')}`, '--http', `unix:${socket('http')}`];
     const axle = await start(axleCommand, ['serve', ...doors, '--models', socket('models')]);
     // One line for each door.
@@ -71,6 +73,15 @@ export async function benchDoors(progress, only) {
         goal: 2,
         ours: await client('grpc', socket('grpc'), 'on'),
         theirs: await client('grpc', socket('grpc'), 'off'),
+      },
+      // Of the shipped model a device does more than a door hands on: here the device is what is waited for.
+      {
+        case: `MLP ${wideName} over gRPC, ${CALLERS} callers`,
+        peer: 'the same with batching off',
+        inFlight: CALLERS,
+        goal: 2,
+        ours: await client('grpc', socket('grpc'), 'wide-on'),
+        theirs: await client('grpc', socket('grpc'), 'wide-off'),
       },
     ];
     const rows = [];

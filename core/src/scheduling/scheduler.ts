@@ -52,6 +52,11 @@ const tinyBatchMs = 0.02;
 const groupsMax = 1024;
 /** The same call would be late again: DEADLINE_EXCEEDED is not to be tried again as it is. */
 export const lateAdvice = 'give it more time, or send less at once';
+/**
+ * A place on the device counts as free for the next batch when it is expected to be within this part of what half of the
+ * waiting work takes: it soon takes its share, where one batch of all would leave it with single tasks.
+ */
+const soonFreePart = 0.5;
 /** Tasks that the choice under deadlines looks at, as a multiple of the largest batch. */
 const sloWindowBatches = 4;
 
@@ -59,8 +64,9 @@ interface SentBatch<T extends Schedulable<T>> extends Batch<T> {
   readonly group: TaskGroup<T>;
   /** Sent to a busy device, where it waited for others. */
   readonly ahead: boolean;
-  /** What its tenants were charged. */
+  /** What its tenants were charged: what it was expected to take. */
   readonly chargedMs: number;
+  readonly sentAt: number;
   readonly tenants: readonly Tenant[];
 }
 
@@ -86,6 +92,8 @@ export class Scheduler<T extends Schedulable<T>> {
   private readonly waitingOfQueue = new Map<string, number>();
   private sequence = 0;
   private underWay = 0;
+  /** Those of them that more tasks might have been in, in no order. */
+  private readonly batchesOfMany: SentBatch<T>[] = [];
   private tasksSent = 0;
   private size = 0;
 
@@ -150,7 +158,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const tenant = this.arrived(task);
     tenant.waiting -= 1;
     task.offeredAt = now;
-    return this.begin(this.groupOf(task), [task], [tenant]);
+    return this.begin(this.groupOf(task), [task], [tenant], now);
   }
 
   /**
@@ -193,6 +201,7 @@ export class Scheduler<T extends Schedulable<T>> {
   finished(batch: Batch<T>, took: BatchTimes): void {
     const sent = batch as SentBatch<T>;
     this.underWay -= 1;
+    this.landed(sent);
     this.tasksSent -= sent.tasks.length;
     sent.group.underWay -= 1;
     const { model, policy } = sent.group;
@@ -412,7 +421,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const inTime = policy.sloAware && latency.known && this.size > 1;
     if (inTime && group.earliestDeadline() < Infinity) return this.formInTime(head, now);
     const lanes = this.lanesInOrder(group, head.lane);
-    return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group), now));
+    return this.send(group, this.fill(group, lanes, this.itemsOfBatch(group, now), now), now);
   }
 
   private formInTime(head: Waiting<T>, now: number): Decision<T> {
@@ -433,7 +442,7 @@ export class Scheduler<T extends Schedulable<T>> {
     const chosen = choice === undefined || late.length > 0 ? [] : window.slice(0, choice.count);
     for (const waiting of window.slice(late.length + chosen.length))
       waiting.lane.queue.push(waiting);
-    if (late.length === 0) return this.send(group, chosen);
+    if (late.length === 0) return this.send(group, chosen, now);
     for (const waiting of late) this.left(waiting);
     return { kind: 'dropped', tasks: late, why: 'late' };
   }
@@ -455,15 +464,27 @@ export class Scheduler<T extends Schedulable<T>> {
     return { first, count: window.length - first };
   }
 
-  /** What a batch of the group takes at most now: a share for each place that is free on the device. */
-  private itemsOfBatch(group: TaskGroup<T>): number {
+  /** What a batch of the group takes at most now: a share for each place that is free on the device, or will be soon. */
+  private itemsOfBatch(group: TaskGroup<T>, now: number): number {
     const { itemsMax, preferredItems, delayMs } = group.policy;
     const goes = group.itemsThatGo();
     if (preferredItems.length > 0 && goes > 0) return goes;
     // What was waited for is not cut in pieces: the rest would wait for its own delay.
     if (delayMs > 0) return itemsMax;
-    const free = Math.max(1, this.options.parallel - this.underWay);
+    const left = this.options.parallel - this.underWay;
+    const free = left > 0 ? left + this.soonFree(group, now) : 1;
     return Math.min(itemsMax, Math.ceil(group.items / free));
+  }
+
+  /** Places of batches that are about to be done. */
+  private soonFree({ work, items }: TaskGroup<T>, now: number): number {
+    if (items === 1 || !work.known) return 0;
+    const byAt = now + soonFreePart * work.expectedMs(Math.ceil(items / 2));
+    let places = 0;
+    for (const { ahead, sentAt, chargedMs } of this.batchesOfMany) {
+      if (!ahead && sentAt + chargedMs <= byAt) places += 1;
+    }
+    return places;
   }
 
   /** The tasks that may run with the first of the first lane, in their order, taken out of their lanes' queues. */
@@ -511,9 +532,9 @@ export class Scheduler<T extends Schedulable<T>> {
     return tenant.virtualMs + costMs <= leastMs + this.largestBatchMs();
   }
 
-  private send(group: TaskGroup<T>, filled: readonly Waiting<T>[]): Decision<T> {
+  private send(group: TaskGroup<T>, filled: readonly Waiting<T>[], now: number): Decision<T> {
     const tenants = filled.map(({ lane }) => lane.tenant);
-    const batch = this.begin(group, filled, tenants);
+    const batch = this.begin(group, filled, tenants, now);
     for (const waiting of filled) this.left(waiting);
     return { kind: 'batch', batch };
   }
@@ -523,6 +544,7 @@ export class Scheduler<T extends Schedulable<T>> {
     group: TaskGroup<T>,
     tasks: readonly T[],
     tenants: readonly Tenant[],
+    now: number,
   ): SentBatch<T> {
     const { model, work, key, policy } = group;
     let items = 0;
@@ -534,8 +556,10 @@ export class Scheduler<T extends Schedulable<T>> {
       group,
       ahead: this.underWay >= this.options.parallel,
       chargedMs: expectedMs(work, items),
+      sentAt: now,
       tenants,
     };
+    if (policy.itemsMax > 1) this.batchesOfMany.push(batch);
     this.tenants.serve(leastServed(tenants));
     this.charge(batch, batch.chargedMs);
     this.payOwed(batch);
@@ -552,6 +576,17 @@ export class Scheduler<T extends Schedulable<T>> {
       const share = itemsOf(tasks[i] as T) / items;
       this.tenants.payOwed(tenants[i] as Tenant, chargedMs * share);
     }
+  }
+
+
+  private landed(batch: SentBatch<T>): void {
+    if (batch.group.policy.itemsMax === 1) return;
+    const { batchesOfMany } = this;
+    const last = batchesOfMany.pop();
+    if (last === undefined || last === batch) return;
+    const place = batchesOfMany.indexOf(batch);
+    if (place >= 0) batchesOfMany[place] = last;
+    else batchesOfMany.push(last);
   }
 
   private charge({ tasks, tenants, items }: SentBatch<T>, ms: number): void {

@@ -103,6 +103,25 @@ describe('batches', () => {
     expect(namesOf(scheduler.poll(0))).toEqual(['c', 'd']);
   });
 
+  it('leave a share to a place that is free soon, and none to one that is not', () => {
+    for (const { soonMs, expected } of [
+      { soonMs: 1, expected: 4 },
+      { soonMs: 8, expected: 8 },
+    ]) {
+      const scheduler = schedulerWith({ parallel: 2 });
+      const many = { policy: policy({ itemsMax: 8 }) };
+      // A millisecond an item.
+      for (const items of [8, 4, 1]) {
+        scheduler.offer(task('learn', { ...many, items }), 0);
+        scheduler.finished(batchOf(scheduler.poll(0)), took(items));
+      }
+      scheduler.offer(task('before', { ...many, items: soonMs }), 0);
+      expect(namesOf(scheduler.poll(0))).toEqual(['before']);
+      for (let i = 0; i < 8; i++) scheduler.offer(task(`t${i}`, many), 0);
+      expect(namesOf(scheduler.poll(0))).toHaveLength(expected);
+    }
+  });
+
   it('wait for the delay while they are not full, and say until when', () => {
     const scheduler = schedulerWith();
     const waiting = { policy: policy({ delayMs: 5 }) };

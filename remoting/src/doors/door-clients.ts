@@ -138,9 +138,12 @@ export class DoorClients {
   }
 }
 
+const noToken = new Uint8Array(0);
+
 function helloOf({ authorization, tenant = '' }: Credentials) {
-  const nobody = { credential: 'NONE', token: new Uint8Array(0), tenant } as const;
-  if (authorization === undefined || authorization === '') return nobody;
+  if (authorization === undefined || authorization === '') {
+    return { credential: 'NONE', token: noToken, tenant } as const;
+  }
   const [, token] = /^bearer +([\x21-\x7e]+) *$/i.exec(authorization) ?? [];
   if (token === undefined || token.length > credentialCharactersMax) {
     throw AxleError.expected(

@@ -17,13 +17,15 @@ import type { DoorLimits } from '../door-limits.js';
 import type { DoorRequest, DoorRequests } from '../door-request.js';
 import { grpcStatusOf } from '../status.js';
 import { ArrivingMessages, nobody, type MessagePayer } from './arriving-messages.js';
-import { bytesOfMessage, type UnreadAnswers } from './unread-answers.js';
+import { bytesOfAnswer, bytesOfMessage, type UnreadAnswers } from './unread-answers.js';
 
-const clientOf = new WeakMap<Metadata, DoorClient>();
+/** Where the sender of a call is kept in its metadata: collecting garbage walks a WeakMap of all calls each time. */
+const sender = Symbol('sender');
+type SentMetadata = Metadata & { [sender]?: DoorClient };
 
 /** Who made a call, of a method that asks for it: found when its headers came. */
 export function callerOf({ metadata }: { readonly metadata: Metadata }): DoorClient {
-  const client = clientOf.get(metadata);
+  const client = (metadata as SentMetadata)[sender];
   if (client === undefined) throw new AxleError('INTERNAL', 'a call whose sender is not known');
   return client;
 }
@@ -111,7 +113,7 @@ export function authentication(
       const authorization = one(metadata, 'authorization');
       const tenant = one(metadata, 'axle-tenant');
       const client = clients.admit({ authorization, tenant }, connection, asked);
-      clientOf.set(metadata, client);
+      (metadata as SentMetadata)[sender] = client;
       intercepted.tenant = client.tenant;
       return payerOf(client);
     };
@@ -208,7 +210,7 @@ class AnsweringCall extends ServerInterceptingCall {
   }
 
   override sendMessage(message: unknown, sent: () => void): void {
-    const bytes = bytesOfMessage(message);
+    const bytes = bytesOfAnswer(message);
     const request = this.requestOf();
     if (request !== undefined) request.bytesOut += bytes;
     try {

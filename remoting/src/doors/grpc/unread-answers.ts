@@ -1,5 +1,7 @@
 import { AxleError } from '@axle/core/internal';
 
+import type { InferAnswer } from '../kserve/infer-request.js';
+
 /** Answers of one connection that its client has not taken yet, bytes. */
 export class UnreadAnswers {
   private bytes = 0;
@@ -24,6 +26,18 @@ export class UnreadAnswers {
   remove(bytes: number): void {
     this.bytes -= bytes;
   }
+}
+
+/** What an answer takes, of which most are of inferences: those are not looked through. */
+export function bytesOfAnswer(message: unknown): number {
+  if (!isInferAnswer(message)) return bytesOfMessage(message);
+  let bytes = 0;
+  for (const { tensor } of message.outputs) bytes += tensor.byteLength;
+  return bytes;
+}
+
+function isInferAnswer(message: unknown): message is InferAnswer {
+  return typeof message === 'object' && message !== null && 'modelVersion' in message;
 }
 
 /** Levels of messages in messages that are looked at. */

@@ -19,6 +19,7 @@ const headersMax = 128;
 const headersMs = 10_000;
 /** A connection without a request. */
 const idleMs = 65_000;
+const authorization = 'authorization';
 /** How often slow requests are looked for. */
 const checkMsMax = 5000;
 
@@ -88,17 +89,21 @@ export class HttpDoor implements Door {
   private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.inFlight += 1;
     const asked = this.begin(request);
-    response.once('close', () => {
+    const pipeline = this.pipelineOf(request.socket);
+    const reply = new Reply(request, response, asked, this.limits);
+    // The only listener: each costs a request as much as a look into its body.
+    response.on('close', () => {
+      if (!reply.close()) return;
       this.inFlight -= 1;
+      pipeline.leave(response);
       asked.end('CANCELLED');
       this.endIfDrained();
     });
     // Not awaited where it need not be: that would cost each request a turn.
-    const turn = this.pipelineOf(request.socket).enter(response);
+    const turn = pipeline.enter(response);
     if (turn !== undefined) await turn;
     if (response.destroyed) return;
     response.shouldKeepAlive &&= this.drained === undefined;
-    const reply = new Reply(request, response, asked, this.limits);
     try {
       checkHeaders(request);
       const route = this.findRoute(request.method ?? '', request.url ?? '');
@@ -108,15 +113,11 @@ export class HttpDoor implements Door {
       if (this.drained !== undefined) {
         throw AxleError.expected('UNAVAILABLE', 'the server is shutting down; try another one');
       }
-      await asked.traced(() => this.answer(route, client, reply));
+      if (asked.trace === undefined) await answer(route, client, reply);
+      else await asked.traced(() => answer(route, client, reply));
     } catch (error) {
       reply.fail(asAxleError(error));
     }
-  }
-
-  private async answer(route: Route, client: DoorClient | undefined, reply: Reply): Promise<void> {
-    const body = client === undefined ? undefined : await reply.body(client);
-    await route.answer({ client: client as DoorClient, body, reply });
   }
 
   private begin({ headers, socket }: IncomingMessage): DoorRequest {
@@ -152,8 +153,14 @@ export class HttpDoor implements Door {
   }
 }
 
+async function answer(route: Route, client: DoorClient | undefined, reply: Reply): Promise<void> {
+  const body = client === undefined ? undefined : await reply.body(client);
+  const answered = route.answer({ client: client as DoorClient, body, reply });
+  if (answered !== undefined) await answered;
+}
+
 /** @throws AxleError INVALID_ARGUMENT */
-function checkHeaders({ rawHeaders, headersDistinct }: IncomingMessage): void {
+function checkHeaders({ rawHeaders }: IncomingMessage): void {
   const count = rawHeaders.length / 2;
   if (count > headersMax) {
     throw new AxleError(
@@ -161,11 +168,19 @@ function checkHeaders({ rawHeaders, headersDistinct }: IncomingMessage): void {
       `the request has ${count} headers; ${headersMax} are the most`,
     );
   }
-  if ((headersDistinct['authorization']?.length ?? 0) > 1) {
+  // Node gives the first of them, whoever wrote the second.
+  let authorizations = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] as string;
+    if (name.length === authorization.length && name.toLowerCase() === authorization) {
+      authorizations += 1;
+    }
+  }
+  if (authorizations > 1) {
     throw new AxleError('INVALID_ARGUMENT', 'authorization is there twice; give it once');
   }
 }
 
 function oneOf(header: string | readonly string[] | undefined): string | undefined {
-  return header === undefined ? undefined : [header].flat().join(', ');
+  return Array.isArray(header) ? header.join(', ') : (header as string | undefined);
 }

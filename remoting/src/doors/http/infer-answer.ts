@@ -29,6 +29,8 @@ export interface OutputJson {
 }
 
 type Contents =
+  /** So many, behind the JSON. */
+  | { readonly kind: 'follows'; readonly bytes: number }
   | { readonly kind: 'parameters'; readonly parameters: Parameters }
   | { readonly kind: 'data'; readonly bytes: Uint8Array };
 
@@ -61,30 +63,26 @@ export function planAnswer(
   answersBinary: boolean,
   jsonBytesMax: number,
 ): PlannedAnswer {
-  const isBinary = ({ asked, elsewhere }: AnswerOutput) =>
-    elsewhere === undefined && flagOf(asked, 'binary_data', answersBinary);
-  const binary = outputs.filter(isBinary);
-  const inJson = outputs.filter((each) => each.elsewhere === undefined && !binary.includes(each));
+  const isBinary = (asked: Parameters) => flagOf(asked, 'binary_data', answersBinary);
+  const inJson = outputs.filter((each) => each.elsewhere === undefined && !isBinary(each.asked));
   const jsonDataBytes = checkJson(inJson, jsonBytesMax);
-  const planned = outputs.map((output): OutputJson => {
-    const { name, tensor, elsewhere } = output;
+  const binary: Uint8Array[] = [];
+  const planned = outputs.map(({ name, tensor, asked, elsewhere }): OutputJson => {
     const { dtype, shape } = tensor;
-    const told = binary.includes(output) ? sizeOf(tensor) : elsewhere;
-    const contents: Contents =
-      told === undefined
-        ? { kind: 'data', bytes: tensor.bytes }
-        : { kind: 'parameters', parameters: told };
-    return { name, dtype, shape, contents };
+    if (elsewhere !== undefined) {
+      return { name, dtype, shape, contents: { kind: 'parameters', parameters: elsewhere } };
+    }
+    if (isBinary(asked)) {
+      binary.push(...tensor.segments);
+      return { name, dtype, shape, contents: { kind: 'follows', bytes: tensor.byteLength } };
+    }
+    return { name, dtype, shape, contents: { kind: 'data', bytes: tensor.bytes } };
   });
   return {
     json: { modelName, modelVersion, id, parameters, outputs: planned },
     jsonDataBytes,
-    binary: binary.flatMap(({ tensor }) => tensor.segments),
+    binary,
   };
-}
-
-function sizeOf({ byteLength }: Tensor): Parameters {
-  return new Map([['binary_data_size', byteLength]]);
 }
 
 /** @throws AxleError FAILED_PRECONDITION for an output that JSON cannot hold. */
@@ -95,16 +93,14 @@ export function writeJson({
   parameters,
   outputs,
 }: AnswerJson): Uint8Array {
-  const fields = [
-    `"model_name":${JSON.stringify(modelName)}`,
-    `"model_version":${JSON.stringify(modelVersion)}`,
-    ...(id === '' ? [] : [`"id":${JSON.stringify(id)}`]),
-    ...(parameters.size === 0
-      ? []
-      : [`"parameters":${JSON.stringify(Object.fromEntries(parameters))}`]),
-    `"outputs":[${outputs.map(outputOf).join(',')}]`,
-  ];
-  return Buffer.from(`{${fields.join(',')}}`);
+  const itsId = id === '' ? '' : `"id":${JSON.stringify(id)},`;
+  const told = parameters.size === 0 ? '' : `"parameters":${parametersOf(parameters)},`;
+  const model = `"model_name":${JSON.stringify(modelName)},"model_version":${JSON.stringify(modelVersion)}`;
+  return Buffer.from(`{${model},${itsId}${told}"outputs":[${outputs.map(outputOf).join(',')}]}`);
+}
+
+function parametersOf(parameters: Parameters): string {
+  return JSON.stringify(Object.fromEntries(parameters));
 }
 
 export function withTensors(json: Uint8Array, binary: readonly Uint8Array[]): WrittenAnswer {
@@ -144,9 +140,13 @@ function countOf({ shape }: Tensor): number {
 
 /** Numbers are written here, since JSON.stringify has none of 64 bits. */
 function outputOf({ name, dtype, shape, contents }: OutputJson): string {
-  const written =
-    contents.kind === 'parameters'
-      ? `"parameters":${JSON.stringify(Object.fromEntries(contents.parameters))}`
-      : `"data":${jsonOf(name, adoptTensor(dtype, [contents.bytes], shape))}`;
-  return `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}],${written}}`;
+  const head = `{"name":${JSON.stringify(name)},"datatype":"${dtype}","shape":[${shape.join(',')}]`;
+  switch (contents.kind) {
+    case 'follows':
+      return `${head},"parameters":{"binary_data_size":${contents.bytes}}}`;
+    case 'parameters':
+      return `${head},"parameters":${parametersOf(contents.parameters)}}`;
+    case 'data':
+      return `${head},"data":${jsonOf(name, adoptTensor(dtype, [contents.bytes], shape))}}`;
+  }
 }

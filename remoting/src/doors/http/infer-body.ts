@@ -83,16 +83,17 @@ export function readInferJson(json: Uint8Array, bytesMax: number): InferJson {
 export function withBinary(json: InferJson, binary: Uint8Array, path: ModelPath): InferBody {
   const { id, parameters, outputs } = json;
   const parts = new BinaryParts(binary);
-  const inputs = json.inputs.map(({ binaryBytes, ...input }) =>
-    binaryBytes === undefined ? input : { ...input, data: parts.take(input.name, binaryBytes) },
-  );
+  const inputs = json.inputs.map(({ name, datatype, shape, parameters, binaryBytes, data }) => ({
+    name,
+    datatype,
+    shape,
+    parameters,
+    data: binaryBytes === undefined ? data : parts.take(name, binaryBytes),
+  }));
   parts.end();
+  const { model: modelName, version: modelVersion } = path;
   return {
-    request: {
-      modelName: path.model,
-      modelVersion: path.version,
-      ...{ id, parameters, inputs, outputs },
-    },
+    request: { modelName, modelVersion, id, parameters, inputs, outputs },
     answersBinary: flagOf(parameters, 'binary_data_output'),
   };
 }

@@ -7,6 +7,7 @@ import {
   withTensors,
   writeJson,
   type AnswerJson,
+  type PlannedAnswer,
   type WrittenAnswer,
 } from './infer-answer.js';
 import {
@@ -17,6 +18,7 @@ import {
   type InferJson,
   type ModelPath,
 } from './infer-body.js';
+import { InferHeads } from './infer-heads.js';
 import type { JsonThreads } from './json-threads.js';
 import type { ReadKind } from './json-task.js';
 import { readSettings } from './settings-json.js';
@@ -27,18 +29,26 @@ import { readOptions, type RequestOptions } from './request-options.js';
 export class JsonWork {
   private threads: Promise<JsonThreads> | undefined;
 
-  constructor(private readonly limits: DoorLimits) {}
+  private readonly heads: InferHeads;
+
+  constructor(private readonly limits: DoorLimits) {
+    this.heads = new InferHeads(limits.jsonBytesMax);
+  }
 
   /** @throws AxleError as `readInferBody`; RESOURCE_EXHAUSTED past a quota */
-  async readInfer(
+  readInfer(
     client: DoorClient,
     body: Buffer,
     header: string | undefined,
     path: ModelPath,
-  ): Promise<InferBody> {
+  ): InferBody | Promise<InferBody> {
     const length = jsonLengthOf(body, header);
-    const json = await this.read<InferJson>(client, body, length, 'readInfer', readInferJson);
-    return withBinary(json, body.subarray(length), path);
+    if (length <= jsonInlineBytesMax) {
+      return withBinary(this.heads.read(body, length), body.subarray(length), path);
+    }
+    return this.read<InferJson>(client, body, length, 'readInfer', readInferJson).then((json) =>
+      withBinary(json, body.subarray(length), path),
+    );
   }
 
   /** @throws AxleError as `readOptions`; RESOURCE_EXHAUSTED past a quota */
@@ -54,14 +64,21 @@ export class JsonWork {
   }
 
   /** @throws AxleError as `writeAnswer`; RESOURCE_EXHAUSTED past a quota */
-  async writeAnswer(
+  writeAnswer(
     client: DoorClient,
     answer: InferAnswer,
     answersBinary: boolean,
-  ): Promise<WrittenAnswer> {
+  ): WrittenAnswer | Promise<WrittenAnswer> {
     const planned = planAnswer(answer, answersBinary, this.limits.jsonBytesMax);
     const { json, jsonDataBytes, binary } = planned;
     if (jsonDataBytes <= jsonInlineBytesMax) return withTensors(writeJson(json), binary);
+    return this.writeElsewhere(client, planned);
+  }
+
+  private async writeElsewhere(
+    client: DoorClient,
+    { json, jsonDataBytes, binary }: PlannedAnswer,
+  ): Promise<WrittenAnswer> {
     const { name, usage } = client.tenant;
     usage.take('answerBytes', jsonDataBytes);
     try {

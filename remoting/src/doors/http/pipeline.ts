@@ -30,15 +30,12 @@ export class Pipeline {
   }
 
   /**
-   * Takes in a request.
+   * Takes in a request, until `leave`.
    *
    * @returns settles when the request may be worked on, or its client has gone; undefined: at once.
    */
   enter(response: ServerResponse): Promise<void> | undefined {
     this.responses.add(response);
-    response.once('close', () => {
-      this.leave(response);
-    });
     if (this.responses.size <= this.limits.pipelinedMax) return undefined;
     return new Promise((resolve) => {
       this.waiting.push(resolve);
@@ -48,7 +45,8 @@ export class Pipeline {
     });
   }
 
-  private leave(response: ServerResponse): void {
+  /** Of one that is closed. */
+  leave(response: ServerResponse): void {
     this.responses.delete(response);
     this.waiting.shift()?.();
     if (!this.pausedReading || this.waiting.length >= this.limits.pipelinedWaitingMax) return;

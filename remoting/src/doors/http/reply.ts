@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from 'node:http';
 
 import { asAxleError, AxleError } from '@axle/core/internal';
 
@@ -20,11 +20,18 @@ const encodedBytesMin = 1024;
 const joinedBytesMax = 65_536;
 
 const wrongMethod = 405;
+const nothing = Buffer.alloc(0);
 
 /** One request of HTTP: its body comes in here, and its answer goes out. */
 export class Reply {
   /** For whom it is; undefined: for anyone, or not known. */
-  private tenant: Tenant | undefined;
+  private tenant: Tenant | undefined = undefined;
+  /** Of an answer that its client has not taken, bytes. */
+  private answerCharged = 0;
+  private isClosed = false;
+  /** Ends the read of the body, while it comes. */
+  private breakOffRead: (() => void) | undefined = undefined;
+  private cancelled: ((reason: AxleError) => void) | undefined = undefined;
 
   constructor(
     private readonly request: IncomingMessage,
@@ -38,6 +45,16 @@ export class Reply {
     return Array.isArray(value) ? value.join(', ') : value;
   }
 
+  /** To be called when the response has closed. @returns false: it was called before */
+  close(): boolean {
+    if (this.isClosed) return false;
+    this.isClosed = true;
+    if (this.answerCharged > 0) this.tenant?.usage.give('answerBytes', this.answerCharged);
+    this.breakOffRead?.();
+    if (!this.response.writableFinished) this.cancelled?.(brokenOff());
+    return true;
+  }
+
   /**
    * The whole body, charged to the client while it comes and no longer.
    *
@@ -46,32 +63,30 @@ export class Reply {
    */
   async body({ tenant }: DoorClient): Promise<Buffer> {
     this.tenant = tenant;
+    const { usage } = tenant;
     const encoding = readContentEncoding(this.header('content-encoding'));
     const announced = Number(this.header('content-length') ?? 0);
     this.check(announced);
     let charged = announced;
-    tenant.usage.take('requestBytes', announced);
+    usage.take('requestBytes', announced);
     const charge = (bytes: number) => {
-      this.check(bytes);
       if (bytes <= charged) return;
-      tenant.usage.take('requestBytes', bytes - charged);
+      usage.take('requestBytes', bytes - charged);
       charged = bytes;
     };
     try {
       if (this.header('expect')?.toLowerCase() === '100-continue') this.response.writeContinue();
       const body = await this.read(charge);
-      this.asked.bytesIn = body.byteLength;
-      if (encoding === undefined) return body;
       const { byteLength } = body;
+      this.asked.bytesIn = byteLength;
+      if (encoding === undefined) return body;
       // Both are here for a while. What it unpacks to has the limit of one that comes as it is.
       return await decoded(encoding, body, (bytes) => {
         this.check(bytes);
-        if (byteLength + bytes <= charged) return;
-        tenant.usage.take('requestBytes', byteLength + bytes - charged);
-        charged = byteLength + bytes;
+        charge(byteLength + bytes);
       });
     } finally {
-      tenant.usage.give('requestBytes', charged);
+      usage.give('requestBytes', charged);
     }
   }
 
@@ -96,11 +111,13 @@ export class Reply {
   ): void {
     // The client has gone: nobody would give back what is charged.
     if (this.response.destroyed) return;
-    const length = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    let length = 0;
+    for (const { byteLength } of pieces) length += byteLength;
     if (status < 400) this.charge(length);
     this.asked.bytesOut = length;
     this.asked.end('OK');
-    const accepted = acceptedEncoding(this.header('accept-encoding'));
+    const accepts = this.header('accept-encoding');
+    const accepted = accepts === undefined ? undefined : acceptedEncoding(accepts);
     if (accepted === undefined || length < encodedBytesMin) {
       this.write(status, headers, pieces, length);
       return;
@@ -115,11 +132,8 @@ export class Reply {
   }
 
   private charge(bytes: number): void {
-    const usage = this.tenant?.usage;
-    usage?.take('answerBytes', bytes);
-    this.response.once('close', () => {
-      usage?.give('answerBytes', bytes);
-    });
+    this.tenant?.usage.take('answerBytes', bytes);
+    this.answerCharged = bytes;
   }
 
   private write(
@@ -131,16 +145,21 @@ export class Reply {
     const { response } = this;
     // The client may have gone while it was packed.
     if (response.destroyed) return;
+    const id = this.asked.givenId ?? this.asked.id;
+    // An object that is put together anew for each answer costs more than all else here.
+    const told: (string | number)[] = ['content-length', length, 'x-request-id', id];
+    for (const name in headers) told.push(name, headers[name] as string | number);
+    response.writeHead(status, told as (string | number)[] & OutgoingHttpHeader[]);
+    if (length <= joinedBytesMax) {
+      response.end(pieces.length === 1 ? pieces[0] : Buffer.concat(pieces, length));
+    } else {
+      for (const piece of pieces) response.write(piece);
+      response.end();
+    }
+    // Most answers are with the operating system by now.
+    if (response.writableLength === 0) return;
     // A client that takes nothing of it for so long does not keep it here.
     response.setTimeout(this.limits.requestMs, () => response.destroy());
-    const id = this.asked.givenId ?? this.asked.id;
-    response.writeHead(status, { ...headers, 'content-length': length, 'x-request-id': id });
-    if (length <= joinedBytesMax) {
-      response.end(Buffer.concat(pieces, length));
-      return;
-    }
-    for (const piece of pieces) response.write(piece);
-    response.end();
   }
 
   fail(error: AxleError): void {
@@ -174,9 +193,7 @@ export class Reply {
       listener(brokenOff());
       return;
     }
-    this.response.once('close', () => {
-      if (!this.response.writableFinished) listener(brokenOff());
-    });
+    this.cancelled = listener;
   }
 
   private get hasBody(): boolean {
@@ -185,29 +202,33 @@ export class Reply {
     );
   }
 
-  /** @param each told how much is there so far; what it throws, the read ends with */
-  private read(each: (bytes: number) => void): Promise<Buffer> {
+  /** @param charge told how much is there so far; what it throws, the read ends with */
+  private read(charge: (bytes: number) => void): Promise<Buffer> {
     const { request } = this;
     return new Promise((resolve, reject) => {
-      const chunks: Buffer[] = [];
+      let first: Buffer | undefined;
+      const more: Buffer[] = [];
       let bytes = 0;
+      this.breakOffRead = () => {
+        reject(brokenOff());
+      };
       request.on('data', (chunk: Buffer) => {
         bytes += chunk.byteLength;
         try {
-          each(bytes);
+          this.check(bytes);
+          charge(bytes);
         } catch (error) {
           request.removeAllListeners('data').resume();
           reject(asAxleError(error));
           return;
         }
-        chunks.push(chunk);
+        if (first === undefined) first = chunk;
+        else more.push(chunk);
       });
-      request.once('end', () => {
-        const [first] = chunks;
-        resolve(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks));
-      });
-      request.once('close', () => {
-        if (!request.complete) reject(brokenOff());
+      request.on('end', () => {
+        this.breakOffRead = undefined;
+        if (first === undefined) resolve(nothing);
+        else resolve(more.length === 0 ? first : Buffer.concat([first, ...more], bytes));
       });
     });
   }

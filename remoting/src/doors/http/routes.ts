@@ -1,4 +1,4 @@
-import { AxleError } from '@axle/core/internal';
+import { AxleError, LruMap } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
@@ -44,6 +44,9 @@ interface Rule {
 }
 
 const nothing = Buffer.alloc(0);
+/** What is known of how URLs are read, and how long one may be for that. */
+const knownRoutesMax = 256;
+const knownUrlCharactersMax = 256;
 const noSettings: ServerSettings = new Map();
 const traceSettings = /^\/v2(?:\/models\/([^/]+))?\/trace\/setting$/;
 const logSettings = /^\/v2\/logging$/;
@@ -228,19 +231,32 @@ function notServed(path: RegExp, op: string, message: string): Rule[] {
 
 /** The REST form of the Open Inference Protocol. */
 export function kserveRoutes(kserve: KserveServer, json: JsonWork): FindRoute {
+  // Clients ask for the same again and again.
+  const known = new LruMap<string, Route>(knownRoutesMax);
   return (method, url) => {
-    const [path = ''] = url.split('?');
-    // Node leaves the body out.
-    const asked = method === 'HEAD' ? 'GET' : method;
-    const rule = rules.find((each) => each.method === asked && each.path.test(path));
-    if (rule === undefined) throw noRoute(method, path);
-    const [, model, version] = rule.path.exec(path) ?? [];
-    return {
-      op: rule.op,
-      forAnyone: rule.forAnyone ?? false,
-      answer: (exchange) =>
-        rule.answer({ ...exchange, kserve, json }, decoded(model), decoded(version)),
-    };
+    const isShort = url.length <= knownUrlCharactersMax;
+    const key = `${method} ${url}`;
+    const before = isShort ? known.get(key) : undefined;
+    if (before !== undefined) return before;
+    const found = routeOf(kserve, json, method, url);
+    if (isShort) known.set(key, found);
+    return found;
+  };
+}
+
+/** @throws as `FindRoute` */
+function routeOf(kserve: KserveServer, json: JsonWork, method: string, url: string): Route {
+  const [path = ''] = url.split('?');
+  // Node leaves the body out.
+  const asked = method === 'HEAD' ? 'GET' : method;
+  const rule = rules.find((each) => each.method === asked && each.path.test(path));
+  if (rule === undefined) throw noRoute(method, path);
+  const [, model, version] = rule.path.exec(path) ?? [];
+  return {
+    op: rule.op,
+    forAnyone: rule.forAnyone ?? false,
+    answer: ({ client, body, reply }) =>
+      rule.answer({ client, body, reply, kserve, json }, decoded(model), decoded(version)),
   };
 }
 
@@ -250,12 +266,15 @@ async function infer(
   version: string,
 ) {
   const header = reply.header('inference-header-content-length');
-  const { request, answersBinary } = await json.readInfer(client, body, header, { model, version });
+  const read = json.readInfer(client, body, header, { model, version });
+  // What is small is there at once.
+  const { request, answersBinary } = read instanceof Promise ? await read : read;
   const call = kserve.infer(client, request, undefined);
   reply.onCancelled((reason) => {
     call.cancel(reason);
   });
-  const { headers, pieces } = await json.writeAnswer(client, await call.answer, answersBinary);
+  const writing = json.writeAnswer(client, await call.answer, answersBinary);
+  const { headers, pieces } = writing instanceof Promise ? await writing : writing;
   reply.send(200, headers, pieces);
 }
 

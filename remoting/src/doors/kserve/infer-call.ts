@@ -1,19 +1,20 @@
 import {
   asAxleError,
   AxleError,
+  checkNamed,
   inferChain,
-  namedTensors,
+  type CallOptions,
   type CallOutcome,
   type CallReport,
   type CallRequest,
   type CallWork,
   type Cancellation,
   type Model,
-  type Tensor,
+  type NamedTensor,
 } from '@axle/core/internal';
 
 import type { ServedModel, ServerModels } from '../../server/models/server-models.js';
-import { charged } from '../charged.js';
+import { charge, charged } from '../charged.js';
 import { tensorsMax } from '../door-limits.js';
 import type { DoorClient } from '../door-clients.js';
 import { classified } from './classification.js';
@@ -79,24 +80,21 @@ export class InferCall implements CallWork<InferAnswer> {
 
   prepare(): CallRequest {
     const { model } = this.servedModel;
-    const { inputs } = this;
-    checkOutputs(this.request.outputs, model);
-    return {
-      chain: inferChain,
-      model,
-      inputs: namedTensors(tensorsOf(inputs, model), takerOf(model)),
-    };
+    const { outputs } = this.request;
+    if (outputs.length > 0) checkOutputs(outputs, model);
+    const inputs = tensorsOf(this.inputs, model);
+    checkNamed(inputs, takerOf(model));
+    return { chain: inferChain, model, inputs };
   }
 
   shape({ outputs, report }: CallOutcome): InferAnswer {
     const { request, servedModel } = this;
-    const tensors = new Map(outputs.map(({ name, tensor }) => [name, tensor]));
     const answer: InferAnswer = {
       modelName: servedModel.name,
       modelVersion: servedModel.version,
       id: request.id,
       parameters: this.parameters?.marksFinal === true ? finalResponse : noParameters,
-      outputs: askedOf(request.outputs, tensors, servedModel.model),
+      outputs: askedOf(request.outputs, outputs, servedModel.model),
       report,
     };
     this.client.request.ran(report);
@@ -109,15 +107,44 @@ export class InferCall implements CallWork<InferAnswer> {
   }
 
   private run(): Promise<InferAnswer> {
-    const bytes = this.request.inputs.reduce((sum, { data }) => sum + (data?.byteLength ?? 0), 0);
-    return charged(this.client, bytes, () => this.runCounted());
+    const { host, client, request } = this;
+    let bytes = 0;
+    for (const { data } of request.inputs) bytes += data?.byteLength ?? 0;
+    if (!sharesMemory(request)) {
+      const { modelName, modelVersion } = request;
+      const known = knownModel(host.models, client, modelName, modelVersion);
+      if (known !== undefined) return this.runKnown(known, bytes);
+    }
+    return charged(client, bytes, () => this.runCounted());
+  }
+
+  /** The common case: it waits for nothing but the device, and costs one promise. */
+  private runKnown(served: ServedModel, bytes: number): Promise<InferAnswer> {
+    return new Promise((resolve, reject) => {
+      const giveBack = charge(this.client, bytes);
+      const failed = (reason: unknown) => {
+        giveBack();
+        // What `start` rejects with.
+        reject(reason);
+      };
+      let parameters: CallParameters;
+      try {
+        parameters = this.checked();
+      } catch (error) {
+        failed(error);
+        return;
+      }
+      const succeeded = (answer: InferAnswer) => {
+        giveBack();
+        resolve(answer);
+      };
+      this.start(served, parameters, succeeded, failed);
+    });
   }
 
   private async runCounted(): Promise<InferAnswer> {
     const { host, client, request } = this;
-    checkCounts(request);
-    const parameters = callParameters(request.parameters);
-    this.parameters = parameters;
+    const parameters = this.checked();
     if (!sharesMemory(request)) return this.runFound(parameters);
     const shared = new SharedTensors(host.regionsOf(client), client, request);
     const { usage } = client.tenant;
@@ -135,46 +162,63 @@ export class InferCall implements CallWork<InferAnswer> {
     }
   }
 
+  /** What it asks of its call. @throws AxleError RESOURCE_EXHAUSTED; as `callParameters` */
+  private checked(): CallParameters {
+    checkCounts(this.request);
+    return (this.parameters = callParameters(this.request.parameters));
+  }
+
   private async runFound(parameters: CallParameters): Promise<InferAnswer> {
     const { host, client, request } = this;
     const { modelName, modelVersion } = request;
-    // The common case waits for nothing.
-    const known = knownModel(host.models, client, modelName, modelVersion);
-    if (known !== undefined) return this.runWith(known, parameters);
     const { served, release } = await findModel(host.models, client, modelName, modelVersion);
     try {
-      return await this.runWith(served, parameters);
+      return await new Promise((resolve, reject) => {
+        this.start(served, parameters, resolve, reject);
+      });
     } finally {
       release();
     }
   }
 
-  private async runWith(served: ServedModel, parameters: CallParameters): Promise<InferAnswer> {
+  /** @param reject gets an AxleError */
+  private start(
+    served: ServedModel,
+    parameters: CallParameters,
+    resolve: (answer: InferAnswer) => void,
+    reject: (reason: AxleError) => void,
+  ): void {
     this.served = served;
-    try {
-      return await this.started(parameters);
-    } catch (error) {
-      const { host, client, startedAt } = this;
+    const { host, client, startedAt } = this;
+    const failed = (reason: unknown) => {
       host.statistics.failed(client.tenant.name, served, host.clock() - startedAt);
-      throw asAxleError(error);
+      reject(asAxleError(reason));
+    };
+    try {
+      if (this.stopped !== undefined) throw this.stopped;
+      const options = this.optionsOf(parameters);
+      const { session } = client;
+      this.cancellation = session.startPublished(
+        'infer',
+        undefined,
+        options,
+        this,
+        resolve,
+        failed,
+      );
+    } catch (error) {
+      failed(error);
     }
   }
 
-  private started({ priority, timeoutMs }: CallParameters): Promise<InferAnswer> {
-    if (this.stopped !== undefined) throw this.stopped;
-    const spentMs = this.host.clock() - this.startedAt;
+  private optionsOf({ priority, timeoutMs }: CallParameters): CallOptions {
+    const { placement } = this.request;
     const within = Math.min(this.deadlineMs ?? Infinity, timeoutMs ?? Infinity);
+    const spentMs = within === Infinity ? 0 : this.host.clock() - this.startedAt;
     const deadlineMs = within === Infinity ? undefined : Math.max(0, within - spentMs);
-    return new Promise((resolve, reject) => {
-      this.cancellation = this.client.session.startPublished(
-        'infer',
-        undefined,
-        { priority, ...this.request.placement, deadlineMs },
-        this,
-        resolve,
-        reject,
-      );
-    });
+    return placement === undefined
+      ? { priority, deadlineMs }
+      : { priority, ...placement, deadlineMs };
   }
 
   private succeeded(report: CallReport): void {
@@ -199,23 +243,21 @@ function checkCounts({ inputs, outputs }: InferRequest): void {
   throw new AxleError('RESOURCE_EXHAUSTED', message, { retryable: false });
 }
 
-function tensorsOf(inputs: readonly RequestInput[], model: Model): Record<string, Tensor> {
-  // Not to inherit anything: names are a stranger's.
-  const tensors = Object.create(null) as Record<string, Tensor>;
-  for (const { name, datatype, shape, data } of inputs) {
-    if (name in tensors) {
+function tensorsOf(inputs: readonly RequestInput[], model: Model): NamedTensor[] {
+  const names = inputs.length > 1 ? new Set<string>() : undefined;
+  return inputs.map(({ name, datatype, shape, data }) => {
+    if (names?.has(name) === true) {
       throw new AxleError('INVALID_ARGUMENT', `input '${name}' is there twice; give it once`);
     }
-    const isEmpty = shape.includes(0);
-    if (data === undefined && !isEmpty) {
+    names?.add(name);
+    if (data === undefined && !shape.includes(0)) {
       throw new AxleError(
         'INVALID_ARGUMENT',
         `input '${name}' for model '${model.name}' has no data; give its contents, in raw or in typed form`,
       );
     }
-    tensors[name] = tensorOf(name, datatype, shape, data ?? nothing);
-  }
-  return tensors;
+    return { name, tensor: tensorOf(name, datatype, shape, data ?? nothing) };
+  });
 }
 
 /** Before anything is computed. @throws AxleError INVALID_ARGUMENT */
@@ -240,12 +282,13 @@ function checkOutputs(asked: readonly RequestedOutput[], { name: model, outputs 
 
 function askedOf(
   asked: readonly RequestedOutput[],
-  tensors: ReadonlyMap<string, Tensor>,
+  outputs: readonly NamedTensor[],
   model: Model,
 ): AnswerOutput[] {
   if (asked.length === 0) {
-    return [...tensors].map(([name, tensor]) => ({ name, tensor, asked: noParameters }));
+    return outputs.map(({ name, tensor }) => ({ name, tensor, asked: noParameters }));
   }
+  const tensors = new Map(outputs.map(({ name, tensor }) => [name, tensor]));
   return asked.map(({ name, parameters }) => {
     const tensor = tensors.get(name);
     if (tensor === undefined) {
