@@ -23,6 +23,7 @@
 #define PORT_WAIT_US 10000000u
 #define PORT_POLL_NS 500000
 #define PORT_NAME "axle"
+#define CALLS_PORT_NAME "calls"
 #define PORTS "/sys/class/virtio-ports"
 #define COMMAND_LINE_BYTES 4096u
 
@@ -164,6 +165,14 @@ int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
       axle_has_word("vsock") ? axle_linux_vsock(&posix, fd) : axle_posix_adopt(&posix, fd);
   errno = error;
   if (error != 0) return (axle_linux_fail("cannot use", PORT_NAME), AXLE_STATUS_UNAVAILABLE);
+  *transport = axle_posix_transport(&posix);
+  return 0;
+}
+
+int32_t axle_platform_open_calls(axle_transport *transport) {
+  static axle_posix posix;
+  const int fd = await_port(CALLS_PORT_NAME);
+  if (fd < 0 || axle_posix_adopt(&posix, fd) != 0) return AXLE_STATUS_NOT_FOUND;
   *transport = axle_posix_transport(&posix);
   return 0;
 }
