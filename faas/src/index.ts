@@ -30,6 +30,13 @@ export type {
   PoolAccess,
   RunningCall,
 } from './instances/instance.js';
+export { GuestInstanceProvider } from './instances/guest-instance-provider.js';
+export type {
+  GuestInstanceProviderOptions,
+  GuestSpec,
+  RunningGuest,
+  StartGuest,
+} from './instances/guest-instance-provider.js';
 export { MixedInstanceProvider } from './instances/mixed-instance-provider.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
@@ -45,3 +52,4 @@ export type { Credentials, SignedRequest } from './doors/lambda/signature-v4.js'
 export { ThreadInstanceProvider } from './instances/thread-instance-provider.js';
 export type { ThreadInstanceProviderOptions } from './instances/thread-instance-provider.js';
 export type { PoolDevice, PoolModel, PoolSample, SamplePool } from './doors/ui/pool-sample.js';
+export { WithGuestsProvider } from './instances/with-guests-provider.js';
