@@ -26,6 +26,7 @@ const LINUX = ['guest/linux.c', 'guest/linux_vsock.c', 'posix/transport.c'];
 const PROGRAMS = {
   bench: ['guest/bench.c'],
   classify: ['guest/classify.c', 'guest/image.S'],
+  bad_function: ['test/bad_function.c', 'src/function.c'],
   function: ['examples/functions/classify.c', 'src/function.c'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
 };
