@@ -73,9 +73,9 @@ export function parseFunctionManifest(text: string): FunctionManifest {
   const guest = readGuest(fields.runtime, fields.image);
   if (typeof name !== 'string') throw wrong('name', 'is to be text');
   checkFunctionName(name);
-  if ([handler, command, guest].filter((each) => each !== undefined).length !== 1) {
-    throw wrong('handler', "or 'command' or 'runtime' is to be there, and no two of them");
-  }
+  const kinds = [handler, command, guest].filter((each) => each !== undefined).length;
+  if (kinds === 0) throw wrong('handler', "or 'command' is to be there, or 'runtime' and 'image'");
+  if (kinds > 1) throw wrong('handler', "goes with no 'command' or 'runtime': one, and not both");
   return {
     name,
     handler: handler === undefined ? undefined : bundlePath('handler', handler),

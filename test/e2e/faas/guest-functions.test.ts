@@ -217,28 +217,6 @@ describe.skipIf(lack !== undefined)(`functions that are guests${lack ? ` (${lack
     timeout,
   );
 
-  it('are refused with a manifest that says what no guest does', async () => {
-    const push = async (fields: object) => {
-      const folder = join(place, 'wrong');
-      await mkdir(folder, { recursive: true });
-      await writeFile(
-        join(folder, 'axle-function.json'),
-        JSON.stringify({ name: 'wrong', ...fields }),
-      );
-      return (await axle('push', folder)).stderr;
-    };
-    expect(await push({ runtime: 'unikernel' })).toContain("'image' takes 1 to 1 texts");
-    expect(await push({ runtime: 'linux', image: 'x' })).toContain(
-      "'runtime' takes unikernel or microvm",
-    );
-    expect(await push({ image: 'x', handler: 'x.mjs' })).toContain("'runtime' says as what");
-    expect(await push({ runtime: 'microvm', image: '../x' })).toContain('inside the folder');
-    expect(await push({ runtime: 'microvm', image: 'x', command: ['y'] })).toContain('no two');
-    expect(await push({ runtime: 'microvm', image: 'x', concurrency: 2 })).toContain(
-      "'concurrency' takes a whole number from 1 to 1",
-    );
-  });
-
   it(
     'end with the front end, however it ends',
     async () => {
