@@ -26,9 +26,14 @@ const LINUX = ['guest/linux.c', 'guest/linux_vsock.c', 'posix/transport.c'];
 const PROGRAMS = {
   bench: ['guest/bench.c'],
   classify: ['guest/classify.c', 'guest/image.S'],
+  bad_function: ['test/bad_function.c', 'src/function.c'],
+  function: ['examples/functions/classify.c', 'src/function.c'],
   conformance: ['guest/conformance.c', 'conformance/conformance.c'],
   shared: ['guest/shared.c'],
 };
+
+/** Examples of functions. */
+const FUNCTIONS = /** @type {const} */ (['classify-unikernel', 'classify-microvm']);
 
 /** No floating point: there is nothing that saves its registers. */
 const MACHINE = ['-m32', '-march=i686', '-mno-sse', '-mno-mmx', '-fno-pic', '-fno-pie'];
@@ -65,10 +70,11 @@ export function buildGuest(program, options) {
  *
  * @param {keyof typeof PROGRAMS} program
  * @param {GuestOptions} [options]
+ * @param {string} [folder] where it is to be
  * @returns {string} its folder
  * @throws {Error} where the kernel is not there; with what the compiler said
  */
-export function buildLinuxGuest(program, options) {
+export function buildLinuxGuest(program, options, folder = join(OUTPUT, `${program}-linux`)) {
   if (guestKernelPackage() === undefined) {
     throw new Error(
       'there is no kernel for Linux guests; npm run setup fetches it, or says why not',
@@ -76,7 +82,6 @@ export function buildLinuxGuest(program, options) {
   }
   const init = compile(`${program}.init`, ['-static', '-s', ...LINUX], program, options);
   const modules = Object.values(GUEST_MODULES).flat();
-  const folder = join(OUTPUT, `${program}-linux`);
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder);
   copyFileSync(join(GUEST_KERNEL, 'vmlinuz'), join(folder, 'vmlinuz'));
@@ -115,9 +120,26 @@ function compile(name, args, program, { image = SAMPLE } = {}) {
   return path;
 }
 
+/**
+ * A function that is a guest, as `axle function push` takes it.
+ *
+ * @param {typeof FUNCTIONS[number]} name
+ * @returns {string} its folder
+ */
+export function buildGuestFunction(name) {
+  const folder = join(GLUE, 'build/functions', name);
+  mkdirSync(folder, { recursive: true });
+  const manifest = join(GLUE, 'examples/functions', name, 'axle-function.json');
+  copyFileSync(manifest, join(folder, 'axle-function.json'));
+  if (name === 'classify-microvm') buildLinuxGuest('function', {}, join(folder, 'guest'));
+  else copyFileSync(buildGuest('function'), join(folder, 'classify.elf'));
+  return folder;
+}
+
 if (isProgram(import.meta.url)) {
   for (const program of Object.keys(PROGRAMS)) {
     console.log(buildGuest(program));
     console.log(buildLinuxGuest(program));
   }
+  for (const name of FUNCTIONS) console.log(buildGuestFunction(name));
 }

@@ -31,6 +31,13 @@ export type {
   PoolAccess,
   RunningCall,
 } from './instances/instance.js';
+export { GuestInstanceProvider } from './instances/guest-instance-provider.js';
+export type {
+  GuestInstanceProviderOptions,
+  GuestSpec,
+  RunningGuest,
+  StartGuest,
+} from './instances/guest-instance-provider.js';
 export { MixedInstanceProvider } from './instances/mixed-instance-provider.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
@@ -55,3 +62,4 @@ export type {
   PoolTenant,
   SamplePool,
 } from './doors/ui/pool-sample.js';
+export { WithGuestsProvider } from './instances/with-guests-provider.js';

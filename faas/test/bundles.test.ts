@@ -149,6 +149,14 @@ describe('a bundle', () => {
     expect(handler).toBe('lib/handler.mjs');
   });
 
+  it('of a guest names what boots, and has its calls one after the other', () => {
+    const { guest, concurrency, handler } = parseFunctionManifest(
+      '{"name":"a","runtime":"microvm","image":"./guest"}',
+    );
+    expect(guest).toEqual({ runtime: 'microvm', image: 'guest' });
+    expect([concurrency, handler]).toEqual([1, undefined]);
+  });
+
   it('has nothing beyond a link', () => {
     const sha256 = 'a'.repeat(64);
     const file = { bytes: 1, executable: false, sha256 };
@@ -412,6 +420,15 @@ describe('a manifest', () => {
     ['{"name":"a","handler":"h","timeoutMs":0.5}', /'timeoutMs' takes/],
     ['{"name":"a","handler":"h","environment":{"A B":"x"}}', /a name that is none: A B/],
     ['{"name":"a","handler":"h","environment":{"A":1}}', /a text of at most 4096 characters for A/],
+    ['{"name":"a","handler":"h","runtime":"microvm","image":"x"}', /and not both/],
+    ['{"name":"a","runtime":"unikernel"}', /'image' takes/],
+    ['{"name":"a","runtime":"linux","image":"x"}', /'runtime' takes unikernel or microvm/],
+    ['{"name":"a","image":"x","handler":"x"}', /'runtime' says as what/],
+    [
+      '{"name":"a","runtime":"microvm","image":"../x"}',
+      /'image' is to be a path inside the folder/,
+    ],
+    ['{"name":"a","runtime":"microvm","image":"x","concurrency":2}', /a whole number from 1 to 1$/],
     ['{"name":"a","handler":"h","memory":1}', /'memory' is not known; there are name, handler/],
   ])('%s is refused with the reason', (text, message) => {
     expect(() => parseFunctionManifest(text)).toThrow(message);

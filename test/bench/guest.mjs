@@ -7,16 +7,19 @@ import { join } from 'node:path';
 
 import { runGuest } from '@axle/unikernel-glue';
 
-import { buildGuest } from '../../scripts/guests.mjs';
+import { buildGuest, buildLinuxGuest } from '../../scripts/guests.mjs';
 import { ROOT } from '../../scripts/repository.mjs';
 import { build, clientSources, machines } from '../guest/machines.mjs';
 import { run } from '../wire/c-build.mjs';
+import { startProcessFunction } from './guest/process-function.mjs';
 import { LineProcess } from './remoting/line-process.mjs';
 import { median, row } from './row.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 
 const STARTS = 20;
+/** Of what takes seconds. */
+const LINUX_STARTS = 5;
 const ROUND_TRIPS = 5;
 const PING_PONGS = 5;
 const FIRST_RESULT_MS = 60;
@@ -24,7 +27,12 @@ const FIRST_RESULT_MS = 60;
 const WITHIN = 1.5;
 const TIMEOUT_MS = 60_000;
 
-const cases = { start: startRows, 'round trip': roundTripRows, client: clientRows };
+const cases = {
+  start: startRows,
+  'other starts': otherStartRows,
+  'round trip': roundTripRows,
+  client: clientRows,
+};
 
 /**
  * @param {(line: string) => void} progress
@@ -54,7 +62,7 @@ export async function benchGuest(progress, only) {
 async function runOnce(image, socket, commandLine) {
   let serial = '';
   const ended = await runGuest({
-    ...{ image, socket, commandLine, memoryMiB: 32, accelerator: 'auto', timeoutMs: TIMEOUT_MS },
+    ...{ image, socket, commandLine, accelerator: 'auto', timeoutMs: TIMEOUT_MS },
     onOutput: (data) => {
       serial += Buffer.from(data).toString('latin1');
     },
@@ -134,6 +142,45 @@ async function startRows(folder) {
         ratio: floor / first,
       }),
     ];
+  });
+}
+
+/**
+ * The same call from a Linux microVM, and from a function that is a process, each beside a unikernel's of the same round.
+ *
+ * @param {string} folder
+ */
+async function otherStartRows(folder) {
+  const unikernel = buildGuest('classify');
+  const linux = buildLinuxGuest('classify');
+  return withPlaces(folder, async ({ server }) => {
+    await runOnce(unikernel, server);
+    /** @type {{ unikernel: number[], linuxByte: number[], linux: number[], process: number[] }} */
+    const ms = { unikernel: [], linuxByte: [], linux: [], process: [] };
+    let how = '';
+    for (let i = 0; i < LINUX_STARTS; i++) {
+      const ours = await runOnce(unikernel, server);
+      const other = await runOnce(linux, server);
+      ms.unikernel.push(ours.firstResultMs);
+      ms.linuxByte.push(other.firstByteMs);
+      ms.linux.push(other.firstResultMs);
+      ms.process.push(await startProcessFunction(`axle+unix:${server}`));
+      how = other.accelerator === 'tcg' ? ' (processor emulated)' : '';
+    }
+    const peerValue = median(ms.unikernel);
+    const beside = { bench: 'guest', unit: 'ms', peer: 'unikernel, first result', peerValue };
+    /** @type {[string, number[]][]} */
+    const rows = [
+      [`Linux microVM, start to first byte${how}`, ms.linuxByte],
+      [`Linux microVM, start to first result${how}`, ms.linux],
+      ['process function, start to first result', ms.process],
+    ];
+    return rows.map(([name, values]) =>
+      row({
+        ...{ ...beside, case: name, value: median(values), goal: null },
+        ratio: peerValue / median(values),
+      }),
+    );
   });
 }
 

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/repository.mjs';
 import { isOnPath } from '../../scripts/setup/system-packages.mjs';
+import { functionSeeds } from '../wire/function-seeds.mjs';
 import { clientSeeds, wireSeeds } from '../wire/seeds.mjs';
 
 /**
@@ -26,6 +27,13 @@ export const nativeTargets = new Map([
   [
     'client',
     { about: 'what a server says to the C client', folder: 'unikernel-glue', seeds: clientSeeds },
+  ],
+  [
+    'function',
+    {
+      ...{ about: 'what a host says to a guest that is a function', folder: 'unikernel-glue' },
+      seeds: functionSeeds,
+    },
   ],
   ['wire', { about: 'frames of the wire protocol', folder: 'unikernel-glue', seeds: wireSeeds }],
 ]);

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { runProgram } from '../guest/run-program.js';
 import { serveUnix } from '../e2e/serve.js';
 import { buildTests, run } from '../wire/c-build.mjs';
+import { functionSeeds } from '../wire/function-seeds.mjs';
 import { clientSeeds, wireSeeds } from '../wire/seeds.mjs';
 import { bytesOf, readVectors } from '../wire/vectors.js';
 
@@ -33,6 +34,11 @@ describe('under sanitizers', () => {
   it('the C client survives servers that say anything', () => {
     const said = run(join(build, 'blind_client'), ['50000', '1'], linesOf(clientSeeds()));
     expect(said).toContain('50000 mutated inputs');
+  });
+
+  it('a function in C survives hosts that say anything', () => {
+    const said = run(join(build, 'blind_function'), ['200000', '1'], linesOf(functionSeeds()));
+    expect(said).toContain('200000 mutated inputs');
   });
 
   it('the C client passes every scenario', async () => {

@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -23,6 +24,7 @@
 #define PORT_WAIT_US 10000000u
 #define PORT_POLL_NS 500000
 #define PORT_NAME "axle"
+#define CALLS_PORT_NAME "calls"
 #define PORTS "/sys/class/virtio-ports"
 #define COMMAND_LINE_BYTES 4096u
 
@@ -142,16 +144,25 @@ static int open_port(const char *name) {
   return fd;
 }
 
-// The same, once it is there; -1: it did not come.
+// Whether the host's side is there: the kernel is told so a moment after it shows the port, and until then it reads as if
+// the stream had ended.
+static int is_connected(int fd) {
+  struct pollfd port = {fd, POLLOUT, 0};
+  return poll(&port, 1, 0) >= 0 && (port.revents & POLLHUP) == 0;
+}
+
+// The same, once it is there and connected; -1: that did not come.
 static int await_port(const char *name) {
   static const struct timespec pause = {0, PORT_POLL_NS};
   const uint64_t until_us = axle_now_us() + PORT_WAIT_US;
-  int fd = open_port(name);
-  while (fd < 0 && axle_now_us() < until_us) {
+  int fd = -1;
+  while (axle_now_us() < until_us) {
+    if (fd < 0) fd = open_port(name);
+    if (fd >= 0 && is_connected(fd)) return fd;
     nanosleep(&pause, NULL);
-    fd = open_port(name);
   }
-  return fd;
+  if (fd >= 0) close(fd);
+  return -1;
 }
 
 int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
@@ -164,6 +175,14 @@ int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
       axle_has_word("vsock") ? axle_linux_vsock(&posix, fd) : axle_posix_adopt(&posix, fd);
   errno = error;
   if (error != 0) return (axle_linux_fail("cannot use", PORT_NAME), AXLE_STATUS_UNAVAILABLE);
+  *transport = axle_posix_transport(&posix);
+  return 0;
+}
+
+int32_t axle_platform_open_calls(axle_transport *transport) {
+  static axle_posix posix;
+  const int fd = await_port(CALLS_PORT_NAME);
+  if (fd < 0 || axle_posix_adopt(&posix, fd) != 0) return AXLE_STATUS_NOT_FOUND;
   *transport = axle_posix_transport(&posix);
   return 0;
 }

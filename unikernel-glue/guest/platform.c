@@ -188,7 +188,7 @@ static void trap(void) {
   axle_halt();
 }
 
-static void start_interrupts(uint32_t line) {
+static void start_interrupts(void) {
   for (uint32_t i = 0; i < VECTORS; i++) {
     const uint32_t handler =
         i < PIC_VECTOR ? (uint32_t)(uintptr_t)trap : (uint32_t)(uintptr_t)axle_interrupt;
@@ -208,10 +208,14 @@ static void start_interrupts(uint32_t line) {
   }
   *(volatile uint32_t *)(uintptr_t)LAPIC_SPURIOUS = LAPIC_ENABLED;
   *(volatile uint32_t *)(uintptr_t)LAPIC_LINT0 = LAPIC_EXTERNAL;
-  // The timer, the other controller, and the console.
-  const uint32_t lines = 1u | 1u << PIC_CASCADE | 1u << line;
-  out8(PIC_MASTER + 1, (uint8_t)~lines);
-  out8(PIC_SLAVE + 1, (uint8_t)(~lines >> 8));
+  // The timer and the other controller.
+  out8(PIC_MASTER + 1, (uint8_t) ~(1u | 1u << PIC_CASCADE));
+  out8(PIC_SLAVE + 1, 0xff);
+}
+
+static void let_in(uint32_t line) {
+  const uint16_t mask = line < 8 ? PIC_MASTER + 1 : PIC_SLAVE + 1;
+  out8(mask, (uint8_t)(in8(mask) & ~(1u << line % 8)));
 }
 
 static void sleep(void *context, uint64_t until_us) {
@@ -261,49 +265,76 @@ int axle_has_word(const char *word) {
   return 0;
 }
 
-// Its line of interrupts; 0: there is none. `virtio_mmio.device=SIZE@ADDRESS:LINE` says where.
-static uint32_t find_told(volatile void **registers) {
+// A console of this machine.
+typedef struct place {
+  uint32_t address;  // of its registers; 0: there is none
+  uint32_t line;     // of its interrupts
+} place;
+
+static int is_console(uint32_t address) {
+  return axle_virtio_console_is_at((const volatile void *)(uintptr_t)address);
+}
+
+// The first behind an address, of those that `virtio_mmio.device=SIZE@ADDRESS:LINE` tells.
+static place find_told(uint32_t behind) {
+  place found = {0, 0};
   for (const char *at = command_line; *at != 0; at++) {
     const char *next = after(at, "virtio_mmio.device=");
     uint32_t address = 0;
     uint32_t line = 0;
     if (next == NULL) continue;
     while (*next != 0 && *next != '@') next++;
-    if (*next != '@') return 0;
+    if (*next != '@') break;
     next = read_number(next + 1, &address);
     if (*next != ':') continue;
     read_number(next + 1, &line);
-    *registers = (volatile void *)(uintptr_t)address;
-    if (line > 0 && line < LINES && axle_virtio_console_is_at(*registers)) return line;
+    if (address <= behind || (found.address != 0 && address > found.address)) continue;
+    if (line == 0 || line >= LINES || !is_console(address)) continue;
+    found.address = address;
+    found.line = line;
   }
-  return 0;
+  return found;
 }
 
-static uint32_t find_console(volatile void **registers) {
-  const uint32_t told = find_told(registers);
-  if (told > 0) return told;
-  for (uint32_t i = 0; i < MMIO_SLOTS && MMIO_FIRST_LINE + i < LINES; i++) {
-    *registers = (volatile void *)(uintptr_t)(MMIO_BASE + i * AXLE_VIRTIO_MMIO_BYTES);
-    if (axle_virtio_console_is_at(*registers)) return MMIO_FIRST_LINE + i;
+// The same where nothing is told.
+static place find_console(uint32_t behind) {
+  place found = find_told(behind);
+  for (uint32_t i = 0; found.address == 0 && MMIO_FIRST_LINE + i < LINES && i < MMIO_SLOTS; i++) {
+    const uint32_t address = MMIO_BASE + i * AXLE_VIRTIO_MMIO_BYTES;
+    if (address <= behind || !is_console(address)) continue;
+    found.address = address;
+    found.line = MMIO_FIRST_LINE + i;
   }
-  return 0;
+  return found;
+}
+
+static place axle_place;
+
+static int32_t open_console(axle_virtio_console *console, place at, axle_transport *transport) {
+  static const axle_virtio_platform platform = {NULL, clock_us, sleep};
+  if (at.address == 0) return AXLE_STATUS_NOT_FOUND;
+  let_in(at.line);
+  volatile void *registers = (volatile void *)(uintptr_t)at.address;
+  const int32_t error = axle_virtio_console_open(console, registers, &platform);
+  if (error == 0) *transport = axle_virtio_console_transport(console);
+  return error;
 }
 
 int32_t axle_platform_open(const void *start_info, axle_transport *transport) {
-  static const axle_virtio_platform platform = {NULL, clock_us, sleep};
   static axle_virtio_console console;
-  volatile void *registers = NULL;
   calibrate();
   start_ticks = ticks();
   // hvm_start_info: magic, version, flags, modules, their list, the command line.
   const uint64_t text = axle_load((const uint8_t *)start_info + 24, 8);
   if (text != 0) command_line = (const char *)(uintptr_t)text;
-  const uint32_t line = find_console(&registers);
-  if (line == 0) return AXLE_STATUS_NOT_FOUND;
-  start_interrupts(line);
-  const int32_t error = axle_virtio_console_open(&console, registers, &platform);
-  if (error == 0) *transport = axle_virtio_console_transport(&console);
-  return error;
+  start_interrupts();
+  axle_place = find_console(0);
+  return open_console(&console, axle_place, transport);
+}
+
+int32_t axle_platform_open_calls(axle_transport *transport) {
+  static axle_virtio_console console;
+  return open_console(&console, find_console(axle_place.address), transport);
 }
 
 // ---- what compilers call -----------------------------------------------------------------------

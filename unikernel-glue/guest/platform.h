@@ -26,6 +26,9 @@ void axle_halt(void);
 /* Starts the machine's clock and interrupts, and opens its stream to the host. AXLE_STATUS_NOT_FOUND where there is none. */
 int32_t axle_platform_open(const void *start_info, axle_transport *transport);
 
+/* After it, of a guest that is a function: the stream of its calls. */
+int32_t axle_platform_open_calls(axle_transport *transport);
+
 /* Whether the kernel's command line has this word. */
 int axle_has_word(const char *word);
 

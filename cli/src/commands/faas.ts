@@ -198,10 +198,19 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
 }
 
 async function providerOf(kind: InstanceKind, waitingProcesses: number): Promise<InstanceProvider> {
-  const { MixedInstanceProvider, ProcessInstanceProvider, ThreadInstanceProvider } =
-    await import('@axle/faas');
-  if (kind === 'process') return new ProcessInstanceProvider({ waitingProcesses });
-  return new MixedInstanceProvider(new ThreadInstanceProvider(), new ProcessInstanceProvider());
+  const {
+    GuestInstanceProvider,
+    MixedInstanceProvider,
+    ProcessInstanceProvider,
+    ThreadInstanceProvider,
+    WithGuestsProvider,
+  } = await import('@axle/faas');
+  const { startGuest } = await import('../guest/start-guest.js');
+  const others =
+    kind === 'process'
+      ? new ProcessInstanceProvider({ waitingProcesses })
+      : new MixedInstanceProvider(new ThreadInstanceProvider(), new ProcessInstanceProvider());
+  return new WithGuestsProvider(others, new GuestInstanceProvider(startGuest));
 }
 
 function samplerOf(sampler: PoolSampler | undefined): SamplePool | undefined {

@@ -12,6 +12,8 @@ export interface FunctionManifest {
   readonly handler: string | undefined;
   /** A program, run once for each event: its body in, the answer out. The first word may be a file of the bundle. */
   readonly command: readonly string[] | undefined;
+  /** A virtual machine of its own; undefined: one of the two before. */
+  readonly guest: GuestProgram | undefined;
   /** Of the pool: loaded while an instance boots. */
   readonly models: readonly string[];
   readonly memoryMiB: number;
@@ -20,6 +22,15 @@ export interface FunctionManifest {
   /** Calls that one instance works on at once. */
   readonly concurrency: number;
   readonly environment: Readonly<Record<string, string>>;
+}
+
+/** What guests may be. */
+export const guestRuntimes = ['unikernel', 'microvm'] as const;
+
+export interface GuestProgram {
+  readonly runtime: (typeof guestRuntimes)[number];
+  /** What boots: a file of the bundle, or a folder of it. */
+  readonly image: string;
 }
 
 interface Range {
@@ -31,6 +42,8 @@ interface Range {
 const memoryMiB: Range = { least: 64, most: 65_536, otherwise: 256 };
 const timeoutMs: Range = { least: 1, most: 3_600_000, otherwise: 30_000 };
 const concurrency: Range = { least: 1, most: 1000, otherwise: 16 };
+/** A guest works on calls one after the other. */
+const guestConcurrency: Range = { least: 1, most: 1, otherwise: 1 };
 const modelsMax = 64;
 const commandWordsMax = 64;
 const variablesMax = 256;
@@ -40,6 +53,8 @@ const known: ReadonlySet<string> = new Set([
   'name',
   'handler',
   'command',
+  'runtime',
+  'image',
   'models',
   'memoryMiB',
   'timeoutMs',
@@ -55,19 +70,25 @@ export function parseFunctionManifest(text: string): FunctionManifest {
     throw wrong(unknown, `is not known; there are ${[...known].join(', ')}`);
   }
   const { name, handler, command } = fields;
+  const guest = readGuest(fields.runtime, fields.image);
   if (typeof name !== 'string') throw wrong('name', 'is to be text');
   checkFunctionName(name);
-  if ((handler === undefined) === (command === undefined)) {
-    throw wrong('handler', "or 'command' is to be there, and not both");
-  }
+  const kinds = [handler, command, guest].filter((each) => each !== undefined).length;
+  if (kinds === 0) throw wrong('handler', "or 'command' is to be there, or 'runtime' and 'image'");
+  if (kinds > 1) throw wrong('handler', "goes with no 'command' or 'runtime': one, and not both");
   return {
     name,
-    handler: handler === undefined ? undefined : bundlePath(handler),
+    handler: handler === undefined ? undefined : bundlePath('handler', handler),
     command: command === undefined ? undefined : texts('command', command, 1, commandWordsMax),
+    guest,
     models: texts('models', fields.models ?? [], 0, modelsMax),
     memoryMiB: wholeNumber('memoryMiB', fields.memoryMiB, memoryMiB),
     timeoutMs: wholeNumber('timeoutMs', fields.timeoutMs, timeoutMs),
-    concurrency: wholeNumber('concurrency', fields.concurrency, concurrency),
+    concurrency: wholeNumber(
+      'concurrency',
+      fields.concurrency,
+      guest === undefined ? concurrency : guestConcurrency,
+    ),
     environment: readEnvironment(fields.environment ?? {}),
   };
 }
@@ -83,12 +104,22 @@ function objectOf(text: string): Record<string, unknown> {
   throw new AxleError('INVALID_ARGUMENT', `${manifestFile} is to hold one object, { "name": ... }`);
 }
 
-/** A file of the bundle. */
-function bundlePath(value: unknown): string {
-  const [path] = texts('handler', [value], 1, 1);
+function readGuest(runtime: unknown, image: unknown): GuestProgram | undefined {
+  if (runtime === undefined) {
+    if (image !== undefined) throw wrong('image', "is what boots: 'runtime' says as what");
+    return undefined;
+  }
+  const known = guestRuntimes.find((each) => each === runtime);
+  if (known === undefined) throw wrong('runtime', `takes ${guestRuntimes.join(' or ')}`);
+  return { runtime: known, image: bundlePath('image', image) };
+}
+
+/** A file of the bundle, or a folder. */
+function bundlePath(field: string, value: unknown): string {
+  const [path] = texts(field, [value], 1, 1);
   const segments = (path as string).replace(/^\.\//, '').split('/');
   if (segments.every((segment) => !['', '.', '..'].includes(segment))) return segments.join('/');
-  throw wrong('handler', 'is to be a path inside the folder, such as handler.mjs');
+  throw wrong(field, 'is to be a path inside the folder, such as handler.mjs');
 }
 
 function texts(field: string, value: unknown, least: number, most: number): readonly string[] {

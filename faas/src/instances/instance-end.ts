@@ -23,3 +23,9 @@ export function unavailable(message: string): AxleError {
 export function exitOf({ exitCode, signalCode }: ChildProcess): string {
   return signalCode ?? `exit code ${exitCode}`;
 }
+
+export function guestsNeedMachines(): AxleError {
+  const message =
+    'this front end starts no virtual machines: a function with a runtime does not run here';
+  return new AxleError('UNIMPLEMENTED', message);
+}

@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { CommandInstance } from './command-instance.js';
+import { guestsNeedMachines } from './instance-end.js';
 import type { Instance, InstanceEvents, InstanceProvider, InstanceSpec } from './instance.js';
 import { ChannelInstance } from './channel-instance.js';
 import { InstancesFolder } from './instances-folder.js';
@@ -48,8 +49,10 @@ export class ProcessInstanceProvider implements InstanceProvider {
     this.waiting.fill(heapMiBOf(usualMemoryMiB));
   }
 
+  /** @throws AxleError UNIMPLEMENTED for a guest. */
   start(spec: InstanceSpec, events: InstanceEvents): Instance {
-    const { command } = spec.bundle.manifest;
+    const { command, guest } = spec.bundle.manifest;
+    if (guest !== undefined) throw guestsNeedMachines();
     const watched: InstanceEvents = {
       ...events,
       ended: (reason) => {

@@ -9,4 +9,5 @@ export {
   type GuestEnd,
   type GuestAccelerator,
 } from './run-guest.js';
+export { joinWhenHeard } from './join-when-heard.js';
 export { joinGuest, type JoinOptions } from './join-guest.js';

@@ -1,15 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 import { GuestError } from './guest-error.js';
 import type { GuestImage, GuestKind } from './guest-image.js';
 
 export interface MachineOptions {
   readonly image: GuestImage;
-  /** Unix socket of an Axle server, which stands for the guest's tenant. */
-  readonly socket: string;
-  /** Unix socket over which a function gets its calls; undefined: the guest is none. */
-  readonly calls?: string | undefined;
+  /** Unix socket of an Axle server, which stands for the guest's tenant; undefined: `axle` of the machine. */
+  readonly socket?: string | undefined;
+  /** Whether it has a port for the calls of a function. */
+  readonly hasCalls?: boolean | undefined;
   /** Of the guest; `memoryMiBMin` at least. */
   readonly memoryMiB: number;
   /** File of that size that is to be its memory; undefined: the monitor's alone. */
@@ -43,12 +43,18 @@ const errorTextMax = 2000;
  * of its own, so that Ctrl-C is this process's to deal with.
  */
 const watched =
-  '(trap "" HUP INT TERM; exec >/dev/null 2>&1; read _ <&3; kill -9 0) & exec "$@" 3<&-';
+  '(trap "" HUP INT TERM; exec 4<&- 5<&- >/dev/null 2>&1; read _ <&3; kill -9 0) & exec "$@" 3<&-';
+/** Files of the monitor that are its ends of ports. */
+const portFiles = { axle: 4, calls: 5 };
 
 /** A virtual machine that runs, as a process of its monitor. */
 export class Machine {
   /** What it prints on its serial line. */
   readonly serial: Readable;
+  /** The host's end of its port to an Axle server; undefined: it is joined to a socket. */
+  readonly axle: Duplex | undefined;
+  /** The same of the port by which a function has its calls. */
+  readonly calls: Duplex | undefined;
   private readonly child: ChildProcess;
   private errorText = '';
   private verdict: Error | undefined;
@@ -66,11 +72,20 @@ export class Machine {
     }
     this.child = spawn('/bin/sh', ['-c', watched, 'sh', vmm, ...vmmArgs(options)], {
       detached: true,
-      stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+      stdio: [
+        ...(['ignore', 'pipe', 'pipe', 'pipe'] as const),
+        ...([options.socket === undefined, options.hasCalls === true] as const).map((isPort) =>
+          isPort ? 'pipe' : 'ignore',
+        ),
+      ],
     });
     const { stdout, stderr, stdio } = this.child;
     if (stdout === null || stderr === null) throw new Error('a child with pipes has them');
     this.serial = stdout;
+    const ports: readonly unknown[] = stdio;
+    this.axle = (ports[portFiles.axle] as Duplex | null) ?? undefined;
+    this.calls = (ports[portFiles.calls] as Duplex | null) ?? undefined;
+    for (const each of [this.axle, this.calls]) each?.on('error', () => undefined);
     stdio[3]?.on('error', () => undefined);
     stderr.on('data', (data: Buffer) => {
       if (this.errorText.length < errorTextMax) this.errorText += data.toString('utf8');
@@ -126,7 +141,7 @@ export class Machine {
 function vmmArgs({
   image,
   socket,
-  calls,
+  hasCalls = false,
   memoryMiB,
   memoryFile,
   accelerator,
@@ -154,7 +169,7 @@ function vmmArgs({
     ...['-no-reboot', '-nodefaults', '-no-user-config', '-display', 'none', '-serial', 'stdio'],
     ...['-global', 'virtio-mmio.force-legacy=false'],
     ...port('axle', socket, isLinux ? undefined : 0),
-    ...(calls === undefined ? [] : port('calls', calls, isLinux ? undefined : 1)),
+    ...(hasCalls ? port('calls', undefined, isLinux ? undefined : 1) : []),
     ...['-sandbox', 'on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny'],
   ];
 }
@@ -163,13 +178,15 @@ function vmmArgs({
  * A virtio device with one port: a serial port, not a console: what the host does not take at once must wait, and a console
  * drops it.
  *
+ * @param socket that it is joined to; undefined: the monitor was given its end
  * @param slot where a unikernel looks for it; undefined: the guest tells ports by their names
  */
-function port(name: string, socket: string, slot?: number): string[] {
+function port(name: keyof typeof portFiles, socket: string | undefined, slot?: number): string[] {
   const place = slot === undefined ? '' : `,bus=virtio-mmio-bus.${slot}`;
+  const end = socket === undefined ? `fd=${portFiles[name]}` : `path=${quoted(socket)}`;
   return [
     ...['-device', `virtio-serial-device,id=${name}-device${place}`],
-    ...['-chardev', `socket,id=${name},path=${quoted(socket)}`],
+    ...['-chardev', `socket,id=${name},${end}`],
     ...['-device', `virtserialport,bus=${name}-device.0,chardev=${name},name=${name}`],
   ];
 }

@@ -1,7 +1,9 @@
+import { connect } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
 import { GuestError } from './guest-error.js';
 import { readGuestImage, type GuestKind } from './guest-image.js';
+import { joinWhenHeard } from './join-when-heard.js';
 import { Machine, usualMemoryMiB } from './machine.js';
 import { SerialLine } from './serial-line.js';
 import { findVmm, kvmWorks } from './vmm.js';
@@ -64,10 +66,15 @@ export async function runGuest(options: GuestOptions): Promise<GuestEnd> {
   signal?.throwIfAborted();
   const startedAt = performance.now();
   const now = (): number => performance.now() - startedAt;
+  // Past this process, which costs a hop, only where it boots for longer than a server waits.
+  const isSlow = image.kind === 'microvm';
   const machine = new Machine(vmm, {
-    ...{ image, socket, memoryMiB, memoryFile: options.memoryFile },
-    ...{ accelerator: used, commandLine },
+    ...{ image, memoryMiB, memoryFile: options.memoryFile, accelerator: used, commandLine },
+    socket: isSlow ? undefined : socket,
   });
+  if (machine.axle !== undefined) {
+    joinWhenHeard(machine.axle, () => Promise.resolve(connect({ path: socket })));
+  }
   const serial = new SerialLine(now);
   const timer = setTimeout(() => {
     machine.end(new GuestError('DEADLINE_EXCEEDED', `the guest did not end in ${timeoutMs} ms`));

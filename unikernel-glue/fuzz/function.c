@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A host that a function did not expect. The first byte of an input says in which pieces the rest comes and how much memory the
+// function has; the rest is what the host says.
+#include <stdlib.h>
+#include <string.h>
+
+#include "axle/function.h"
+#include "target.h"
+
+#define MEMORY_BYTES 64u
+#define TEXT_BYTES 24u
+
+typedef struct script {
+  const uint8_t *at;
+  size_t left;
+  uint32_t piece;
+  uint64_t clock_us;
+} script;
+
+static void check(int holds) {
+  if (!holds) abort();
+}
+
+static int32_t script_send(void *context, const void *data, uint32_t bytes) {
+  const script *s = (const script *)context;
+  check(bytes > 0 && data != NULL);
+  // All of it is there to be read.
+  uint8_t sum = 0;
+  for (uint32_t i = 0; i < bytes; i++) sum ^= ((const uint8_t *)data)[i];
+  const uint32_t most = sum % 8 == 7 ? s->piece : s->piece * 256;
+  return (int32_t)(bytes < most ? bytes : most);
+}
+
+static int32_t script_receive(void *context, void *data, uint32_t capacity) {
+  script *s = (script *)context;
+  check(capacity > 0);
+  if (s->left == 0) return AXLE_TRANSPORT_CLOSED;
+  uint32_t bytes = s->piece < capacity ? s->piece : capacity;
+  if (bytes > s->left) bytes = (uint32_t)s->left;
+  memcpy(data, s->at, bytes);
+  s->at += bytes;
+  s->left -= bytes;
+  return (int32_t)bytes;
+}
+
+static void script_wait(void *context, uint32_t events, uint64_t until_us) {
+  (void)events;
+  ((script *)context)->clock_us = until_us;
+}
+
+static uint64_t script_now_us(void *context) { return ((script *)context)->clock_us += 100; }
+
+static void script_close(void *context) { (void)context; }
+
+// Reads all that a function is given, and what JSON says in it.
+static void look_at(const uint8_t *data, uint32_t bytes, const uint8_t *memory, uint32_t capacity) {
+  check(bytes == 0 || (data >= memory && data + bytes <= memory + capacity));
+  uint8_t *text = malloc(TEXT_BYTES);
+  check(text != NULL);
+  const int32_t length = axle_json_text(data, bytes, "id", text, TEXT_BYTES);
+  check(length >= -1 && length <= (int32_t)TEXT_BYTES);
+  uint8_t sum = 0;
+  for (int32_t i = 0; i < length; i++) sum ^= text[i];
+  for (uint32_t i = 0; i < bytes; i++) sum ^= data[i];
+  check(sum <= 255);
+  free(text);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+  if (bytes == 0) return 0;
+  script s = {data + 1, bytes - 1, data[0] % 16u + 1u, 1};
+  const uint32_t capacity = MEMORY_BYTES * (data[0] / 16u + 1u);
+  // In memory of its own, at the end of which the sanitizer watches.
+  uint8_t *memory = malloc(capacity);
+  check(memory != NULL);
+  axle_function function;
+  const axle_function_options options = {
+      {&s, script_send, script_receive, script_wait, script_now_us, script_close},
+      memory,
+      capacity};
+  int32_t error = axle_function_open(&function, &options);
+  if (error == 0) {
+    look_at(function.setup, function.setup_bytes, memory, capacity);
+    error = axle_function_ready(&function);
+  }
+  while (error == 0 && axle_function_next(&function, NULL) == 0) {
+    look_at(function.head, function.head_bytes, memory, capacity);
+    look_at(function.body, function.body_bytes, memory, capacity);
+    error = function.body_bytes % 2 == 0 ? axle_function_answer(&function, 200, "text/plain",
+                                                                function.body, function.body_bytes)
+                                         : axle_function_fail(&function, "INTERNAL", "\"\\\n");
+    check(error == 0 && function.call == 0);
+    check(axle_function_answer(&function, 200, "", memory, 0) != 0);
+  }
+  free(memory);
+  return 0;
+}
