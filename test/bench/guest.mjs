@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { SharedMemory } from '@axle/core/internal';
 import { runGuest } from '@axle/unikernel-glue';
 
 import { buildGuest } from '../../scripts/guests.mjs';
@@ -24,7 +25,14 @@ const FIRST_RESULT_MS = 60;
 const WITHIN = 1.5;
 const TIMEOUT_MS = 60_000;
 
-const cases = { start: startRows, 'round trip': roundTripRows, client: clientRows };
+/** Of the machine whose memory is shared, MiB: three buffers of 17, and room. */
+const SHARED_MEMORY_MIB = 96;
+const SHARED_RUNS = 5;
+
+const cases = {
+  ...{ start: startRows, 'round trip': roundTripRows, 'shared memory': sharedRows },
+  client: clientRows,
+};
 
 /**
  * @param {(line: string) => void} progress
@@ -50,11 +58,13 @@ export async function benchGuest(progress, only) {
  * @param {string} image
  * @param {string} socket
  * @param {string} [commandLine]
+ * @param {{ memoryMiB?: number, memoryFile?: string }} [machine]
  */
-async function runOnce(image, socket, commandLine) {
+async function runOnce(image, socket, commandLine, { memoryMiB = 32, memoryFile } = {}) {
   let serial = '';
   const ended = await runGuest({
-    ...{ image, socket, commandLine, memoryMiB: 32, accelerator: 'auto', timeoutMs: TIMEOUT_MS },
+    ...{ image, socket, commandLine, memoryMiB, memoryFile },
+    ...{ accelerator: 'auto', timeoutMs: TIMEOUT_MS },
     onOutput: (data) => {
       serial += Buffer.from(data).toString('latin1');
     },
@@ -70,9 +80,10 @@ async function runOnce(image, socket, commandLine) {
  * @template T
  * @param {string} folder
  * @param {(places: { server: string, echo: string }) => Promise<T>} work
+ * @param {string} [listenOptions] of the server
  * @returns {Promise<T>}
  */
-async function withPlaces(folder, work) {
+async function withPlaces(folder, work, listenOptions = '') {
   const server = join(folder, 'axle.sock');
   const echo = join(folder, 'echo.sock');
   const plugin = join(ROOT, 'plugins/echo/build/libaxle_echo.so');
@@ -80,7 +91,7 @@ async function withPlaces(folder, work) {
     'serve',
     '--in-process',
     '--listen',
-    `unix:${server}`,
+    `unix:${server}${listenOptions}`,
     '--plugin',
     `echo=${plugin}`,
   ];
@@ -164,6 +175,42 @@ async function roundTripRows(folder) {
         ...{ value: median(ours), peer: 'raw echo on the same port', peerValue: median(raw) },
         ...{ ratio: median(raw.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / WITHIN },
       });
+    });
+  });
+}
+
+/**
+ * The same guest and server, with and without its memory.
+ *
+ * @param {string} folder
+ */
+async function sharedRows(folder) {
+  const guest = buildGuest('shared');
+  const memory = new SharedMemory(SHARED_MEMORY_MIB * 2 ** 20);
+  const machine = { memoryMiB: SHARED_MEMORY_MIB, memoryFile: memory.path };
+  const rounds = [];
+  try {
+    await withPlaces(
+      folder,
+      async ({ server }) => {
+        for (let i = 0; i < SHARED_RUNS; i++) {
+          const shared = timesIn((await runOnce(guest, server, undefined, machine)).serial);
+          const stream = timesIn((await runOnce(guest, server, 'stream', machine)).serial);
+          rounds.push({ shared, stream });
+        }
+      },
+      `,memory=${memory.path}`,
+    );
+  } finally {
+    memory.seal();
+  }
+  return [1, 4, 16].map((size) => {
+    const shared = rounds.map((round) => round.shared.get(size * 2 ** 20) ?? NaN);
+    const stream = rounds.map((round) => round.stream.get(size * 2 ** 20) ?? NaN);
+    return row({
+      ...{ bench: 'guest', case: `${size} MiB there and back, shared memory`, unit: 'us' },
+      ...{ value: median(shared), peer: 'the same by the stream', peerValue: median(stream) },
+      ...{ ratio: median(stream.map((us, i) => us / (shared[i] ?? NaN))), goal: null },
     });
   });
 }
