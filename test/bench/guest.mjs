@@ -157,6 +157,33 @@ function timesIn(serial) {
   return new Map(lines.map(([, bytes, us]) => [Number(bytes), Number(us)]));
 }
 
+/** Where the time of a call goes, in the order in which the guest prints it. */
+const PARTS = [
+  'guest makes the frame',
+  'guest hands it to the port',
+  'port, host and back',
+  'guest takes the result',
+  'of the host, server',
+];
+
+/**
+ * @param {readonly string[]} serials
+ * @param {number} bytes
+ * @returns {Row[]} microseconds; beside no peer
+ */
+function partRows(serials, bytes) {
+  const lines = serials.map((serial) =>
+    (new RegExp(`^parts ${bytes} ([\\d ]+)`, 'm').exec(serial)?.[1] ?? '').split(' ').map(Number),
+  );
+  return PARTS.map((part, i) => {
+    const value = median(lines.map((line) => line[i] ?? NaN));
+    return row({
+      ...{ bench: 'guest', case: `${bytes} B: ${part}`, unit: 'us', value, goal: null },
+      ...{ peer: 'a part of the row above', peerValue: value, ratio: 1 },
+    });
+  });
+}
+
 /** @param {string} folder */
 async function roundTripRows(folder) {
   const bench = buildGuest('bench');
@@ -164,17 +191,20 @@ async function roundTripRows(folder) {
     const rounds = [];
     for (let i = 0; i < ROUND_TRIPS; i++) {
       const raw = timesIn((await runOnce(bench, echo, 'raw')).serial);
-      const ours = timesIn((await runOnce(bench, server)).serial);
-      rounds.push({ raw, ours });
+      const { serial } = await runOnce(bench, server);
+      rounds.push({ raw, ours: timesIn(serial), serial });
     }
-    return [16, 4096, 2 ** 20].map((bytes) => {
+    const serials = rounds.map(({ serial }) => serial);
+    return [16, 4096, 2 ** 20].flatMap((bytes) => {
       const ours = rounds.map((round) => round.ours.get(bytes) ?? NaN);
       const raw = rounds.map((round) => round.raw.get(bytes) ?? NaN);
-      return row({
+      const whole = row({
         ...{ bench: 'guest', case: `${bytes} B there and back`, unit: 'us' },
+        // Both ends on the host are processes of Node.
         ...{ value: median(ours), peer: 'raw echo on the same port', peerValue: median(raw) },
         ...{ ratio: median(raw.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / WITHIN },
       });
+      return bytes > 4096 ? [whole] : [whole, ...partRows(serials, bytes)];
     });
   });
 }

@@ -170,7 +170,7 @@ function guestsAt(name: string): { next: () => Promise<RawPeer>; listen: () => P
 
 async function tenantOf(peer: RawPeer): Promise<unknown> {
   peer.send(hello);
-  return (await peer.waitFor(({ type }) => type === 'WELCOME')) as unknown;
+  return await peer.waitFor(({ type }) => type === 'WELCOME');
 }
 
 describe('axle guest join --keep', () => {
@@ -217,7 +217,10 @@ describe('axle guest join --keep', () => {
     const answers = ['OK\n', 'OK\n', 'NO\n', 'NO\n', 'NEVER\n', 'OK 1\n'];
     const told: [string, number][] = [];
     const stop = new AbortController();
-    const vsock = await monitorThat((connection) => connection.end(answers.shift() ?? ''), 'refusing');
+    const vsock = await monitorThat(
+      (connection) => connection.end(answers.shift() ?? ''),
+      'refusing',
+    );
     const kept = keepJoined({
       ...{ vsock, port: 7471, socket, timeoutMs: 30_000, signal: stop.signal },
       onRefused: ({ message }, inMs) => told.push([message, inMs]),
