@@ -35,8 +35,15 @@ const PROGRAMS = {
 /** Examples of functions. */
 const FUNCTIONS = /** @type {const} */ (['classify-unikernel', 'classify-microvm']);
 
-/** No floating point: there is nothing that saves its registers. */
-const MACHINE = ['-m32', '-march=i686', '-mno-sse', '-mno-mmx', '-fno-pic', '-fno-pie'];
+/**
+ * No floating point: there is nothing that saves its registers. Arguments go in registers, the stack is aligned to what the
+ * machine wants, and each function stays one: all of it makes the code smaller.
+ */
+export const GUEST_MACHINE = [
+  ...['-m32', '-march=i686', '-mno-sse', '-mno-mmx', '-fno-pic', '-fno-pie'],
+  ...['-mregparm=3', '-mpreferred-stack-boundary=2'],
+  ...['-fno-inline-functions-called-once', '-fno-partial-inlining'],
+];
 const LANGUAGE = ['-std=c11', '-Os', '-Iinclude', '-Wall', '-Wextra', '-Wconversion', '-Werror'];
 const FREESTANDING = [
   ...['-ffreestanding', '-fno-stack-protector', '-fno-asynchronous-unwind-tables'],
@@ -61,7 +68,7 @@ const LINKER = [
  * @throws {Error} with what the compiler said
  */
 export function buildGuest(program, options) {
-  const args = [...MACHINE, ...FREESTANDING, ...LINKER];
+  const args = [...GUEST_MACHINE, ...FREESTANDING, ...LINKER];
   return compile(`${program}.elf`, [...args, ...UNIKERNEL], program, options);
 }
 

@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { SharedMemory } from '@axle/core/internal';
 import { runGuest } from '@axle/unikernel-glue';
 
 import { buildGuest, buildLinuxGuest } from '../../scripts/guests.mjs';
@@ -27,10 +28,15 @@ const FIRST_RESULT_MS = 60;
 const WITHIN = 1.5;
 const TIMEOUT_MS = 60_000;
 
+/** Of the machine whose memory is shared, MiB: three buffers of 17, and room. */
+const SHARED_MEMORY_MIB = 96;
+const SHARED_RUNS = 5;
+
 const cases = {
   start: startRows,
   'other starts': otherStartRows,
   'round trip': roundTripRows,
+  'shared memory': sharedRows,
   client: clientRows,
 };
 
@@ -58,11 +64,13 @@ export async function benchGuest(progress, only) {
  * @param {string} image
  * @param {string} socket
  * @param {string} [commandLine]
+ * @param {{ memoryMiB?: number, memoryFile?: string }} [machine]
  */
-async function runOnce(image, socket, commandLine) {
+async function runOnce(image, socket, commandLine, { memoryMiB, memoryFile } = {}) {
   let serial = '';
   const ended = await runGuest({
-    ...{ image, socket, commandLine, accelerator: 'auto', timeoutMs: TIMEOUT_MS },
+    ...{ image, socket, commandLine, memoryMiB, memoryFile },
+    ...{ accelerator: 'auto', timeoutMs: TIMEOUT_MS },
     onOutput: (data) => {
       serial += Buffer.from(data).toString('latin1');
     },
@@ -78,9 +86,10 @@ async function runOnce(image, socket, commandLine) {
  * @template T
  * @param {string} folder
  * @param {(places: { server: string, echo: string }) => Promise<T>} work
+ * @param {string} [listenOptions] of the server
  * @returns {Promise<T>}
  */
-async function withPlaces(folder, work) {
+async function withPlaces(folder, work, listenOptions = '') {
   const server = join(folder, 'axle.sock');
   const echo = join(folder, 'echo.sock');
   const plugin = join(ROOT, 'plugins/echo/build/libaxle_echo.so');
@@ -88,7 +97,7 @@ async function withPlaces(folder, work) {
     'serve',
     '--in-process',
     '--listen',
-    `unix:${server}`,
+    `unix:${server}${listenOptions}`,
     '--plugin',
     `echo=${plugin}`,
   ];
@@ -193,6 +202,33 @@ function timesIn(serial) {
   return new Map(lines.map(([, bytes, us]) => [Number(bytes), Number(us)]));
 }
 
+/** Where the time of a call goes, in the order in which the guest prints it. */
+const PARTS = [
+  'guest makes the frame',
+  'guest hands it to the port',
+  'port, host and back',
+  'guest takes the result',
+  'of the host, server',
+];
+
+/**
+ * @param {readonly string[]} serials
+ * @param {number} bytes
+ * @returns {Row[]} microseconds; beside no peer
+ */
+function partRows(serials, bytes) {
+  const lines = serials.map((serial) =>
+    (new RegExp(`^parts ${bytes} ([\\d ]+)`, 'm').exec(serial)?.[1] ?? '').split(' ').map(Number),
+  );
+  return PARTS.map((part, i) => {
+    const value = median(lines.map((line) => line[i] ?? NaN));
+    return row({
+      ...{ bench: 'guest', case: `${bytes} B: ${part}`, unit: 'us', value, goal: null },
+      ...{ peer: 'a part of the row above', peerValue: value, ratio: 1 },
+    });
+  });
+}
+
 /** @param {string} folder */
 async function roundTripRows(folder) {
   const bench = buildGuest('bench');
@@ -200,17 +236,56 @@ async function roundTripRows(folder) {
     const rounds = [];
     for (let i = 0; i < ROUND_TRIPS; i++) {
       const raw = timesIn((await runOnce(bench, echo, 'raw')).serial);
-      const ours = timesIn((await runOnce(bench, server)).serial);
-      rounds.push({ raw, ours });
+      const { serial } = await runOnce(bench, server);
+      rounds.push({ raw, ours: timesIn(serial), serial });
     }
-    return [16, 4096, 2 ** 20].map((bytes) => {
+    const serials = rounds.map(({ serial }) => serial);
+    return [16, 4096, 2 ** 20].flatMap((bytes) => {
       const ours = rounds.map((round) => round.ours.get(bytes) ?? NaN);
       const raw = rounds.map((round) => round.raw.get(bytes) ?? NaN);
-      return row({
+      const whole = row({
         ...{ bench: 'guest', case: `${bytes} B there and back`, unit: 'us' },
+        // Both ends on the host are processes of Node.
         ...{ value: median(ours), peer: 'raw echo on the same port', peerValue: median(raw) },
         ...{ ratio: median(raw.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / WITHIN },
       });
+      return bytes > 4096 ? [whole] : [whole, ...partRows(serials, bytes)];
+    });
+  });
+}
+
+/**
+ * The same guest and server, with and without its memory.
+ *
+ * @param {string} folder
+ */
+async function sharedRows(folder) {
+  const guest = buildGuest('shared');
+  const memory = new SharedMemory(SHARED_MEMORY_MIB * 2 ** 20);
+  const machine = { memoryMiB: SHARED_MEMORY_MIB, memoryFile: memory.path };
+  const rounds = [];
+  try {
+    await withPlaces(
+      folder,
+      async ({ server }) => {
+        for (let i = 0; i < SHARED_RUNS; i++) {
+          const shared = timesIn((await runOnce(guest, server, undefined, machine)).serial);
+          const stream = timesIn((await runOnce(guest, server, 'stream', machine)).serial);
+          rounds.push({ shared, stream });
+        }
+      },
+      `,memory=${memory.path}`,
+    );
+  } finally {
+    memory.seal();
+  }
+  return [1, 4, 16].map((size) => {
+    const shared = rounds.map((round) => round.shared.get(size * 2 ** 20) ?? NaN);
+    const stream = rounds.map((round) => round.stream.get(size * 2 ** 20) ?? NaN);
+    return row({
+      ...{ bench: 'guest', case: `${size} MiB there and back, shared memory`, unit: 'us' },
+      ...{ value: median(shared), peer: 'the same by the stream', peerValue: median(stream) },
+      ...{ ratio: median(stream.map((us, i) => us / (shared[i] ?? NaN))), goal: null },
     });
   });
 }

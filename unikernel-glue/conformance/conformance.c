@@ -373,6 +373,56 @@ static int in_flight(void) {
   return 1;
 }
 
+// The first bytes of what each codec makes.
+static int arguments(void) {
+  static const uint16_t magics[] = {0xb528, 0x2204, 0x8b1f};
+  static const axle_wire_bytes codec = AXLE_TEXT("codec");
+  axle_bind bind;
+  axle_wire_arg arg;
+  clear_bytes(&bind, sizeof(bind));
+  clear_bytes(&arg, sizeof(arg));
+  arg.type = AXLE_ARG_INT;
+  arg.name = codec;
+  bind.op = AXLE_OP_COMPRESS;
+  bind.args = &arg;
+  bind.arg_count = 1;
+  fill(t.plain, 100, 0);
+  for (uint32_t i = 0; i < 3; i++) {
+    arg.i = AXLE_CODEC_ZSTD + i;
+    START(axle_client_bind(&t.client, request(i), &bind));
+    t.inputs[i] = input_of(t.plain, 100);
+    axle_request *packed = request_into(3 + i, t.packed + 1000 * i, 1000);
+    EXPECT(call_bytes(packed, &t.requests[i], &t.inputs[i], 0));
+  }
+  for (uint32_t i = 0; i < 3; i++) {
+    EXPECT(succeeds(&t.requests[3 + i]));
+    EXPECT(axle_load(t.packed + 1000 * i, 2) == magics[i]);
+    START(axle_client_release(&t.client, &t.requests[i]));
+  }
+  return 1;
+}
+
+static int small_beside_large(void) {
+  axle_request *compress = request(0);
+  axle_request *upload = request_into(1, t.packed, sizeof(t.packed) / 2);
+  EXPECT(bind_codec(compress, AXLE_OP_COMPRESS, 19));
+  start_flow(&flow_in, (uint64_t)LARGE_BYTES * 100);
+  axle_input large_input = input_of(NULL, flow_in.bytes);
+  upload->source = pattern_source;
+  EXPECT(call_bytes(upload, compress, &large_input, 0));
+  fill(t.plain, 100, 0);
+  for (uint32_t i = 0; i < 8; i++) {
+    axle_request *packed = request_into(2, t.packed + sizeof(t.packed) / 2, 1000);
+    axle_input input = input_of(t.plain, 100);
+    EXPECT(call_bytes(packed, compress, &input, 0));
+    EXPECT(succeeds(packed));
+    EXPECT(upload->state == AXLE_REQUEST_PENDING);
+  }
+  axle_client_cancel(&t.client, upload);
+  EXPECT(fails_with(upload, AXLE_STATUS_CANCELLED));
+  return round_trip(100);
+}
+
 static int kept_tensor(void) {
   axle_request *put = request(0);
   axle_request *compress = request(1);
@@ -543,6 +593,7 @@ typedef struct scenario {
   int (*run)(void);
 } scenario;
 
+// scenarios.json has the same, and says what each shows.
 static const scenario scenarios[] = {
     {"greeting", greeting},
     {"describe", describe},
@@ -555,6 +606,8 @@ static const scenario scenarios[] = {
     {"large", large},
     {"streams", streams},
     {"in-flight", in_flight},
+    {"arguments", arguments},
+    {"small-beside-large", small_beside_large},
     {"kept-tensor", kept_tensor},
     {"cancelled", cancelled},
     {"failures", failures},

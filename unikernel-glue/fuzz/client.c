@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A server that the client did not expect. The first byte of an input says in which pieces the rest comes and
-// how much of what the client sends is taken; the rest is what the server says.
+// how much of what the client sends is taken, and by SHARES whether calls wait for the greeting and then offer
+// memory to share; the rest is what the server says.
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +13,11 @@
 #define OUTPUT_BYTES 64
 #define RANGES 4
 #define POLLS_MAX 4096
+#define SHARES 0x80u
+// Past what goes in a frame.
+#define SHARED_BYTES 8192
+#define INPUT_ADDRESS 65536
+#define PLACE_ADDRESS 4096
 
 typedef struct script {
   const uint8_t *at;
@@ -59,6 +65,13 @@ static uint64_t script_now_us(void *context) { return ((script *)context)->clock
 
 static void script_close(void *context) { ((script *)context)->is_closed = 1; }
 
+static const uint8_t shared_input[SHARED_BYTES];
+
+static uint64_t address_of(const void *data, uint64_t bytes) {
+  check(data != NULL && bytes > AXLE_CLIENT_INLINE_BYTES_MAX);
+  return data == shared_input ? INPUT_ADDRESS : PLACE_ADDRESS;
+}
+
 static void on_done(axle_request *request) {
   check(request->state == AXLE_REQUEST_DONE);
   check(memchr(request->message, 0, sizeof(request->message)) != NULL);
@@ -83,7 +96,8 @@ static const void *source(axle_request *request, uint32_t part, uint64_t offset,
 }
 
 // The requests that the seeds answer, with handles from 1 on.
-static void start(axle_client *c, axle_request *r, axle_output *outputs, axle_input *inputs) {
+static void start(axle_client *c, axle_request *r, axle_output *outputs, axle_input *inputs,
+                  int shares) {
   static const axle_wire_bytes name = AXLE_TEXT("m");
   static const axle_wire_bytes format = AXLE_TEXT("onnx");
   static const uint8_t content_id[32] = {1};
@@ -98,7 +112,7 @@ static void start(axle_client *c, axle_request *r, axle_output *outputs, axle_in
   bind.model = r[0].handle;
   check(axle_client_bind(c, &r[1], &bind) == 0);
   r[2].outputs = outputs;
-  r[2].output_count = 3;
+  r[2].output_count = shares ? 1 : 3;
   call.inputs = inputs;
   call.input_count = 2;
   r[2].source = source;
@@ -123,15 +137,24 @@ static void start(axle_client *c, axle_request *r, axle_output *outputs, axle_in
   check(axle_client_ping(c, &r[7]) == 0);
 }
 
+// Bytes behind the first frame.
+static size_t after_first_frame(const uint8_t *at, size_t bytes) {
+  if (bytes < AXLE_WIRE_HEADER_BYTES) return 0;
+  const size_t frame = AXLE_WIRE_HEADER_BYTES + (size_t)axle_load(at, 4);
+  return frame < bytes ? bytes - frame : 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   if (bytes == 0) return 0;
   script s = {data + 1, bytes - 1, data[0] % 64u + 1u, 1, 0};
+  const int shares = (data[0] & SHARES) != 0;
+  const size_t room = shares ? SHARED_BYTES : OUTPUT_BYTES;
   // In memory of their own, at the ends of which the sanitizer watches.
   axle_request *requests = calloc(REQUESTS, sizeof(axle_request));
   axle_output *outputs = calloc(5, sizeof(axle_output));
   axle_input *inputs = calloc(4, sizeof(axle_input));
   axle_wire_range *ranges = calloc(RANGES, sizeof(axle_wire_range));
-  uint8_t *small = malloc(OUTPUT_BYTES);
+  uint8_t *small = malloc(room);
   uint8_t *other = malloc(OUTPUT_BYTES);
   void *send_memory = malloc(2048);
   void *receive_memory = malloc(AXLE_CLIENT_RECEIVE_BYTES_MIN);
@@ -146,33 +169,46 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   options.send_bytes = 2048;
   options.receive_memory = receive_memory;
   options.receive_bytes = AXLE_CLIENT_RECEIVE_BYTES_MIN;
+  if (shares) options.guest_address = address_of;
   check(axle_client_init(&client, &options) == 0);
   for (unsigned i = 0; i < REQUESTS; i++) {
     requests[i].on_done = on_done;
     requests[i].on_frame = on_frame;
   }
   outputs[0].data = small;
-  outputs[0].capacity = OUTPUT_BYTES;
+  outputs[0].capacity = room;
   outputs[3].data = other;
   outputs[3].capacity = OUTPUT_BYTES;
   inputs[0].data = "abc";
   inputs[0].bytes = 3;
+  if (shares) {
+    inputs[0].data = shared_input;
+    inputs[0].bytes = SHARED_BYTES;
+  }
   inputs[1].bytes = 100000;
   inputs[2].bytes = 80;
   inputs[3].bytes = AXLE_WIRE_INLINE_MODEL_BYTES_MAX + 1;
   requests[6].ranges = ranges;
   requests[6].range_capacity = RANGES;
   done_count = 0;
-  start(&client, requests, outputs, inputs);
+  // The greeting alone: what answers a request comes after it.
+  const size_t later = shares ? after_first_frame(s.at, s.left) : 0;
+  s.left -= later;
+  for (unsigned i = 0; shares && i < POLLS_MAX && s.left > 0; i++) {
+    if (axle_client_poll(&client) != 0) break;
+  }
+  s.left += later;
+  const int is_started = client.state <= AXLE_CLIENT_OPEN;
+  if (is_started) start(&client, requests, outputs, inputs, shares);
   for (unsigned i = 0; i < POLLS_MAX && s.left > 0; i++) {
     if (axle_client_poll(&client) != 0) break;
   }
   axle_client_poll(&client);
-  check(outputs[0].taken <= OUTPUT_BYTES || requests[2].status != AXLE_STATUS_OK);
+  check(outputs[0].taken <= room || requests[2].status != AXLE_STATUS_OK);
   check(outputs[3].taken <= OUTPUT_BYTES);
   axle_client_close(&client);
   // Each ended once, whatever the server said.
-  check(done_count == REQUESTS && s.is_closed && client.first == NULL);
+  check(done_count == (is_started ? REQUESTS : 0) && s.is_closed && client.first == NULL);
   free(requests);
   free(outputs);
   free(inputs);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How long there and back takes: with the word `raw` of the stream itself, to a host that sends back what comes;
-// else of the op echo.axle/echo. Prints `BYTES MICROSECONDS`, the median, for each size.
+// else of the op echo.axle/echo. Prints `BYTES MICROSECONDS`, the median, for each size; and of calls, where that time
+// went: `parts BYTES MAKE SEND AWAY TAKE SERVER`, medians in microseconds of making the frame, of handing it to the
+// port, until the answer began to come (of which SERVER is what the server says that it took), and of taking it.
 #include "platform.h"
 
 #define WAIT_US 30000000u
@@ -15,6 +17,25 @@ static uint8_t receive_memory[65552];
 static uint8_t there[BYTES_MAX];
 static uint8_t back[BYTES_MAX];
 static uint32_t samples[ROUNDS_MAX];
+
+enum part { MAKE, SEND, AWAY, TAKE, SERVER, PARTS };
+
+static uint32_t parts[PARTS][ROUNDS_MAX];
+// Of the call that is under way.
+static uint64_t sent_us;
+static uint64_t came_us;
+
+static int32_t stamped_send(void *context, const void *data, uint32_t bytes) {
+  const int32_t sent = stream.send(context, data, bytes);
+  if (sent > 0) sent_us = axle_now_us();
+  return sent;
+}
+
+static int32_t stamped_receive(void *context, void *data, uint32_t capacity) {
+  const int32_t got = stream.receive(context, data, capacity);
+  if (got > 0 && came_us == 0) came_us = axle_now_us();
+  return got;
+}
 
 static axle_request binding;
 
@@ -39,7 +60,7 @@ static int raw_round(uint32_t bytes) {
   return 1;
 }
 
-static int client_round(uint32_t bytes) {
+static int client_round(uint32_t bytes, uint32_t round) {
   static axle_request request;
   static axle_output output;
   static axle_input input;
@@ -51,32 +72,55 @@ static int client_round(uint32_t bytes) {
   input.data = there;
   input.bytes = bytes;
   const axle_call call = {.inputs = &input, .input_count = 1};
+  const uint64_t from_us = axle_now_us();
   if (axle_client_call(&client, &request, &binding, &call) != 0) return 0;
+  const uint64_t made_us = axle_now_us();
+  came_us = 0;
   if (axle_client_wait(&client, &request, WAIT_US) != 0) return 0;
+  parts[MAKE][round] = (uint32_t)(made_us - from_us);
+  parts[SEND][round] = (uint32_t)(sent_us - made_us);
+  parts[AWAY][round] = (uint32_t)(came_us - sent_us);
+  parts[TAKE][round] = (uint32_t)(axle_now_us() - came_us);
+  parts[SERVER][round] = request.total_us;
   if (request.status != AXLE_STATUS_OK) axle_print(request.message);
   return request.status == AXLE_STATUS_OK && output.bytes == bytes;
 }
 
-static void sort(uint32_t count) {
+static uint32_t median(uint32_t *of, uint32_t count) {
   for (uint32_t i = 1; i < count; i++) {
-    const uint32_t each = samples[i];
+    const uint32_t each = of[i];
     uint32_t at = i;
-    for (; at > 0 && samples[at - 1] > each; at--) samples[at] = samples[at - 1];
-    samples[at] = each;
+    for (; at > 0 && of[at - 1] > each; at--) of[at] = of[at - 1];
+    of[at] = each;
   }
+  return of[count / 2];
+}
+
+static void print_two(uint32_t first, uint32_t second) {
+  axle_print_number(first);
+  axle_print(" ");
+  axle_print_number(second);
+  axle_print("\n");
+}
+
+static void print_parts(uint32_t bytes, uint32_t rounds) {
+  axle_print("parts ");
+  axle_print_number(bytes);
+  for (uint32_t i = 0; i < PARTS; i++) {
+    axle_print(" ");
+    axle_print_number(median(parts[i], rounds));
+  }
+  axle_print("\n");
 }
 
 static int measure(uint32_t bytes, uint32_t rounds, int is_raw) {
   for (uint32_t i = 0; i < rounds; i++) {
     const uint64_t from_us = axle_now_us();
-    if (!(is_raw ? raw_round(bytes) : client_round(bytes))) return 0;
+    if (!(is_raw ? raw_round(bytes) : client_round(bytes, i))) return 0;
     samples[i] = (uint32_t)(axle_now_us() - from_us);
   }
-  sort(rounds);
-  axle_print_number(bytes);
-  axle_print(" ");
-  axle_print_number(samples[rounds / 2]);
-  axle_print("\n");
+  print_two(bytes, median(samples, rounds));
+  if (!is_raw && rounds == ROUNDS_MAX) print_parts(bytes, rounds);
   return 1;
 }
 
@@ -92,6 +136,8 @@ void axle_main(const void *start_info) {
   const int is_raw = axle_has_word("raw");
   if (!is_raw) {
     options.transport = stream;
+    options.transport.send = stamped_send;
+    options.transport.receive = stamped_receive;
     options.send_memory = send_memory;
     options.send_bytes = sizeof(send_memory);
     options.receive_memory = receive_memory;

@@ -22,7 +22,7 @@ axle_start:
         movw    %ax, %gs
         movw    %ax, %ss
         movl    $stack_end, %esp
-        pushl   %ebx
+        movl    %ebx, %eax              /* arguments go in registers: -mregparm=3 */
         call    axle_main
         /* An interrupt without a table ends the machine: QEMU with -no-reboot then ends too. */
         .globl  axle_halt
@@ -53,7 +53,6 @@ axle_sleep:
 
         .globl  axle_load_idt
 axle_load_idt:
-        movl    4(%esp), %eax
         lidt    (%eax)
         ret
 

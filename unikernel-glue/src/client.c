@@ -4,21 +4,21 @@
 #define POLL_ROUNDS_MAX 64
 // Often enough for what check_time looks at.
 #define LOOK_US 1000000u
-#define PONG_US (AXLE_WIRE_PONG_MS * UINT64_C(1000))
-#define HANDSHAKE_US (AXLE_WIRE_HANDSHAKE_MS * UINT64_C(1000))
+#define PONG_US (AXLE_WIRE_PONG_MS * 1000u)
+#define HANDSHAKE_US (AXLE_WIRE_HANDSHAKE_MS * 1000u)
 
 static const uint8_t no_nonce[16];
 
-void axle_client_set_message(char *message, axle_wire_bytes text) {
-  uint32_t bytes = text.bytes;
+void axle_client_set_message(char *message, const axle_wire_bytes *text) {
+  uint32_t bytes = text->bytes;
   if (bytes > AXLE_CLIENT_MESSAGE_BYTES - 1) bytes = AXLE_CLIENT_MESSAGE_BYTES - 1;
   // Not within a character.
-  while (bytes < text.bytes && bytes > 0 && (text.data[bytes] & 0xc0) == 0x80) bytes--;
-  copy_bytes(message, text.data, bytes);
+  while (bytes < text->bytes && bytes > 0 && (text->data[bytes] & 0xc0) == 0x80) bytes--;
+  copy_bytes(message, text->data, bytes);
   message[bytes] = 0;
 }
 
-static int32_t refuse_options(axle_client *c, axle_wire_bytes message) {
+static int32_t refuse_options(axle_client *c, const axle_wire_bytes *message) {
   c->state = AXLE_CLIENT_CLOSED;
   c->status = AXLE_STATUS_INVALID_ARGUMENT;
   axle_client_set_message(c->message, message);
@@ -62,8 +62,8 @@ int32_t axle_client_init(axle_client *c, const axle_client_options *options) {
   c->receive_memory = (uint8_t *)options->receive_memory;
   c->send_capacity = cut(options->send_bytes);
   c->receive_capacity = cut(options->receive_bytes);
-  if (c->send_capacity < AXLE_CLIENT_SEND_BYTES_MIN) return refuse_options(c, small_send);
-  if (c->receive_capacity < AXLE_CLIENT_RECEIVE_BYTES_MIN) return refuse_options(c, small_receive);
+  if (c->send_capacity < AXLE_CLIENT_SEND_BYTES_MIN) return refuse_options(c, &small_send);
+  if (c->receive_capacity < AXLE_CLIENT_RECEIVE_BYTES_MIN) return refuse_options(c, &small_receive);
   c->payload_max = (c->receive_capacity - AXLE_WIRE_HEADER_BYTES) & ~7u;
   if (c->payload_max > AXLE_WIRE_PAYLOAD_BYTES_MAX) c->payload_max = AXLE_WIRE_PAYLOAD_BYTES_MAX;
   c->stream_window = options->stream_window;
@@ -73,7 +73,7 @@ int32_t axle_client_init(axle_client *c, const axle_client_options *options) {
   // Credit goes back in halves, and a server may wait for room for a whole frame.
   if (c->stream_window < 2 * c->payload_max || c->stream_window > AXLE_WIRE_WINDOW_MAX / 2 ||
       c->connection_window < 2 * c->stream_window || c->connection_window > AXLE_WIRE_WINDOW_MAX) {
-    return refuse_options(c, bad_windows);
+    return refuse_options(c, &bad_windows);
   }
   c->state = AXLE_CLIENT_GREETING;
   c->server_stream_window = AXLE_WIRE_SERVER_STREAM_WINDOW_MIN;
@@ -82,11 +82,11 @@ int32_t axle_client_init(axle_client *c, const axle_client_options *options) {
   c->send_window = c->server_connection_window;
   c->bulk_reserve = c->server_connection_window / 4;
   c->heard_us = c->transport.now_us(c->transport.context);
-  return write_hello(c, options) == 0 ? 0 : refuse_options(c, small_send);
+  return write_hello(c, options) == 0 ? 0 : refuse_options(c, &small_send);
 }
 
 // How a request ends whose answer was lost with the connection (PROTOCOL.md, section 12).
-static void end_lost(axle_client *c, axle_request *r, axle_wire_bytes message) {
+static void end_lost(axle_client *c, axle_request *r, const axle_wire_bytes *message) {
   const uint32_t repeatable = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT;
   const int is_call = r->kind == AXLE_FRAME_CALL || r->kind == AXLE_FRAME_STREAM;
   const int was_sent = r->handle <= c->sent_handle || c->send_start > 0;
@@ -101,13 +101,13 @@ static void end_lost(axle_client *c, axle_request *r, axle_wire_bytes message) {
 }
 
 void axle_client_lose(axle_client *c, uint16_t status, uint16_t wire_error,
-                      axle_wire_bytes message) {
+                      const axle_wire_bytes *message) {
   if (c->state == AXLE_CLIENT_CLOSED) return;
   c->state = AXLE_CLIENT_CLOSED;
   c->status = status;
   c->wire_error = wire_error;
   // One that drains has it there.
-  if (message.data != (const uint8_t *)c->message) axle_client_set_message(c->message, message);
+  if (message->data != (const uint8_t *)c->message) axle_client_set_message(c->message, message);
   c->transport.close(c->transport.context);
   c->bulk = NULL;
   c->body_request = NULL;
@@ -128,7 +128,7 @@ void axle_client_lose(axle_client *c, uint16_t status, uint16_t wire_error,
 void axle_client_refuse(axle_client *c, int32_t wire_error) {
   static const axle_wire_bytes message =
       AXLE_TEXT("the server broke a rule of the protocol: see wire_error; is it of this version?");
-  axle_client_lose(c, AXLE_STATUS_INTERNAL, (uint16_t)wire_error, message);
+  axle_client_lose(c, AXLE_STATUS_INTERNAL, (uint16_t)wire_error, &message);
 }
 
 // ---- time --------------------------------------------------------------------------------------
@@ -143,17 +143,22 @@ static void check_time(axle_client *c) {
     c->ping_is_out = 0;
     c->heard_us = now_us;
   }
-  if (c->state == AXLE_CLIENT_GREETING) {
-    if (now_us - c->heard_us > HANDSHAKE_US)
-      axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, silent);
-    return;
-  }
+  uint32_t bound_us = AXLE_CLIENT_QUIET_US;
+  uint64_t since_us = c->heard_us;
+  const int is_greeting = c->state == AXLE_CLIENT_GREETING;
+  if (is_greeting) bound_us = HANDSHAKE_US;
   if (c->ping_is_out) {
-    if (now_us - c->ping_us > PONG_US) axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, silent);
-  } else if (now_us - c->heard_us > AXLE_CLIENT_QUIET_US && c->first != NULL) {
-    c->ping_is_due = 1;
-    c->ping_is_out = 1;
-    c->ping_us = now_us;
+    bound_us = PONG_US;
+    since_us = c->ping_us;
+  }
+  if (now_us - since_us > bound_us) {
+    if (is_greeting || c->ping_is_out) {
+      axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, &silent);
+    } else if (c->first != NULL) {
+      c->ping_is_due = 1;
+      c->ping_is_out = 1;
+      c->ping_us = now_us;
+    }
   }
   if (c->state != AXLE_CLIENT_CLOSED) axle_client_check_stalls(c, now_us);
 }
@@ -181,7 +186,7 @@ static void leave_if_drained(axle_client *c) {
   }
   axle_wire_bytes message = {(const uint8_t *)c->message, 0};
   while (c->message[message.bytes] != 0) message.bytes++;
-  axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, message);
+  axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, &message);
 }
 
 // Sends, and receives until the request is done or nothing moves.
@@ -242,6 +247,6 @@ void axle_client_close(axle_client *c) {
     c->transport.wait(c->transport.context, AXLE_WAIT_SEND, end_us);
   }
   c->is_entered = 1;
-  axle_client_lose(c, AXLE_STATUS_CANCELLED, 0, message);
+  axle_client_lose(c, AXLE_STATUS_CANCELLED, 0, &message);
   c->is_entered = 0;
 }

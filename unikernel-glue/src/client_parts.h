@@ -14,10 +14,10 @@
 
 // Ends the connection: every request ends too.
 void axle_client_lose(axle_client *client, uint16_t status, uint16_t wire_error,
-                      axle_wire_bytes message);
+                      const axle_wire_bytes *message);
 // Because a frame of the server's is out of form or out of place.
 void axle_client_refuse(axle_client *client, int32_t wire_error);
-void axle_client_set_message(char *message, axle_wire_bytes text);
+void axle_client_set_message(char *message, const axle_wire_bytes *text);
 
 // ---- client_requests.c
 
@@ -27,7 +27,7 @@ axle_request *axle_client_find(const axle_client *client, uint64_t handle);
 // The answer came, or none will: the request is done once no frame with its memory is being written.
 void axle_request_end(axle_client *client, axle_request *request, uint16_t status);
 void axle_request_fail(axle_client *client, axle_request *request, uint16_t status,
-                       axle_wire_bytes message);
+                       const axle_wire_bytes *message);
 // It is answered by what its DATA brings, and a failure of this side goes before.
 void axle_request_complete(axle_client *client, axle_request *request);
 

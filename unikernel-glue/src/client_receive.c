@@ -14,7 +14,7 @@ static int has_room(const axle_request *r, const axle_output *output) {
 }
 
 // Keeps the first failure of this side; what is still due is let go of.
-static void fail_here(axle_request *r, uint16_t status, axle_wire_bytes message) {
+static void fail_here(axle_request *r, uint16_t status, const axle_wire_bytes *message) {
   if (r->local_failure != 0) return;
   r->local_failure = status;
   axle_client_set_message(r->message, message);
@@ -39,7 +39,7 @@ static void take_output(axle_request *r, const axle_wire_tensor *tensor) {
       AXLE_TEXT("an output is longer than its memory; see its `bytes`");
   if (tensor->slot >= r->output_count) {
     if (tensor->source != AXLE_SOURCE_OMITTED) {
-      fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, no_place);
+      fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, &no_place);
     }
     if (tensor->source == AXLE_SOURCE_FOLLOWS) r->drop_left += tensor->bytes;
     return;
@@ -49,9 +49,9 @@ static void take_output(axle_request *r, const axle_wire_tensor *tensor) {
   output->dtype = tensor->dtype;
   output->rank = tensor->rank;
   output->source = tensor->source;
-  for (unsigned i = 0; i < tensor->rank; i++) output->dims[i] = tensor->dims[i];
+  copy_bytes(output->dims, tensor->dims, tensor->rank * sizeof(tensor->dims[0]));
   if (tensor->source == AXLE_SOURCE_OMITTED) return;
-  if (!has_room(r, output)) fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, no_room);
+  if (!has_room(r, output)) fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, &no_room);
   if (tensor->source == AXLE_SOURCE_SHARED) output->taken = tensor->bytes;
   if (tensor->source == AXLE_SOURCE_INLINE) {
     deliver(r, tensor->slot, tensor->data, (size_t)tensor->bytes);
@@ -127,7 +127,7 @@ static void on_error(axle_client *c, axle_request *r, const axle_wire_frame *fra
   r->retry_after_us = failure->retry_after_us;
   r->cause = failure->cause;
   r->device = failure->device;
-  axle_request_fail(c, r, known_status(failure->code), failure->message);
+  axle_request_fail(c, r, known_status(failure->code), &failure->message);
 }
 
 // What of a model the server lacks.
@@ -139,7 +139,7 @@ static int32_t on_need(axle_client *c, axle_request *r, const axle_wire_frame *f
   // Only what it has no part of yet; the manifest went with the request.
   if (records.count == 0 || r->is_sending) return AXLE_WIRE_ERROR_WRONG_STATE;
   if (records.count > r->range_capacity) {
-    fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, too_many);
+    fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, &too_many);
     axle_client_cancel(c, r);
     return 0;
   }
@@ -237,17 +237,22 @@ static void on_goaway(axle_client *c, const axle_wire_goaway *goaway) {
   if (goaway->code != AXLE_STATUS_OK || c->state == AXLE_CLIENT_GREETING) {
     uint16_t status = known_status(goaway->code);
     if (status == AXLE_STATUS_OK) status = AXLE_STATUS_UNAVAILABLE;
-    axle_client_lose(c, status, goaway->wire_error, goaway->message);
+    axle_client_lose(c, status, goaway->wire_error, &goaway->message);
     return;
   }
   c->state = AXLE_CLIENT_DRAINING;
   c->status = AXLE_STATUS_UNAVAILABLE;
-  axle_client_set_message(c->message, goaway->message);
+  axle_client_set_message(c->message, &goaway->message);
   // What the server did not accept never ran. Each that ends leaves the list, and its on_done may change it.
   for (axle_request *r = first_past(c, goaway->last); r != NULL; r = first_past(c, goaway->last)) {
     r->retryable = 1;
-    axle_request_fail(c, r, AXLE_STATUS_UNAVAILABLE, goaway->message);
+    axle_request_fail(c, r, AXLE_STATUS_UNAVAILABLE, &goaway->message);
   }
+}
+
+// Of a handle that nothing waits for: it may be over, and must have been made.
+static int32_t check_handle(const axle_client *c, uint64_t id) {
+  return id > c->last_handle ? AXLE_WIRE_ERROR_HANDLE_UNKNOWN : 0;
 }
 
 static int32_t on_credit(axle_client *c, uint64_t id, uint64_t bytes) {
@@ -255,7 +260,7 @@ static int32_t on_credit(axle_client *c, uint64_t id, uint64_t bytes) {
   uint32_t *window = &c->send_window;
   if (id != 0) {
     r = axle_client_find(c, id);
-    if (r == NULL) return id > c->last_handle ? AXLE_WIRE_ERROR_HANDLE_UNKNOWN : 0;
+    if (r == NULL) return check_handle(c, id);
     window = &r->send_window;
   }
   // Neither is past AXLE_WIRE_WINDOW_MAX: the decoder has seen to that of `bytes`.
@@ -300,7 +305,7 @@ static int32_t on_frame(axle_client *c, const axle_wire_frame *frame) {
   axle_request *r = axle_client_find(c, frame->id);
   if (r != NULL) return on_answer(c, r, frame);
   // It was on its way when its handle was let go of.
-  return frame->id > c->last_handle ? AXLE_WIRE_ERROR_HANDLE_UNKNOWN : 0;
+  return check_handle(c, frame->id);
 }
 
 // ---- DATA --------------------------------------------------------------------------------------
@@ -314,7 +319,8 @@ static int32_t begin_body(axle_client *c, const axle_wire_header *header) {
   c->body_request = NULL;
   if (!c->body_is_data) return 0;
   if (c->state == AXLE_CLIENT_GREETING) return AXLE_WIRE_ERROR_WRONG_STATE;
-  if (header->id > c->last_handle) return AXLE_WIRE_ERROR_HANDLE_UNKNOWN;
+  const int32_t error = check_handle(c, header->id);
+  if (error != 0) return error;
   const uint64_t bytes = header->payload_bytes - header->aux;
   // Only a client's stream has an end of its own.
   if ((header->flags & AXLE_FLAG_DATA_END) != 0) return AXLE_WIRE_ERROR_WRONG_STATE;
@@ -338,12 +344,12 @@ static void deliver_stream(axle_request *r, const uint8_t *data, size_t bytes) {
     if (r->sink != NULL) {
       r->sink(r, 0, data, bytes);
     } else {
-      fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, no_room);
+      fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, &no_room);
     }
     return;
   }
   if (bytes > output->capacity - output->taken) {
-    fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, no_room);
+    fail_here(r, AXLE_STATUS_RESOURCE_EXHAUSTED, &no_room);
     return;
   }
   copy_bytes((uint8_t *)output->data + (size_t)output->taken, data, bytes);
@@ -475,7 +481,7 @@ int axle_client_receive(axle_client *c) {
   const int32_t got = c->transport.receive(c->transport.context, place, room);
   if (got == 0) return 0;
   if (got < 0 || (uint32_t)got > room) {
-    axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, ended);
+    axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, &ended);
     return 1;
   }
   int32_t error = 0;

@@ -12,7 +12,6 @@ static void clear_from(void *at, size_t start, size_t end) {
 void axle_client_add(axle_client *c, axle_request *r, uint8_t kind, uint64_t handle) {
   // All but what is the caller's, and the text of the message.
   clear_from(r, offsetof(axle_request, handle), offsetof(axle_request, message) + 1);
-  clear_from(r, offsetof(axle_request, next), sizeof(*r));
   r->handle = handle;
   r->kind = kind;
   r->state = AXLE_REQUEST_PENDING;
@@ -70,7 +69,8 @@ void axle_request_end(axle_client *c, axle_request *r, uint16_t status) {
   if (r->on_done != NULL) r->on_done(r);
 }
 
-void axle_request_fail(axle_client *c, axle_request *r, uint16_t status, axle_wire_bytes message) {
+void axle_request_fail(axle_client *c, axle_request *r, uint16_t status,
+                       const axle_wire_bytes *message) {
   axle_client_set_message(r->message, message);
   axle_request_end(c, r, status);
 }
@@ -165,65 +165,59 @@ static uint64_t shared_address(const axle_client *c, const void *data, uint64_t 
 
 static int is_shared(uint64_t address) { return address % AXLE_CLIENT_SHARED_ALIGNMENT == 0; }
 
-// Small tensors go in the frame, as long as they leave room for those of others in it.
-static void place_inputs(const axle_client *c, axle_input *inputs, uint32_t count) {
-  uint64_t left = c->send_capacity / 2;
-  if (left > AXLE_WIRE_PAYLOAD_BYTES_MAX / 2) left = AXLE_WIRE_PAYLOAD_BYTES_MAX / 2;
-  for (uint32_t i = 0; i < count; i++) {
-    axle_input *input = &inputs[i];
-    const int fits = input->bytes <= AXLE_CLIENT_INLINE_BYTES_MAX && input->bytes <= left;
-    const int is_here = input->data != NULL || input->bytes == 0;
-    input->source = AXLE_SOURCE_FOLLOWS;
-    if (input->handle != 0) {
-      input->source = AXLE_SOURCE_HANDLE;
-    } else if (fits && is_here) {
-      input->source = AXLE_SOURCE_INLINE;
-      left -= input->bytes;
-    } else if (is_shared(shared_address(c, input->data, input->bytes))) {
-      input->source = AXLE_SOURCE_SHARED;
-    }
+static void set_dims(axle_wire_tensor *tensor, const axle_input *input) {
+  tensor->rank = input->rank;
+  if (input->dims == NULL) {
+    if (input->rank > 0) return;
+    tensor->rank = 1;
+    tensor->dims[0] = input->bytes;
+  } else if (input->rank <= AXLE_WIRE_RANK_MAX) {
+    copy_bytes(tensor->dims, input->dims, input->rank * sizeof(input->dims[0]));
   }
 }
 
-static void put_input(const axle_client *c, axle_wire_writer *writer, const axle_input *input,
-                      uint16_t slot) {
+// Says where the bytes of an input are. Small ones go in the frame, as long as they leave room for those of others in it.
+static void place_input(const axle_client *c, axle_wire_tensor *tensor, const axle_input *input,
+                        uint32_t *left) {
   static const uint8_t nothing[8];
-  axle_wire_tensor tensor;
-  clear_bytes(&tensor, sizeof(tensor));
-  tensor.slot = slot;
-  tensor.source = input->source;
-  if (input->source == AXLE_SOURCE_HANDLE) {
-    tensor.handle = input->handle;
-    tensor.output = input->output;
-  } else {
-    if (input->source == AXLE_SOURCE_SHARED) {
-      tensor.offset = shared_address(c, input->data, input->bytes);
-    }
-    tensor.dtype = input->dtype == 0 ? AXLE_DTYPE_UINT8 : input->dtype;
-    tensor.bytes = input->bytes;
-    tensor.data = input->data != NULL ? (const uint8_t *)input->data : nothing;
-    tensor.rank = input->rank;
-    if (input->dims == NULL && input->rank == 0) {
-      tensor.rank = 1;
-      tensor.dims[0] = input->bytes;
-    }
-    for (unsigned i = 0; i < input->rank && i < AXLE_WIRE_RANK_MAX && input->dims != NULL; i++) {
-      tensor.dims[i] = input->dims[i];
-    }
+  tensor->bytes = input->bytes;
+  tensor->data = input->bytes > 0 ? (const uint8_t *)input->data : nothing;
+  const int fits = input->bytes <= AXLE_CLIENT_INLINE_BYTES_MAX && input->bytes <= *left;
+  if (fits && tensor->data != NULL) {
+    tensor->source = AXLE_SOURCE_INLINE;
+    *left -= (uint32_t)input->bytes;
+    return;
   }
-  axle_wire_put_tensor(writer, &tensor);
+  tensor->offset = shared_address(c, input->data, input->bytes);
+  tensor->source = is_shared(tensor->offset) ? AXLE_SOURCE_SHARED : AXLE_SOURCE_FOLLOWS;
 }
 
 static int32_t send_tensors(axle_client *c, axle_request *r, const axle_wire_frame *frame,
                             axle_input *inputs, uint16_t count) {
-  place_inputs(c, inputs, count);
-  for (uint32_t i = 0; i < count; i++) {
-    const int has_source = inputs[i].data != NULL || r->source != NULL;
-    if (inputs[i].source == AXLE_SOURCE_FOLLOWS && !has_source) return AXLE_STATUS_INVALID_ARGUMENT;
-  }
   axle_wire_writer writer;
+  axle_wire_tensor tensor;
   axle_client_begin(c, &writer, frame);
-  for (uint16_t i = 0; i < count; i++) put_input(c, &writer, &inputs[i], i);
+  uint32_t left = c->send_capacity / 2;
+  if (left > AXLE_WIRE_PAYLOAD_BYTES_MAX / 2) left = AXLE_WIRE_PAYLOAD_BYTES_MAX / 2;
+  for (uint16_t i = 0; i < count; i++) {
+    axle_input *input = &inputs[i];
+    clear_bytes(&tensor, sizeof(tensor));
+    tensor.slot = i;
+    tensor.source = AXLE_SOURCE_HANDLE;
+    tensor.handle = input->handle;
+    if (input->handle != 0) {
+      tensor.output = input->output;
+    } else {
+      tensor.dtype = input->dtype == 0 ? AXLE_DTYPE_UINT8 : input->dtype;
+      set_dims(&tensor, input);
+      place_input(c, &tensor, input, &left);
+    }
+    input->source = tensor.source;
+    if (tensor.source == AXLE_SOURCE_FOLLOWS && input->data == NULL && r->source == NULL) {
+      return AXLE_STATUS_INVALID_ARGUMENT;
+    }
+    axle_wire_put_tensor(&writer, &tensor);
+  }
   return started(c, r, frame, inputs, count, axle_client_end(c, &writer, 0));
 }
 

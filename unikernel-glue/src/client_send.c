@@ -177,7 +177,7 @@ static int try_data(axle_client *c, axle_request *r) {
   }
   if (piece == NULL) {
     r->local_failure = AXLE_STATUS_DATA_LOSS;
-    axle_client_set_message(r->message, no_source);
+    axle_client_set_message(r->message, &no_source);
     axle_client_cancel(c, r);
     return 0;
   }
@@ -208,7 +208,7 @@ static int64_t hand_over(axle_client *c, const uint8_t *data, uint32_t bytes) {
   static const axle_wire_bytes ended = AXLE_TEXT("the server ended the connection");
   const int32_t sent = c->transport.send(c->transport.context, data, bytes);
   if (sent > 0 && (uint32_t)sent <= bytes) return sent;
-  if (sent != 0) axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, ended);
+  if (sent != 0) axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, 0, &ended);
   return -1;
 }
 
@@ -275,18 +275,22 @@ int axle_client_send(axle_client *c) {
   return moved;
 }
 
+static int has_stalled(uint64_t since_us, uint64_t now_us) {
+  return since_us != 0 && now_us - since_us > STALL_US;
+}
+
 void axle_client_check_stalls(axle_client *c, uint64_t now_us) {
   static const axle_wire_bytes call_stalls =
       AXLE_TEXT("the server took no data of this call for too long; try again later");
   static const axle_wire_bytes all_stalls = AXLE_TEXT("the server gave no credit for too long");
-  if (c->waits_us != 0 && now_us - c->waits_us > STALL_US) {
-    axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, AXLE_WIRE_ERROR_CREDIT_STALL, all_stalls);
+  if (has_stalled(c->waits_us, now_us)) {
+    axle_client_lose(c, AXLE_STATUS_UNAVAILABLE, AXLE_WIRE_ERROR_CREDIT_STALL, &all_stalls);
     return;
   }
   for (axle_request *r = c->first; r != NULL; r = r->next) {
-    if (r->waits_us == 0 || now_us - r->waits_us <= STALL_US || r->is_cancelled) continue;
+    if (r->is_cancelled || !has_stalled(r->waits_us, now_us)) continue;
     r->local_failure = AXLE_STATUS_RESOURCE_EXHAUSTED;
-    axle_client_set_message(r->message, call_stalls);
+    axle_client_set_message(r->message, &call_stalls);
     axle_client_cancel(c, r);
   }
 }

@@ -20,15 +20,10 @@ static uint64_t get_uint(const uint8_t *at, unsigned bytes) {
 }
 
 // A 64-bit number past what every language can tell exactly.
-static int is_too_large(uint64_t value) { return value > AXLE_WIRE_HANDLE_MAX; }
+static int is_too_large(uint64_t value) { return (value & ~AXLE_WIRE_HANDLE_MAX) != 0; }
 
-static int is_device(uint64_t index) {
+static int is_device(uint32_t index) {
   return index < AXLE_WIRE_DEVICES_MAX || index == AXLE_WIRE_DEVICE_NONE;
-}
-
-// Two's complement without relying on how a cast of too large a value behaves.
-static int64_t to_signed(uint64_t bits) {
-  return bits <= INT64_MAX ? (int64_t)bits : -(int64_t)(UINT64_MAX - bits) - 1;
 }
 
 // ---- text --------------------------------------------------------------------------------------
@@ -82,9 +77,11 @@ static void fail(reader *r, int32_t error) {
   if (r->error == 0) r->error = error;
 }
 
-static void require(reader *r, int holds, int32_t error) {
-  if (!holds) fail(r, error);
-}
+// No function: machines jump on a condition in less than it takes to hand one over.
+#define require(r, holds, error)  \
+  do {                            \
+    if (!(holds)) fail(r, error); \
+  } while (0)
 
 static uint32_t least(uint64_t a, uint32_t b) { return a < b ? (uint32_t)a : b; }
 
@@ -119,10 +116,11 @@ static uint64_t take_u64(reader *r) {
 }
 
 static int64_t take_i64(reader *r) {
-  const int64_t value = to_signed(get_u64(take(r, 8)));
-  const int64_t max = (int64_t)AXLE_WIRE_HANDLE_MAX;
-  require(r, value <= max && value >= -max, AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
-  return value;
+  // From 0 up, where the least is 0: no cast of too large a value.
+  uint64_t above = get_u64(take(r, 8)) + AXLE_WIRE_HANDLE_MAX;
+  require(r, above <= 2 * AXLE_WIRE_HANDLE_MAX, AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+  if (r->error != 0) above = 0;
+  return (int64_t)above - (int64_t)AXLE_WIRE_HANDLE_MAX;
 }
 
 // `bytes` and the padding after them.
@@ -146,14 +144,8 @@ static void store_uint(void *member, unsigned bytes, uint64_t value) {
   if (bytes == 8) *(uint64_t *)member = value;
 }
 
-static void check_uint(reader *r, const axle_field *f, uint64_t value) {
-  const uint64_t max = f->bytes == 8 && f->max == ANY ? AXLE_WIRE_HANDLE_MAX : f->max;
-  if (f->bytes == 8) require(r, !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
-  require(r, value >= f->min && value <= max, AXLE_WIRE_ERROR_BAD_VALUE);
-}
-
 // From -AXLE_WIRE_PRIORITY_MAX to AXLE_WIRE_PRIORITY_MAX, as the bits of a byte.
-static int is_priority(uint64_t bits) {
+static int is_priority(uint32_t bits) {
   return (uint8_t)(bits + AXLE_WIRE_PRIORITY_MAX) <= 2 * AXLE_WIRE_PRIORITY_MAX;
 }
 
@@ -168,34 +160,35 @@ static void read_fixed(reader *r, const axle_field *f, void *member) {
     return;
   }
   const uint64_t value = get_uint(at, f->bytes);
+  // ANY is the largest of 32 bits, and stands for what is longer too.
+  const uint32_t cut = least(value, UINT32_MAX);
   switch ((enum axle_field_kind)f->kind) {
     case KIND_MAGIC:
       require(r, value == get_u64((const uint8_t *)AXLE_WIRE_MAGIC), AXLE_WIRE_ERROR_BAD_MAGIC);
-      break;
+      return;
     case KIND_NAME:
     case KIND_LINES:
     case KIND_BLOB:
-      require(r, value >= f->min, AXLE_WIRE_ERROR_BAD_VALUE);
-      require(r, value <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
-      ((axle_wire_bytes *)member)->bytes = (uint32_t)value;
-      break;
+      require(r, cut >= f->min, AXLE_WIRE_ERROR_BAD_VALUE);
+      require(r, cut <= f->max, AXLE_WIRE_ERROR_TOO_LONG);
+      ((axle_wire_bytes *)member)->bytes = cut;
+      return;
     case KIND_COUNT:
-      require(r, value <= f->max, AXLE_WIRE_ERROR_TOO_MANY);
-      ((axle_wire_records *)member)->count = (uint32_t)value;
-      break;
+      require(r, cut <= f->max, AXLE_WIRE_ERROR_TOO_MANY);
+      ((axle_wire_records *)member)->count = cut;
+      return;
     case KIND_DEVICE:
-      require(r, is_device(value), AXLE_WIRE_ERROR_BAD_VALUE);
-      store_uint(member, f->bytes, value);
+      require(r, is_device(cut), AXLE_WIRE_ERROR_BAD_VALUE);
       break;
     case KIND_INT8:
-      require(r, is_priority(value), AXLE_WIRE_ERROR_BAD_VALUE);
-      store_uint(member, f->bytes, value);
+      require(r, is_priority(cut), AXLE_WIRE_ERROR_BAD_VALUE);
       break;
     default:
-      check_uint(r, f, value);
-      store_uint(member, f->bytes, value);
+      require(r, f->bytes < 8 || !is_too_large(value), AXLE_WIRE_ERROR_NUMBER_TOO_LARGE);
+      require(r, cut >= f->min && cut <= f->max, AXLE_WIRE_ERROR_BAD_VALUE);
       break;
   }
+  store_uint(member, f->bytes, value);
 }
 
 static void read_body(reader *r, const axle_field *f, axle_wire_bytes *member) {
@@ -237,9 +230,17 @@ static const uint8_t element_bytes[] = {
     [AXLE_DTYPE_FP64] = 8,   [AXLE_DTYPE_BYTES] = 0,
 };
 
-// *product *= factor, unless that is more than `max`.
+// *product *= factor, unless that is more than `max`, a number that fits the protocol. By shifts: machines of 32 bits have
+// no such multiplication.
 static int multiply(uint64_t *product, uint64_t factor, uint64_t max) {
-  return !__builtin_mul_overflow(*product, factor, product) && *product <= max;
+  uint64_t sum = 0;
+  for (uint64_t part = *product; factor != 0; factor >>= 1, part <<= 1) {
+    if (part > max) return 0;
+    if ((factor & 1) != 0) sum += part;
+    if (sum > max) return 0;
+  }
+  *product = sum;
+  return 1;
 }
 
 // Whether the dims make up `bytes`.

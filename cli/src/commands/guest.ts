@@ -1,6 +1,7 @@
 import type { GuestAccelerator, GuestEnd } from '@axle/unikernel-glue';
 import { Option, type Command } from 'commander';
 
+import { printError } from '../error-line.js';
 import { FileError, UsageError } from '../failure.js';
 import {
   addJsonOption,
@@ -40,6 +41,7 @@ interface PlaceOptions extends ModelsOption, PluginsOption {
 
 interface JoinCommandOptions extends PlaceOptions {
   readonly timeout: number;
+  readonly keep?: boolean;
 }
 
 export function addGuestCommand(program: Command, context: CommandContext): void {
@@ -92,8 +94,15 @@ Examples:
 function addJoinCommand(guest: Command, context: CommandContext): void {
   const join = guest
     .command('join')
-    .description('give a guest that listens on a port of its vsock the devices, until it leaves')
-    .argument('<place>', "PATH:PORT: the socket of the monitor's vsock device, and the port")
+    .description('give guests that listen on a port of their vsock the devices, until they leave')
+    .argument(
+      '<place...>',
+      "PATH:PORT[,tenant=NAME]: the socket of a monitor's vsock device, the port, and whom that guest is taken for",
+    )
+    .option(
+      '--keep',
+      'until interrupted: wait for guests that are not up, and join again those that left',
+    )
     .option('--tenant <name>', `whom it is taken for (default: ${defaultTenant})`)
     .option('--config <file>', 'settings in JSON with the quotas of tenants (docs/serving.md)')
     .option(
@@ -102,41 +111,95 @@ function addJoinCommand(guest: Command, context: CommandContext): void {
       wholeNumber(1, timeoutSecondsMax),
       defaultAnswerSeconds,
     )
-    .action((place: string, options: JoinCommandOptions) => joinCommand(place, options, context));
+    .action((places: string[], options: JoinCommandOptions) =>
+      joinCommand(places, options, context),
+    );
   addPluginsOption(addModelsOption(join)).addHelpText(
     'after',
     `
 For monitors such as Firecracker and Cloud Hypervisor. A guest that connects by itself needs a listener instead:
 axle serve --listen vsock-unix:PATH:PORT.
 
-Example:
-  $ axle guest join /run/vm1/vsock:7471 --tenant vm1`,
+Examples:
+  $ axle guest join /run/vm1/vsock:7471 --tenant vm1
+  $ axle guest join --keep /run/vm1/vsock:7471,tenant=vm1 /run/vm2/vsock:7471,tenant=vm2`,
   );
 }
 
+/** A guest that is to be joined. */
+interface GuestPlace {
+  readonly text: string;
+  /** Of the monitor's vsock device. */
+  readonly vsock: string;
+  readonly port: number;
+  readonly tenant: string | undefined;
+}
+
+function readGuestPlace(text: string): GuestPlace {
+  const [, vsock = '', digits = '', tenant] =
+    /^(.+):(\d{1,10})(?:,tenant=(.+))?$/s.exec(text) ?? [];
+  const port = Number(digits);
+  if (vsock === '' || port > vsockPortMax) {
+    throw new UsageError(`'${text}' is no PATH:PORT[,tenant=NAME], such as /run/vm1/vsock:7471`);
+  }
+  return { text, vsock, port, tenant };
+}
+
 async function joinCommand(
-  place: string,
+  texts: readonly string[],
   options: JoinCommandOptions,
   { signal }: CommandContext,
 ): Promise<void> {
-  const [, vsock = '', digits = ''] = /^(.+):(\d{1,10})$/s.exec(place) ?? [];
-  const port = Number(digits);
-  if (vsock === '' || port > vsockPortMax) {
-    throw new UsageError(`'${place}' is no PATH:PORT, such as /run/vm1/vsock:7471`);
-  }
-  const { GuestError, joinGuest } = await import('@axle/unikernel-glue');
-  const server = await placeFor(options);
+  const places = texts.map(readGuestPlace);
+  const server = await serverFor(
+    options,
+    places.map(({ tenant }) => tenant),
+  );
   try {
-    await joinGuest({
-      ...{ vsock, port, socket: server.socket, signal },
-      timeoutMs: options.timeout * msPerSecond,
-      onJoined: () => void writeToStandardOutput(Buffer.from(`joined ${place}\n`)),
-    });
-  } catch (error) {
-    if (!(error instanceof GuestError)) throw error;
-    throw new FileError(error.code, `${place}: ${error.message}`, { cause: error });
+    const ends = await Promise.allSettled(
+      places.map((place) => joinOne(place, options, server.socketOf(place.tenant), signal)),
+    );
+    signal.throwIfAborted();
+    const failed = ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as Error] : []));
+    // What ended the last is told by whoever called.
+    for (const error of failed.slice(0, -1)) printError(error.message);
+    const last = failed.at(-1);
+    if (last !== undefined) throw last;
   } finally {
     await server.close();
+  }
+}
+
+async function joinOne(
+  { text, vsock, port }: GuestPlace,
+  { timeout, keep }: JoinCommandOptions,
+  socket: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const { GuestError, joinGuest, keepJoined } = await import('@axle/unikernel-glue');
+  const say = (what: string) => void writeToStandardOutput(Buffer.from(`${what} ${text}\n`));
+  const how = {
+    ...{ vsock, port, socket, signal, timeoutMs: timeout * msPerSecond },
+    onJoined: () => {
+      say('joined');
+    },
+  };
+  try {
+    if (keep !== true) await joinGuest(how);
+    else {
+      await keepJoined({
+        ...how,
+        onLeft: () => {
+          say('left');
+        },
+        onRefused: ({ message }) => {
+          printError(`${text}: ${message}; trying again`);
+        },
+      });
+    }
+  } catch (error) {
+    if (!(error instanceof GuestError)) throw error;
+    throw new FileError(error.code, `${text}: ${error.message}`, { cause: error });
   }
 }
 
@@ -152,9 +215,9 @@ async function runCommand(
   try {
     const { kind } = await readGuestImage(image);
     const memoryMiB = options.memory ?? usualMemoryMiB[kind];
-    place = await placeFor(options, memoryMiB * MiB);
+    place = await serverFor(options, [undefined], memoryMiB * MiB);
     const ended = await runGuest({
-      ...{ image, socket: place.socket, memoryFile: place.memoryFile, signal },
+      ...{ image, socket: place.socketOf(), memoryFile: place.memoryFile, signal },
       ...{ memoryMiB, accelerator: options.accel, vmm: options.vmm },
       ...{ timeoutMs: options.timeout * msPerSecond, commandLine: options.append },
       onOutput: (data) => {
@@ -198,35 +261,50 @@ function shown(ms: number | undefined): string {
   return ms === undefined ? 'none' : `${ms.toFixed(0)} ms`;
 }
 
+/** Where guests are joined to. */
 interface Place {
-  readonly socket: string;
+  /** @param tenant undefined: the one that the options say */
+  socketOf(tenant?: string): string;
   /** What is to be the memory of the guest's machine; undefined: its own. */
   readonly memoryFile?: string | undefined;
   close(): Promise<void>;
 }
 
 /**
- * The socket that the guest is joined to.
- *
- * @param memoryBytes of a machine that is to be made for it; undefined: none is
+ * @param tenants of its guests; undefined: as the options say
+ * @param memoryBytes of a machine that is to be made for the only one; undefined: none is
  */
-async function placeFor(options: PlaceOptions, memoryBytes?: number): Promise<Place> {
-  const { tenant, config, models = [], plugin = [] } = options;
+async function serverFor(
+  options: PlaceOptions,
+  tenants: readonly (string | undefined)[],
+  memoryBytes?: number,
+): Promise<Place> {
+  const { tenant: usual, config, models = [], plugin = [] } = options;
   const backend = process.env['AXLE_ENDPOINT'];
-  const isPlain = tenant === undefined && config === undefined && plugin.length === 0;
+  const named = [usual, ...tenants].filter((tenant) => tenant !== undefined);
+  const isPlain = named.length === 0 && config === undefined && plugin.length === 0;
   const url = backend === undefined ? undefined : URL.parse(backend);
   if (isPlain && models.length === 0 && url?.protocol === 'axle+unix:') {
     // Whoever may open that socket may let a guest speak through it.
-    return { socket: decodeURIComponent(url.pathname), close: () => Promise.resolve() };
+    const socket = decodeURIComponent(url.pathname);
+    return { socketOf: () => socket, close: () => Promise.resolve() };
   }
   const { isTenantName } = await import('@axle/remoting');
-  if (tenant !== undefined && !isTenantName(tenant)) {
+  for (const tenant of named) {
+    if (isTenantName(tenant)) continue;
     throw new UsageError(`'${tenant}' is no name of a tenant; use letters, digits, . _ and -`);
   }
   const { GuestServer } = await import('../guest/guest-server.js');
   const { ServerLog } = await import('../server-log.js');
-  return GuestServer.open({
-    ...{ tenant: tenant ?? defaultTenant, config, backend, models, plugins: plugin, memoryBytes },
+  const tenantOf = (tenant: string | undefined) => tenant ?? usual ?? defaultTenant;
+  const server = await GuestServer.open({
+    tenants: [...new Set(tenants.map(tenantOf))],
+    ...{ config, backend, models, plugins: plugin, memoryBytes },
     log: new ServerLog('text').write,
   });
+  return {
+    socketOf: (tenant) => server.socketOf(tenantOf(tenant)),
+    memoryFile: server.memoryFile,
+    close: () => server.close(),
+  };
 }

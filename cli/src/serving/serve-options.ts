@@ -37,7 +37,7 @@ export function addServeOptions(command: Command): Command {
   return command
     .option(
       '--listen <where>',
-      'unix:PATH[,mode=0600][,tenant=NAME], vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
+      'unix:PATH[,mode=0600][,tenant=NAME][,memory=FILE], vsock-unix:PREFIX:PORT, tls:HOST:PORT or tcp:HOST:PORT; may be repeated',
       oneMore,
     )
     .option('--grpc <where>', 'the same for clients of gRPC, such as those of KServe v2', oneMore)

@@ -1,4 +1,13 @@
-import { closeSync, constants, fstatSync, openSync, read, readSync, write, writeSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  read,
+  readSync,
+  write,
+  writeSync,
+} from 'node:fs';
 
 import { AxleError, copiedBytes, messageOf, type Tensor } from '@axle/core/internal';
 

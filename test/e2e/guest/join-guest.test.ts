@@ -1,16 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 
-import { joinGuest } from '@axle/unikernel-glue';
+import { joinGuest, keepJoined, rejoinMs } from '@axle/unikernel-glue';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 
 import { build, conformanceSources, machines } from '../../guest/machines.mjs';
 import { runProgram } from '../../guest/run-program.js';
+import { hello, RawPeer } from '../raw-peer.js';
 import { axlePath, folder, serveUnix } from '../serve.js';
 
 // No monitor with vsock runs here. What stands for one is a real unix socket whose other end plays the monitor's part to the
@@ -140,5 +142,107 @@ describe('axle guest join', () => {
     const command = [process.execPath, axlePath, 'guest', 'join', none];
     expect(await runProgram(command)).toMatchObject({ code: 2 });
     expect(existsSync(none)).toBe(false);
+  });
+});
+
+/** A guest behind a monitor: what it says goes where the monitor's connection does. */
+function guestsAt(name: string): { next: () => Promise<RawPeer>; listen: () => Promise<string> } {
+  const came: RawPeer[] = [];
+  const waiting: ((peer: RawPeer) => void)[] = [];
+  return {
+    next: () =>
+      new Promise((resolve) => {
+        const peer = came.shift();
+        if (peer === undefined) waiting.push(resolve);
+        else resolve(peer);
+      }),
+    listen: () =>
+      monitorThat((connection) => {
+        connection.write('OK 1\n');
+        const peer = new RawPeer(connection);
+        connection.resume();
+        const take = waiting.shift();
+        if (take === undefined) came.push(peer);
+        else take(peer);
+      }, name),
+  };
+}
+
+async function tenantOf(peer: RawPeer): Promise<unknown> {
+  peer.send(hello);
+  return await peer.waitFor(({ type }) => type === 'WELCOME');
+}
+
+describe('axle guest join --keep', () => {
+  it('waits for guests, joins them again, each for its tenant, and ends when it is told to', async () => {
+    const [one, other] = [guestsAt('one'), guestsAt('other')];
+    const places = [
+      `${await one.listen()}:7471,tenant=vm1`,
+      `${join(folder, 'other')}:5,tenant=vm2`,
+    ];
+    const env = { ...process.env, TMPDIR: folder };
+    const child = spawn(process.execPath, [axlePath, 'guest', 'join', '--keep', ...places], {
+      env,
+    });
+    const ended = once(child, 'close');
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const errors = text(child.stderr);
+    const line = async (): Promise<string> => (await lines.next()).value as string;
+
+    const first = await one.next();
+    expect(await line()).toBe(`joined ${places[0]}`);
+    expect(await tenantOf(first)).toMatchObject({ tenant: 'vm1' });
+    // The other monitor comes late.
+    await other.listen();
+    const second = await other.next();
+    expect(await line()).toBe(`joined ${places[1]}`);
+    expect(await tenantOf(second)).toMatchObject({ tenant: 'vm2' });
+    // One guest is killed, and comes back; the other notices nothing.
+    first.close();
+    expect(await line()).toBe(`left ${places[0]}`);
+    const again = await one.next();
+    expect(await line()).toBe(`joined ${places[0]}`);
+    expect(await tenantOf(again)).toMatchObject({ tenant: 'vm1' });
+    second.send({ type: 'PING', id: 7 });
+    expect(await second.waitFor(({ type }) => type === 'PONG')).toMatchObject({ id: 7 });
+
+    child.kill('SIGINT');
+    expect(await ended).toEqual([130, null]);
+    expect(await errors).toContain(`${places[1]}: cannot connect to the vsock device's socket`);
+    await Promise.all([again.untilClosed(), second.untilClosed()]);
+    expect(readdirSync(folder).filter((name) => name.startsWith('axle-guest-'))).toEqual([]);
+  });
+
+  it('waits longer each time, and says each reason once', async () => {
+    const answers = ['OK\n', 'OK\n', 'NO\n', 'NO\n', 'NEVER\n', 'OK 1\n'];
+    const told: [string, number][] = [];
+    const stop = new AbortController();
+    const vsock = await monitorThat(
+      (connection) => connection.end(answers.shift() ?? ''),
+      'refusing',
+    );
+    const kept = keepJoined({
+      ...{ vsock, port: 7471, socket, timeoutMs: 30_000, signal: stop.signal },
+      onRefused: ({ message }, inMs) => told.push([message, inMs]),
+      onLeft: () => {
+        stop.abort();
+      },
+    });
+    await expect(kept).rejects.toMatchObject({ name: 'AbortError' });
+    expect(told.map(([message]) => message.slice(0, 32))).toEqual([
+      'the answer to CONNECT was "OK\\n"',
+      'the answer to CONNECT was "NO\\n"',
+      'the answer to CONNECT was "NEVER',
+    ]);
+    expect(told.map(([, inMs]) => inMs)).toEqual([1, 4, 16].map((times) => times * rejoinMs.first));
+    expect(answers).toEqual([]);
+  });
+
+  it('joins several without it until the last has left, and tells what became of each', async () => {
+    const [one, none] = [guestsAt('alone'), join(folder, 'no-monitor')];
+    const places = [`${await one.listen()}:1`, `${none}:2`];
+    const ended = runProgram([process.execPath, axlePath, 'guest', 'join', ...places]);
+    (await one.next()).close();
+    expect(await ended).toMatchObject({ code: 1, output: `joined ${places[0]}\n` });
   });
 });

@@ -11,3 +11,4 @@ export {
 } from './run-guest.js';
 export { joinWhenHeard } from './join-when-heard.js';
 export { joinGuest, type JoinOptions } from './join-guest.js';
+export { keepJoined, rejoinMs, type KeepJoinedOptions } from './keep-joined.js';

@@ -138,36 +138,13 @@ struct axle_request {
   axle_wire_range *ranges;
   uint32_t range_capacity;
 
-  /* To be read. */
+  /* To be read. What is used most comes first: it is reached by shorter instructions. */
   uint64_t handle;
   uint8_t state;           /* AXLE_REQUEST_* */
   uint8_t retryable;       /* the same may succeed later */
   uint8_t outcome_unknown; /* it may have run */
-  uint16_t status;         /* AXLE_STATUS_*, once it is done */
-  uint16_t device;         /* that did the main work, in the order of DESCRIBE */
-  uint16_t batch_size;
-  uint16_t result_outputs;                              /* that the RESULT had */
-  uint32_t queue_us, transfer_us, compute_us, total_us; /* in the server */
-  uint32_t retry_after_us;
-  uint32_t op_flags; /* AXLE_OP_FLAG_*, of a binding that is done */
-  uint64_t cause;    /* the handle that failed first; 0: this one */
-  char message[AXLE_CLIENT_MESSAGE_BYTES];
 
   /* The client's. */
-  axle_request *next;
-  const axle_request *binding;
-  axle_input *inputs;
-  uint32_t input_count;
-  uint32_t part;       /* of what is sent */
-  uint64_t part_at;    /* offset in it */
-  uint64_t part_left;  /* bytes of it that are to be sent */
-  uint32_t send_window; /* stream credit */
-  uint64_t waits_us;   /* since when it waits for credit; 0: it does not */
-  uint32_t used_bytes; /* received, for which no credit was given back */
-  uint64_t drop_left;  /* of outputs that nobody takes */
-  uint64_t place;      /* address of the output's memory, which the server writes to */
-  uint32_t output_at;
-  uint32_t range_count, range_at;
   uint8_t kind; /* of frame */
   uint8_t call_flags;
   uint8_t is_sending, has_place;
@@ -176,6 +153,31 @@ struct axle_request {
   uint8_t has_result;
   uint8_t has_ended;      /* but a frame with its memory is being written */
   uint16_t local_failure; /* AXLE_STATUS_* that goes before the server's answer */
+  axle_request *next;
+  axle_input *inputs;
+  uint32_t input_count;
+  uint32_t part;        /* of what is sent */
+  uint64_t part_at;     /* offset in it */
+  uint64_t part_left;   /* bytes of it that are to be sent */
+  uint32_t send_window; /* stream credit */
+  uint32_t output_at;
+  uint64_t drop_left;  /* of outputs that nobody takes */
+  uint64_t waits_us;   /* since when it waits for credit; 0: it does not */
+  uint32_t used_bytes; /* received, for which no credit was given back */
+  uint32_t range_count, range_at;
+  const axle_request *binding;
+  uint64_t place; /* address of the output's memory, which the server writes to */
+
+  /* To be read. */
+  uint16_t status; /* AXLE_STATUS_*, once it is done */
+  uint16_t device; /* that did the main work, in the order of DESCRIBE */
+  uint16_t batch_size;
+  uint16_t result_outputs;                              /* that the RESULT had */
+  uint32_t queue_us, transfer_us, compute_us, total_us; /* in the server */
+  uint32_t retry_after_us;
+  uint32_t op_flags; /* AXLE_OP_FLAG_*, of a binding that is done */
+  uint64_t cause;    /* the handle that failed first; 0: this one */
+  char message[AXLE_CLIENT_MESSAGE_BYTES];
 };
 
 /* ---- the client ------------------------------------------------------------------------------ */
@@ -210,46 +212,49 @@ struct axle_client {
   uint8_t state;       /* AXLE_CLIENT_* */
   uint16_t status;     /* why it is closed or drains: AXLE_STATUS_* */
   uint16_t wire_error; /* AXLE_WIRE_ERROR_*: why a frame, or the connection, was refused; else 0 */
-  char message[AXLE_CLIENT_MESSAGE_BYTES];
-  /* From WELCOME; 0 before. */
-  uint32_t calls_max, handles_max, idle_ms;
-  uint64_t request_bytes_max, model_bytes_max;
 
   /* The client's. */
-  axle_transport transport;
+  uint8_t is_entered;
+  uint8_t is_refused;    /* the server took no greeting */
+  uint8_t shares_memory; /* the server reads and writes the guest's */
+  uint8_t has_heard;     /* since heard_us */
+  uint8_t pong_count, ping_is_due, ping_is_out;
   axle_request *first, *last;
-  uint64_t last_handle, last_ping;
-  uint64_t sent_handle; /* up to which all has left */
   uint8_t *send_memory, *receive_memory;
   uint32_t send_capacity, send_start, send_end;
   uint32_t receive_capacity, receive_start, receive_end;
-  uint32_t payload_max, stream_window, connection_window;
-  /* Credit of the connection. */
-  uint32_t send_window;
-  uint32_t bulk_reserve;
-  uint32_t server_stream_window, server_connection_window, server_payload_max;
-  uint32_t used_bytes;
-  uint64_t waits_us;
+  /* The frame that is being read in pieces. */
+  uint8_t body_is_data;
   /* The DATA frame that is being written: its header, its bytes where they lie, its padding. */
+  uint8_t bulk_header_at, bulk_padding;
   axle_request *bulk;
   axle_request *bulk_last; /* whose turn it was */
   const uint8_t *bulk_data;
   uint32_t bulk_left;
-  uint8_t bulk_header[AXLE_WIRE_HEADER_BYTES];
-  uint8_t bulk_header_at, bulk_padding, bulk_is_due;
-  /* The frame that is being read in pieces. */
   axle_request *body_request;
   uint32_t body_left, body_padding, body_bytes;
-  uint8_t body_is_data;
-  /* PONGs that are due. */
-  uint64_t pongs[AXLE_WIRE_PONGS_PENDING_MAX];
-  uint8_t pong_count;
-  uint8_t ping_is_due, ping_is_out, is_entered;
-  uint8_t is_refused;    /* the server took no greeting */
-  uint8_t shares_memory; /* the server reads and writes the guest's */
-  uint64_t (*guest_address)(const void *data, uint64_t bytes);
-  uint8_t has_heard;  /* since heard_us */
+  /* Credit of the connection. */
+  uint32_t send_window;
+  uint32_t used_bytes;
+  uint64_t last_handle;
+  axle_transport transport;
+  uint32_t bulk_reserve;
+  uint32_t payload_max, stream_window, connection_window;
+  uint32_t server_stream_window, server_connection_window, server_payload_max;
+  uint64_t waits_us;
   uint64_t heard_us, ping_us;
+  uint64_t last_ping;
+  uint64_t sent_handle; /* up to which all has left */
+  uint64_t (*guest_address)(const void *data, uint64_t bytes);
+  uint8_t bulk_header[AXLE_WIRE_HEADER_BYTES];
+
+  /* To be read. From WELCOME; 0 before. */
+  uint32_t calls_max, handles_max, idle_ms;
+  uint64_t request_bytes_max, model_bytes_max;
+  char message[AXLE_CLIENT_MESSAGE_BYTES];
+
+  /* The client's: PONGs that are due. */
+  uint64_t pongs[AXLE_WIRE_PONGS_PENDING_MAX];
 };
 
 /* Takes over the transport and writes the greeting. AXLE_STATUS_INVALID_ARGUMENT: see `client->message`. */
