@@ -19,7 +19,8 @@ describe('what tenants had of a pool', () => {
         const used = places.map(() => 0);
         const told = places.map(() => 0);
         const tell = (pool: number, at: number) => {
-          told[at] = (told[at] ?? 0) + (pools[pool]?.takeUntold('gpu', places[at] as object, 't') ?? 0);
+          told[at] =
+            (told[at] ?? 0) + (pools[pool]?.takeUntold('gpu', places[at] as object, 't') ?? 0);
         };
         for (const { pool, place, ms, tells } of uses) {
           pools[pool]?.used('gpu', places[place] as object, 't', ms);

@@ -3,13 +3,15 @@ import type { DoorClient } from './door-clients.js';
 /**
  * Does the work of one call, with its input charged to its tenant meanwhile.
  *
- * @throws AxleError RESOURCE_EXHAUSTED past a quota.
+ * @throws AxleError RESOURCE_EXHAUSTED past a quota or rate.
  */
 export async function charged<T>(
-  { tenant: { usage } }: DoorClient,
+  { tenant }: DoorClient,
   inputBytes: number,
   work: () => Promise<T>,
 ): Promise<T> {
+  const { usage } = tenant;
+  tenant.admitCall();
   usage.take('calls');
   try {
     usage.take('requestBytes', inputBytes);

@@ -1,4 +1,4 @@
-import { adoptTensor, AxleError } from '@axle/core/internal';
+import { adoptTensor, AxleError, FloatArg } from '@axle/core/internal';
 
 /**
  * @import { Backend, BackendTask, Device, OfferedOp } from '@axle/core/internal'
@@ -43,7 +43,12 @@ export class SimulatedBackend {
   #timer;
 
   constructor() {
-    const common = { backend: 'sim', index: 0, name: 'Simulated', kind: /** @type {const} */ ('OTHER') };
+    const common = {
+      backend: 'sim',
+      index: 0,
+      name: 'Simulated',
+      kind: /** @type {const} */ ('OTHER'),
+    };
     this.devices = [{ ...common, id: 'sim:0', emulated: true, memoryBytes: 0, parallel: 1 }];
   }
 
@@ -88,7 +93,8 @@ export class SimulatedBackend {
   #next() {
     const [task] = this.#queue;
     if (task === undefined || this.#timer !== undefined) return;
-    const ms = Number(task.args['ms']) * this.slowness;
+    const { ms: wanted } = task.args;
+    const ms = Number(wanted instanceof FloatArg ? wanted.value : wanted) * this.slowness;
     const now = performance.now();
     // A turn of the event loop between two tasks is none of the device's.
     if (now > this.#busyUntil + turnMsMax) this.#busyUntil = now;
