@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { AxleError } from '@axle/core/internal';
+import type { AxleError } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { noRateLimits, Rates } from '../src/trust/rates.js';

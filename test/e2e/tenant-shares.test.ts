@@ -75,18 +75,15 @@ describe('a time slice', () => {
     const largestMs = Math.max(...results.map(({ timingMs }) => timingMs.compute));
     const mostMs = (elapsedMs + 2 * slice.windowMs) * slice.limit * parallel + parallel * largestMs;
     expect(usedMs).toBeLessThanOrEqual(mostMs);
-    const refused = vi.waitFor(
-      () =>
-        call(20).then(
-          () => Promise.reject(new Error('in time')),
-          (error: unknown) => error,
-        ),
-      { timeout: waitMs },
-    );
-    expect(await refused).toMatchObject({
-      code: 'DEADLINE_EXCEEDED',
-      earliestMs: expect.any(Number) as number,
-    });
+    // Its window is used up by those before, unless the machine paused meanwhile.
+    const refusal = async () => {
+      const before = Array.from({ length: 4 }, () => call());
+      const [late] = await Promise.allSettled([call(50), ...before]);
+      expect(late).toMatchObject({
+        reason: { code: 'DEADLINE_EXCEEDED', earliestMs: expect.any(Number) as number },
+      });
+    };
+    await vi.waitFor(refusal, { timeout: waitMs });
     write({ alice: {} });
     server.process.kill('SIGHUP');
     await vi.waitUntil(
@@ -249,20 +246,25 @@ describe('a pool', () => {
       );
     const wide = await of('wide', 'sim1', 'sim2');
     const narrow = await of('narrow', 'sim2');
-    const had = new Map<Client, number>();
-    const endAt = performance.now() + 3000;
+    const onNarrow = new Map<Client, number>();
+    const startedAt = performance.now();
     const caller = async (client: Client) => {
-      while (performance.now() < endAt) {
-        await client.run('sim.axle/work', { bytes: Buffer.from('x') }, { args: { ms: 10 } });
-        had.set(client, (had.get(client) ?? 0) + 10);
+      for (let now = 0; now < 4000; now = performance.now() - startedAt) {
+        const work = { bytes: Buffer.from('x') };
+        const { steps } = await client.run('sim.axle/work', work, { args: { ms: 10 } });
+        // Those that came before anything was known are over by then.
+        if (now < 1500 || steps[0]?.device.startsWith('sim2') !== true) continue;
+        onNarrow.set(client, (onNarrow.get(client) ?? 0) + 1);
       }
     };
     await Promise.all(
-      [wide, narrow].flatMap((client) => Array.from({ length: 16 }, () => caller(client))),
+      // So many that it has some for both, however it chooses.
+      [wide, wide, wide, wide, narrow].flatMap((client) =>
+        Array.from({ length: 16 }, () => caller(client)),
+      ),
     );
-    const [a, b] = [had.get(wide) ?? 0, had.get(narrow) ?? 0];
-    // Without being told of what was had elsewhere it is 3 to 1.
-    expect((a + b) ** 2 / (2 * (a ** 2 + b ** 2))).toBeGreaterThan(0.95);
-    expect(a + b).toBeGreaterThan(4000);
+    const [its = 0, others = 0] = [onNarrow.get(narrow), onNarrow.get(wide)];
+    // Where servers go by what they know themselves, both have half of it.
+    expect(others / (its + others)).toBeLessThan(0.25);
   });
 });

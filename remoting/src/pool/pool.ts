@@ -252,6 +252,7 @@ export class Pool implements MemberListener {
       expectedMs,
       expectedMs + target.waitMs(now),
       now,
+      this.shares,
       this.done,
     );
     task.attempts.push(attempt);
@@ -280,6 +281,7 @@ export class Pool implements MemberListener {
     const deviceMs = computeMs / Math.max(1, batchSize);
     const tookMs = transferMs + deviceMs;
     this.shares.used(target.kind, target, task.tenant, deviceMs);
+    this.tellShares(target.kind, task.tenant);
     const wholeMs = performance.now() - attempt.startedAt;
     target.lastDoneAt = performance.now();
     target.finished += 1;
@@ -292,6 +294,14 @@ export class Pool implements MemberListener {
     }
     task.succeed(attempt, outcome);
   };
+
+  /** Where the tenant's tasks wait, others may have been waiting for longer by what it had elsewhere meanwhile. */
+  private tellShares(kind: string, tenant: string): void {
+    for (const { place, deviceMs } of this.shares.takeDue(kind, tenant, performance.now())) {
+      if (!place.member.takes(tenant, performance.now())) continue;
+      place.member.of(tenant).chargeElsewhere(place.device, deviceMs);
+    }
+  }
 
   private failed(attempt: Attempt, error: AxleError, neverBegan: boolean): void {
     const { owner: task, target } = attempt;
