@@ -68,6 +68,11 @@ export class Chooser {
   /** @returns undefined: no server takes it now. */
   choose(wanted: Wanted): FarDevice | undefined {
     const mayTake = this.filterOf(wanted);
+    const [only, second] = wanted.pooled.all;
+    // A pool of one has no choice, and is to cost next to nothing.
+    if (second === undefined && wanted.preference?.device === undefined) {
+      return only !== undefined && mayTake(only) ? only : undefined;
+    }
     const isGood = (place: FarDevice) => mayTake(place) && this.isGood(place);
     // Slow, or failing of late, is better than nothing.
     return this.among(wanted, isGood) ?? this.among(wanted, mayTake);
@@ -107,6 +112,7 @@ export class Chooser {
   succeeded(place: FarDevice, kind: TaskKind, count: number): void {
     this.breaker.succeeded(place.device);
     this.outliers.finished(place);
+    if (count < 2) return;
     const isOnTrial = this.outliers.reason(place) !== undefined;
     if (isOnTrial || kind.count % judgeEvery === 0) {
       this.outliers.judge(place, kind.averages(), count);
@@ -181,7 +187,7 @@ export class Chooser {
     if (model === undefined) return betterOfTwo(places, { allows, finishMs, load, random });
     const { source } = model;
     const bytes = modelBytesOf(source);
-    return placeWithModel(places, new Set(places.filter((place) => place.has(source))), {
+    return placeWithModel(places, pooled.having(source), {
       allows,
       finishMs,
       load,

@@ -22,6 +22,7 @@ import { Chooser } from './chooser.js';
 import type { FarDevice } from './far-device.js';
 import { Member, type MemberListener } from './member.js';
 import { HedgeBudget } from './hedge-budget.js';
+import { LateTasks } from './late-tasks.js';
 import type { ModelFit } from './placement.js';
 import type { PooledDevice } from './pooled-device.js';
 import { PoolShares } from './pool-shares.js';
@@ -87,6 +88,9 @@ export class Pool implements MemberListener {
   private readonly chooser: Chooser;
   private readonly hedges = new HedgeBudget();
   private readonly shares = new PoolShares<FarDevice>();
+  private readonly late = new LateTasks<PoolTask>((task) => {
+    this.hedgeLate(task);
+  });
   private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
@@ -125,7 +129,7 @@ export class Pool implements MemberListener {
   submit(pooled: PooledDevice, op: OfferedOp, task: BackendTask): void {
     const isRepeatable = hasFlag(op.flags, 'PURE') || hasFlag(op.flags, 'IDEMPOTENT');
     const kind = this.kinds.of(op, task.model);
-    const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable);
+    const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable, this.late);
     task.backendData = pooledTask;
     this.hedges.earn();
     if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
@@ -219,6 +223,7 @@ export class Pool implements MemberListener {
   async close(): Promise<void> {
     this.isClosed = true;
     clearInterval(this.timer);
+    this.late.close();
     for (const task of this.waiting) {
       task.fail(new AxleError('CANCELLED', 'the client was closed'), true);
     }
@@ -413,16 +418,16 @@ export class Pool implements MemberListener {
   private hedgeWhenLate(task: PoolTask): void {
     const { tailMs } = task.kind;
     if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
-    clearTimeout(task.hedgeTimer);
-    const lateMs = Math.ceil(Math.max(tailMs, hedgeMsMin));
-    task.hedgeTimer = setTimeout(() => {
-      if (task.attempts.length !== 1 || task.isHedged || task.isCancelled) return;
-      const target = this.chooser.chooseSpare(task);
-      if (target === undefined || !this.hedges.spend()) return;
-      this.counted.hedges += 1;
-      this.hedge(task, target);
-    }, lateMs);
+    if (task.pooled.all.length > 1) this.late.watch(task, Math.max(tailMs, hedgeMsMin));
   }
+
+  private readonly hedgeLate = (task: PoolTask): void => {
+    if (task.attempts.length !== 1 || task.isHedged || task.isCancelled || task.isSettled) return;
+    const target = this.chooser.chooseSpare(task);
+    if (target === undefined || !this.hedges.spend()) return;
+    this.counted.hedges += 1;
+    this.hedge(task, target);
+  };
 
   private hedge(task: PoolTask, target: FarDevice): void {
     task.isHedged = true;
