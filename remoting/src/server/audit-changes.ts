@@ -41,7 +41,8 @@ function auditTokens(
     const was = known.get(record.id);
     known.delete(record.id);
     if (was === undefined) audit.add('token created', told(record));
-    if (record.revoked !== null && (was?.revoked ?? null) === null) audit.add('token revoked', told(record));
+    if (record.revoked !== null && (was?.revoked ?? null) === null)
+      audit.add('token revoked', told(record));
   }
   for (const record of known.values()) audit.add('token removed', told(record));
 }
