@@ -18,6 +18,7 @@ import { addPoolCommand } from './commands/pool.js';
 import { addServeCommand } from './commands/serve.js';
 import { addTokenCommand } from './commands/token.js';
 import { addTopCommand } from './commands/top.js';
+import { addUsageCommand } from './commands/usage.js';
 import { UsageError } from './failure.js';
 import type { CommandContext } from './session.js';
 import { packageVersion } from './version.js';
@@ -66,6 +67,7 @@ Examples:
   addFunctionCommand(program, context);
   addGuestCommand(program, context);
   addTopCommand(program, context);
+  addUsageCommand(program);
   addTokenCommand(program);
   addCaCommand(program);
   addPluginCommand(program, context);
@@ -74,7 +76,7 @@ Examples:
 }
 
 /** Commands that are about this machine. */
-const localCommands = new Set(['serve', 'pool', 'faas', 'plugin', 'completion']);
+const localCommands = new Set(['serve', 'pool', 'faas', 'usage', 'plugin', 'completion']);
 
 /** `--on` is AXLE_ENDPOINT of one command. */
 function workOn(url: string | undefined, command: Command): void {

@@ -29,14 +29,16 @@ export class RunningServer {
     private readonly devices: ServedDevices,
     private readonly store: ResourceStore,
     private readonly temporary: TemporaryFolder | undefined,
+    private readonly records: readonly { close(): Promise<void> }[],
   ) {}
 
   /** @throws AxleError for what cannot be opened, or where it cannot listen. */
   static async start(options: RunningServerOptions): Promise<RunningServer> {
     const { source, plugins, models } = options;
     const { settings } = source;
-    const { defaultStoreBytesMax, LogLevels, ResourceStore, Server, TemporaryFolder } =
-      await import('@axle/remoting');
+    const remoting = await import('@axle/remoting');
+    const { AuditLog, UsageLog, defaultStoreBytesMax, LogLevels, ResourceStore } = remoting;
+    const { Server, TemporaryFolder } = remoting;
     const logLevels = new LogLevels();
     const log = logLevels.filter(options.log);
     const { limitsWith } = await import('@axle/core/internal');
@@ -52,6 +54,13 @@ export class RunningServer {
     let temporary: TemporaryFolder | undefined;
     let devices: ServedDevices | undefined;
     let store: ResourceStore | undefined;
+    const onTrouble = (what: string) => {
+      log(what, { level: 'warn' });
+    };
+    const { auditLog, usageLog } = settings;
+    const audit = auditLog === undefined ? undefined : new AuditLog({ path: auditLog, onTrouble });
+    const usage = usageLog === undefined ? undefined : new UsageLog({ path: usageLog, onTrouble });
+    const records = [usage, audit].flatMap((each) => each ?? []);
     try {
       if (options.store === undefined) temporary = await TemporaryFolder.make('axle-store-');
       const folder = options.store ?? temporary?.path ?? '';
@@ -82,13 +91,15 @@ export class RunningServer {
         hostWaiting: () => served.hostWaiting(),
         addMetrics: enableMetrics,
         pool: devices.pool,
+        ...{ audit, usageLog: usage },
       });
       source.onChange((changed) => {
         server.update(changed.trust, changed.tls);
         served.update(changed);
       });
-      return new RunningServer(source, server, served, store, temporary);
+      return new RunningServer(source, server, served, store, temporary, records);
     } catch (error) {
+      for (const record of records) await record.close();
       await devices?.close();
       await store?.close();
       await temporary?.close();
@@ -112,6 +123,7 @@ export class RunningServer {
     try {
       await this.server.close(graceMs);
     } finally {
+      for (const record of this.records) await record.close();
       await this.devices.close();
       await this.store.close();
       await this.temporary?.close();

@@ -131,9 +131,12 @@ function tenantsOf({ listen, doors, trust }: ServeSettings): readonly string[] {
 function sharesOf({ trust }: ServeSettings): TenantShares {
   const { others, named } = trust.tenancy;
   const shares = [...named].map(
-    ([name, { weight, queueDepth }]) => [name, { weight, queueDepth }] as const,
+    ([name, { weight, queueDepth, slice }]) => [name, { weight, queueDepth, slice }] as const,
   );
-  return { others: { weight: others.weight }, named: Object.fromEntries(shares) };
+  return {
+    others: { weight: others.weight, slice: others.slice },
+    named: Object.fromEntries(shares),
+  };
 }
 
 function noteUnavailable(runtime: Runtime, missing: readonly UnavailableBackend[]): void {

@@ -1,5 +1,6 @@
 import type { NamedTensor, TaskOutcome, TaskTiming } from './backend.js';
 import type { CancelListener } from './cancellation.js';
+import type { DeviceUse } from './device-uses.js';
 import type { Call, CallListener, DispatchParts } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import type { PlacedModel } from './models/device-models.js';
@@ -82,6 +83,8 @@ export class CallExecution implements TaskListener, CancelListener {
     }
     breaker.succeeded(segment.device);
     costs.observe(segment.cost, this.bytes, outcome.timing);
+    const { listener } = this.parts.uses;
+    if (listener !== undefined) this.tellUses(listener, outcome);
     if (this.over) return;
     this.values = outcome.outputs;
     const { making } = outcome;
@@ -100,6 +103,22 @@ export class CallExecution implements TaskListener, CancelListener {
     }
     this.segmentIndex += 1;
     this.runSegment(this.parts.clock());
+  }
+
+  private tellUses(
+    listener: (use: DeviceUse) => void,
+    { making, timing }: TaskOutcome & { readonly ok: true },
+  ): void {
+    const { tenant, model, chain } = this.call;
+    const common = { tenant, op: chain.op, model: model?.name };
+    if (making === undefined) {
+      const deviceMs = timing.computeMs / timing.batchSize;
+      listener({ ...common, device: this.segment.device.id, deviceMs });
+      return;
+    }
+    for (const { device, timingMs, batchSize } of making.steps) {
+      listener({ ...common, device, deviceMs: timingMs.compute / Math.max(1, batchSize) });
+    }
   }
 
   private get plan(): Plan {

@@ -1,6 +1,7 @@
 import type { Device, LoadedModel, NamedTensor } from './backend.js';
 import { CallExecution } from './call-execution.js';
 import type { Cancellation } from './cancellation.js';
+import type { DeviceUses } from './device-uses.js';
 import type { Model } from './models/model.js';
 import type { ModelStore } from './models/model-store.js';
 import type { Chain } from './plans/chain.js';
@@ -59,6 +60,7 @@ export interface DispatchParts {
   readonly models: ModelStore;
   readonly queueOf: (segment: Segment) => DeviceQueue;
   readonly clock: Clock;
+  readonly uses: DeviceUses;
 }
 
 /** Executes calls: takes the router's plans in order until one gives a result. */

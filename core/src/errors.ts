@@ -48,11 +48,7 @@ export class AxleError extends Error {
    * An error of daily business under load, such as a deadline that passed: without a stack trace, which would cost more
    * than the rest of the call and shows nothing but the inside of a queue.
    */
-  static expected(
-    code: ErrorCodeName,
-    message: string,
-    options: AxleErrorOptions = {},
-  ): AxleError {
+  static expected(code: ErrorCodeName, message: string, options: AxleErrorOptions = {}): AxleError {
     const limit = Error.stackTraceLimit;
     Error.stackTraceLimit = 0;
     try {

@@ -49,6 +49,7 @@ export { CircuitBreaker, isOfDevice } from './plans/circuit-breaker.js';
 export type { Preference } from './plans/router.js';
 export { checkWanted } from './plans/wanted-device.js';
 export { LatencyProfile } from './scheduling/latency-profile.js';
+export type { DeviceUse } from './device-uses.js';
 export { lateAdvice } from './scheduling/scheduler.js';
 export type { TimeSlice } from './scheduling/time-slices.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';

@@ -45,5 +45,5 @@ export function openStream(
     trace: activeTrace(),
   });
   const name = { op, step: label, device: device.id, model: undefined, tenant };
-  return { stream: publishingStream(opened, name), device: device.id };
+  return { stream: publishingStream(opened, name, runtime.uses), device: device.id };
 }

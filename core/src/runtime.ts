@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 
 import type { Backend, Device } from './backend.js';
 import type { CallObserver } from './call-observer.js';
+import { DeviceUses } from './device-uses.js';
 import { Dispatch } from './dispatch.js';
 import { AxleError, messageOf } from './errors.js';
 import { ImageBackend } from './image-backend.js';
@@ -46,6 +47,7 @@ export class Runtime {
   readonly dispatch: Dispatch;
   /** To be set before there are calls. */
   callObserver: CallObserver | undefined = undefined;
+  readonly uses = new DeviceUses();
   /** Tasks that wait for one device, of tenants that have another bound than the limit; may change at any time. */
   tenantQueueDepths: ReadonlyMap<string, number> = new Map();
   /** What tenants have of each device's time, other than by their weights; may change at any time. */
@@ -85,6 +87,7 @@ export class Runtime {
       models: this.models,
       queueOf: ({ device }) => this.queueOf(device),
       clock: this.clock,
+      uses: this.uses,
     });
   }
 

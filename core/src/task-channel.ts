@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { channel } from 'node:diagnostics_channel';
 
+import type { DeviceUses } from './device-uses.js';
 import type { BackendStream, TaskOutcome, TaskTiming } from './backend.js';
 import { AxleError } from './errors.js';
 import type { ErrorCodeName } from './generated/constants.js';
@@ -45,7 +46,11 @@ export function taskPublisher(): TaskPublisher | undefined {
 }
 
 /** The stream, each of whose writes is published. */
-export function publishingStream(stream: BackendStream, name: TaskName): BackendStream {
+export function publishingStream(
+  stream: BackendStream,
+  name: TaskName,
+  uses: DeviceUses,
+): BackendStream {
   const whenReady = stream.whenReady?.bind(stream);
   return {
     ...(whenReady && { whenReady }),
@@ -53,6 +58,8 @@ export function publishingStream(stream: BackendStream, name: TaskName): Backend
       try {
         const result = await stream.write(data, end, outputBytesMax);
         if (taskChannel.hasSubscribers) taskChannel.publish(success(name, result.timing, 0));
+        const { computeMs, batchSize } = result.timing;
+        uses.listener?.({ ...name, deviceMs: computeMs / batchSize });
         return result;
       } catch (error) {
         if (taskChannel.hasSubscribers && error instanceof AxleError) {

@@ -1,5 +1,6 @@
 import type { BackendTask, Device, NamedTensor } from '../src/backend.js';
 import { Cancellation } from '../src/cancellation.js';
+import { DeviceUses } from '../src/device-uses.js';
 import { Dispatch, type Call, type CallOutcome } from '../src/dispatch.js';
 import { AxleError } from '../src/errors.js';
 import { defaultLimits, type Limits } from '../src/limits.js';
@@ -123,6 +124,7 @@ export function dispatchWith(
     models,
     queueOf: ({ device }) => queueOf(device),
     clock,
+    uses: new DeviceUses(),
   });
   const run = (chain: Chain, inputs: readonly NamedTensor[], overrides: Partial<Call> = {}) =>
     new Promise<CallOutcome>((resolve, reject) => {

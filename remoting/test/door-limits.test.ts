@@ -252,7 +252,8 @@ describe('what is kept of those who come', () => {
         () => 0,
       ),
     );
-    const owner = { onAsked: () => undefined, onGreeted: () => undefined };
+    const ignore = () => undefined;
+    const owner = { onAsked: ignore, onGreeted: ignore, onEntered: ignore, onLeft: ignore };
     const socket = new Socket().setMaxListeners(0);
     const sessionOf = (number: number) => {
       const where = { address: 'here', insecure: false, certificate: undefined };

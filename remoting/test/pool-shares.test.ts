@@ -19,7 +19,8 @@ describe('what tenants had of a pool', () => {
         const used = places.map(() => 0);
         const told = places.map(() => 0);
         const tell = (pool: number, at: number) => {
-          told[at] = (told[at] ?? 0) + (pools[pool]?.takeUntold('gpu', places[at] as object, 't') ?? 0);
+          told[at] =
+            (told[at] ?? 0) + (pools[pool]?.takeUntold('gpu', places[at] as object, 't') ?? 0);
         };
         for (const { pool, place, ms, tells } of uses) {
           pools[pool]?.used('gpu', places[place] as object, 't', ms);
@@ -52,5 +53,26 @@ describe('what tenants had of a pool', () => {
     expect(shares.takeUntold('gpu', b, 'one')).toBe(0);
     shares.used('gpu', a, 'one', 5000);
     expect(shares.takeUntold('gpu', b, 'one')).toBe(1000);
+  });
+
+  it('is told where tasks wait already, from time to time', () => {
+    const shares = new PoolShares<object>();
+    const [a, b, c] = places as [object, object, object];
+    for (const place of [a, b, b]) shares.began('gpu', place, 't');
+    shares.used('gpu', a, 't', 30);
+    expect(shares.takeDue('gpu', 't', 1000)).toEqual([{ place: b, deviceMs: 30 }]);
+    shares.used('gpu', c, 't', 40);
+    expect(shares.takeDue('gpu', 't', 1010)).toEqual([]);
+    const both = [
+      { place: a, deviceMs: 40 },
+      { place: b, deviceMs: 40 },
+    ];
+    expect(shares.takeDue('gpu', 't', 1030)).toEqual(both);
+    shares.ended('gpu', b, 't');
+    shares.used('gpu', a, 't', 50);
+    expect(shares.takeDue('gpu', 't', 2000)).toEqual([{ place: b, deviceMs: 50 }]);
+    shares.ended('gpu', b, 't');
+    shares.used('gpu', a, 't', 50);
+    expect(shares.takeDue('gpu', 't', 3000)).toEqual([]);
   });
 });

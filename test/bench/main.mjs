@@ -10,6 +10,7 @@ import { benchDispatch } from './dispatch.mjs';
 import { benchDoors } from './doors.mjs';
 import { benchFaas } from './faas.mjs';
 import { benchGuest } from './guest.mjs';
+import { benchPool } from './pool.mjs';
 import { benchRemoting } from './remoting.mjs';
 import { formatTable } from './table.mjs';
 
@@ -25,11 +26,12 @@ const BENCHES = {
   doors: benchDoors,
   faas: benchFaas,
   guest: benchGuest,
+  pool: benchPool,
 };
 
 const usage = `npm run bench -- [NAME...] [--only CASE] [--json]
   NAME    ${Object.keys(BENCHES).join(', ')}; all by default
-  --only  of compress, remoting, doors, faas and guest, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST; warm
+  --only  of compress, remoting, doors, faas, guest and pool, the cases whose name holds this text: zstd, gzip-6; 64 B, one core; REST; warm; fairness
   --json  print one array of rows {bench, case, unit, value, peer, peerValue, ratio, goal, met}
 ratio is written so that higher is better; goal is the ratio asked for (null: for information).`;
 

@@ -30,6 +30,8 @@ export interface ServeCommandOptions extends ModelsOption, PluginsOption {
   readonly systemSharedMemory?: true;
   readonly logFormat?: LogFormat;
   readonly accessLog?: true;
+  readonly auditLog?: string;
+  readonly usageLog?: string;
 }
 
 /** What all servers have, whatever they serve. */
@@ -90,6 +92,8 @@ export function addServeOptions(command: Command): Command {
         'what it tells on stderr: lines for people, or objects of JSON (default: text)',
       ).choices(['text', 'json']),
     )
+    .option('--audit-log <file>', 'add to this file who did what: lines of JSON, without secrets')
+    .option('--usage-log <file>', 'add to this file what tenants used of devices, for axle usage')
     .option('--access-log', 'tell of each request; otherwise of those that fail, a few in a while');
 }
 

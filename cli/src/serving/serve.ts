@@ -52,6 +52,8 @@ export async function serve(
       systemSharedMemory: options.systemSharedMemory,
       logFormat: options.logFormat,
       accessLog: options.accessLog,
+      auditLog: options.auditLog,
+      usageLog: options.usageLog,
     },
     pollMs,
     log,

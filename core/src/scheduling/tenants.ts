@@ -45,7 +45,12 @@ export class Tenants {
     if (tenant.waiting === 0) {
       // Not later than those that wait: they may be below another priority, which took the time.
       const nowMs = Math.min(this.servedMs, this.leastWaitingMs(tenant));
-      tenant.virtualMs = Math.max(tenant.virtualMs, nowMs);
+      const idleMs = nowMs - tenant.virtualMs;
+      if (idleMs > 0) {
+        // What it had elsewhere meanwhile, others had here.
+        tenant.owedMs = Math.max(0, tenant.owedMs - idleMs * weight);
+        tenant.virtualMs = nowMs;
+      }
     }
     tenant.waiting += 1;
     return tenant;

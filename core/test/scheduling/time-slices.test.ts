@@ -232,6 +232,28 @@ describe('device time elsewhere', () => {
     expect(a).toBeGreaterThan(500);
   });
 
+  it('is paid for by not wanting this device meanwhile', () => {
+    const scheduler = schedulerWith({ queueDepthMax: 1000 });
+    const alone = { policy: policy({ itemsMax: 1 }) };
+    const batchFor = (now: number) => {
+      const batch = batchOf(scheduler.poll(now));
+      scheduler.finished(batch, took(10));
+      return batch.tasks[0]?.tenant;
+    };
+    for (let i = 0; i < 60; i++) {
+      scheduler.offer(task(`flood ${i}`, { ...alone, tenant: 'flood', batchKey: 'f' }), 0);
+    }
+    for (let i = 0; i < 40; i++) expect(batchFor(10 * i)).toBe('flood');
+    // It had less elsewhere than the other one has had here.
+    scheduler.chargeElsewhere('seldom', 200);
+    for (const name of ['one', 'two']) {
+      scheduler.offer(task(name, { ...alone, tenant: 'seldom', batchKey: 's' }), 400);
+    }
+    expect(
+      [batchFor(400), batchFor(410), batchFor(420)].filter((each) => each === 'seldom'),
+    ).toHaveLength(2);
+  });
+
   it('is no debt when it was long ago, and changes nothing where both had as much', () => {
     const once = backlogged((tenant, now) => (tenant === 'a' && now === 0 ? 1e9 : 0));
     expect((once.get('b') ?? 0) - (once.get('a') ?? 0)).toBeLessThanOrEqual(owedMsMax + 20);

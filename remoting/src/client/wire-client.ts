@@ -332,7 +332,8 @@ export class WireClient implements ConnectionHandler {
     if (answer?.isKept === true) this.acknowledge(id, 0);
     this.drop(id);
     const afterMs = retryAfterUs === 0 ? undefined : fromWireUs(retryAfterUs);
-    const after = code === 'DEADLINE_EXCEEDED' ? { earliestMs: afterMs } : { retryAfterMs: afterMs };
+    const after =
+      code === 'DEADLINE_EXCEEDED' ? { earliestMs: afterMs } : { retryAfterMs: afterMs };
     answer?.onFailed(new AxleError(code, message, { retryable, outcomeUnknown, ...after }));
   }
 

@@ -4,9 +4,11 @@ import type { DoorClient } from './door-clients.js';
  * Charges one call and its input to its tenant.
  *
  * @returns what gives it back; to be called once.
- * @throws AxleError RESOURCE_EXHAUSTED past a quota.
+ * @throws AxleError RESOURCE_EXHAUSTED past a quota or rate.
  */
-export function charge({ tenant: { usage } }: DoorClient, inputBytes: number): () => void {
+export function charge({ tenant }: DoorClient, inputBytes: number): () => void {
+  const { usage } = tenant;
+  tenant.admitCall();
   usage.take('calls');
   try {
     usage.take('requestBytes', inputBytes);

@@ -33,6 +33,9 @@ export interface Credentials {
 export interface ConnectionOwner {
   /** Its first request that needs no credentials has come. */
   onAsked(): void;
+  /** A tenant's first request over it has come, and then its end. */
+  onEntered(tenant: string): void;
+  onLeft(tenant: string): void;
   /** The first request whose sender is known has come. */
   onGreeted(): void;
 }
@@ -59,7 +62,10 @@ export class DoorConnection {
   ) {
     socket.once('close', () => {
       this.closed = true;
-      for (const tenant of this.tenants) tenant.usage.give('connections');
+      for (const tenant of this.tenants) {
+        tenant.usage.give('connections');
+        owner.onLeft(tenant.name);
+      }
       this.tenants.clear();
     });
   }
@@ -70,6 +76,7 @@ export class DoorConnection {
     if (!this.closed && !this.tenants.has(tenant)) {
       tenant.usage.take('connections');
       this.tenants.add(tenant);
+      this.owner.onEntered(tenant.name);
     }
     if (this.greeted) return;
     this.greeted = true;

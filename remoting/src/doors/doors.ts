@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 
 import type { Limits, Runtime } from '@axle/core/internal';
 
+import type { AuditLog } from '../log/audit-log.js';
 import type { LimitedLog } from '../log/limited-log.js';
 import type { RequestLog } from '../log/request-log.js';
 import type { ListenSpec } from '../server/listen-spec.js';
@@ -45,6 +46,7 @@ export interface DoorHost {
   readonly operatorLog: OperatorLog;
   /** Of a new connection. */
   readonly nextConnection: () => number;
+  readonly audit?: Pick<AuditLog, 'add'> | undefined;
   readonly handshakeMs: number;
   readonly connectionsMax: number;
   /** Connections that have not made a request yet; for one more, the oldest goes. */
@@ -218,6 +220,12 @@ export class Doors {
         clearTimeout(late);
         this.newcomers.remove(arrived);
         this.askers.add(arrived);
+      },
+      onEntered: (tenant) => {
+        this.host.audit?.add('connected', { tenant, connection: number, peer: peer.address });
+      },
+      onLeft: (tenant) => {
+        this.host.audit?.add('disconnected', { tenant, connection: number });
       },
       onGreeted: () => {
         clearTimeout(late);

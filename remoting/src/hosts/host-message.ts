@@ -1,4 +1,4 @@
-import type { Limits, PluginSpec } from '@axle/core/internal';
+import type { Limits, PluginSpec, TimeSlice } from '@axle/core/internal';
 
 import type { TokenRecord } from '../trust/tokens.js';
 
@@ -29,6 +29,8 @@ export interface TenantShare {
   readonly weight: number;
   /** Of its queue, tasks; undefined: as the limits say. */
   readonly queueDepth?: number | undefined;
+  /** Of its time; undefined: as the weight says. */
+  readonly slice?: TimeSlice | undefined;
 }
 
 export interface TenantShares {

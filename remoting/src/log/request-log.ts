@@ -1,5 +1,6 @@
 import { AxleError, type ErrorCodeName } from '@axle/core/internal';
 
+import type { AuditLog } from './audit-log.js';
 import { LimitedLog } from './limited-log.js';
 import type { Log, LogFields, LogLevel } from './log.js';
 
@@ -19,6 +20,7 @@ export type LoggedRequests = 'none' | 'failures' | 'all';
 const faults: ReadonlySet<string> = new Set(['INTERNAL', 'UNKNOWN', 'DATA_LOSS']);
 /** Their words say which element of which input was wrong: the client has them, and a log has no inputs. */
 const aboutInputs: ReadonlySet<string> = new Set(['INVALID_ARGUMENT', 'OUT_OF_RANGE']);
+const refusals: ReadonlySet<string> = new Set(['RESOURCE_EXHAUSTED', 'PERMISSION_DENIED']);
 const decimals = 1000;
 
 /**
@@ -27,6 +29,8 @@ const decimals = 1000;
  */
 export class RequestLog {
   private readonly failures: LimitedLog;
+  /** Told of calls that a quota or a right has refused. */
+  audit: Pick<AuditLog, 'refusedCall'> | undefined = undefined;
 
   /**
    * @param clock milliseconds, of any start
@@ -47,9 +51,17 @@ export class RequestLog {
 
   /** @param end is asked for what is written only. */
   ended(code: ErrorCodeName | 'OK', end: () => RequestEnd): void {
+    if (this.audit !== undefined && refusals.has(code)) this.tellRefusal(this.audit, end());
     if (this.which === 'none') return;
     if (isFailure(code) && this.failures.takes()) this.writeFailure(end());
     if (this.writesAll) this.writeAccess(end());
+  }
+
+  private tellRefusal(
+    audit: Pick<AuditLog, 'refusedCall'>,
+    { tenant = '', code, reason = '' }: RequestEnd,
+  ): void {
+    audit.refusedCall(tenant, code, reason);
   }
 
   private writeFailure({ reason, ...end }: RequestEnd): void {

@@ -7,7 +7,9 @@ import type { Tenant } from '../trust/tenants.js';
 import { addDeviceMetrics } from './device-metrics.js';
 import { ModelCounts } from './model-counts.js';
 import { addModelMetrics, type WaitingByModel } from './model-metrics.js';
+import type { UsageEntry } from '../usage/usage-counts.js';
 import { addTenantMetrics } from './tenant-metrics.js';
+import { addUsageMetrics } from './usage-metrics.js';
 
 /** What a server shows of itself. */
 export interface MeasuredServer {
@@ -15,6 +17,8 @@ export interface MeasuredServer {
   readonly store: ResourceStore;
   readonly tenants: () => Iterable<Tenant>;
   readonly usage: () => ServerUsage;
+  /** Device time of tenants so far. */
+  readonly deviceUsage: () => Iterable<UsageEntry>;
   /** Open connections of each kind of door. */
   readonly doorConnections: () => ReadonlyMap<string, number>;
   /** How often each device host was started again. */
@@ -37,6 +41,7 @@ export class ServerMetrics {
     addModelMetrics(registry, models, () => waitingOf(measured));
     addDeviceMetrics(registry, runtime);
     addTenantMetrics(registry, tenants, store);
+    addUsageMetrics(registry, measured.deviceUsage);
     this.gauge('axle_wire_connections', 'Open connections of the wire protocol', () => [
       [{}, usage().connections],
     ]);

@@ -11,6 +11,7 @@ import type {
 import { RemoteCall } from '../client/remote-call.js';
 import { RelayedTask } from '../relay/relayed-task.js';
 import type { FarDevice } from './far-device.js';
+import type { PoolShares } from './pool-shares.js';
 import type { PoolTask } from './pool-task.js';
 
 /** A task of a pool on its way through one of its devices. */
@@ -33,10 +34,12 @@ export class Attempt implements BackendTask {
     readonly expectedMs: number,
     readonly dueMs: number,
     readonly startedAt: number,
+    private readonly shares: PoolShares<FarDevice>,
     private readonly done: (attempt: Attempt, outcome: TaskOutcome) => void,
   ) {
     this.isSpare = owner.attempts.length > 0;
     target.add(this);
+    shares.began(target.kind, target, owner.tenant);
   }
 
   get range(): OpRange {
@@ -110,6 +113,7 @@ export class Attempt implements BackendTask {
   private end(): void {
     this.isOver = true;
     this.target.remove(this);
+    this.shares.ended(this.target.kind, this.target, this.tenant);
   }
 
   /** Undefined: it waits for its connection, or for its model there. */

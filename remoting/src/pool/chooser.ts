@@ -74,6 +74,11 @@ export class Chooser {
   /** @returns undefined: no server takes it now. */
   choose(wanted: Wanted): FarDevice | undefined {
     const mayTake = this.filterOf(wanted);
+    const [only, second] = wanted.pooled.all;
+    // A pool of one has no choice, and is to cost next to nothing.
+    if (second === undefined && wanted.preference?.device === undefined) {
+      return only !== undefined && mayTake(only) ? only : undefined;
+    }
     const isGood = (place: FarDevice) => mayTake(place) && this.isGood(place);
     // Slow, or failing of late, is better than nothing.
     return this.among(wanted, isGood) ?? this.among(wanted, mayTake);
@@ -138,6 +143,7 @@ export class Chooser {
   succeeded(place: FarDevice, kind: TaskKind, count: number): void {
     this.breaker.succeeded(place.device);
     this.outliers.finished(place);
+    if (count < 2) return;
     const isOnTrial = this.outliers.reason(place) !== undefined;
     if (isOnTrial || kind.count % judgeEvery === 0) {
       this.outliers.judge(place, kind.averages(), count);
@@ -210,7 +216,7 @@ export class Chooser {
     const places = pooled.all;
     if (model === undefined) return betterOfTwo(places, { allows, finishMs, load: loadOf, random });
     const { source } = model;
-    return placeWithModel(places, new Set(places.filter((place) => place.has(source))), {
+    return placeWithModel(places, pooled.having(source), {
       ...this.viewFor(source),
       allows,
       finishMs,

@@ -44,6 +44,8 @@ export class FarDevice {
   /** When one came back last, on the clock of `performance`. */
   lastDoneAt = 0;
   private readonly models = new Map<string, SentModel>();
+  /** Told when it was sent a model, or lost one. */
+  onModels: () => void = () => undefined;
   /** Content of models that the server does not have, and until when that is taken to hold. */
   private readonly lacked = new Map<string, number>();
   private readonly offered = new Map<OpRange, boolean>();
@@ -162,6 +164,7 @@ export class FarDevice {
       const loaded = { source, device: this.device, ...unknown };
       sent = { loaded, bytes: bytesOf(source), tenants: new Set(), isThere: false, usedAt: now };
       this.models.set(source.contentId, sent);
+      this.onModels();
     }
     sent.usedAt = now;
     if (sent.tenants.size < modelTenantsMax) sent.tenants.add(tenant);
@@ -192,6 +195,7 @@ export class FarDevice {
     const sent = this.models.get(contentId);
     if (sent === undefined) return;
     this.models.delete(contentId);
+    this.onModels();
     this.member.unload(sent.loaded);
   }
 

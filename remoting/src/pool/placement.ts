@@ -32,6 +32,8 @@ const sameFactor = 1.25;
 const sameMs = 1;
 /** Places that are looked at for a model that is nowhere yet. */
 const fitsLookedAtMax = 64;
+/** The same for one that is somewhere: another place for it is as good as any, if it is quick. */
+const spareLookedAtMax = 4;
 
 /**
  * The better of two places that are drawn at random: nearly as good as the best of all, and it does not send everybody
@@ -75,7 +77,8 @@ export function placeWithModel<Place>(
   // Nowhere else it can be sooner, with the load of it.
   if (there !== undefined && view.finishMs(there) <= view.loadMs) return there;
   const isNew = (place: Place) => !having.has(place) && view.allows(place);
-  const fresh = placeApart(places, having, { ...view, allows: isNew });
+  const most = there === undefined ? fitsLookedAtMax : spareLookedAtMax;
+  const fresh = placeApart(places, having, { ...view, allows: isNew }, most);
   if (there === undefined) return fresh;
   if (fresh === undefined || !view.fits(fresh)) return there;
   return view.finishMs(fresh) + view.loadMs < view.finishMs(there) ? fresh : there;
@@ -92,15 +95,16 @@ export function placeApart<Place>(
   places: readonly Place[],
   having: ReadonlySet<Place>,
   view: PlacementView<Place>,
+  lookedAtMax = fitsLookedAtMax,
 ): Place | undefined {
   const { allows, host } = view;
   if (having.size > 0) {
     const hosts = new Set([...having].map(host));
     const isApart = (place: Place) => allows(place) && !hosts.has(host(place));
-    const apart = placeForModel(places, { ...view, allows: isApart });
+    const apart = placeForModel(places, { ...view, allows: isApart }, lookedAtMax);
     if (apart !== undefined) return apart;
   }
-  return placeForModel(places, view);
+  return placeForModel(places, view, lookedAtMax);
 }
 
 /**
@@ -110,9 +114,10 @@ export function placeApart<Place>(
 export function placeForModel<Place>(
   places: readonly Place[],
   view: PlacementView<Place>,
+  lookedAtMax = fitsLookedAtMax,
 ): Place | undefined {
   const { finishMs, freeBytes, fits, fit, loadMs } = view;
-  const drawn = sample(places, view);
+  const drawn = sample(places, view, lookedAtMax);
   if (drawn.length === 0) return undefined;
   const fitting = drawn.filter(fits);
   const candidates = fitting.length > 0 ? fitting : drawn;
@@ -140,10 +145,14 @@ function isBetter<Place>(
 }
 
 /** Places that are allowed, from a random one on. */
-function sample<Place>(places: readonly Place[], { allows, random }: PlacementView<Place>) {
+function sample<Place>(
+  places: readonly Place[],
+  { allows, random }: PlacementView<Place>,
+  lookedAtMax: number,
+) {
   const start = Math.floor(random() * places.length);
   const drawn: Place[] = [];
-  for (let i = 0; i < places.length && drawn.length < fitsLookedAtMax; i++) {
+  for (let i = 0; i < places.length && drawn.length < lookedAtMax; i++) {
     const place = places[(start + i) % places.length] as Place;
     if (allows(place)) drawn.push(place);
   }

@@ -4,6 +4,8 @@ import { LruMap } from '@axle/core/internal';
 const tenantsMax = 4096;
 /** Less is not worth a frame, milliseconds. */
 const toldMsMin = 5;
+/** How often places are told for tasks that wait there already, milliseconds, and for each place one more. */
+const tellEveryMs = 20;
 /** More at a time says nothing new: servers count no more of it, milliseconds. */
 const toldMsMax = 1000;
 
@@ -12,6 +14,16 @@ interface Share {
   totalMs: number;
   /** By place: what of that it knows, because it was had there or was told. */
   readonly knownMs: Map<object, number>;
+  /** Where tasks of the tenant wait or run, and how many. */
+  readonly open: Map<object, number>;
+  /** When all those were told last. */
+  toldAt: number;
+}
+
+/** Something to be told to one place. */
+export interface Untold<Place> {
+  readonly place: Place;
+  readonly deviceMs: number;
 }
 
 /**
@@ -22,11 +34,39 @@ interface Share {
 export class PoolShares<Place extends object> {
   private readonly shares = new LruMap<string, Share>(tenantsMax);
 
+  /** A tenant's task goes there. */
+  began(kind: string, place: Place, tenant: string): void {
+    const { open } = this.shareOf(kind, tenant);
+    open.set(place, (open.get(place) ?? 0) + 1);
+  }
+
+  /** It is over there, whatever became of it. */
+  ended(kind: string, place: Place, tenant: string): void {
+    const { open } = this.shareOf(kind, tenant);
+    const left = (open.get(place) ?? 0) - 1;
+    if (left > 0) open.set(place, left);
+    else open.delete(place);
+  }
+
   /** A tenant's task was done there, and took so much of the device. */
   used(kind: string, place: Place, tenant: string, deviceMs: number): void {
     const share = this.shareOf(kind, tenant);
     share.totalMs += deviceMs;
     share.knownMs.set(place, (share.knownMs.get(place) ?? 0) + deviceMs);
+  }
+
+  /** What is to be told where the tenant has tasks, from time to time: those that wait there are not to go by what was. */
+  takeDue(kind: string, tenant: string, now: number): readonly Untold<Place>[] {
+    const share = this.shares.get(keyOf(kind, tenant));
+    if (share === undefined || share.open.size < 2) return nothing;
+    if (now - share.toldAt < tellEveryMs + share.open.size) return nothing;
+    share.toldAt = now;
+    const due: Untold<Place>[] = [];
+    for (const place of share.open.keys() as Iterable<Place>) {
+      const deviceMs = this.takeUntold(kind, place, tenant);
+      if (deviceMs > 0) due.push({ place, deviceMs });
+    }
+    return due;
   }
 
   /** What is to be told there with the tenant's next task; it counts as told. 0: nothing. */
@@ -40,19 +80,24 @@ export class PoolShares<Place extends object> {
   }
 
   forget(place: Place): void {
-    for (const { knownMs } of this.shares.values()) knownMs.delete(place);
+    for (const { knownMs, open } of this.shares.values()) {
+      knownMs.delete(place);
+      open.delete(place);
+    }
   }
 
   private shareOf(kind: string, tenant: string): Share {
     const key = keyOf(kind, tenant);
     let share = this.shares.get(key);
     if (share === undefined) {
-      share = { totalMs: 0, knownMs: new Map() };
+      share = { totalMs: 0, knownMs: new Map(), open: new Map(), toldAt: 0 };
       this.shares.set(key, share);
     }
     return share;
   }
 }
+
+const nothing: readonly never[] = [];
 
 /** No name of a tenant has a space. */
 function keyOf(kind: string, tenant: string): string {

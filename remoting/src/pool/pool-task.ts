@@ -12,6 +12,7 @@ import {
 import { opNameOf, opStepsOf } from '../op-names.js';
 import type { Attempt } from './attempt.js';
 import type { FarDevice } from './far-device.js';
+import type { LateTasks } from './late-tasks.js';
 import type { MovedTask } from './moves.js';
 import type { PooledDevice } from './pooled-device.js';
 import type { TaskKind } from './task-kind.js';
@@ -32,7 +33,6 @@ export class PoolTask {
   isHedged = false;
   /** It was taken from a server, and is not answered yet. */
   moved: MovedTask | undefined = undefined;
-  hedgeTimer: NodeJS.Timeout | undefined = undefined;
   private failed: FailedAttempt[] | undefined = undefined;
 
   constructor(
@@ -42,6 +42,7 @@ export class PoolTask {
     readonly kind: TaskKind,
     /** PURE or IDEMPOTENT: it may run a second time. */
     readonly isRepeatable: boolean,
+    private readonly late: LateTasks<PoolTask>,
   ) {
     this.bytes = bytesOf(task);
   }
@@ -76,7 +77,7 @@ export class PoolTask {
   settle(outcome: TaskOutcome): void {
     if (this.isSettled) return;
     this.isSettled = true;
-    clearTimeout(this.hedgeTimer);
+    this.late.forget(this);
     // Those that run a second time have lost the race.
     for (const attempt of this.attempts) attempt.giveUp();
     this.task.settle(outcome);

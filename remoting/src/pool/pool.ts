@@ -22,6 +22,7 @@ import { Chooser } from './chooser.js';
 import type { FarDevice } from './far-device.js';
 import { Member, type MemberListener } from './member.js';
 import { HedgeBudget } from './hedge-budget.js';
+import { LateTasks } from './late-tasks.js';
 import type { ModelFit } from './placement.js';
 import { Drains } from './drains.js';
 import { Moves, type Move, type MoveReport } from './moves.js';
@@ -102,6 +103,9 @@ export class Pool implements MemberListener {
   private readonly drains: Drains;
   private readonly replicas: Replicas;
   private looks = 0;
+  private readonly late = new LateTasks<PoolTask>((task) => {
+    this.hedgeLate(task);
+  });
   private readonly counted = { hedges: 0, hedgesWon: 0, rescues: 0, moves: 0, refusals: 0 };
 
   constructor(private readonly options: PoolOptions) {
@@ -162,7 +166,7 @@ export class Pool implements MemberListener {
   submit(pooled: PooledDevice, op: OfferedOp, task: BackendTask): void {
     const isRepeatable = hasFlag(op.flags, 'PURE') || hasFlag(op.flags, 'IDEMPOTENT');
     const kind = this.kinds.of(op, task.model);
-    const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable);
+    const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable, this.late);
     task.backendData = pooledTask;
     this.hedges.earn();
     if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
@@ -266,6 +270,7 @@ export class Pool implements MemberListener {
   async close(): Promise<void> {
     this.isClosed = true;
     clearInterval(this.timer);
+    this.late.close();
     for (const task of this.waiting) {
       task.fail(new AxleError('CANCELLED', 'the client was closed'), true);
     }
@@ -319,6 +324,7 @@ export class Pool implements MemberListener {
       expectedMs,
       expectedMs + target.waitMs(now),
       now,
+      this.shares,
       this.done,
     );
     task.attempts.push(attempt);
@@ -347,6 +353,7 @@ export class Pool implements MemberListener {
     const deviceMs = computeMs / Math.max(1, batchSize);
     const tookMs = transferMs + deviceMs;
     this.shares.used(target.kind, target, task.tenant, deviceMs);
+    this.tellShares(target.kind, task.tenant);
     const wholeMs = performance.now() - attempt.startedAt;
     target.lastDoneAt = performance.now();
     target.finished += 1;
@@ -363,6 +370,14 @@ export class Pool implements MemberListener {
     if (task.moved !== undefined) this.moves.arrived(task.moved);
     task.succeed(attempt, outcome);
   };
+
+  /** Where the tenant's tasks wait, others may have been waiting for longer by what it had elsewhere meanwhile. */
+  private tellShares(kind: string, tenant: string): void {
+    for (const { place, deviceMs } of this.shares.takeDue(kind, tenant, performance.now())) {
+      if (!place.member.takes(tenant, performance.now())) continue;
+      place.member.of(tenant).chargeElsewhere(place.device, deviceMs);
+    }
+  }
 
   private failed(attempt: Attempt, error: AxleError, neverBegan: boolean): void {
     const { owner: task, target } = attempt;
@@ -475,16 +490,16 @@ export class Pool implements MemberListener {
   private hedgeWhenLate(task: PoolTask): void {
     const { tailMs } = task.kind;
     if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
-    clearTimeout(task.hedgeTimer);
-    const lateMs = Math.ceil(Math.max(tailMs, hedgeMsMin));
-    task.hedgeTimer = setTimeout(() => {
-      if (task.attempts.length !== 1 || task.isHedged || task.isCancelled) return;
-      const target = this.chooser.chooseSpare(task);
-      if (target === undefined || !this.hedges.spend()) return;
-      this.counted.hedges += 1;
-      this.hedge(task, target);
-    }, lateMs);
+    if (task.pooled.all.length > 1) this.late.watch(task, Math.max(tailMs, hedgeMsMin));
   }
+
+  private readonly hedgeLate = (task: PoolTask): void => {
+    if (task.attempts.length !== 1 || task.isHedged || task.isCancelled || task.isSettled) return;
+    const target = this.chooser.chooseSpare(task);
+    if (target === undefined || !this.hedges.spend()) return;
+    this.counted.hedges += 1;
+    this.hedge(task, target);
+  };
 
   private hedge(task: PoolTask, target: FarDevice): void {
     task.isHedged = true;

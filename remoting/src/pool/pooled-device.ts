@@ -1,7 +1,10 @@
-import type { Device, Health } from '@axle/core/internal';
+import type { Device, Health, ModelSource } from '@axle/core/internal';
 
 import type { FarDevice } from './far-device.js';
 import type { Member } from './member.js';
+
+/** Models whose places are remembered. */
+const havingMax = 1024;
 
 /** All devices of one kind that a pool has, as one device: what core sees does not grow with the servers. */
 export class PooledDevice implements Device {
@@ -13,6 +16,8 @@ export class PooledDevice implements Device {
   readonly version?: string;
   /** Those whose servers are known. */
   all: readonly FarDevice[] = [];
+  /** By the content of models. */
+  private readonly havingModel = new Map<string, ReadonlySet<FarDevice>>();
 
   /** @param like one of them */
   constructor(
@@ -32,6 +37,22 @@ export class PooledDevice implements Device {
   /** To be called when a server has said what it has. */
   refresh(): void {
     this.all = this.members.flatMap((member) => member.devicesOf(this.pooledKind));
+    this.havingModel.clear();
+    const forget = () => {
+      this.havingModel.clear();
+    };
+    for (const device of this.all) device.onModels = forget;
+  }
+
+  /** Those that were sent the model: there may be a thousand to look at, and tasks come more often than models. */
+  having(source: ModelSource): ReadonlySet<FarDevice> {
+    let found = this.havingModel.get(source.contentId);
+    if (found === undefined) {
+      found = new Set(this.all.filter((device) => device.has(source)));
+      if (this.havingModel.size >= havingMax) this.havingModel.clear();
+      this.havingModel.set(source.contentId, found);
+    }
+    return found;
   }
 
   get parallel(): number {

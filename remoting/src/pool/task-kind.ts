@@ -125,8 +125,20 @@ export class TaskKind {
 export class TaskKinds {
   private readonly kinds = new LruMap<string, TaskKind>(kindsMax);
 
-  of({ name, op, version, first, last }: OpRange, model: LoadedModel | undefined): TaskKind {
-    const key = `${name}${op}.${version}.${first}.${last} ${model?.source.contentId ?? ''}`;
+  /** Of the last task: the next one is likely to be of its kind. */
+  private last: { readonly range: OpRange; readonly content: string; kind: TaskKind } | undefined;
+
+  of(range: OpRange, model: LoadedModel | undefined): TaskKind {
+    const content = model?.source.contentId ?? '';
+    const { last } = this;
+    if (last?.range === range && last.content === content) return last.kind;
+    const kind = this.found(range, content);
+    this.last = { range, content, kind };
+    return kind;
+  }
+
+  private found({ name, op, version, first, last }: OpRange, content: string): TaskKind {
+    const key = `${name}${op}.${version}.${first}.${last} ${content}`;
     let kind = this.kinds.get(key);
     if (kind === undefined) {
       kind = new TaskKind(key);
@@ -137,5 +149,6 @@ export class TaskKinds {
 
   forget(device: FarDevice): void {
     for (const kind of this.kinds.values()) kind.forget(device);
+    this.last?.kind.forget(device);
   }
 }

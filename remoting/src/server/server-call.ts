@@ -102,6 +102,7 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
     const remembered = named.isRepeatable ? undefined : remember(front, frame);
     if (remembered === 'replayed') return;
     checkRoom(front, followingBytes(frame.inputs) + sharedBytes(frame.inputs));
+    front.tenant.admitCall();
     const call = new ServerCall(front, frame, named, remembered);
     front.hold(id, call);
     call.turns?.enter(call);

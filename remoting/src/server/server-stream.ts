@@ -68,6 +68,7 @@ export class ServerStream extends Held {
         `${streamsMax} streams of this connection are open; end some of them first`,
       );
     }
+    front.tenant.admitCall();
     const leftMs = deadlineUs === 0 ? undefined : fromWireUs(deadlineUs);
     const { session, runtime } = front;
     const startedAt = runtime.clock();

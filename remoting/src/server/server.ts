@@ -15,7 +15,11 @@ import {
   type Peer,
   type TrustSettings,
 } from '../trust/authenticator.js';
-import { queueDepthsOf } from '../trust/tenants.js';
+import { queueDepthsOf, sliceOf } from '../trust/tenants.js';
+import { UsageCounts } from '../usage/usage-counts.js';
+import type { UsageLog } from '../usage/usage-log.js';
+import { auditChanges, auditExpired } from './audit-changes.js';
+import type { AuditLog } from '../log/audit-log.js';
 import { LimitedLog } from '../log/limited-log.js';
 import { LogLevels } from '../log/log-levels.js';
 import type { Log } from '../log/log.js';
@@ -67,6 +71,10 @@ export interface ServerOptions {
   readonly hostWaiting?: (() => Promise<ReadonlyMap<string, number>>) | undefined;
   /** That it serves; for metrics. */
   readonly pool?: PoolBackend | undefined;
+  /** Who did what; closed by whoever opened it. */
+  readonly audit?: AuditLog | undefined;
+  /** What tenants use of devices; closed by whoever opened it. */
+  readonly usageLog?: UsageLog | undefined;
   /** Adds to the metrics, where there is a door for them. */
   readonly addMetrics?: ((registry: Registry) => void) | undefined;
   /** Default: nobody controls the operator's models. */
@@ -134,6 +142,11 @@ export class Server {
   private readonly models: ServerModels;
   private readonly arenas: ArenaOffers;
   private readonly traffic = new Traffic();
+  /** Since it began. */
+  private readonly usageCounts = new UsageCounts();
+  private trust: TrustSettings;
+  /** Until when tokens were looked at for having expired, milliseconds since 1970. */
+  private lookedAt = Date.now();
   private metrics: ServerMetrics | undefined;
   private doors: Doors | undefined;
 
@@ -152,15 +165,20 @@ export class Server {
       options.sharesPublic ?? false,
       UpstreamModels.behind(runtime.registry.all),
     );
-    runtime.tenantQueueDepths = queueDepthsOf(options.trust.tenancy);
+    this.trust = options.trust;
+    this.models.onNamed = options.audit?.add.bind(options.audit);
+    this.applyShares();
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
     this.log = new LimitedLog(log, clock);
     this.requestLog = new RequestLog(log, options.loggedRequests ?? 'failures', clock);
+    this.requestLog.audit = options.audit;
     this.authenticator = new Authenticator(options.trust, Date.now, ({ address }, reason) => {
       this.log.add(`refused a client (${address}): ${reason}`, { level: 'warn' });
+      options.audit?.refused({ peer: address, reason });
     });
+    this.countUses();
     this.lapseTimer = setInterval(() => {
       this.expelLapsed();
     }, lapseMs).unref();
@@ -178,6 +196,7 @@ export class Server {
       await server.published.start();
       for (const spec of options.listen) await server.listen(spec);
       await server.openDoors();
+      options.audit?.add('started', { endpoints: [...server.endpoints, ...server.doorEndpoints] });
     } catch (error) {
       await server.close(0);
       throw error;
@@ -226,8 +245,12 @@ export class Server {
       for (const listener of this.listeners) listener.useTls(tls);
       this.doors?.useTls(tls);
     }
+    const { audit } = this.options;
+    if (audit !== undefined) auditChanges(audit, this.trust, trust);
+    this.trust = trust;
     this.authenticator.update(trust);
-    this.options.runtime.tenantQueueDepths = queueDepthsOf(trust.tenancy);
+    this.applyShares();
+    this.countUses();
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
     }
@@ -239,7 +262,7 @@ export class Server {
    */
   async close(graceMs: number): Promise<void> {
     clearInterval(this.lapseTimer);
-    const { alternate = '' } = this.options;
+    const { alternate = '', audit } = this.options;
     this.published.close();
     const closed = this.listeners.map((listener) => listener.close());
     const doorsClosed = this.doors?.close(graceMs);
@@ -248,6 +271,31 @@ export class Server {
     await Promise.all(closed);
     await doorsClosed;
     this.resumption.close();
+    audit?.add('stopped');
+  }
+
+  private applyShares(): void {
+    const { runtime } = this.options;
+    runtime.tenantQueueDepths = queueDepthsOf(this.trust.tenancy);
+    runtime.timeSliceOf = (tenant) => sliceOf(this.trust.tenancy, tenant);
+  }
+
+  /** Nobody pays for counting where nobody asks. */
+  private countUses(): void {
+    const { runtime, usageLog, doors } = this.options;
+    const { named, others } = this.trust.tenancy;
+    const bounds = [others, ...named.values()].map(({ rates }) => rates?.deviceMsPerSecond);
+    const isBounded = bounds.some((most = Infinity) => most !== Infinity);
+    const isMeasured = (doors?.metrics.length ?? 0) > 0;
+    if (!isBounded && !isMeasured && usageLog === undefined) {
+      runtime.uses.listener = undefined;
+      return;
+    }
+    runtime.uses.listener = (use) => {
+      usageLog?.add(use);
+      if (isMeasured) this.usageCounts.add(use);
+      if (isBounded) this.authenticator.tenant(use.tenant).rates.used(use.deviceMs);
+    };
   }
 
   private get handshakeMs(): number {
@@ -301,6 +349,7 @@ export class Server {
       ...{ runtime, store },
       tenants: () => this.authenticator.tenantsSeen,
       usage: () => this.usage,
+      deviceUsage: () => this.usageCounts.all,
       doorConnections: () => this.doors?.connections ?? new Map(),
       hostRestarts: hostRestarts ?? (() => new Map()),
       hostWaiting: hostWaiting ?? (() => Promise.resolve(new Map())),
@@ -326,6 +375,7 @@ export class Server {
         requestLog,
         operatorLog: { levels: this.logLevels, requests: requestLog, write: this.options.log },
         nextConnection: () => ++this.connectionsMade,
+        audit: this.options.audit,
         handshakeMs,
         connectionsMax,
         newcomersMax,
@@ -341,8 +391,8 @@ export class Server {
     // Files do not go over to a guest.
     const memory = spec.kind === 'unix' ? spec.memory : undefined;
     const sharesMemory = spec.kind === 'unix' && !spec.isVsock && memory === undefined;
-    this.connectionsMade += 1;
-    const requests = new WireRequests(this.requestLog, this.connectionsMade, listenerName(spec));
+    const connection = ++this.connectionsMade;
+    const requests = new WireRequests(this.requestLog, connection, listenerName(spec));
     this.traffic.add(stream);
     const front: WireFront = new WireFront(stream, {
       runtime: this.options.runtime,
@@ -359,13 +409,20 @@ export class Server {
       requests,
       authenticate: (hello) => {
         const client = this.admit(hello, peer);
+        const { name: tenant } = client.identity.tenant;
+        const by = credentialOf(client.identity);
+        this.options.audit?.add('connected', { tenant, connection, peer: peer.address, ...by });
         requests.tenant = client.session.tenant;
         this.newcomers.remove(arrived);
         this.fronts.set(front, client);
         return { session: client.session, tenant: client.identity.tenant };
       },
       onClosed: () => {
-        this.fronts.get(front)?.identity.tenant.usage.give('connections');
+        const tenant = this.fronts.get(front)?.identity.tenant;
+        tenant?.usage.give('connections');
+        if (tenant !== undefined) {
+          this.options.audit?.add('disconnected', { tenant: tenant.name, connection });
+        }
         this.fronts.delete(front);
       },
     });
@@ -380,6 +437,7 @@ export class Server {
       usage.take('connections');
     } catch (error) {
       const why = 'too many connections';
+      this.options.audit?.refused({ tenant: name, peer: peer.address, reason: why });
       this.log.add(`refused a client (${peer.address}) of ${name}: ${why}`, {
         level: 'warn',
         tenant: name,
@@ -392,13 +450,24 @@ export class Server {
   }
 
   private expelLapsed(): void {
+    const { audit } = this.options;
+    const since = this.lookedAt;
+    this.lookedAt = Date.now();
+    if (audit !== undefined) auditExpired(audit, this.trust, since, this.lookedAt);
     this.doors?.expelLapsed();
     for (const [front, client] of this.fronts) {
       const reason = client && this.authenticator.lapsed(client.identity);
       if (reason === undefined || client === undefined) continue;
       const { name: tenant } = client.identity.tenant;
       this.log.add(`ended a connection of ${tenant}: ${reason.message}`, { tenant });
+      audit?.add('expelled', { tenant, reason: reason.message });
       front.expel(reason);
     }
   }
+}
+
+/** By what it is known who a client is; no secret. */
+function credentialOf({ token, certificate }: Identity): Readonly<Record<string, string>> {
+  if (token !== undefined) return { token: token.id };
+  return certificate?.tenant === undefined ? {} : { certificate: certificate.tenant };
 }

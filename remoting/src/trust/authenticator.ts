@@ -61,6 +61,11 @@ export class Authenticator {
     return this.tenants.all;
   }
 
+  /** Whoever it is. */
+  tenant(name: string): Tenant {
+    return this.tenants.get(name);
+  }
+
   /** From now on. Who is in is asked for with `lapsed`. */
   update({ tenancy, tokens }: TrustSettings): void {
     this.tenants.update(tenancy);

@@ -1,5 +1,10 @@
+import { performance } from 'node:perf_hooks';
+
+import type { TimeSlice } from '@axle/core/internal';
+
 import { Ledger } from './ledger.js';
 import type { Quotas } from './quotas.js';
+import { noRateLimits, Rates, type RateLimits } from './rates.js';
 
 /** What an operator says of one tenant. */
 export interface TenantSettings {
@@ -10,6 +15,10 @@ export interface TenantSettings {
   /** Its tasks that wait for one device; undefined: as of any tenant. */
   readonly queueDepth?: number | undefined;
   readonly quotas: Quotas;
+  /** Default: none. */
+  readonly rates?: RateLimits | undefined;
+  /** Of each device's time; undefined: what the weight gives. */
+  readonly slice?: TimeSlice | undefined;
 }
 
 /** What an operator says of all of them. */
@@ -25,13 +34,28 @@ export interface TenancySettings {
 export class Tenant {
   /** Everything that is kept for the tenant is charged here. */
   readonly usage: Ledger;
+  readonly rates: Rates;
 
   constructor(
     readonly name: string,
     public settings: TenantSettings,
     whole: Ledger,
+    private readonly clock: () => number,
   ) {
-    this.usage = new Ledger(`tenant ${name}`, settings.quotas, whole);
+    const { quotas, rates = noRateLimits } = settings;
+    this.usage = new Ledger(`tenant ${name}`, quotas, whole);
+    this.rates = new Rates(`tenant ${name}`, rates, clock());
+  }
+
+  /** Takes one more call in, whatever comes of it. @throws AxleError RESOURCE_EXHAUSTED past its rates. */
+  admitCall(): void {
+    this.rates.admit(this.clock());
+  }
+
+  update(settings: TenantSettings): void {
+    this.settings = settings;
+    this.usage.quotas = settings.quotas;
+    this.rates.update(settings.rates ?? noRateLimits, this.clock());
   }
 }
 
@@ -43,7 +67,11 @@ export class Tenants {
   private readonly byName = new Map<string, Tenant>();
   private readonly whole: Ledger;
 
-  constructor(private settings: TenancySettings) {
+  /** @param clock milliseconds, of any start */
+  constructor(
+    private settings: TenancySettings,
+    private readonly clock: () => number = () => performance.now(),
+  ) {
     this.whole = new Ledger('this server', settings.limits);
   }
 
@@ -56,7 +84,7 @@ export class Tenants {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
     if (this.byName.size >= tenantsMax) this.forgetIdle();
-    const tenant = new Tenant(name, this.settingsOf(name), this.whole);
+    const tenant = new Tenant(name, this.settingsOf(name), this.whole, this.clock);
     this.byName.set(name, tenant);
     return tenant;
   }
@@ -65,10 +93,7 @@ export class Tenants {
   update(settings: TenancySettings): void {
     this.settings = settings;
     this.whole.quotas = settings.limits;
-    for (const tenant of this.byName.values()) {
-      tenant.settings = this.settingsOf(tenant.name);
-      tenant.usage.quotas = tenant.settings.quotas;
-    }
+    for (const tenant of this.byName.values()) tenant.update(this.settingsOf(tenant.name));
   }
 
   private settingsOf(name: string): TenantSettings {
@@ -78,6 +103,11 @@ export class Tenants {
   private forgetIdle(): void {
     for (const [name, { usage }] of this.byName) if (usage.isIdle) this.byName.delete(name);
   }
+}
+
+/** What a tenant has of each device's time; undefined: what its weight gives. */
+export function sliceOf({ named, others }: TenancySettings, tenant: string): TimeSlice | undefined {
+  return (named.get(tenant) ?? others).slice;
 }
 
 /** Of tenants that have a bound of their own, how many of their tasks may wait for one device. */

@@ -62,7 +62,7 @@ export function mayActFor({ mayActFor }: TokenRecord, tenant: string): boolean {
 export class TokenTable {
   private readonly byId: ReadonlyMap<string, TokenRecord>;
 
-  constructor(records: readonly TokenRecord[]) {
+  constructor(readonly records: readonly TokenRecord[]) {
     this.byId = new Map(records.map((record) => [record.id, record]));
   }
 

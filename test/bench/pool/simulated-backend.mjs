@@ -1,4 +1,4 @@
-import { adoptTensor, AxleError } from '@axle/core/internal';
+import { adoptTensor, AxleError, FloatArg } from '@axle/core/internal';
 
 /**
  * @import { Backend, BackendTask, Device, OfferedOp } from '@axle/core/internal'
@@ -20,9 +20,9 @@ const work = {
 };
 
 /**
- * A simulated device: it sleeps on a clock for as long as its tasks say, one after another, and says of itself that it is
- * emulated. It never sleeps less than it says, and what a timer comes too late by is taken from the next sleep, so that a
- * row of tasks takes what they take together.
+ * Simulated devices: each sleeps on a clock for as long as its tasks say, one after another, and says of itself that it is
+ * emulated. What a timer comes too late by is taken from the next sleep, as long as tasks wait, so that a row of tasks
+ * takes what they take together.
  *
  * @implements {Backend}
  */
@@ -35,16 +35,18 @@ export class SimulatedBackend {
   devices;
   /** Of what tasks say: a gray device is slower. */
   slowness = 1;
-  /** @type {BackendTask[]} */
-  #queue = [];
-  /** Until when the tasks so far take it, on the clock of `performance`. */
-  #busyUntil = 0;
-  /** @type {NodeJS.Timeout | undefined} */
-  #timer;
+  /** @type {readonly SimulatedDevice[]} */
+  #devices;
 
-  constructor() {
-    const common = { backend: 'sim', index: 0, name: 'Simulated', kind: /** @type {const} */ ('OTHER') };
-    this.devices = [{ ...common, id: 'sim:0', emulated: true, memoryBytes: 0, parallel: 1 }];
+  /** @param {number} count of devices */
+  constructor(count = 1) {
+    const kind = /** @type {const} */ ('OTHER');
+    const common = { backend: 'sim', name: 'Simulated', kind, emulated: true, memoryBytes: 0 };
+    this.devices = Array.from({ length: count }, (_, index) => ({
+      ...common,
+      ...{ id: `sim:${index}`, index, parallel: 1 },
+    }));
+    this.#devices = this.devices.map(() => new SimulatedDevice());
   }
 
   supports() {
@@ -59,12 +61,15 @@ export class SimulatedBackend {
   async unloadModel() {}
 
   /**
-   * @param {Device} _device
+   * @param {Device} device
    * @param {readonly BackendTask[]} batch
    */
-  submit(_device, batch) {
-    this.#queue.push(...batch);
-    this.#next();
+  submit({ index }, batch) {
+    for (const task of batch) {
+      const { ms } = task.args;
+      const wanted = Number(ms instanceof FloatArg ? ms.value : ms);
+      this.#devices[index]?.add(task, wanted * this.slowness);
+    }
   }
 
   cancel() {
@@ -81,45 +86,72 @@ export class SimulatedBackend {
   }
 
   close() {
-    clearTimeout(this.#timer);
+    for (const device of this.#devices) device.close();
     return Promise.resolve();
-  }
-
-  #next() {
-    const [task] = this.#queue;
-    if (task === undefined || this.#timer !== undefined) return;
-    const ms = Number(task.args['ms']) * this.slowness;
-    const now = performance.now();
-    // A turn of the event loop between two tasks is none of the device's.
-    if (now > this.#busyUntil + turnMsMax) this.#busyUntil = now;
-    this.#busyUntil += ms;
-    const end = () => {
-      const leftMs = this.#busyUntil - performance.now();
-      if (leftMs > 0) {
-        this.#timer = setTimeout(end, Math.ceil(leftMs));
-        return;
-      }
-      this.#timer = undefined;
-      this.#queue.shift();
-      this.#settle(task, ms);
-      this.#next();
-    };
-    this.#timer = setTimeout(end, Math.max(0, Math.floor(this.#busyUntil - now)));
-  }
-
-  /**
-   * @param {BackendTask} task
-   * @param {number} computeMs
-   */
-  #settle(task, computeMs) {
-    const data = Uint8Array.from(task.inputs[0]?.tensor.bytes ?? []);
-    task.settle({
-      ok: true,
-      outputs: [{ name: 'bytes', tensor: adoptTensor('UINT8', [data], [data.byteLength]) }],
-      timing: { queueMs: 0, transferMs: 0, computeMs, batchSize: 1 },
-    });
   }
 }
 
 /** How late a next task may come to count as having waited there, milliseconds. */
 const turnMsMax = 3;
+
+class SimulatedDevice {
+  /** @type {{ task: BackendTask, ms: number }[]} */
+  #queue = [];
+  /** Until when the tasks so far take it, on the clock of `performance`. */
+  #busyUntil = 0;
+  /** @type {NodeJS.Timeout | undefined} */
+  #timer;
+
+  /**
+   * @param {BackendTask} task
+   * @param {number} ms
+   */
+  add(task, ms) {
+    this.#queue.push({ task, ms });
+    this.#next();
+  }
+
+  close() {
+    clearTimeout(this.#timer);
+  }
+
+  #next() {
+    const [first] = this.#queue;
+    if (first === undefined || this.#timer !== undefined) return;
+    const now = performance.now();
+    // A turn of the event loop between two tasks is none of the device's.
+    if (now > this.#busyUntil + turnMsMax) this.#busyUntil = now;
+    this.#busyUntil += first.ms;
+    this.#sleep();
+  }
+
+  #sleep() {
+    const leftMs = this.#busyUntil - performance.now();
+    this.#timer = setTimeout(
+      () => {
+        if (this.#busyUntil > performance.now()) {
+          this.#sleep();
+          return;
+        }
+        this.#timer = undefined;
+        const ended = this.#queue.shift();
+        if (ended !== undefined) settle(ended.task, ended.ms);
+        this.#next();
+      },
+      Math.max(0, leftMs),
+    );
+  }
+}
+
+/**
+ * @param {BackendTask} task
+ * @param {number} computeMs
+ */
+function settle(task, computeMs) {
+  const data = Uint8Array.from(task.inputs[0]?.tensor.bytes ?? []);
+  task.settle({
+    ok: true,
+    outputs: [{ name: 'bytes', tensor: adoptTensor('UINT8', [data], [data.byteLength]) }],
+    timing: { queueMs: 0, transferMs: 0, computeMs, batchSize: 1 },
+  });
+}

@@ -265,6 +265,11 @@ function one(metadata: Metadata, key: string): string | undefined {
 export function statusOf(error: AxleError): StatusObject {
   const metadata = new Metadata();
   metadata.set('axle-retryable', String(error.retryable));
+  const { earliestMs, retryAfterMs } = error;
+  if (earliestMs !== undefined) metadata.set('axle-earliest-ms', String(Math.ceil(earliestMs)));
+  if (retryAfterMs !== undefined) {
+    metadata.set('axle-retry-after-ms', String(Math.ceil(retryAfterMs)));
+  }
   return { code: grpcStatusOf(error), details: error.message, metadata };
 }
 

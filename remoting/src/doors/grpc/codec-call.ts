@@ -69,6 +69,7 @@ export class CodecCall<Q extends Piece> {
     const { call } = this;
     const client = callerOf(call);
     const { usage } = client.tenant;
+    client.tenant.admitCall();
     usage.take('calls');
     let stream: CodecStream;
     try {

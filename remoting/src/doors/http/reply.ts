@@ -11,6 +11,7 @@ import { httpStatusOf } from '../status.js';
 import { WrongMethod } from './wrong-method.js';
 
 /** Of the body of a request that is refused by its headers: more is not read for the connection's sake. */
+const msPerSecond = 1000;
 const ignoredBytesMax = 1024 * 1024;
 
 /** An answer that is worth to be packed. */
@@ -181,7 +182,8 @@ export class Reply {
       'axle-retryable': String(error.retryable),
       ...(allowed !== undefined && { allow: allowed }),
       ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-      ...(status === 503 && { 'retry-after': 1 }),
+      ...(status === 503 && { 'retry-after': retrySeconds(error) }),
+      ...(error.earliestMs !== undefined && { 'axle-earliest-ms': Math.ceil(error.earliestMs) }),
     };
     this.send(status, headers, [Buffer.from(JSON.stringify({ error: error.message }))]);
   }
@@ -246,4 +248,9 @@ export class Reply {
 
 function brokenOff(): AxleError {
   return AxleError.expected('CANCELLED', 'the client broke off');
+}
+
+/** HTTP counts in seconds. */
+function retrySeconds({ retryAfterMs = 0 }: AxleError): number {
+  return Math.max(1, Math.ceil(retryAfterMs / msPerSecond));
 }

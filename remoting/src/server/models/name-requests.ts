@@ -68,6 +68,8 @@ export function publish(front: Front, models: ServerModels, frame: PublishFrame)
     const shelf = await models.store.shelf(front.session.tenant);
     const { contentId, entry } = served;
     await shelf.publish(name, version, { contentId, entry, format: 'onnx' }, replace);
+    const { tenant } = front.session;
+    models.onNamed?.('model pushed', { tenant, model: name, version, contentId });
   });
 }
 
@@ -75,7 +77,9 @@ export function publish(front: Front, models: ServerModels, frame: PublishFrame)
 export function remove(front: Front, models: ServerModels, frame: RemoveFrame): void {
   answerLater(front, frame.id, async () => {
     const shelf = await models.store.shelf(front.session.tenant);
-    await shelf.unpublish(frame.name, frame.version);
+    const { name, version } = frame;
+    await shelf.unpublish(name, version);
+    models.onNamed?.('model removed', { tenant: front.session.tenant, model: name, version });
   });
 }
 

@@ -12,6 +12,7 @@ import {
   type ModelRepository,
 } from '@axle/core/internal';
 
+import type { AuditFields } from '../../log/audit-log.js';
 import type { ResourceStore } from '../../store/resource-store.js';
 import type { StoredModel } from '../../store/stored-model.js';
 import type { NamedVersion } from '../../store/tenant-names.js';
@@ -54,6 +55,8 @@ interface Opening {
  * before the operator's.
  */
 export class ServerModels {
+  /** Told of names that tenants gave and took away. */
+  onNamed: ((event: 'model pushed' | 'model removed', what: AuditFields) => void) | undefined;
   private readonly opened: OpenedModels;
   private readonly openings = new Map<string, Opening>();
 

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path';
 
+import type { TimeSlice } from '@axle/core/internal';
+
 import { defaultDoorLimits, type DoorLimits } from '../../doors/door-limits.js';
 import { logFormats, type LogFormat } from '../../log/log.js';
 import type { ModelControl } from '../models/model-control.js';
@@ -8,6 +10,8 @@ import { isServerList, serversMax } from '../../pool/server-list.js';
 import { StrictObject } from '../../trust/strict-object.js';
 import { isTenantName } from '../../trust/tenant-name.js';
 import { quotaNames, type Quotas } from '../../trust/quotas.js';
+import type { RateLimits } from '../../trust/rates.js';
+import { checkSlices, readRates, readSlice } from './tenant-settings.js';
 
 /** `axle serve --config FILE`: what it says, and nothing for what it does not say. Paths are absolute. */
 export interface ConfigFile {
@@ -46,8 +50,17 @@ export interface ConfigFile {
   readonly logFormat?: LogFormat;
   /** A line for each request. */
   readonly accessLog?: boolean;
+  /** Path of a file of who did what. */
+  readonly auditLog?: string;
+  /** Path of a file of what tenants used. */
+  readonly usageLog?: string;
   /** Tasks of one tenant that wait for one device. */
   readonly tenantQueueDepth?: number;
+  /** Of each tenant. */
+  readonly rates?: Partial<RateLimits>;
+  readonly slice?: TimeSlice | undefined;
+  /** Servers like this one that tenants come in by, such as several pools: each has its part of rates and quotas. */
+  readonly fronts?: number;
   /** Of the server as a whole. */
   readonly limits: Partial<Quotas>;
   /** Of each tenant. */
@@ -61,6 +74,8 @@ export interface ConfiguredTenant {
   /** Tasks of it that wait for one device. */
   readonly queueDepth?: number;
   readonly quotas: Partial<Quotas>;
+  readonly rates?: Partial<RateLimits>;
+  readonly slice?: TimeSlice | undefined;
 }
 
 export const configBytesMax = 1024 * 1024;
@@ -80,6 +95,7 @@ const pollSecondsMin = 0.01;
 const pollSecondsMax = 86_400;
 const msPerSecond = 1000;
 const queueDepthMax = 1_000_000;
+const frontsMax = 256;
 
 /**
  * @param path of the file, to whose folder its paths are relative
@@ -132,10 +148,16 @@ export function readConfigFile(text: string, path: string): ConfigFile {
     ...(fields.has('tenantQueueDepth') && {
       tenantQueueDepth: fields.wholeNumber('tenantQueueDepth', 1, queueDepthMax),
     }),
+    ...pathOf(fields, 'auditLog'),
+    ...pathOf(fields, 'usageLog'),
+    rates: readRates(fields),
+    slice: readSlice(fields),
+    ...(fields.has('fronts') && { fronts: fields.wholeNumber('fronts', 1, frontsMax) }),
     limits: readQuotas(fields, 'limits'),
     quotas: readQuotas(fields, 'quotas'),
     tenants: fields.has('tenants') ? readTenants(fields.object('tenants')) : new Map(),
   };
+  checkSlices(fields, config.slice, config.tenants.values());
   fields.end();
   return config;
 }
@@ -232,6 +254,8 @@ function readTenants(fields: StrictObject): Map<string, ConfiguredTenant> {
         queueDepth: tenant.wholeNumber('queueDepth', 1, queueDepthMax),
       }),
       quotas: readQuotas(tenant, 'quotas'),
+      ...(tenant.has('rates') && { rates: readRates(tenant) }),
+      ...(tenant.has('slice') && { slice: readSlice(tenant) }),
     });
     tenant.end();
   }

@@ -3,9 +3,7 @@ import { AxleError } from '@axle/core/internal';
 import { defaultDoorLimits } from '../../doors/door-limits.js';
 import type { DoorSettings } from '../../doors/doors.js';
 import { defaultPort } from '../../endpoint.js';
-import { defaultQuotas, defaultServerLimits } from '../../trust/quotas.js';
 import type { TrustSettings } from '../../trust/authenticator.js';
-import type { TenancySettings, TenantSettings } from '../../trust/tenants.js';
 import { readTokenLines, tokenFileBytesMax } from '../../trust/token-lines.js';
 import { anonymousTenant } from '../../trust/tenant-name.js';
 import { TokenTable } from '../../trust/tokens.js';
@@ -19,6 +17,7 @@ import { checkTlsMaterial, type TlsMaterial } from '../tls.js';
 import { configBytesMax, readConfigFile, type ConfigFile, type PlaceKey } from './config-file.js';
 import type { FileStates } from './file-watch.js';
 import { SettingsFiles } from './settings-files.js';
+import { tenancyOf } from './tenant-settings.js';
 
 /** What a command line says; it goes before what the file says. */
 export interface ServeOptions {
@@ -45,6 +44,8 @@ export interface ServeOptions {
   readonly systemSharedMemory?: boolean | undefined;
   readonly logFormat?: LogFormat | undefined;
   readonly accessLog?: boolean | undefined;
+  readonly auditLog?: string | undefined;
+  readonly usageLog?: string | undefined;
 }
 
 /** Everything that a server is to be, read and checked. */
@@ -68,6 +69,9 @@ export interface ServeSettings {
   readonly graceSeconds: number;
   readonly logFormat: LogFormat;
   readonly accessLog: boolean;
+  /** Path of a file; undefined: none. */
+  readonly auditLog: string | undefined;
+  readonly usageLog: string | undefined;
   readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
@@ -143,6 +147,8 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     logFormat: said('logFormat') ?? 'text',
     accessLog: said('accessLog') ?? false,
+    auditLog: said('auditLog'),
+    usageLog: said('usageLog'),
     tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
@@ -194,19 +200,6 @@ async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise
     return { doorLimits: {}, modelControl: {}, limits: {}, quotas: {}, tenants: new Map() };
   const text = await files.bytes(config, configBytesMax, 'the config file');
   return readConfigFile(text.toString('utf8'), config);
-}
-
-function tenancyOf({ limits, quotas, tenants }: ConfigFile): TenancySettings {
-  const others: TenantSettings = {
-    weight: 1,
-    disabled: false,
-    quotas: { ...defaultQuotas, ...quotas },
-  };
-  const named = new Map<string, TenantSettings>();
-  for (const [name, tenant] of tenants) {
-    named.set(name, { ...tenant, quotas: { ...others.quotas, ...tenant.quotas } });
-  }
-  return { limits: { ...defaultServerLimits(), ...limits }, others, named };
 }
 
 async function tokensOf(path: string, files: SettingsFiles): Promise<TokenTable> {

@@ -26,6 +26,8 @@ function startValuesOf(settings: ServeSettings): Readonly<Record<string, unknown
     graceSeconds: others.graceSeconds,
     logFormat: others.logFormat,
     accessLog: others.accessLog,
+    auditLog: others.auditLog,
+    usageLog: others.usageLog,
   };
 }
 
