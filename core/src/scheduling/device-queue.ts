@@ -6,6 +6,7 @@ import type {
   NamedTensor,
   TaskOutcome,
 } from '../backend.js';
+import { directCallsMode } from '../direct-calls-mode.js';
 import { asAxleError, AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
@@ -91,6 +92,7 @@ export class DeviceQueue {
       queueDepthMax: limits.queueDepthMax,
       tenantQueueDepthMax: limits.tenantQueueDepthMax,
       ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
+      sendsAllDirectly: directCallsMode() === 'early',
       device: device.id,
     });
   }
@@ -134,6 +136,21 @@ export class DeviceQueue {
     }
     this.pumpSoon();
     return ticket;
+  }
+
+  /** As `directRoom` of the scheduler. */
+  directRoom(tenant: string, expectedMs: number | undefined): number {
+    return this.scheduler.directRoom(tenant, expectedMs, this.clock());
+  }
+
+  directBegan(tasks: number): void {
+    this.scheduler.directBegan(tasks);
+  }
+
+  /** As `directEnded` of the scheduler. */
+  directEnded(tasks: number, tenant: string, weight: number, workMs: number): void {
+    this.scheduler.directEnded(tasks, tenant, weight, workMs);
+    if (this.scheduler.waiting > 0) this.pumpSoon();
   }
 
   /** A task that waits ends at once, one that runs as the device allows. */

@@ -3,6 +3,10 @@ import type { Duplex } from 'node:stream';
 import {
   asAxleError,
   AxleError,
+  directCallsMode,
+  type DirectCalls,
+  type LaneAnswers,
+  type LaneListener,
   type Runtime,
   type Session,
   type Tensor,
@@ -35,10 +39,11 @@ import type {
   RemoveFrame,
   StreamFrame,
 } from '../wire/frames.js';
-import type { RawFrame } from '../wire/frame-splitter.js';
+import { FrameSplitter, type RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import type { ArenaOffer } from './arena-offers.js';
-import { bind } from './binding.js';
+import { bind, type Binding } from './binding.js';
+import { CallLanes, type LaneHost } from './call-lanes.js';
 import type { ClientConnection, ClientRecord } from './client-record.js';
 import { Describing } from './describe.js';
 import type { DeviceWatch } from './device-watch.js';
@@ -71,6 +76,9 @@ const supersedeMsMax = 1000;
 
 /** Calls without KEEP that are remembered, for what names their outputs all the same. */
 const notKeptMax = 1024;
+
+/** Of the one input of ops whose inputs have no names. */
+const positional = [''];
 
 interface Failure {
   readonly error: AxleError;
@@ -118,7 +126,7 @@ export interface WireFrontOptions {
 }
 
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
-export class WireFront implements ConnectionHandler, Front, ClientConnection {
+export class WireFront implements ConnectionHandler, Front, ClientConnection, LaneHost {
   readonly runtime: Runtime;
   readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
@@ -140,6 +148,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private offer: ArenaOffer | undefined = undefined;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
+  /** Undefined: no calls go past this. */
+  private readonly lanes: CallLanes | undefined;
   private drained: (() => void) | undefined;
 
   constructor(
@@ -159,6 +169,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     this.deviceIndexes = new Map(devices.map(({ id }, index) => [id, index]));
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
+    this.lanes = directCallsMode() === 'off' ? undefined : new CallLanes(this);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(
         new WireError('HANDSHAKE_TIMEOUT', `within ${this.options.handshakeMs} ms`),
@@ -189,7 +200,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
         this.heldAt(id)?.onData(raw);
         return;
       case 'CANCEL':
-        this.heldAt(id)?.cancel(new AxleError('CANCELLED', 'the client cancelled the call'));
+        this.cancel(id, new AxleError('CANCELLED', 'the client cancelled the call'));
         return;
       case 'RELEASE':
         this.release(id);
@@ -207,6 +218,67 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
         if (raw.rules.names === 'new') this.request(raw);
         else throw new WireError('WRONG_STATE', type);
     }
+  }
+
+  takeCalls(memory: Buffer, view: DataView, at: number): number {
+    const { lanes, handles } = this;
+    const lane = lanes?.at(view, at);
+    if (lanes === undefined || lane?.calls === undefined) return 0;
+    const first = handles.last + 1;
+    const bytes = lane.calls.take(memory, at, this.directRoom(lanes), handles.last);
+    if (bytes === 0) return 0;
+    const { taken } = lane.calls;
+    const { calls, inputBytes } = taken;
+    handles.make(taken.lastHandle);
+    lanes.took(lane, taken, first);
+    this.unanswered += calls;
+    const { usage } = this.tenant;
+    usage.add('calls', calls);
+    usage.add('handles', calls);
+    usage.add('requestBytes', inputBytes);
+    return bytes;
+  }
+
+  openDirect(
+    binding: Binding,
+    handle: number,
+    listener: LaneListener,
+  ): DirectCalls | undefined {
+    const { session, runtime } = this;
+    const { limits } = session;
+    const { outputBytesMax, inputNames, names: namesOutputs, preference } = binding;
+    return runtime.dispatch.openDirect(
+      session,
+      binding.chainWith(undefined, limits.topKMax),
+      preference,
+      outputBytesMax === 0 ? limits.outputBytesMax : Math.min(outputBytesMax, limits.outputBytesMax),
+      (deviceId) => ({
+        binding: handle,
+        payloadMax: this.payloadMax,
+        deviceIndex: this.deviceIndexOf(deviceId),
+        namesOutputs,
+        inputNames: inputNames.length > 0 ? inputNames : positional,
+      }),
+      listener,
+    );
+  }
+
+  directAnswered(binding: Binding, answers: LaneAnswers): void {
+    const { results, frames, returned, returnedFrames, inputBytes } = answers;
+    const { usage } = this.tenant;
+    usage.give('handles', results + returned);
+    usage.give('requestBytes', inputBytes);
+    usage.give('calls', results);
+    this.unanswered -= results;
+    if (results > 0) this.connection.sendResults(frames);
+    if (returned > 0) {
+      // Views of it stay.
+      const again = new FrameSplitter('client');
+      again.push(Buffer.from(returnedFrames), (raw) => {
+        this.runAgain(binding, raw);
+      });
+    }
+    this.endIfDrained();
   }
 
   onStalled(id: number): void {
@@ -288,7 +360,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   }
 
   wasNotKept(id: number): boolean {
-    return this.notKept.has(id);
+    return this.notKept.has(id) || this.lanes?.has(id) === true;
   }
 
   hold(id: number, held: Held): void {
@@ -436,6 +508,44 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     });
   }
 
+  /** Calls that may go past this now. */
+  private directRoom(lanes: CallLanes): number {
+    const { handles, tenant, connection, drained, lastTaken, options } = this;
+    if (drained !== undefined || lastTaken !== Infinity || connection.waitingFrames > 0) return 0;
+    if (options.requests?.tellsAll === true) return 0;
+    const { usage } = tenant;
+    return Math.min(
+      handlesMax - handles.size - lanes.inFlight,
+      usage.left('calls'),
+      usage.left('handles'),
+      Math.floor(usage.left('requestBytes') / wireLimits.payloadBytesMax),
+    );
+  }
+
+  /** A call that a device failed, or whose results are long, goes the ordinary way from its beginning. */
+  private runAgain(binding: Binding, raw: RawFrame): void {
+    const { id } = raw;
+    try {
+      ServerCall.beginOf(binding, this, decodeCall(raw));
+    } catch (error) {
+      this.fail(id, error);
+    }
+  }
+
+  private cancel(id: number, reason: AxleError): void {
+    const held = this.heldAt(id);
+    if (held !== undefined) {
+      held.cancel(reason);
+      return;
+    }
+    const bytes = this.lanes?.forget(id);
+    if (bytes === undefined) return;
+    const { usage } = this.tenant;
+    usage.give('handles');
+    usage.give('requestBytes', bytes);
+    this.fail(id, reason);
+  }
+
   /** A frame that makes a handle: whatever comes of it, it is answered once. */
   private request(raw: RawFrame): void {
     const { id } = raw;
@@ -470,9 +580,12 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private begin(raw: RawFrame): void {
     const { models } = this.options;
     switch (raw.type) {
-      case 'CALL':
-        ServerCall.begin(this, decodeCall(raw));
+      case 'CALL': {
+        const call = decodeCall(raw);
+        const binding = ServerCall.begin(this, call);
+        if (binding.isPlain) this.lanes?.countOrdinary(binding, call.binding);
         return;
+      }
       case 'STREAM':
         ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
         return;
@@ -556,9 +669,14 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     const { session, tenant } = this.greeted;
     const { client } = this;
     const held = this.handles.takeAll();
+    const direct = this.lanes?.abandon();
     for (const each of held) each.close();
     session.close(client?.detach(this.handles.last));
     if (client !== undefined) this.options.resumption.lost(client);
+    if (direct !== undefined) {
+      tenant.usage.give('handles', direct.calls);
+      tenant.usage.give('requestBytes', direct.inputBytes);
+    }
     tenant.usage.give('handles', held.length);
     tenant.usage.give('calls', this.unanswered);
   }
