@@ -81,15 +81,7 @@ export class Dispatch {
     wire: (deviceId: string) => LaneWire,
     listener: LaneListener,
   ): DirectCalls | undefined {
-    return DirectCalls.open(
-      this.parts,
-      session,
-      chain,
-      preference,
-      outputBytesMax,
-      wire,
-      listener,
-    );
+    return DirectCalls.open(this.parts, session, chain, preference, outputBytesMax, wire, listener);
   }
 
   /**

@@ -134,7 +134,8 @@ export class Outbox {
   /** RESULTs as they go out: together where there is room for all of them, else as `send` does. */
   sendResults(frames: Uint8Array): void {
     const { window, frameBytesMax } = this;
-    const fits = window.left - frames.byteLength >= frameBytesMax && this.aheadBytes < aheadBytesMax;
+    const fits =
+      window.left - frames.byteLength >= frameBytesMax && this.aheadBytes < aheadBytesMax;
     if (this.smallWaits || !fits) {
       // What is decoded has views of it.
       const copy = Buffer.from(frames);

@@ -4,9 +4,6 @@ import {
   asAxleError,
   AxleError,
   directCallsMode,
-  type DirectCalls,
-  type LaneAnswers,
-  type LaneListener,
   type Runtime,
   type Session,
   type Tensor,
@@ -39,7 +36,7 @@ import type {
   RemoveFrame,
   StreamFrame,
 } from '../wire/frames.js';
-import { FrameSplitter, type RawFrame } from '../wire/frame-splitter.js';
+import type { RawFrame } from '../wire/frame-splitter.js';
 import { WireError } from '../wire/wire-error.js';
 import type { ArenaOffer } from './arena-offers.js';
 import { bind, type Binding } from './binding.js';
@@ -76,9 +73,6 @@ const supersedeMsMax = 1000;
 
 /** Calls without KEEP that are remembered, for what names their outputs all the same. */
 const notKeptMax = 1024;
-
-/** Of the one input of ops whose inputs have no names. */
-const positional = [''];
 
 interface Failure {
   readonly error: AxleError;
@@ -221,64 +215,42 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
   }
 
   takeCalls(memory: Buffer, view: DataView, at: number): number {
-    const { lanes, handles } = this;
-    const lane = lanes?.at(view, at);
-    if (lanes === undefined || lane?.calls === undefined) return 0;
-    const first = handles.last + 1;
-    const bytes = lane.calls.take(memory, at, this.directRoom(lanes), handles.last);
-    if (bytes === 0) return 0;
-    const { taken } = lane.calls;
-    const { calls, inputBytes } = taken;
-    handles.make(taken.lastHandle);
-    lanes.took(lane, taken, first);
+    return this.lanes?.take(memory, view, at) ?? 0;
+  }
+
+  get letsCallsPast(): boolean {
+    const { drained, lastTaken, connection, options } = this;
+    if (drained !== undefined || lastTaken !== Infinity || connection.waitingFrames > 0)
+      return false;
+    return options.requests?.tellsAll !== true;
+  }
+
+  get handleRoom(): number {
+    return handlesMax - this.handles.size;
+  }
+
+  get lastHandle(): number {
+    return this.handles.last;
+  }
+
+  madeElsewhere(last: number, calls: number): void {
+    this.handles.make(last);
     this.unanswered += calls;
-    const { usage } = this.tenant;
-    usage.add('calls', calls);
-    usage.add('handles', calls);
-    usage.add('requestBytes', inputBytes);
-    return bytes;
   }
 
-  openDirect(
-    binding: Binding,
-    handle: number,
-    listener: LaneListener,
-  ): DirectCalls | undefined {
-    const { session, runtime } = this;
-    const { limits } = session;
-    const { outputBytesMax, inputNames, names: namesOutputs, preference } = binding;
-    return runtime.dispatch.openDirect(
-      session,
-      binding.chainWith(undefined, limits.topKMax),
-      preference,
-      outputBytesMax === 0 ? limits.outputBytesMax : Math.min(outputBytesMax, limits.outputBytesMax),
-      (deviceId) => ({
-        binding: handle,
-        payloadMax: this.payloadMax,
-        deviceIndex: this.deviceIndexOf(deviceId),
-        namesOutputs,
-        inputNames: inputNames.length > 0 ? inputNames : positional,
-      }),
-      listener,
-    );
-  }
-
-  directAnswered(binding: Binding, answers: LaneAnswers): void {
-    const { results, frames, returned, returnedFrames, inputBytes } = answers;
-    const { usage } = this.tenant;
-    usage.give('handles', results + returned);
-    usage.give('requestBytes', inputBytes);
-    usage.give('calls', results);
-    this.unanswered -= results;
-    if (results > 0) this.connection.sendResults(frames);
-    if (returned > 0) {
-      // Views of it stay.
-      const again = new FrameSplitter('client');
-      again.push(Buffer.from(returnedFrames), (raw) => {
-        this.runAgain(binding, raw);
-      });
-    }
+  answeredElsewhere(results: Uint8Array, calls: number): void {
+    this.unanswered -= calls;
+    this.connection.sendResults(results);
     this.endIfDrained();
+  }
+
+  runAgain(binding: Binding, raw: RawFrame): void {
+    const { id } = raw;
+    try {
+      ServerCall.beginOf(binding, this, decodeCall(raw));
+    } catch (error) {
+      this.fail(id, error);
+    }
   }
 
   onStalled(id: number): void {
@@ -508,42 +480,13 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
     });
   }
 
-  /** Calls that may go past this now. */
-  private directRoom(lanes: CallLanes): number {
-    const { handles, tenant, connection, drained, lastTaken, options } = this;
-    if (drained !== undefined || lastTaken !== Infinity || connection.waitingFrames > 0) return 0;
-    if (options.requests?.tellsAll === true) return 0;
-    const { usage } = tenant;
-    return Math.min(
-      handlesMax - handles.size - lanes.inFlight,
-      usage.left('calls'),
-      usage.left('handles'),
-      Math.floor(usage.left('requestBytes') / wireLimits.payloadBytesMax),
-    );
-  }
-
-  /** A call that a device failed, or whose results are long, goes the ordinary way from its beginning. */
-  private runAgain(binding: Binding, raw: RawFrame): void {
-    const { id } = raw;
-    try {
-      ServerCall.beginOf(binding, this, decodeCall(raw));
-    } catch (error) {
-      this.fail(id, error);
-    }
-  }
-
   private cancel(id: number, reason: AxleError): void {
     const held = this.heldAt(id);
     if (held !== undefined) {
       held.cancel(reason);
       return;
     }
-    const bytes = this.lanes?.forget(id);
-    if (bytes === undefined) return;
-    const { usage } = this.tenant;
-    usage.give('handles');
-    usage.give('requestBytes', bytes);
-    this.fail(id, reason);
+    if (this.lanes?.forget(id) === true) this.fail(id, reason);
   }
 
   /** A frame that makes a handle: whatever comes of it, it is answered once. */
@@ -669,14 +612,10 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
     const { session, tenant } = this.greeted;
     const { client } = this;
     const held = this.handles.takeAll();
-    const direct = this.lanes?.abandon();
+    this.lanes?.abandon();
     for (const each of held) each.close();
     session.close(client?.detach(this.handles.last));
     if (client !== undefined) this.options.resumption.lost(client);
-    if (direct !== undefined) {
-      tenant.usage.give('handles', direct.calls);
-      tenant.usage.give('requestBytes', direct.inputBytes);
-    }
     tenant.usage.give('handles', held.length);
     tenant.usage.give('calls', this.unanswered);
   }
