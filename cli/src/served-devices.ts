@@ -132,7 +132,8 @@ function sharesOf({ trust }: ServeSettings): TenantShares {
   const shares = [...named].map(
     ([name, { weight, queueDepth }]) => [name, { weight, queueDepth }] as const,
   );
-  return { others: { weight: others.weight }, named: Object.fromEntries(shares) };
+  const { weight, queueDepth } = others;
+  return { others: { weight, queueDepth }, named: Object.fromEntries(shares) };
 }
 
 function noteUnavailable(runtime: Runtime, missing: readonly UnavailableBackend[]): void {

@@ -51,6 +51,7 @@ export { ModelRepository, type RepositoryEntry } from './models/repository.js';
 export { CircuitBreaker, isOfDevice } from './plans/circuit-breaker.js';
 export type { Preference } from './plans/router.js';
 export { checkWanted } from './plans/wanted-device.js';
+export type { QueueDepths } from './scheduling/device-queue.js';
 export { LatencyProfile } from './scheduling/latency-profile.js';
 export { lateAdvice } from './scheduling/scheduler.js';
 export { priorityOfLevel } from './scheduling/priority-levels.js';

@@ -17,7 +17,7 @@ import { CostModel } from './plans/cost-model.js';
 import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
-import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
+import { DeviceQueue, type Clock, type QueueDepths } from './scheduling/device-queue.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
@@ -45,8 +45,8 @@ export class Runtime {
   readonly dispatch: Dispatch;
   /** To be set before there are calls. */
   callObserver: CallObserver | undefined = undefined;
-  /** Tasks that wait for one device, of tenants that have another bound than the limit; may change at any time. */
-  tenantQueueDepths: ReadonlyMap<string, number> = new Map();
+  /** May change at any time. */
+  queueDepths: QueueDepths;
   private readonly models: ModelStore;
   private readonly queues = new Map<string, DeviceQueue>();
   private lastQueue: DeviceQueue | undefined;
@@ -56,6 +56,8 @@ export class Runtime {
     modelFolders: readonly string[],
     catalogue: ModelCatalogue | undefined,
   ) {
+    const { queueDepthMax, tenantQueueDepthMax } = limits;
+    this.queueDepths = { all: queueDepthMax, tenant: tenantQueueDepthMax, named: new Map() };
     this.repository = new ModelRepository(modelFolders, limits);
     this.library = new ModelLibrary(this.repository, catalogue);
     this.models = new ModelStore({
@@ -178,9 +180,7 @@ export class Runtime {
     let queue = this.queues.get(device.id);
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
-      queue = new DeviceQueue(backend, device, this.limits, this.clock, (tenant) =>
-        this.tenantQueueDepths.get(tenant),
-      );
+      queue = new DeviceQueue(backend, device, this.limits, this.clock, () => this.queueDepths);
       this.queues.set(device.id, queue);
     }
     this.lastQueue = queue;

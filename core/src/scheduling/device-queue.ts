@@ -44,6 +44,15 @@ export interface TaskListener {
 
 export type Clock = () => number;
 
+/** Tasks that may wait for one device. */
+export interface QueueDepths {
+  readonly all: number;
+  /** Of one tenant. */
+  readonly tenant: number;
+  /** Of tenants that have a bound of their own. */
+  readonly named: ReadonlyMap<string, number>;
+}
+
 /** Batches that may wait inside a busy device, for each that it computes at once; all but the first must be tiny. */
 const aheadOfEach = 3;
 
@@ -67,6 +76,8 @@ interface Flight {
   readonly failed: Ticket[];
 }
 
+const noDepths: ReadonlyMap<string, number> = new Map();
+
 /** Runs the scheduler of one device against its backend: the only place where core sends work to a device. */
 export class DeviceQueue {
   private readonly scheduler: Scheduler<Ticket>;
@@ -83,15 +94,24 @@ export class DeviceQueue {
     readonly device: Device,
     limits: Limits,
     private readonly clock: Clock,
-    tenantQueueDepthOf?: (tenant: string) => number | undefined,
+    /** They may change; default: as the limits say. */
+    depths: () => QueueDepths = () => ({
+      all: limits.queueDepthMax,
+      tenant: limits.tenantQueueDepthMax,
+      named: noDepths,
+    }),
   ) {
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
       parallel,
       ahead: parallel * aheadOfEach,
-      queueDepthMax: limits.queueDepthMax,
-      tenantQueueDepthMax: limits.tenantQueueDepthMax,
-      ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
+      get queueDepthMax() {
+        return depths().all;
+      },
+      get tenantQueueDepthMax() {
+        return depths().tenant;
+      },
+      tenantQueueDepthOf: (tenant) => depths().named.get(tenant),
       sendsAllDirectly: directCallsMode() === 'early',
       device: device.id,
     });

@@ -151,7 +151,7 @@ export class Server {
       options.sharesPublic ?? false,
       UpstreamModels.behind(runtime.registry.all),
     );
-    runtime.tenantQueueDepths = queueDepthsOf(options.trust.tenancy);
+    runtime.queueDepths = queueDepthsOf(options.trust.tenancy, limits);
     this.watch = new DeviceWatch(options.runtime);
     this.newcomers = new Newcomers(options.newcomersMax ?? defaultNewcomersMax);
     const clock = () => performance.now();
@@ -226,7 +226,8 @@ export class Server {
       this.doors?.useTls(tls);
     }
     this.authenticator.update(trust);
-    this.options.runtime.tenantQueueDepths = queueDepthsOf(trust.tenancy);
+    const { runtime, limits } = this.options;
+    runtime.queueDepths = queueDepthsOf(trust.tenancy, limits);
     for (const client of this.fronts.values()) {
       if (client !== undefined) client.session.weight = client.identity.tenant.settings.weight;
     }

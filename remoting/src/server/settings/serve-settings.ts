@@ -66,7 +66,6 @@ export interface ServeSettings {
   readonly graceSeconds: number;
   readonly logFormat: LogFormat;
   readonly accessLog: boolean;
-  readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
   /** That it was read from. */
@@ -140,7 +139,6 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     graceSeconds: said('graceSeconds') ?? defaultGraceSeconds,
     logFormat: said('logFormat') ?? 'text',
     accessLog: said('accessLog') ?? false,
-    tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
       tokens: tokens === undefined ? undefined : await tokensOf(tokens, files),
@@ -193,10 +191,11 @@ async function configOf({ config }: ServeOptions, files: SettingsFiles): Promise
   return readConfigFile(text.toString('utf8'), config);
 }
 
-function tenancyOf({ limits, quotas, tenants }: ConfigFile): TenancySettings {
+function tenancyOf({ limits, quotas, tenants, tenantQueueDepth }: ConfigFile): TenancySettings {
   const others: TenantSettings = {
     weight: 1,
     disabled: false,
+    queueDepth: tenantQueueDepth ?? defaultTenantQueueDepth,
     quotas: { ...defaultQuotas, ...quotas },
   };
   const named = new Map<string, TenantSettings>();
