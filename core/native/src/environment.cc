@@ -120,7 +120,8 @@ void Environment::connect_lanes(napi_value numbers, napi_value frames, napi_valu
   }
   size_t count = 0;
   void *memory = nullptr;
-  check(napi_, napi_get_typedarray_info(napi_, numbers, nullptr, &count, &memory, nullptr, nullptr));
+  check(napi_,
+        napi_get_typedarray_info(napi_, numbers, nullptr, &count, &memory, nullptr, nullptr));
   const ByteSpan span = read_bytes(napi_, frames, "frames");
   if (count < kLaneNumbers || span.bytes < kLaneFramesBytesMin) {
     fail(AXLE_STATUS_INVALID_ARGUMENT, "the arrays of the lanes are too short");

@@ -191,7 +191,7 @@ class Environment final : public LogListener {
   uint64_t holds_ = 0;  // tasks and jobs for which the event loop stays alive
   uint64_t tasks_outstanding_ = 0;
   uint64_t jobs_outstanding_ = 0;
-  Task *ready_ = nullptr;  // taken from completed_, not delivered yet
+  Task *ready_ = nullptr;           // taken from completed_, not delivered yet
   std::vector<Task *> lane_ready_;  // of those, what came over lanes
 
   CompletionList completed_;
