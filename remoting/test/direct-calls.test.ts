@@ -203,6 +203,23 @@ describe('calls that go past their connection', () => {
     peer.close();
   });
 
+  it('give back what they take when they are answered, or fail', async () => {
+    const { peer, admitted } = await countedPeer(echo(1, { outputBytesMax: 32 }));
+    const { tenant, session } = admitted;
+    const sizes = [8, 64, 32, 40, 1];
+    peer.send(...sizes.map((size, i) => callOf(3 + i, 1, bytes(size))));
+    for (const [i, size] of sizes.entries()) {
+      expect(await peer.answerOf(3 + i)).toMatchObject({ type: size > 32 ? 'ERROR' : 'RESULT' });
+    }
+    expect(taken).toBeGreaterThan(0);
+    expect(session.directCalls).toBe(0);
+    expect(tenant.usage.used('calls')).toBe(0);
+    expect(tenant.usage.used('requestBytes')).toBe(0);
+    // The binding's.
+    expect(tenant.usage.used('handles')).toBe(1);
+    peer.close();
+  });
+
   it('give back what they take when their connection ends before', async () => {
     const sleep = bindOp(3, 'test.axle/sleep', [{ name: 'ms', type: 'INT', value: 60_000 }]);
     const { peer, admitted } = await countedPeer(echo(1));
