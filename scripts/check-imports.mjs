@@ -19,7 +19,8 @@ import { sourceFiles } from './source-files.mjs';
 
 /** @type {readonly Area[]} */
 export const AREAS = [
-  { folder: 'core', packages: [], folders: [], headers: [] },
+  // The addon has the wire protocol's codec in C.
+  { folder: 'core', packages: [], folders: [], headers: ['axle/wire.h'] },
   { folder: 'plugins/*', packages: [], folders: [], headers: ['axle/plugin.h'] },
   { folder: 'remoting', packages: ['@axle/core'], folders: ['proto'], headers: [] },
   { folder: 'unikernel-glue', packages: [], folders: [], headers: [] },

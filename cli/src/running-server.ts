@@ -3,9 +3,6 @@ import type { Log, ResourceStore, Server, SettingsSource, TemporaryFolder } from
 
 import { ServedDevices } from './served-devices.js';
 
-/** Tenants whose whole share of a device's queue finds room at a time. */
-const fullQueuesMax = 4;
-
 export interface RunningServerOptions {
   /** Read again, it changes what runs. */
   readonly source: SettingsSource;
@@ -38,18 +35,15 @@ export class RunningServer {
     const { settings } = source;
     const remoting = await import('@axle/remoting');
     const { AuditLog, UsageLog, defaultStoreBytesMax, LogLevels, ResourceStore } = remoting;
-    const { Server, TemporaryFolder } = remoting;
+    const { queueDepthsOf, Server, TemporaryFolder } = remoting;
     const logLevels = new LogLevels();
     const log = logLevels.filter(options.log);
-    const { limitsWith } = await import('@axle/core/internal');
+    const { defaultLimits, limitsWith } = await import('@axle/core/internal');
     // prom-client is loaded by those who want it.
     const { enableMetrics } =
       settings.doors.metrics.length === 0 ? {} : await import('axle/metrics');
-    const { tenantQueueDepth } = settings;
-    const limits = limitsWith({
-      tenantQueueDepthMax: tenantQueueDepth,
-      queueDepthMax: fullQueuesMax * tenantQueueDepth,
-    });
+    const { all, tenant } = queueDepthsOf(settings.trust.tenancy, defaultLimits);
+    const limits = limitsWith({ tenantQueueDepthMax: tenant, queueDepthMax: all });
     const { storeBytes = defaultStoreBytesMax } = options;
     let temporary: TemporaryFolder | undefined;
     let devices: ServedDevices | undefined;

@@ -133,10 +133,8 @@ function sharesOf({ trust }: ServeSettings): TenantShares {
   const shares = [...named].map(
     ([name, { weight, queueDepth, slice }]) => [name, { weight, queueDepth, slice }] as const,
   );
-  return {
-    others: { weight: others.weight, slice: others.slice },
-    named: Object.fromEntries(shares),
-  };
+  const { weight, queueDepth, slice } = others;
+  return { others: { weight, queueDepth, slice }, named: Object.fromEntries(shares) };
 }
 
 function noteUnavailable(runtime: Runtime, missing: readonly UnavailableBackend[]): void {

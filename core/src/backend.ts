@@ -5,6 +5,7 @@ import type {
   DeviceKindName,
   HealthStateName,
 } from './generated/constants.js';
+import type { LaneListener, LaneWire, NativeLane } from './native-lanes.js';
 import type { OpArgs, OpRange } from './op.js';
 import type { Preference } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
@@ -79,6 +80,20 @@ export interface Backend {
 
   /** @throws AxleError UNIMPLEMENTED where the op is not streamable. */
   openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream;
+
+  /**
+   * Opens a way for calls of one kind that are cheap, from the bytes of a connection to the device and back without
+   * JavaScript; absent: there is none.
+   */
+  openLane?(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    outputBytesMax: number,
+    batchMax: number,
+    wire: LaneWire,
+    listener: LaneListener,
+  ): NativeLane;
 
   health(device: Device): Promise<Health>;
   /** Ends what is outstanding and frees everything. */

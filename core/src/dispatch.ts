@@ -2,14 +2,17 @@ import type { Device, LoadedModel, NamedTensor } from './backend.js';
 import { CallExecution } from './call-execution.js';
 import type { Cancellation } from './cancellation.js';
 import type { DeviceUses } from './device-uses.js';
+import { DirectCalls } from './direct-calls.js';
 import type { Model } from './models/model.js';
 import type { ModelStore } from './models/model-store.js';
+import type { LaneListener, LaneWire } from './native-lanes.js';
 import type { Chain } from './plans/chain.js';
 import type { CircuitBreaker } from './plans/circuit-breaker.js';
 import type { CostModel } from './plans/cost-model.js';
 import type { Preference, Router, Segment } from './plans/router.js';
 import type { CallReport } from './results.js';
 import type { Clock, DeviceQueue } from './scheduling/device-queue.js';
+import type { Session } from './session.js';
 
 /** One call as dispatch takes it: validated, its inputs in memory. */
 export interface Call {
@@ -69,6 +72,18 @@ export class Dispatch {
 
   start(call: Call, listener: CallListener): void {
     new CallExecution(this.parts, call, listener).start();
+  }
+
+  /** As `open` of DirectCalls. */
+  openDirect(
+    session: Session,
+    chain: Chain,
+    preference: Preference,
+    outputBytesMax: number,
+    wire: (deviceId: string) => LaneWire,
+    listener: LaneListener,
+  ): DirectCalls | undefined {
+    return DirectCalls.open(this.parts, session, chain, preference, outputBytesMax, wire, listener);
   }
 
   /**

@@ -40,6 +40,7 @@ import type {
   NativeTensorSpec,
 } from './native-binding.js';
 import { internalized } from './internalized.js';
+import { NativeLanes, type LaneListener, type LaneWire, type NativeLane } from './native-lanes.js';
 import { loadNativeBinding } from './native-loader.js';
 import { completionField, numbersPerCompletion, taskSlots } from './native-binding.js';
 import { copiedBytes } from './copied-bytes.js';
@@ -133,6 +134,7 @@ class PendingTasks {
 export class NativeHost {
   private static instance: NativeHost | undefined;
   private readonly pending = new PendingTasks();
+  private readonly lanes: NativeLanes;
 
   /**
    * The one of this environment: completions have one handler.
@@ -145,6 +147,7 @@ export class NativeHost {
   }
 
   private constructor(private readonly binding: NativeBinding) {
+    this.lanes = new NativeLanes(binding);
     binding.onCompletions((count, numbers, payloads) => {
       const now = performance.now();
       for (let i = 0; i < count; i++) {
@@ -165,7 +168,7 @@ export class NativeHost {
       const has = `it has ${info.devices.length} here, counted from 0`;
       throw new AxleError('NOT_FOUND', `plugin '${info.name}' has no device ${device}: ${has}`);
     }
-    return new NativeBackend(this.binding, this.pending, info, device);
+    return new NativeBackend(this.binding, this.pending, this.lanes, info, device);
   }
 
   private complete(
@@ -210,6 +213,7 @@ class NativeBackend implements Backend {
   constructor(
     private readonly binding: NativeBinding,
     private readonly pending: PendingTasks,
+    private readonly lanes: NativeLanes,
     private readonly plugin: NativePluginInfo,
     onlyDevice: number | undefined,
   ) {
@@ -300,6 +304,26 @@ class NativeBackend implements Backend {
       ),
     );
     return new NativeStream(this.binding, this.pending, streamId);
+  }
+
+  openLane(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    outputBytesMax: number,
+    batchMax: number,
+    wire: LaneWire,
+    listener: LaneListener,
+  ): NativeLane {
+    const { op, version, first, last } = range;
+    const kind = { op, version, first, last, outputBytesMax, batchMax };
+    return rethrowing(() =>
+      this.lanes.open(
+        { ...kind, queueId: this.queueOf(device), argsId: this.args.idOf(args) },
+        wire,
+        listener,
+      ),
+    );
   }
 
   async health(device: Device): Promise<Health> {

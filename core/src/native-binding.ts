@@ -297,6 +297,41 @@ export interface NativeBinding {
   /** Where the ranges start whose ArrayBuffers the garbage collector took since the last call. */
   sharedMemoryReturned(mapping: NativeMapping): number[];
 
+  /**
+   * Lanes: calls of the wire protocol that go from the bytes they came in to a queue, and whose results come back as
+   * frames. To be called once. `receiver` is called for each lane with answers, which `numbers` counts: results, their
+   * bytes, calls that come back, their bytes, bytes of inputs, ns on the device, and forgotten calls, which count in nothing else. In `frames` lie RESULTs, and behind
+   * them, as they came, the CALLs that the device failed or whose outputs no frame holds.
+   */
+  laneConnect(numbers: Float64Array, frames: Uint8Array, receiver: (laneId: number) => void): void;
+  /** @param numbers op, version, first and last step, outputBytesMax, tasks of a submit, payloadMax, device of RESULT */
+  laneOpen(
+    queueId: number,
+    binding: number,
+    argsId: number,
+    numbers: readonly number[],
+    namesOutputs: boolean,
+    inputNames: readonly string[],
+  ): number;
+  /**
+   * Takes and submits the CALLs that `bytes` begin with at `at`, while they are plain ones of the lane's binding with
+   * handles that rise from past `handleMin`. Returns their bytes, with headers; `numbers` has how many, the bytes of
+   * their inputs and the last handle. What is wrong with what it does not take is not its business.
+   */
+  laneTake(
+    laneId: number,
+    bytes: Uint8Array,
+    at: number,
+    callsMax: number,
+    handleMin: number,
+  ): number;
+  /** Nobody waits for the call any more. Returns the bytes of its inputs; -1: it is not in flight. */
+  laneForget(laneId: number, handle: number): number;
+  /** The same for all of the lane's. */
+  laneForgetAll(laneId: number): void;
+  /** Throws FAILED_PRECONDITION while the device has calls of it, forgotten or not. */
+  laneClose(laneId: number): void;
+
   /** For tests and `axle devices`: tasks now outstanding in this environment, and bytes of output memory in use. */
   counters(): {
     readonly tasksOutstanding: number;

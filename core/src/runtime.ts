@@ -18,7 +18,7 @@ import { CostModel } from './plans/cost-model.js';
 import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
-import { DeviceQueue, type Clock } from './scheduling/device-queue.js';
+import { DeviceQueue, type Clock, type QueueDepths } from './scheduling/device-queue.js';
 import type { TimeSlice } from './scheduling/time-slices.js';
 
 export interface RuntimeOptions {
@@ -48,8 +48,8 @@ export class Runtime {
   /** To be set before there are calls. */
   callObserver: CallObserver | undefined = undefined;
   readonly uses = new DeviceUses();
-  /** Tasks that wait for one device, of tenants that have another bound than the limit; may change at any time. */
-  tenantQueueDepths: ReadonlyMap<string, number> = new Map();
+  /** May change at any time. */
+  queueDepths: QueueDepths;
   /** What tenants have of each device's time, other than by their weights; may change at any time. */
   timeSliceOf: (tenant: string) => TimeSlice | undefined = () => undefined;
   private readonly models: ModelStore;
@@ -61,6 +61,8 @@ export class Runtime {
     modelFolders: readonly string[],
     catalogue: ModelCatalogue | undefined,
   ) {
+    const { queueDepthMax, tenantQueueDepthMax } = limits;
+    this.queueDepths = { all: queueDepthMax, tenant: tenantQueueDepthMax, named: new Map() };
     this.repository = new ModelRepository(modelFolders, limits);
     this.library = new ModelLibrary(this.repository, catalogue);
     this.models = new ModelStore({
@@ -190,7 +192,7 @@ export class Runtime {
     if (queue === undefined) {
       const backend = this.registry.backendOf(device);
       queue = new DeviceQueue(backend, device, this.limits, this.clock, {
-        tenantQueueDepthOf: (tenant) => this.tenantQueueDepths.get(tenant),
+        depths: () => this.queueDepths,
         timeSliceOf: (tenant) => this.timeSliceOf(tenant),
       });
       this.queues.set(device.id, queue);

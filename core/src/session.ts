@@ -22,6 +22,8 @@ import { continueTrace, type TraceContext } from './trace-context.js';
 export class Session {
   private readonly models: OpenedModels;
   private readonly calls = new CallsInFlight();
+  /** Calls in flight that go past the session; whoever sends them counts them. */
+  directCalls = 0;
   private closed = false;
 
   constructor(
@@ -134,10 +136,16 @@ export class Session {
     return callChannel.tracePromise(work, event);
   }
 
+  /** Calls that may begin now. */
+  get callsLeft(): number {
+    if (this.closed) return 0;
+    return this.limits.callsInFlightMax - this.calls.size - this.directCalls;
+  }
+
   private checkMayBegin(options: CallOptions): void {
     this.checkOpen();
     checkOptions(options);
-    if (this.calls.size >= this.limits.callsInFlightMax) {
+    if (this.callsLeft <= 0) {
       throw AxleError.expected(
         'RESOURCE_EXHAUSTED',
         `${this.limits.callsInFlightMax} calls of this client are in flight; await some of them first`,

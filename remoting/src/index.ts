@@ -39,6 +39,7 @@ export {
 export { SettingsSource } from './server/settings/settings-source.js';
 export { TemporaryFolder } from './temporary-folder.js';
 export { isTenantName } from './trust/tenant-name.js';
+export { queueDepthsOf } from './trust/tenants.js';
 export { tenantUriPrefix } from './trust/certificate-tenant.js';
 export { readTokenLines, tokenFileBytesMax, writeTokenLines } from './trust/token-lines.js';
 export { createToken, tokenState, type TokenRecord } from './trust/tokens.js';

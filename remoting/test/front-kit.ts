@@ -12,6 +12,7 @@ import {
   type Health,
   type LoadedModel,
   type OfferedOp,
+  type PluginSpec,
   type Support,
 } from '@axle/core/internal';
 
@@ -111,10 +112,11 @@ export function failTask(task: BackendTask): void {
 export async function streamTo(
   backends: readonly Backend[],
   changes: Partial<WireFrontOptions> = {},
+  plugins: readonly PluginSpec[] = [],
 ): Promise<Duplex> {
   const limits = limitsWith({});
   const runtime = await Runtime.start({
-    plugins: [],
+    plugins,
     decodesImages: false,
     backends,
     models: [],
@@ -149,8 +151,9 @@ export async function streamTo(
 export async function peerOf(
   backends: readonly Backend[],
   changes: Partial<WireFrontOptions> = {},
+  plugins: readonly PluginSpec[] = [],
 ): Promise<RawPeer> {
-  return new RawPeer(await streamTo(backends, changes));
+  return new RawPeer(await streamTo(backends, changes, plugins));
 }
 
 export function bindCustom(id: number, changes: Partial<BindFrame> = {}): BindFrame {

@@ -157,6 +157,24 @@ describe('settings', () => {
     expect(await refusedOf()).toEqual([]);
   });
 
+  it('give all tenants queues of another depth, from when they are read again', async () => {
+    const client = await enter(server, alice);
+    await server.configure({ tenantQueueDepth: 2 });
+    const input = bytesOf(200_000);
+    const calls = Array.from({ length: 64 }, () => client.compress(input, { codec: 'zstd' }));
+    const ended = await Promise.allSettled(calls);
+    const refused = ended.flatMap((each) => (each.status === 'rejected' ? [each] : []));
+    expect(refused.length).toBeGreaterThan(0);
+    for (const { reason } of refused) {
+      expect(String(reason)).toMatch(
+        /2 tasks wait for \S+ from tenant alice already, the most of each tenant/,
+      );
+    }
+    expect(server.log.join('\n')).not.toMatch(/tenantQueueDepth counts from the next start/);
+    await server.configure({ tenantQueueDepth: 4096 });
+    await Promise.all(Array.from({ length: 64 }, () => client.compress(input, { codec: 'zstd' })));
+  });
+
   it('that cannot be used are refused by name, and the old ones stay', async () => {
     await server.configure({ tenants: { alice: { quotas: { conections: 0 } } } });
     expect(server.log.at(-1)).toMatch(/stay as they were: .*config\.json.*'conections'/);

@@ -58,9 +58,8 @@ export class TrustedServer {
     self.write('tokens.jsonl', writeTokenLines(self.records));
     self.write('config.json', JSON.stringify(config));
     self.source = await SettingsSource.open({ config: join(folder, 'config.json') }, 20, log);
-    const { listen, doors, models, modelControl, trust, tls, tenantQueueDepth } =
-      self.source.settings;
-    const limits = limitsWith({ tenantQueueDepthMax: tenantQueueDepth });
+    const { listen, doors, models, modelControl, trust, tls } = self.source.settings;
+    const limits = limitsWith({});
     self.runtime = await Runtime.start({ plugins: [cpuPlugin, ...plugins], models, limits });
     const { runtime } = self;
     const store = await temporaryStore();

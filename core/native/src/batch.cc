@@ -37,6 +37,12 @@ bool same_inputs(const axle_task &a, const axle_task &b) {
   return true;
 }
 
+}  // namespace
+
+bool may_run_together(const axle_task &a, const axle_task &b) { return same_inputs(a, b); }
+
+namespace {
+
 void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
   const Task &first = *tasks.front();
   const OpInfo *op = queue.instance->find_op(first.abi.op, first.abi.op_version,

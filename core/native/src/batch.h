@@ -9,6 +9,9 @@
 
 namespace axle::host {
 
+// Whether tasks of a BATCHABLE op with one set of arguments may be of one submit, by their inputs.
+bool may_run_together(const axle_task &a, const axle_task &b);
+
 // Submits them all to the queue, or throws StatusError, and then none was taken and all are retired.
 void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *tasks);
 

@@ -110,6 +110,7 @@ NAPI_MODULE_INIT(/* napi_env env, napi_value exports */) {
     add_task_functions(environment, exports);
     add_stream_functions(environment, exports);
     add_shared_memory_functions(environment, exports);
+    add_lane_functions(environment, exports);
   } catch (...) {
     throw_current(env);
   }

@@ -69,6 +69,7 @@ void add_model_functions(Environment *environment, napi_value exports);
 void add_task_functions(Environment *environment, napi_value exports);
 void add_stream_functions(Environment *environment, napi_value exports);
 void add_shared_memory_functions(Environment *environment, napi_value exports);
+void add_lane_functions(Environment *environment, napi_value exports);
 
 }  // namespace axle::host
 

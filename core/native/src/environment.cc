@@ -114,6 +114,26 @@ void Environment::set_log_handler(napi_value function) {
   log_handler_ = make_reference(napi_, function);
 }
 
+void Environment::connect_lanes(napi_value numbers, napi_value frames, napi_value receiver) {
+  if (lane_numbers_ != nullptr) {
+    fail(AXLE_STATUS_FAILED_PRECONDITION, "the lanes are connected already");
+  }
+  size_t count = 0;
+  void *memory = nullptr;
+  check(napi_,
+        napi_get_typedarray_info(napi_, numbers, nullptr, &count, &memory, nullptr, nullptr));
+  const ByteSpan span = read_bytes(napi_, frames, "frames");
+  if (count < kLaneNumbers || span.bytes < kLaneFramesBytesMin) {
+    fail(AXLE_STATUS_INVALID_ARGUMENT, "the arrays of the lanes are too short");
+  }
+  lane_references_[0] = make_reference(napi_, numbers);
+  lane_references_[1] = make_reference(napi_, frames);
+  lane_references_[2] = make_reference(napi_, receiver);
+  lane_numbers_ = static_cast<double *>(memory);
+  lane_frames_ = static_cast<uint8_t *>(const_cast<void *>(span.data));
+  lane_frames_size_ = span.bytes;
+}
+
 // An exception that leaves a handler is uncaught, as one that leaves a listener of an EventEmitter is.
 void Environment::call_handler(napi_value function, size_t count, const napi_value *arguments) {
   napi_value undefined = make_undefined(napi_);
@@ -144,8 +164,25 @@ void Environment::on_wake(napi_env env, napi_value, void *context, void *) {
 
 void Environment::deliver_completions() {
   if (ready_ == nullptr) ready_ = completed_.take_all();
-  if (ready_ == nullptr) return;
+  Task *others = nullptr;
+  Task **end = &others;
+  while (ready_ != nullptr) {
+    Task *task = ready_;
+    ready_ = task->next;
+    task->next = nullptr;
+    if (task->lane != nullptr) {
+      lane_ready_.push_back(task);
+    } else {
+      *end = task;
+      end = &task->next;
+    }
+  }
+  ready_ = others;
+  if (ready_ != nullptr) deliver_plain();
+  if (!lane_ready_.empty()) deliver_lanes();
+}
 
+void Environment::deliver_plain() {
   napi_value arrays[3];
   for (size_t i = 0; i < 3; ++i)
     check(napi_, napi_get_reference_value(napi_, arrays_[i], &arrays[i]));
@@ -165,6 +202,35 @@ void Environment::deliver_completions() {
   const napi_value arguments[] = {make_number(napi_, static_cast<double>(count)), writer.values()};
   call_handler(receiver, 2, arguments);
   for (uint64_t i = 0; i < count; ++i) drop();
+}
+
+// A lane with calls in flight is not closed, whatever its receiver does.
+void Environment::deliver_lanes() {
+  while (!lane_ready_.empty()) deliver_lane(lane_ready_.back()->lane);
+}
+
+void Environment::deliver_lane(Lane *lane) {
+  std::vector<Task *> completed;
+  const auto is_other = [lane](const Task *task) { return task->lane != lane; };
+  const auto its = std::stable_partition(lane_ready_.begin(), lane_ready_.end(), is_other);
+  completed.assign(its, lane_ready_.end());
+  lane_ready_.erase(its, lane_ready_.end());
+  const size_t before = completed.size();
+  const LaneAnswers answers = lane->answer(this, &completed, lane_frames_, lane_frames_size_);
+  lane_ready_.insert(lane_ready_.end(), completed.begin(), completed.end());
+  double *numbers = lane_numbers_;
+  numbers[0] = static_cast<double>(answers.results);
+  numbers[1] = static_cast<double>(answers.result_bytes);
+  numbers[2] = static_cast<double>(answers.returned);
+  numbers[3] = static_cast<double>(answers.returned_bytes);
+  numbers[4] = static_cast<double>(answers.input_bytes);
+  numbers[5] = static_cast<double>(answers.work_ns);
+  numbers[6] = static_cast<double>(answers.dropped);
+  for (size_t i = completed.size(); i < before; ++i) drop();
+  napi_value receiver = nullptr;
+  check(napi_, napi_get_reference_value(napi_, lane_references_[2], &receiver));
+  const napi_value arguments[] = {make_number(napi_, static_cast<double>(lane->id))};
+  call_handler(receiver, 1, arguments);
 }
 
 void Environment::deliver_jobs() {

@@ -18,6 +18,7 @@
 #include "args.h"
 #include "blocking_job.h"
 #include "completion_list.h"
+#include "lane.h"
 #include "log.h"
 #include "plugin_table.h"
 #include "status.h"
@@ -114,6 +115,7 @@ class Environment final : public LogListener {
   IdTable<Model> models;
   IdTable<Stream> streams;
   IdTable<ArgSet> args;
+  IdTable<Lane> lanes;
   TaskPool tasks;
   std::vector<Task *> staged;
 
@@ -124,6 +126,11 @@ class Environment final : public LogListener {
   void set_receiver(napi_value function);
   bool has_receiver() const { return receiver_ != nullptr; }
   void set_log_handler(napi_value function);
+  // What lanes took and answered is told in `numbers`, and the frames are in `frames`; `receiver` is called for each
+  // lane that has some. See native-lanes.ts.
+  void connect_lanes(napi_value numbers, napi_value frames, napi_value receiver);
+  // Of the lane functions; nullptr before connect_lanes.
+  double *lane_numbers() const { return lane_numbers_; }
 
   // A task was taken by a plugin.
   void began();
@@ -154,6 +161,9 @@ class Environment final : public LogListener {
   void hold();
   void drop();
   void deliver_completions();
+  void deliver_plain();
+  void deliver_lanes();
+  void deliver_lane(Lane *lane);
   void deliver_jobs();
   void deliver_logs();
   void call_handler(napi_value function, size_t count, const napi_value *arguments);
@@ -173,11 +183,16 @@ class Environment final : public LogListener {
   napi_ref arrays_[4] = {};
   double *staging_ = nullptr;  // the last one's memory, which is only our own TypeScript's
   napi_ref log_handler_ = nullptr;
+  napi_ref lane_references_[3] = {};
+  double *lane_numbers_ = nullptr;
+  uint8_t *lane_frames_ = nullptr;
+  size_t lane_frames_size_ = 0;
   bool use_napi_ = true;
   uint64_t holds_ = 0;  // tasks and jobs for which the event loop stays alive
   uint64_t tasks_outstanding_ = 0;
   uint64_t jobs_outstanding_ = 0;
-  Task *ready_ = nullptr;  // taken from completed_, not delivered yet
+  Task *ready_ = nullptr;           // taken from completed_, not delivered yet
+  std::vector<Task *> lane_ready_;  // of those, what came over lanes
 
   CompletionList completed_;
   std::atomic<uint64_t> pushers_{0};  // threads between a push and the last touch of this

@@ -16,6 +16,15 @@ constexpr uint64_t kModelFilesMax = 4096;
 constexpr uint64_t kFileNameBytesMax = 1023;
 constexpr uint64_t kTasksMax = 1u << 20;  // allocated at once in one environment
 
+// Of a CALL that goes over a lane, without its header, and of an output of its RESULT.
+constexpr uint64_t kLaneFrameBytesMax = 16 * 1024;
+constexpr uint64_t kLaneTensorBytesMax = 16 * 1024;
+constexpr uint64_t kLaneInputNamesMax = 256;
+constexpr uint64_t kLaneCallsMax = 1024;  // of one go
+// Of the arrays that lanes share with JavaScript: the longest RESULT fits.
+constexpr uint64_t kLaneNumbers = 7;
+constexpr uint64_t kLaneFramesBytesMin = 128 * 1024;
+
 // What alloc promises.
 constexpr uint64_t kRoomAlignment = 64;
 

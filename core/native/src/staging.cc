@@ -23,6 +23,8 @@ StagedTask::StagedTask(Environment *environment)
   task_->cancelled.store(false, std::memory_order_relaxed);
   task_->room = {};
   task_->copies_inputs = false;
+  task_->lane = nullptr;
+  task_->lane_dropped = false;
   task_->allocated_bytes = 0;
   task_->chunk_count = 0;
   task_->broken_rule.clear();

@@ -18,6 +18,7 @@ namespace axle::host {
 
 class Environment;
 class ArgSet;
+class Lane;
 struct Model;
 struct Queue;
 struct Stream;
@@ -109,6 +110,16 @@ struct Task {
   bool copies_inputs = false;
   std::vector<Block> input_copies;
   Arena arena;
+
+  // Of a task that came over a lane; of the JS thread too.
+  Lane *lane = nullptr;
+  bool lane_dropped = false;  // its outcome is nobody's
+  size_t lane_place = 0;      // among the lane's calls
+  uint64_t lane_handle = 0;
+  uint64_t lane_began_ns = 0;
+  uint64_t lane_input_bytes = 0;
+  const uint8_t *lane_frame = nullptr;  // in the arena
+  size_t lane_frame_bytes = 0;
 };
 
 // Waits its turn when calls on one task overlap, which is a fault of the plugin.

@@ -20,7 +20,8 @@ void Environment::on_teardown(void *context) {
   environment_remove(self);
   self->shut_down(kForever);
   for (napi_ref reference : {self->receiver_, self->arrays_[0], self->arrays_[1], self->arrays_[2],
-                             self->arrays_[3], self->log_handler_}) {
+                             self->arrays_[3], self->log_handler_, self->lane_references_[0],
+                             self->lane_references_[1], self->lane_references_[2]}) {
     if (reference != nullptr) napi_delete_reference(self->napi_, reference);
   }
   self->release();
@@ -55,6 +56,8 @@ bool Environment::wait_for_all(std::chrono::milliseconds wait_max) noexcept {
   const auto end = Clock::now() + wait_max;
   auto complain = Clock::now() + std::chrono::milliseconds(kTeardownComplainMs);
   for (;;) {
+    for (Task *task : lane_ready_) retire(task, true);
+    lane_ready_.clear();
     if (ready_ == nullptr) ready_ = completed_.take_all();
     while (ready_ != nullptr) {
       Task *task = ready_;
@@ -88,6 +91,7 @@ void Environment::close_all() noexcept {
   for (const auto &queue : queues.take_all()) close_queue(*queue);
   for (const auto &model : models.take_all()) unload_model(*model);
   for (const auto &instance : plugins.take_all()) PluginTable::get().release(instance.get());
+  lanes.take_all();
   args.take_all();
 }
 

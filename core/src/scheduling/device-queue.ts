@@ -6,6 +6,7 @@ import type {
   NamedTensor,
   TaskOutcome,
 } from '../backend.js';
+import { directCallsMode } from '../direct-calls-mode.js';
 import { asAxleError, AxleError } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { OpArgs, OpRange } from '../op.js';
@@ -44,10 +45,19 @@ export interface TaskListener {
 
 export type Clock = () => number;
 
+/** Tasks that may wait for one device. */
+export interface QueueDepths {
+  readonly all: number;
+  /** Of one tenant. */
+  readonly tenant: number;
+  /** Of tenants that have a bound of their own. */
+  readonly named: ReadonlyMap<string, number>;
+}
+
 /** What tenants have of a device where that is not the same for all; it may change at any time. */
 export interface QueueShares {
-  /** Most tasks that wait; undefined: as the limits say. */
-  readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
+  /** Default: as the limits say. */
+  readonly depths?: () => QueueDepths;
   /** Of its time; undefined: as much as the weight gives. */
   readonly timeSliceOf?: (tenant: string) => TimeSlice | undefined;
 }
@@ -75,6 +85,12 @@ interface Flight {
   readonly failed: Ticket[];
 }
 
+const noDepths: ReadonlyMap<string, number> = new Map();
+
+function depthsOf({ queueDepthMax, tenantQueueDepthMax }: Limits): QueueDepths {
+  return { all: queueDepthMax, tenant: tenantQueueDepthMax, named: noDepths };
+}
+
 /** Runs the scheduler of one device against its backend: the only place where core sends work to a device. */
 export class DeviceQueue {
   private readonly scheduler: Scheduler<Ticket>;
@@ -91,16 +107,21 @@ export class DeviceQueue {
     readonly device: Device,
     limits: Limits,
     private readonly clock: Clock,
-    bounds: QueueShares = {},
+    shares: QueueShares = {},
   ) {
-    const { tenantQueueDepthOf, timeSliceOf } = bounds;
+    const { depths = () => depthsOf(limits), timeSliceOf } = shares;
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
       parallel,
       ahead: parallel * aheadOfEach,
-      queueDepthMax: limits.queueDepthMax,
-      tenantQueueDepthMax: limits.tenantQueueDepthMax,
-      ...(tenantQueueDepthOf && { tenantQueueDepthOf }),
+      get queueDepthMax() {
+        return depths().all;
+      },
+      get tenantQueueDepthMax() {
+        return depths().tenant;
+      },
+      tenantQueueDepthOf: (tenant) => depths().named.get(tenant),
+      sendsAllDirectly: directCallsMode() === 'early',
       // Of the device itself: whoever has it holds tenants to them.
       ...(timeSliceOf && !this.batchesThere && { timeSliceOf }),
       device: device.id,
@@ -146,6 +167,21 @@ export class DeviceQueue {
     }
     this.pumpSoon();
     return ticket;
+  }
+
+  /** As `directRoom` of the scheduler. */
+  directRoom(tenant: string, expectedMs: number | undefined): number {
+    return this.scheduler.directRoom(tenant, expectedMs, this.clock());
+  }
+
+  directBegan(tasks: number): void {
+    this.scheduler.directBegan(tasks);
+  }
+
+  /** As `directEnded` of the scheduler. */
+  directEnded(tasks: number, tenant: string, weight: number, workMs: number): void {
+    this.scheduler.directEnded(tasks, tenant, weight, workMs);
+    if (this.scheduler.waiting > 0) this.pumpSoon();
   }
 
   /** A task that waits ends at once, one that runs as the device allows. */

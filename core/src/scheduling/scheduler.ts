@@ -31,6 +31,8 @@ export interface SchedulerOptions {
   readonly tenantQueueDepthOf?: (tenant: string) => number | undefined;
   /** Of tenants that have a slice of the device's time, which may change at any time; undefined for others. */
   readonly timeSliceOf?: (tenant: string) => TimeSlice | undefined;
+  /** For tests: tasks go past the queue whatever they cost and whoever waits. */
+  readonly sendsAllDirectly?: boolean;
   /** For messages. */
   readonly device: string;
 }
@@ -48,6 +50,10 @@ const shortBatchMs = 1;
  * device's thread falls asleep between them: waking it costs more than they do.
  */
 const tinyBatchMs = 0.02;
+/** Tasks on the device that went past the queue. All of them together take no longer than a short batch or two. */
+const directTasksMax = 64;
+/** For so long a tenant has been the only one before its tasks may, milliseconds. */
+const onlyTenantMsMin = 50;
 /** Batch keys that are remembered, and with them what their batches take. */
 const groupsMax = 1024;
 /** The same call would be late again: DEADLINE_EXCEEDED is not to be tried again as it is. */
@@ -90,6 +96,11 @@ export class Scheduler<T extends Schedulable<T>> {
   private readonly underWayOfModel = new Map<string, number>();
   /** By model, and level where it has some; only of queues that have a bound. */
   private readonly waitingOfQueue = new Map<string, number>();
+  /** Whose tasks came last, and since when nobody else's did. */
+  private onlyTenant = '';
+  private onlySince = -Infinity;
+  /** Tasks that went to the device past the queue. */
+  private direct = 0;
   private sequence = 0;
   private underWay = 0;
   /** Those of them that more tasks might have been in, in no order. */
@@ -112,7 +123,38 @@ export class Scheduler<T extends Schedulable<T>> {
 
   /** Tasks that wait or are on the device. */
   get load(): number {
-    return this.size + this.tasksSent;
+    return this.size + this.tasksSent + this.direct;
+  }
+
+  /**
+   * How many tiny tasks of a tenant may go to the device now without a turn in the queue: some, where nothing waits, and
+   * where nobody else has had tasks lately to be fair to.
+   *
+   * @param expectedMs what one of them takes; undefined = not known
+   */
+  directRoom(tenantName: string, expectedMs: number | undefined, now: number): number {
+    const { size, options } = this;
+    if (!options.sendsAllDirectly) {
+      if (size > 0 || expectedMs === undefined || expectedMs >= tinyBatchMs) return 0;
+      // A slice has turns also while nobody else wants the device.
+      if (options.timeSliceOf?.(tenantName) !== undefined) return 0;
+      if (tenantName !== this.onlyTenant || now - this.onlySince < onlyTenantMsMin) return 0;
+    }
+    const { queueDepthMax, tenantQueueDepthMax = queueDepthMax, tenantQueueDepthOf } = options;
+    const depth = tenantQueueDepthOf?.(tenantName) ?? tenantQueueDepthMax;
+    return Math.max(0, Math.min(directTasksMax, queueDepthMax, depth) - this.direct);
+  }
+
+  directBegan(tasks: number): void {
+    this.direct += tasks;
+  }
+
+  /** @param workMs what the device worked on them: their tenant has had it. */
+  directEnded(tasks: number, tenantName: string, weight: number, workMs: number): void {
+    this.direct -= tasks;
+    const tenant = this.arrived({ tenant: tenantName, weight });
+    tenant.waiting -= 1;
+    this.tenants.charge(tenant, workMs);
   }
 
   /** Tasks that wait, by what the device must have ready for them; not those that need nothing. */
@@ -140,6 +182,7 @@ export class Scheduler<T extends Schedulable<T>> {
     if (queueMax > 0 && (this.waitingOfQueue.get(queueKeyOf(task)) ?? 0) >= queueMax) {
       throw queueFull(queueMax, `this model on ${device}`);
     }
+    this.noteTenant(task.tenant, now);
     const group = this.groupOf(task);
     this.refuseLate(task, group, now);
     task.offeredAt = now;
@@ -155,6 +198,7 @@ export class Scheduler<T extends Schedulable<T>> {
   sendAlone(task: T, now: number): Batch<T> | undefined {
     if (this.size > 0 || this.underWay >= this.options.parallel) return undefined;
     if (dueAt(task) <= now) return undefined;
+    this.noteTenant(task.tenant, now);
     const tenant = this.arrived(task);
     tenant.waiting -= 1;
     task.offeredAt = now;
@@ -213,6 +257,12 @@ export class Scheduler<T extends Schedulable<T>> {
     if (!sent.ahead) sent.group.latency.observe(sent.items, latencyMs);
   }
 
+  private noteTenant(name: string, now: number): void {
+    if (name === this.onlyTenant) return;
+    this.onlyTenant = name;
+    this.onlySince = now;
+  }
+
   private groupOf(task: T): TaskGroup<T> {
     const { batchKey, modelKey, policy } = task;
     let group = this.groupsByKey.get(batchKey);
@@ -265,7 +315,7 @@ export class Scheduler<T extends Schedulable<T>> {
     return sliceMs > 0 ? Math.max(queuedMs, sliceMs + aloneMs) : queuedMs;
   }
 
-  private arrived({ tenant, weight }: T): Tenant {
+  private arrived({ tenant, weight }: Pick<T, 'tenant' | 'weight'>): Tenant {
     return this.tenants.arrive(tenant, weight, this.options.timeSliceOf?.(tenant));
   }
 

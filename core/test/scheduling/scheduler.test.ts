@@ -625,3 +625,71 @@ describe('what batches of a key take', () => {
     expect(isKnown(scheduler)).toBe(true);
   });
 });
+
+describe('tasks that go past the queue', () => {
+  /** A scheduler that tenant t has had for itself for long, and whose batches may go ahead. */
+  function ofOneTenant(options = {}) {
+    const scheduler = schedulerWith(options);
+    scheduler.offer(task('a'), 0);
+    scheduler.finished(batchOf(scheduler.poll(0)), took(0.001));
+    return scheduler;
+  }
+
+  it('are as many as a short batch takes, less those under way', () => {
+    const scheduler = ofOneTenant();
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(64);
+    scheduler.directBegan(60);
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(4);
+    expect(scheduler.load).toBe(60);
+    scheduler.directBegan(4);
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(0);
+    scheduler.directEnded(64, 't', 1, 0.064);
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(64);
+    expect(scheduler.load).toBe(0);
+  });
+
+  it('are none while others wait, of tasks that are not tiny, or not known', () => {
+    const scheduler = ofOneTenant();
+    expect(scheduler.directRoom('t', 0.02, 100)).toBe(0);
+    expect(scheduler.directRoom('t', undefined, 100)).toBe(0);
+    scheduler.offer(task('b'), 100);
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(0);
+    scheduler.poll(100);
+    expect(scheduler.directRoom('t', 0.001, 100)).toBe(64);
+  });
+
+  it('are of the one tenant that has been alone for a while', () => {
+    const scheduler = ofOneTenant();
+    expect(scheduler.directRoom('u', 0.001, 100)).toBe(0);
+    expect(scheduler.directRoom('t', 0.001, 49)).toBe(0);
+    scheduler.offer(task('x', { tenant: 'u' }), 100);
+    scheduler.poll(100);
+    expect(scheduler.directRoom('t', 0.001, 200)).toBe(0);
+    expect(scheduler.directRoom('u', 0.001, 149)).toBe(0);
+    expect(scheduler.directRoom('u', 0.001, 150)).toBe(64);
+  });
+
+  it('are no more than may wait', () => {
+    expect(ofOneTenant({ queueDepthMax: 9 }).directRoom('t', 0.001, 100)).toBe(9);
+    expect(ofOneTenant({ tenantQueueDepthMax: 7 }).directRoom('t', 0.001, 100)).toBe(7);
+    const named = ofOneTenant({ tenantQueueDepthOf: () => 5 });
+    expect(named.directRoom('t', 0.001, 100)).toBe(5);
+  });
+
+  it('are charged to their tenant', () => {
+    const firstOf = (workMs: number) => {
+      const scheduler = ofOneTenant();
+      scheduler.directBegan(10);
+      scheduler.directEnded(10, 't', 1, workMs);
+      // Both have been served, so that neither starts at what the other has.
+      scheduler.offer(task('busy', { tenant: 'u', batchKey: 'n' }), 200);
+      const busy = batchOf(scheduler.poll(200));
+      scheduler.offer(task('x', { tenant: 'u', batchKey: 'n' }), 200);
+      scheduler.offer(task('b'), 200);
+      scheduler.finished(busy, took(10));
+      return namesOf(scheduler.poll(200))[0];
+    };
+    expect(firstOf(0)).toBe('b');
+    expect(firstOf(50)).toBe('x');
+  });
+});

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 
 import { AxleError, messageOf } from '@axle/core/internal';
 
-import { WireErrorId, wireLimits } from '../generated/wire.js';
+import { WireErrorId, wireLimits, type FrameTypeName } from '../generated/wire.js';
 import { decodeFrame } from '../wire/decode-frame.js';
 import type { CreditFrame, Frame, GoawayFrame } from '../wire/frames.js';
 import { FrameSplitter, type RawFrame, type Side } from '../wire/frame-splitter.js';
@@ -25,6 +25,12 @@ export interface ConnectionHandler {
    * Gets every frame but CREDIT, PING and PONG. What it throws ends the connection; a WireError is told to the other side.
    */
   onFrame(raw: RawFrame): void;
+  /**
+   * Takes CALLs as they lie in a chunk, from the one at `at` on; each is answered by `sendResults`, or as others.
+   *
+   * @returns their bytes; 0 = none
+   */
+  takeCalls?(memory: Buffer, view: DataView, at: number): number;
   /** Bytes of the handle have waited for its credit for too long. */
   onStalled(id: number): void;
   /** Told once that nothing more comes and nothing more can be sent. */
@@ -54,6 +60,7 @@ export class Connection {
   private liveness: Liveness | undefined = undefined;
   private pongs = 0;
   private closedBy: AxleError | undefined;
+  private readonly takesCalls: boolean;
 
   /**
    * @param own what this side takes.
@@ -71,6 +78,7 @@ export class Connection {
   ) {
     this.splitter = new FrameSplitter(side === 'client' ? 'server' : 'client');
     this.received = new ReceiveWindow(own.connection);
+    this.takesCalls = handler.takeCalls !== undefined;
     const sink = new StreamSink(stream);
     this.outbox = new Outbox(
       sink,
@@ -123,6 +131,11 @@ export class Connection {
 
   send(frame: Frame): void {
     if (this.closedBy === undefined) this.outbox.send(frame);
+  }
+
+  /** RESULT frames as they go out, without data behind them. The bytes are copied. */
+  sendResults(frames: Uint8Array): void {
+    if (this.closedBy === undefined) this.outbox.sendResults(frames);
   }
 
   /** Asks for the end of a handle. @returns false when the other side has not heard of it */
@@ -223,11 +236,18 @@ export class Connection {
     if (this.closedBy !== undefined) return;
     this.liveness?.heard();
     try {
-      this.splitter.push(chunk, this.onRaw);
+      this.splitter.push(chunk, this.onRaw, this.takesCalls ? this.takeCalls : undefined);
     } catch (error) {
       this.fail(error);
     }
   }
+
+  private readonly takeCalls = (memory: Buffer, view: DataView, at: number): number => {
+    if (this.closedBy !== undefined) return 0;
+    const bytes = this.handler.takeCalls?.(memory, view, at) ?? 0;
+    if (bytes > 0) this.accountBytes(bytes, 'CALL');
+    return bytes;
+  };
 
   private readonly onRaw = (raw: RawFrame): void => {
     if (this.closedBy !== undefined) return;
@@ -248,10 +268,14 @@ export class Connection {
 
   private account({ type, id, start, end, isRest }: RawFrame): void {
     const bytes = end - start + (isRest ? 0 : headerBytes);
+    this.accountBytes(bytes, type);
+    if (type === 'DATA') this.receiving.get(id)?.take(end - start, type);
+  }
+
+  private accountBytes(bytes: number, type: FrameTypeName): void {
     this.received.take(bytes, type);
     const credit = this.received.used(bytes);
     if (credit > 0) this.send({ type: 'CREDIT', id: 0, bytes: credit });
-    if (type === 'DATA') this.receiving.get(id)?.take(end - start, type);
   }
 
   private pong(raw: RawFrame): void {

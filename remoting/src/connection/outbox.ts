@@ -1,4 +1,6 @@
 import { FRAME_RULES, wireLimits } from '../generated/wire.js';
+import { decodeResult } from '../wire/decode-frame.js';
+import { FrameSplitter } from '../wire/frame-splitter.js';
 import type { Frame } from '../wire/frames.js';
 import { FrameWriter } from '../wire/frame-writer.js';
 import { headerBytes } from '../wire/numbers.js';
@@ -141,6 +143,27 @@ export class Outbox {
       this.smallTaken += 1;
       this.writeSmall(frame);
     }
+    this.flushSoon();
+  }
+
+  /** RESULTs as they go out: together where there is room for all of them, else as `send` does. */
+  sendResults(frames: Uint8Array): void {
+    const { window, frameBytesMax } = this;
+    const fits =
+      window.left - frames.byteLength >= frameBytesMax && this.aheadBytes < aheadBytesMax;
+    if (this.smallWaits || !fits) {
+      // What is decoded has views of it.
+      const copy = Buffer.from(frames);
+      new FrameSplitter('server').push(copy, (raw) => {
+        this.send(decodeResult(raw));
+      });
+      return;
+    }
+    this.smallTaken += 1;
+    this.smallWritten += 1;
+    this.writer.writeFrames(frames);
+    window.take(frames.byteLength);
+    this.smallBytes += frames.byteLength;
     this.flushSoon();
   }
 

@@ -7,6 +7,7 @@ import {
   type Chain,
   type Model,
   type OpRange,
+  type Preference,
   type Registry,
 } from '@axle/core/internal';
 
@@ -15,6 +16,7 @@ import { DEVICE_NONE } from '../generated/wire.js';
 import { opNameOf } from '../op-names.js';
 import type { BindFrame } from '../wire/frames.js';
 import { classifyWith } from './classify-chain.js';
+import type { BindingLane } from './call-lanes.js';
 import type { Front } from './front.js';
 import type { Future } from './future.js';
 import { Held } from './held.js';
@@ -40,6 +42,8 @@ export class Binding extends Held {
   readonly isRepeatable: boolean;
   /** Undefined: its calls run together. */
   readonly turns: Turns | undefined;
+  /** Of calls that go past the connection; undefined: none was counted. */
+  lane: BindingLane | undefined = undefined;
   private readonly device: string | undefined;
   private readonly strict: boolean;
 
@@ -90,6 +94,21 @@ export class Binding extends Held {
   chainWith(model: Model | undefined, topKMax: number): Chain {
     this.chain ??= classifyWith(model, readArgs(this.frame.args), topKMax);
     return this.chain;
+  }
+
+  override close(): void {
+    this.lane?.release();
+  }
+
+  /** Whether its calls need nothing but a device: no model, no turn, nothing that results tell beside outputs. */
+  get isPlain(): boolean {
+    const { isRepeatable, turns, model, labels, steps } = this;
+    return isRepeatable && turns === undefined && model === undefined && !labels && !steps;
+  }
+
+  get preference(): Preference {
+    const { device, strict } = this;
+    return { device, strict };
   }
 
   /** What a call of this binding asks for. */

@@ -95,10 +95,17 @@ export class ServerCall extends TensorHolder implements CallWork<undefined> {
   }
 
   /** Answers CALL. @throws AxleError as the call is to fail; WireError HANDLE_UNKNOWN */
-  static begin(front: Front, frame: CallFrame): void {
-    const { id, binding } = frame;
+  static begin(front: Front, frame: CallFrame): Binding {
+    const { binding } = frame;
     const named = front.named(binding);
     if (!(named instanceof Binding)) throw front.notThere(binding, 'binding');
+    ServerCall.beginOf(named, front, frame);
+    return named;
+  }
+
+  /** The same, of a binding that may be released. @throws AxleError as the call is to fail; WireError HANDLE_UNKNOWN */
+  static beginOf(named: Binding, front: Front, frame: CallFrame): void {
+    const { id } = frame;
     const remembered = named.isRepeatable ? undefined : remember(front, frame);
     if (remembered === 'replayed') return;
     checkRoom(front, followingBytes(frame.inputs) + sharedBytes(frame.inputs));

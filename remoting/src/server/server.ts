@@ -275,8 +275,8 @@ export class Server {
   }
 
   private applyShares(): void {
-    const { runtime } = this.options;
-    runtime.tenantQueueDepths = queueDepthsOf(this.trust.tenancy);
+    const { runtime, limits } = this.options;
+    runtime.queueDepths = queueDepthsOf(this.trust.tenancy, limits);
     runtime.timeSliceOf = (tenant) => sliceOf(this.trust.tenancy, tenant);
   }
 

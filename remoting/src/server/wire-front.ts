@@ -4,6 +4,7 @@ import {
   asAxleError,
   AxleError,
   type Device,
+  directCallsMode,
   type Runtime,
   type Session,
   type Tensor,
@@ -42,7 +43,8 @@ import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import type { ArenaOffer } from './arena-offers.js';
-import { bind } from './binding.js';
+import { bind, type Binding } from './binding.js';
+import { CallLanes, type LaneHost } from './call-lanes.js';
 import type { ClientConnection, ClientRecord } from './client-record.js';
 import { Describing } from './describe.js';
 import type { DeviceWatch } from './device-watch.js';
@@ -124,7 +126,7 @@ export interface WireFrontOptions {
 }
 
 /** The server's side of one connection: greeting, handles and drain. What requests mean is theirs. */
-export class WireFront implements ConnectionHandler, Front, ClientConnection {
+export class WireFront implements ConnectionHandler, Front, ClientConnection, LaneHost {
   readonly runtime: Runtime;
   readonly watch: DeviceWatch;
   readonly requestBytesMax: number;
@@ -147,6 +149,8 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private offer: ArenaOffer | undefined = undefined;
   /** Frames that make handles past it are dropped: the client was told. */
   private lastTaken = Infinity;
+  /** Undefined: no calls go past this. */
+  private readonly lanes: CallLanes | undefined;
   private drained: (() => void) | undefined;
 
   constructor(
@@ -164,6 +168,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     this.keptBytesMax = options.keptBytesMax;
     const { windows, times } = options;
     this.connection = new Connection(stream, 'server', windows, least, this, times);
+    this.lanes = directCallsMode() === 'off' ? undefined : new CallLanes(this);
     this.greetingTimer = setTimeout(() => {
       this.connection.fail(
         new WireError('HANDSHAKE_TIMEOUT', `within ${this.options.handshakeMs} ms`),
@@ -194,7 +199,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
         this.heldAt(id)?.onData(raw);
         return;
       case 'CANCEL':
-        this.heldAt(id)?.cancel(new AxleError('CANCELLED', 'the client cancelled the call'));
+        this.cancel(id, new AxleError('CANCELLED', 'the client cancelled the call'));
         return;
       case 'RELEASE':
         this.release(id);
@@ -214,6 +219,45 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
       default:
         if (raw.rules.names === 'new') this.request(raw);
         else throw new WireError('WRONG_STATE', type);
+    }
+  }
+
+  takeCalls(memory: Buffer, view: DataView, at: number): number {
+    return this.lanes?.take(memory, view, at) ?? 0;
+  }
+
+  get letsCallsPast(): boolean {
+    const { drained, lastTaken, connection, options } = this;
+    if (drained !== undefined || lastTaken !== Infinity || connection.waitingFrames > 0)
+      return false;
+    return options.requests?.tellsAll !== true && this.tenant.rates.areUnlimited;
+  }
+
+  get handleRoom(): number {
+    return handlesMax - this.handles.size;
+  }
+
+  get lastHandle(): number {
+    return this.handles.last;
+  }
+
+  madeElsewhere(last: number, calls: number): void {
+    this.handles.make(last);
+    this.unanswered += calls;
+  }
+
+  answeredElsewhere(results: Uint8Array, calls: number): void {
+    this.unanswered -= calls;
+    this.connection.sendResults(results);
+    this.endIfDrained();
+  }
+
+  runAgain(binding: Binding, raw: RawFrame): void {
+    const { id } = raw;
+    try {
+      ServerCall.beginOf(binding, this, decodeCall(raw));
+    } catch (error) {
+      this.fail(id, error);
     }
   }
 
@@ -302,7 +346,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   }
 
   wasNotKept(id: number): boolean {
-    return this.notKept.has(id);
+    return this.notKept.has(id) || this.lanes?.has(id) === true;
   }
 
   hold(id: number, held: Held): void {
@@ -461,6 +505,15 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     });
   }
 
+  private cancel(id: number, reason: AxleError): void {
+    const held = this.heldAt(id);
+    if (held !== undefined) {
+      held.cancel(reason);
+      return;
+    }
+    if (this.lanes?.forget(id) === true) this.fail(id, reason);
+  }
+
   /** A frame that makes a handle: whatever comes of it, it is answered once. */
   private request(raw: RawFrame): void {
     const { id } = raw;
@@ -495,9 +548,12 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
   private begin(raw: RawFrame): void {
     const { models } = this.options;
     switch (raw.type) {
-      case 'CALL':
-        ServerCall.begin(this, decodeCall(raw));
+      case 'CALL': {
+        const call = decodeCall(raw);
+        const binding = ServerCall.begin(this, call);
+        if (binding.isPlain) this.lanes?.countOrdinary(binding, call.binding);
         return;
+      }
       case 'STREAM':
         ServerStream.begin(this, decodeFrame(raw) as StreamFrame);
         return;
@@ -581,6 +637,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection {
     const { session, tenant } = this.greeted;
     const { client } = this;
     const held = this.handles.takeAll();
+    this.lanes?.abandon();
     for (const each of held) each.close();
     session.close(client?.detach(this.handles.last));
     if (client !== undefined) this.options.resumption.lost(client);

@@ -25,6 +25,11 @@ export class WireRequests {
     private readonly listener: string,
   ) {}
 
+  /** Each has a line. */
+  get tellsAll(): boolean {
+    return this.log.writesAll;
+  }
+
   /** @param type of the frame that makes the handle */
   began(id: number, type: string): void {
     this.lastId = id;

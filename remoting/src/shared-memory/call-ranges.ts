@@ -13,8 +13,8 @@ export class CallRanges implements SharedRoom {
   place: Place | undefined = undefined;
   /** What lies there, if it is the caller's: outputs are left in it. */
   private into: Uint8Array | undefined = undefined;
-  /** To be freed. */
-  private readonly taken: Place[] = [];
+  /** To be freed. Most calls are small and take none. */
+  private taken: Place[] | undefined = undefined;
 
   constructor(private readonly memory: ClientArena) {
     this.arena = memory.id;
@@ -61,13 +61,16 @@ export class CallRanges implements SharedRoom {
 
   /** The call was answered: nothing touches them any more. */
   free(): void {
-    for (const place of this.taken.splice(0)) this.memory.free(place);
     this.place = undefined;
+    const { taken } = this;
+    if (taken === undefined) return;
+    this.taken = undefined;
+    for (const place of taken) this.memory.free(place);
   }
 
   private take(bytes: number): Place | undefined {
     const place = this.memory.allocate(bytes);
-    if (place !== undefined) this.taken.push(place);
+    if (place !== undefined) (this.taken ??= []).push(place);
     return place;
   }
 }

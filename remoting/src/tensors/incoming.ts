@@ -8,6 +8,9 @@ type Announced = Exclude<
   { readonly source: 'HANDLE' } | { readonly source: 'SHARED' }
 >;
 
+/** Of calls without any; never written to. */
+const noTensors: NamedTensor[] = [];
+
 /** A tensor whose bytes come behind the frame. */
 interface Awaited {
   /** Its tensor's own. */
@@ -17,8 +20,9 @@ interface Awaited {
 
 /** The tensors of one CALL or RESULT, gathered from the frame itself and from the DATA that follows it. */
 export class IncomingTensors {
-  private tensors: NamedTensor[] = [];
-  private readonly awaited: Awaited[] = [];
+  private tensors: NamedTensor[] = noTensors;
+  /** Most have none. */
+  private awaited: Awaited[] | undefined = undefined;
   /** The first of those whose bytes are not all there. */
   private next = 0;
   private unchecked = false;
@@ -44,7 +48,7 @@ export class IncomingTensors {
   add(record: Announced, name: string, mayChange = false): void {
     const { dtype, shape, source, slot } = record;
     const segments = source === 'INLINE' ? [record.data] : [];
-    if (source === 'FOLLOWS') this.awaited.push({ segments, left: record.bytes });
+    if (source === 'FOLLOWS') (this.awaited ??= []).push({ segments, left: record.bytes });
     // Of other types the size was checked with the frame.
     if (dtype === 'BYTES') this.unchecked = true;
     const tensor = adoptTensor(dtype, segments, shape, mayChange);
@@ -56,12 +60,12 @@ export class IncomingTensors {
   }
 
   get isComplete(): boolean {
-    return this.next === this.awaited.length;
+    return this.awaited === undefined || this.next === this.awaited.length;
   }
 
   /** @throws WireError DATA_UNEXPECTED for bytes that no tensor has announced. */
   take(data: Uint8Array): void {
-    const tensor = this.awaited[this.next];
+    const tensor = this.awaited?.[this.next];
     if (tensor === undefined || data.byteLength > tensor.left) {
       throw new WireError('DATA_UNEXPECTED', 'DATA');
     }

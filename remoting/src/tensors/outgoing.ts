@@ -24,45 +24,63 @@ export interface SharedRoom {
  */
 export class OutgoingTensors {
   readonly records: readonly (InlineTensor | AbsentTensor | SharedTensor)[];
-  readonly following: Tensor[] = [];
-  /** Bytes left in the frame for what follows the records. */
-  readonly room: number;
+  private left: number;
+  private behind: Tensor[] | undefined = undefined;
 
   /** @param payloadMax what the other side takes in one frame */
   constructor(
     tensors: readonly NamedTensor[],
-    names: boolean,
+    private readonly names: boolean,
     payloadMax: number,
-    shared?: SharedRoom,
+    private readonly shared?: SharedRoom,
   ) {
-    let room = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+    this.left = payloadMax - fixedBytes - headerBytes - tensors.length * recordBytesMax;
+    const [only] = tensors;
     // Not pushed one by one: an array that grows makes room for 17.
-    this.records = tensors.map(({ name: itsName, tensor, position }, index) => {
-      const { dtype, shape, byteLength } = tensor;
-      const name = names ? itsName : '';
-      const slot = position ?? index;
-      if (byteLength === 0 || (byteLength <= inlineBytesMax && padded(byteLength) <= room)) {
-        room -= padded(byteLength);
-        return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
-      }
-      const head = { slot, dtype, shape, name, bytes: byteLength };
-      const offset = shared?.write(tensor);
-      if (shared !== undefined && offset !== undefined) {
-        return { source: 'SHARED', ...head, arena: shared.arena, offset };
-      }
-      this.following.push(tensor);
-      return { source: 'FOLLOWS', ...head };
-    });
-    this.room = room;
+    if (tensors.length === 1 && only !== undefined) this.records = [this.recordOf(only, 0)];
+    else this.records = tensors.map((tensor, index) => this.recordOf(tensor, index));
+  }
+
+  get following(): readonly Tensor[] {
+    return this.behind ?? nothing;
+  }
+
+  /** Bytes left in the frame for what follows the records. */
+  get room(): number {
+    return this.left;
+  }
+
+  private recordOf(
+    { name: itsName, tensor, position }: NamedTensor,
+    index: number,
+  ): InlineTensor | AbsentTensor | SharedTensor {
+    const { dtype, shape, byteLength } = tensor;
+    const { shared } = this;
+    const name = this.names ? itsName : '';
+    const slot = position ?? index;
+    const bytes = padded(byteLength);
+    if (byteLength === 0 || (byteLength <= inlineBytesMax && bytes <= this.left)) {
+      this.left -= bytes;
+      return { source: 'INLINE', slot, dtype, shape, name, data: tensor.bytes };
+    }
+    const head = { slot, dtype, shape, name, bytes: byteLength };
+    const offset = shared?.write(tensor);
+    if (shared !== undefined && offset !== undefined) {
+      return { source: 'SHARED', ...head, arena: shared.arena, offset };
+    }
+    (this.behind ??= []).push(tensor);
+    return { source: 'FOLLOWS', ...head };
   }
 }
+
+const nothing: readonly Tensor[] = Object.freeze([]);
 
 /** Tensors whose bytes are not sent. */
 export function omittedTensors(
   tensors: readonly NamedTensor[],
   names: boolean,
   payloadMax: number,
-): OutgoingTensors {
+): Pick<OutgoingTensors, 'records' | 'following' | 'room'> {
   const records = tensors.map(
     ({ name, tensor: { dtype, shape, byteLength }, position }, index): AbsentTensor => ({
       source: 'OMITTED',

@@ -25,6 +25,11 @@ class Count {
     this.whole?.add(amount);
   }
 
+  get left(): number {
+    const own = this.most - this.used;
+    return this.whole === undefined ? own : Math.min(own, this.whole.left);
+  }
+
   check(): void {
     if (this.used > this.most) throw this.exhausted(1);
     this.whole?.check();
@@ -76,6 +81,11 @@ export class Ledger {
 
   used(name: QuotaName): number {
     return this.counts[name].used;
+  }
+
+  /** What may be taken now; negative where more is in use than may be. */
+  left(name: QuotaName): number {
+    return this.counts[name].left;
   }
 
   get isIdle(): boolean {

@@ -79,6 +79,11 @@ export class Rates {
     return this.current;
   }
 
+  get areUnlimited(): boolean {
+    const { callsPerSecond, deviceMsPerSecond } = this.current;
+    return callsPerSecond === Infinity && deviceMsPerSecond === Infinity;
+  }
+
   /** From now on; what was used stays used. */
   update(limits: RateLimits, now: number): void {
     if (limits === this.current) return;
@@ -94,8 +99,8 @@ export class Rates {
    * @throws AxleError RESOURCE_EXHAUSTED, saying when it would be taken.
    */
   admit(now: number): void {
+    if (this.areUnlimited) return;
     const { callsPerSecond, deviceMsPerSecond } = this.current;
-    if (callsPerSecond === Infinity && deviceMsPerSecond === Infinity) return;
     const callsMs = this.calls.msUntil(1, now);
     if (callsMs > 0) throw this.refused(`${callsPerSecond} calls a second`, callsMs);
     // Nobody knows what a call will take: the one that uses up the rest is let through, and the next one waits for it.

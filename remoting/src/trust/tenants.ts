@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-import type { TimeSlice } from '@axle/core/internal';
+import type { Limits, QueueDepths, TimeSlice } from '@axle/core/internal';
 
 import { Ledger } from './ledger.js';
 import type { Quotas } from './quotas.js';
@@ -110,11 +110,22 @@ export function sliceOf({ named, others }: TenancySettings, tenant: string): Tim
   return (named.get(tenant) ?? others).slice;
 }
 
-/** Of tenants that have a bound of their own, how many of their tasks may wait for one device. */
-export function queueDepthsOf({ named }: TenancySettings): ReadonlyMap<string, number> {
+/** Full queues of one tenant that a device's queue has room for, so that one tenant leaves room for others. */
+const fullQueuesMax = 4;
+
+/**
+ * How many tasks may wait for one device.
+ *
+ * @param limits where the settings say nothing of tenants that are not named
+ */
+export function queueDepthsOf({ others, named }: TenancySettings, limits: Limits): QueueDepths {
+  const { queueDepthMax, tenantQueueDepthMax } = limits;
   const depths = new Map<string, number>();
   for (const [name, { queueDepth }] of named) {
     if (queueDepth !== undefined) depths.set(name, queueDepth);
   }
-  return depths;
+  const { queueDepth: tenant } = others;
+  if (tenant === undefined)
+    return { all: queueDepthMax, tenant: tenantQueueDepthMax, named: depths };
+  return { all: fullQueuesMax * tenant, tenant, named: depths };
 }

@@ -92,9 +92,14 @@ export class FrameSplitter {
    * Takes what came next. The chunk is kept by what is decoded from it, so it must not be written to again.
    *
    * @param onFrame is called for each frame that is complete, and for pieces of DATA. What it throws ends the splitter's use.
+   * @param takeCalls is asked first where a CALL begins, for the bytes of frames that it takes as they lie there
    * @throws WireError after which nothing more can be read from the connection.
    */
-  push(chunk: Uint8Array, onFrame: (frame: RawFrame) => void): void {
+  push(
+    chunk: Uint8Array,
+    onFrame: (frame: RawFrame) => void,
+    takeCalls?: (memory: Buffer, view: DataView, at: number) => number,
+  ): void {
     const memory = asBuffer(chunk);
     const view = new DataView(memory.buffer, memory.byteOffset, memory.byteLength);
     let at = 0;
@@ -102,6 +107,11 @@ export class FrameSplitter {
     else if (this.restBytes > 0) at = this.handOnRest(memory, view, onFrame);
     if (at === memory.length) return;
     while (memory.length - at >= headerBytes) {
+      if (takeCalls !== undefined && view.getUint8(at + 4) === FrameType.CALL) {
+        const taken = takeCalls(memory, view, at);
+        at += taken;
+        if (taken > 0) continue;
+      }
       const bytes = this.frameBytesAt(view, at);
       if (memory.length - at < bytes) {
         if (!this.handOnFirst(memory, view, at, bytes, onFrame)) this.gather(memory, at, bytes);

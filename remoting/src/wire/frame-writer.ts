@@ -83,6 +83,13 @@ export class FrameWriter {
     }
   }
 
+  /** Frames that were written elsewhere, as they are; at most half a slab of them. They are copied. */
+  writeFrames(frames: Uint8Array): void {
+    if (this.slab.length - this.end < frames.byteLength) this.newSlab();
+    this.slab.set(frames, this.end);
+    this.end += frames.byteLength;
+  }
+
   writeCall(call: CallFrame): void {
     const payload = this.begin('CALL');
     const { place, trace, inputs, priority } = call;

@@ -72,7 +72,6 @@ export interface ServeSettings {
   /** Path of a file; undefined: none. */
   readonly auditLog: string | undefined;
   readonly usageLog: string | undefined;
-  readonly tenantQueueDepth: number;
   readonly trust: TrustSettings;
   readonly tls: TlsMaterial | undefined;
   /** That it was read from. */
@@ -94,9 +93,6 @@ const pemBytesMax = 1024 * 1024;
 /** Some 100,000 certificates. */
 const crlBytesMax = 8 * 1024 * 1024;
 const defaultGraceSeconds = 30;
-/** A quarter of a device's queue: one tenant leaves room for others. */
-/** As many as a tenant may have calls, by default. */
-const defaultTenantQueueDepth = 4096;
 const writableByOthers = 0o022;
 
 /**
@@ -149,7 +145,6 @@ export async function loadServeSettings(options: ServeOptions): Promise<ServeSet
     accessLog: said('accessLog') ?? false,
     auditLog: said('auditLog'),
     usageLog: said('usageLog'),
-    tenantQueueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     trust: {
       tenancy: tenancyOf(config),
       tokens: tokens === undefined ? undefined : await tokensOf(tokens, files),

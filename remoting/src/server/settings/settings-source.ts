@@ -22,7 +22,6 @@ function startValuesOf(settings: ServeSettings): Readonly<Record<string, unknown
     inProcess: others.inProcess,
     hostHungSeconds: others.hostHungSeconds,
     sharedMemory: others.sharedMemory,
-    tenantQueueDepth: others.tenantQueueDepth,
     graceSeconds: others.graceSeconds,
     logFormat: others.logFormat,
     accessLog: others.accessLog,

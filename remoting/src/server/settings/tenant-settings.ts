@@ -67,6 +67,9 @@ export function checkSlices(
   );
 }
 
+/** As many as a tenant may have calls, by default. */
+const defaultTenantQueueDepth = 4096;
+
 /** What is one tenant's at several fronts of a pool, and of which each has a part. */
 const divided = ['connections', 'calls', 'requestBytes', 'answerBytes'] as const;
 
@@ -75,6 +78,7 @@ export function tenancyOf(config: ConfigFile): TenancySettings {
   const quotas = { ...defaultQuotas, ...config.quotas };
   const others: TenantSettings = {
     ...{ weight: 1, disabled: false, quotas: quotasOf(quotas, fronts) },
+    queueDepth: config.tenantQueueDepth ?? defaultTenantQueueDepth,
     ...{ rates: ratesOf(config.rates ?? {}, fronts), slice: config.slice },
   };
   const named = new Map<string, TenantSettings>();

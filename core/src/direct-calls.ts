@@ -1,0 +1,163 @@
+import { callChannel } from './call-channel.js';
+import type { DispatchParts } from './dispatch.js';
+import type { LaneAnswers, LaneListener, LaneWire, NativeLane } from './native-lanes.js';
+import type { Chain } from './plans/chain.js';
+import type { Preference, Segment } from './plans/router.js';
+import type { DeviceQueue } from './scheduling/device-queue.js';
+import type { Session } from './session.js';
+import { taskPublisher } from './task-channel.js';
+
+/** After so many calls one goes the ordinary way, by which devices are chosen, measured and tried again. */
+const callsInARow = 256;
+
+/**
+ * Calls of one kind that go from a connection's bytes to a device and back without an object for each: those of one op
+ * that is cheap and may run twice, on the one device that would get them. Which of them may, its scheduler says each time;
+ * what does not go this way goes the other, and so does what fails.
+ */
+export class DirectCalls implements LaneListener {
+  private readonly lane: NativeLane;
+  private readonly queue: DeviceQueue;
+  /** Calls that the device has, those that were forgotten too. */
+  private inFlight = 0;
+  private leftInARow = callsInARow;
+  /** The binding is closed: what is under way is answered, and then the lane goes. */
+  private ending = false;
+  private closed = false;
+
+  private constructor(
+    private readonly parts: DispatchParts,
+    private readonly session: Session,
+    private readonly segment: Segment,
+    outputBytesMax: number,
+    wire: LaneWire,
+    private readonly listener: LaneListener,
+  ) {
+    const { device, range, args, policy, backend } = segment;
+    const { itemsMax } = policy;
+    this.queue = parts.queueOf(segment);
+    this.lane = (backend.openLane as NonNullable<typeof backend.openLane>).call(
+      backend,
+      device,
+      range,
+      args,
+      outputBytesMax,
+      itemsMax,
+      wire,
+      this,
+    );
+  }
+
+  /** Undefined where calls of the chain cannot go this way. @throws as the router and the addon do */
+  static open(
+    parts: DispatchParts,
+    session: Session,
+    chain: Chain,
+    preference: Preference,
+    outputBytesMax: number,
+    wire: (deviceId: string) => LaneWire,
+    listener: LaneListener,
+  ): DirectCalls | undefined {
+    const plans = parts.router.plans(chain, undefined, preference, undefined);
+    const [segment, ...others] = plans[0]?.segments ?? [];
+    if (segment === undefined || plans.length > 1 || others.length > 0) return undefined;
+    if (!segment.repeatable || segment.usesModel || segment.backend.openLane === undefined) {
+      return undefined;
+    }
+    const { delayMs, instances, preserveOrdering, queueMax } = segment.policy;
+    if (delayMs > 0 || instances > 0 || preserveOrdering || queueMax > 0) return undefined;
+    const itsWire = wire(segment.device.id);
+    return new DirectCalls(parts, session, segment, outputBytesMax, itsWire, listener);
+  }
+
+  /**
+   * Takes CALLs as they lie in `bytes`, as many as may go now.
+   *
+   * @param callsMax what the connection allows
+   * @returns their bytes; 0 = none. `taken` says what they were.
+   */
+  take(bytes: Uint8Array, at: number, callsMax: number, handleMin: number): number {
+    if (this.ending || this.isWatched) return 0;
+    if (this.leftInARow <= 0) {
+      this.leftInARow = callsInARow;
+      return 0;
+    }
+    const { session, segment, queue } = this;
+    const { bySize } = segment.cost;
+    const expectedMs = bySize.count > 0 ? bySize.expectedWithinMs(undefined) : undefined;
+    const room = Math.min(
+      callsMax,
+      session.callsLeft,
+      queue.directRoom(session.tenant, expectedMs),
+    );
+    if (room <= 0) return 0;
+    const taken = this.lane.take(bytes, at, room, handleMin);
+    if (taken === 0) return 0;
+    const { calls } = this.lane;
+    this.leftInARow -= calls;
+    this.inFlight += calls;
+    session.directCalls += calls;
+    queue.directBegan(calls);
+    return taken;
+  }
+
+  /** Of the last `take` that took some. */
+  get taken(): Pick<NativeLane, 'calls' | 'inputBytes' | 'lastHandle'> {
+    return this.lane;
+  }
+
+  /** Somebody is told of each task. */
+  private get isWatched(): boolean {
+    const { uses } = this.parts;
+    return callChannel.hasSubscribers || taskPublisher() !== undefined || uses.listener !== undefined;
+  }
+
+  answered(answers: LaneAnswers): void {
+    const { results, returned, inputBytes, workMs, forgotten } = answers;
+    const { parts, segment, session, queue } = this;
+    if (results > 0) {
+      const timing = { transferMs: 0, computeMs: workMs / results, queueMs: 0, batchSize: 1 };
+      parts.breaker.succeeded(segment.device);
+      parts.costs.observe(segment.cost, inputBytes / (results + returned), timing);
+    }
+    const calls = results + returned;
+    this.inFlight -= calls + forgotten;
+    session.directCalls -= calls;
+    queue.directEnded(calls + forgotten, session.tenant, session.weight, workMs);
+    // One after another, until it is known what is the matter.
+    if (returned > 0) this.leftInARow = 0;
+    if (calls > 0) this.listener.answered(answers);
+    this.closeIfIdle();
+  }
+
+  /**
+   * Nobody waits for the call any more. Its device has it until it is done, and so long it counts there.
+   *
+   * @returns the bytes of its inputs; undefined: it is not one of these
+   */
+  forget(handle: number): number | undefined {
+    if (this.inFlight === 0) return undefined;
+    const bytes = this.lane.forget(handle);
+    if (bytes !== undefined) this.session.directCalls -= 1;
+    return bytes;
+  }
+
+  /** Takes no more; what is under way is still answered. */
+  end(): void {
+    this.ending = true;
+    this.closeIfIdle();
+  }
+
+  /** The same, and nothing is answered. @param calls that were not answered */
+  abandon(calls: number): void {
+    this.session.directCalls -= calls;
+    this.lane.forgetAll();
+    this.end();
+  }
+
+  private closeIfIdle(): void {
+    if (!this.ending || this.inFlight > 0 || this.closed) return;
+    this.closed = true;
+    this.lane.close();
+  }
+}
