@@ -68,3 +68,11 @@ export const jsonValuesMax = MiB;
 export const jsonTextsMax = 128 * 1024;
 /** Elements of one BYTES tensor: each costs more here than the bytes that it came as. */
 export const bytesElementsMax = MiB;
+/** What a URL was read as is remembered: of so many, */
+export const knownRoutesMax = 256;
+/** each so long at most, characters. */
+export const knownUrlCharactersMax = 256;
+/** The same of the JSON before the tensors of a request: of so many, */
+export const headsMax = 256;
+/** each so long at most, bytes. */
+export const headBytesMax = 1024;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterAll, describe, expect, it } from 'vitest';
 
-import { addModel, matMulModel } from '../../onnx-model.mjs';
+import { addModel, matMulModel, onnxModel } from '../../onnx-model.mjs';
 import { folder } from '../serve.js';
 import { TrustedServer } from '../trusted-server.js';
 import { answerOf, GrpcClient, messageOf, type Fields } from './grpc-door.js';
@@ -111,6 +111,20 @@ describe('models that are loaded by name', () => {
     const parameters = { config: { string_param: '{}' } };
     const overriding = place.grpc.inference('RepositoryModelLoad', { model_name: 'a', parameters });
     await expect(overriding).rejects.toMatchObject({ code: 'UNIMPLEMENTED' });
+  });
+
+  it('are not ready when they can be read and no device can load them', async () => {
+    const odd = onnxModel({
+      inputs: [{ name: 'x', shape: ['n', 1] }],
+      outputs: [{ name: 'y', shape: ['n', 1] }],
+      nodes: [['NoSuchOperator', ['x'], ['y']]],
+    });
+    writeModel(place.models, 'odd', odd);
+    await expect(place.load('odd')).rejects.toThrow(/NoSuchOperator/);
+    expect(await place.states()).toMatchObject({ 'odd:1': 'UNAVAILABLE' });
+    const ready = await place.rest.send('GET', '/v2/models/odd/ready');
+    expect(ready.status).toBe(400);
+    rmSync(join(place.models, 'odd'), { recursive: true });
   });
 
   it('take over only when they are ready, and let calls end that began before', async () => {

@@ -1,10 +1,7 @@
 import { LruMap } from '@axle/core/internal';
 
+import { headBytesMax, headsMax } from '../door-limits.js';
 import { readInferJson, type InferJson } from './infer-body.js';
-
-/** Of the JSON of requests that is remembered: how many, and how long each may be. */
-const headsMax = 256;
-const headBytesMax = 1024;
 
 /**
  * Reads the JSON of inferences. What comes before the tensors of a client is the same for each of its requests as a rule: it

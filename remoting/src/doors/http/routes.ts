@@ -1,6 +1,7 @@
 import { AxleError, LruMap } from '@axle/core/internal';
 
 import type { DoorClient } from '../door-clients.js';
+import { knownRoutesMax, knownUrlCharactersMax } from '../door-limits.js';
 import { overridden, type KserveServer } from '../kserve/kserve-server.js';
 import type { ServerSettings } from '../kserve/operator-settings.js';
 import { regionMessage } from '../kserve/shared-memory/region-message.js';
@@ -44,9 +45,6 @@ interface Rule {
 }
 
 const nothing = Buffer.alloc(0);
-/** What is known of how URLs are read, and how long one may be for that. */
-const knownRoutesMax = 256;
-const knownUrlCharactersMax = 256;
 const noSettings: ServerSettings = new Map();
 const traceSettings = /^\/v2(?:\/models\/([^/]+))?\/trace\/setting$/;
 const logSettings = /^\/v2\/logging$/;

@@ -122,16 +122,15 @@ export class InferCall implements CallWork<InferAnswer> {
   private runKnown(served: ServedModel, bytes: number): Promise<InferAnswer> {
     return new Promise((resolve, reject) => {
       const giveBack = charge(this.client, bytes);
-      const failed = (reason: unknown) => {
+      const failed = (reason: AxleError) => {
         giveBack();
-        // What `start` rejects with.
         reject(reason);
       };
       let parameters: CallParameters;
       try {
         parameters = this.checked();
       } catch (error) {
-        failed(error);
+        failed(asAxleError(error));
         return;
       }
       const succeeded = (answer: InferAnswer) => {
