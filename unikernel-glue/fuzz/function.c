@@ -18,6 +18,9 @@ typedef struct script {
   uint64_t clock_us;
 } script;
 
+// Of all that was read, so that it is.
+static volatile uint8_t seen;
+
 static void check(int holds) {
   if (!holds) abort();
 }
@@ -63,7 +66,7 @@ static void look_at(const uint8_t *data, uint32_t bytes, const uint8_t *memory, 
   uint8_t sum = 0;
   for (int32_t i = 0; i < length; i++) sum ^= text[i];
   for (uint32_t i = 0; i < bytes; i++) sum ^= data[i];
-  check(sum <= 255);
+  seen = sum;
   free(text);
 }
 
