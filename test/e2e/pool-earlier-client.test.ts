@@ -39,13 +39,13 @@ describe.skipIf('why' in earlier)('a client from before the numbers of the wire 
     };
     const pooled = await start('earlier', 'pooled', 'append,reverse,compress');
     const direct = await start('earlier-effect', 'direct', 'append,reverse');
-    await pooled.more(30, 'append', 'reverse', 'compress');
+    await pooled.more(10, 'append', 'reverse', 'compress');
     await kill(killed);
-    await pooled.more(30, 'compress');
+    await pooled.more(10, 'compress');
     effectsServer.kill('SIGKILL');
     effectsServer = await effect();
-    await pooled.more(30, 'append', 'reverse', 'compress');
-    await direct.more(30, 'append', 'reverse');
+    await pooled.more(10, 'append', 'reverse', 'compress');
+    await direct.more(10, 'append', 'reverse');
     const figures = [await pooled.stop(), await direct.stop()];
     console.log(`client of ${commit.slice(0, 12)}: ${expectNoHarm(clients, figures, [effects])}`);
   });
