@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -23,6 +24,7 @@ using kernels::Exchanged;
 using kernels::place;
 
 constexpr unsigned kLanes = 32;
+constexpr unsigned char kFresh = 0xA5;
 
 // The lanes of a warp bring a value each; when all have, the next round begins. A lane may be one round
 // ahead of another but not two, so two sets of values will do.
@@ -40,6 +42,7 @@ class BlockRun {
     call_ = call;
     arguments_ = arguments;
     threads_ = block_threads;
+    blocks_++;
     ended_ = 0;
     barrier_arrived_ = 0;
     barrier_round_ = 0;
@@ -81,6 +84,15 @@ class BlockRun {
       while (warp.round == round) wait();
     }
     return all;
+  }
+
+  void *shared_memory(const void *key, size_t bytes) {
+    Shared &memory = shared_[key];
+    if (memory.block != blocks_) {
+      memory.bytes.assign(bytes, kFresh);
+      memory.block = blocks_;
+    }
+    return memory.bytes.data();
   }
 
   static BlockRun &of_thread() {
@@ -132,7 +144,14 @@ class BlockRun {
     place.thread = mine;
   }
 
+  struct Shared {
+    std::vector<unsigned char> bytes;
+    uint64_t block = 0;  // that last asked for it
+  };
+
   Fiber outside_;
+  std::map<const void *, Shared> shared_;
+  uint64_t blocks_ = 0;  // so far
   std::vector<std::unique_ptr<Fiber>> fibers_;
   std::vector<Warp> warps_;
   std::vector<char> done_;
@@ -161,6 +180,9 @@ void run_grid(KernelCall call, void **arguments, unsigned grid_blocks, unsigned 
 namespace axle::cuda::kernels {
 
 void sync_threads() { emulated::BlockRun::current->sync_threads(); }
+void *shared_memory(const void *key, size_t bytes) {
+  return emulated::BlockRun::current->shared_memory(key, bytes);
+}
 const Exchanged &exchange(uint32_t mine) {
   return emulated::BlockRun::current->exchange(mine);
 }

@@ -102,8 +102,8 @@ namespace {
 constexpr size_t kStackBytes = 256u << 10;
 constexpr size_t kGuardBytes = 64u << 10;
 
-thread_local Fiber *running = nullptr;
-[[maybe_unused]] thread_local Fiber *left = nullptr;
+thread_local Fiber *running __attribute__((tls_model("initial-exec"))) = nullptr;
+thread_local Fiber *left __attribute__((tls_model("initial-exec"))) = nullptr;
 
 }  // namespace
 

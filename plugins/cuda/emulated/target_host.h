@@ -5,11 +5,15 @@
 #ifndef AXLE_CUDA_EMULATED_TARGET_HOST_H
 #define AXLE_CUDA_EMULATED_TARGET_HOST_H
 
+#include <cstddef>
+
 #include "../src/kernels/language.h"
 
 #define AXLE_KERNEL extern "C"
-// Blocks of one stream run one after another on its thread, so that a block has these for itself.
-#define AXLE_SHARED static thread_local
+#define AXLE_SHARED(type, name, count)      \
+  static const char name##_key = 0;         \
+  type *const name = static_cast<type *>(   \
+      ::axle::cuda::kernels::shared_memory(&name##_key, sizeof(type) * (count)))
 
 namespace axle::cuda::kernels {
 
@@ -29,6 +33,8 @@ struct Exchanged {
 };
 
 void sync_threads();
+// The block's memory of that key, at a new block full of 0xA5.
+void *shared_memory(const void *key, size_t bytes);
 // Waits until all 32 lanes have come to the point; good until the lane comes to the next one.
 const Exchanged &exchange(uint32_t mine);
 

@@ -101,7 +101,7 @@ void DeviceMemory::put(DeviceBlock &block) noexcept {
   bool kept = false;
   // A device that is gone takes no order; its memory goes with its context.
   if (idle.wiped != nullptr &&
-      driver_->fill(idle.pointer, 0, block.class_bytes_, block.stream_) == cu::kSuccess &&
+      driver_->fill(idle.pointer, 0, block.bytes_, block.stream_) == cu::kSuccess &&
       driver_->event_record(idle.wiped, block.stream_) == cu::kSuccess) {
     try {
       std::lock_guard<std::mutex> lock(mutex_);

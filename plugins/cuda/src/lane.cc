@@ -20,16 +20,19 @@ Lane::~Lane() {
 
 void Lane::copy_in(cu::Ptr to, const void *from, size_t bytes) {
   if (bytes == 0) return;
+  settled_ = false;
   driver_.check(driver_->copy_in(to, from, bytes, stream_), "copying to the device");
 }
 
 void Lane::copy_out(void *to, cu::Ptr from, size_t bytes) {
   if (bytes == 0) return;
+  settled_ = false;
   driver_.check(driver_->copy_out(to, from, bytes, stream_), "copying from the device");
 }
 
 void Lane::copy(cu::Ptr to, cu::Ptr from, size_t bytes) {
   if (bytes == 0) return;
+  settled_ = false;
   driver_.check(driver_->copy(to, from, bytes, stream_), "copying on the device");
 }
 
@@ -37,9 +40,13 @@ void Lane::mark() { driver_.check(driver_->event_record(marked_, stream_), "reco
 
 void Lane::await() {
   driver_.check(driver_->event_synchronize(marked_), "work on the device");
+  settled_ = true;
 }
 
-void Lane::settle() noexcept { driver_->stream_synchronize(stream_); }
+void Lane::settle() noexcept {
+  if (!settled_) driver_->stream_synchronize(stream_);
+  settled_ = true;
+}
 
 LanePool::LanePool(const Driver &driver, size_t count, size_t slab_bytes) {
   constexpr size_t kLargerPart = 1024;  // what does not compress grows by less than this part

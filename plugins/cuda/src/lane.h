@@ -30,11 +30,12 @@ class Lane {
   template <class... Arguments>
   void launch(cu::Function kernel, unsigned blocks, unsigned threads, Arguments... arguments) {
     void *pointers[] = {&arguments...};
+    settled_ = false;
     driver_.check(driver_->launch(kernel, blocks, 1, 1, threads, 1, 1, 0, stream_, pointers, nullptr),
                   "starting a kernel");
   }
 
-  // Notes this point of the stream, and blocks until the device has come to the last one noted.
+  // Notes this point of the stream, which is what await() blocks for.
   void mark();
   void await();
   // Blocks until the device does nothing more with this lane's memory.
@@ -48,6 +49,7 @@ class Lane {
   const Driver &driver_;
   cu::Stream stream_ = nullptr;
   cu::Event marked_ = nullptr;
+  bool settled_ = true;  // nothing was asked for since the last mark that was awaited
 };
 
 // The lanes of a device, lent one by one.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <deque>
 
+#include "block_layout.h"
 #include "byte_output.h"
 #include "input_reader.h"
 #include "kernels/lz4_layout.h"
@@ -24,11 +25,10 @@ constexpr uint64_t kRecordExtra = kLz4RecordHeadBytes + kLz4RecordTailBytes;
 struct Slab {
   LanePool::Lease lane;
   uint32_t chunks = 0;
-  // They go before the lane does, and are wiped on its stream.
-  DeviceBlock in;
-  DeviceBlock slots;
-  DeviceBlock sizes;  // of the records, then their offsets and the sum
-  DeviceBlock out;
+  uint64_t out_bytes_max = 0;
+  uint64_t out_at = 0;  // in `memory`
+  bool out_copied = false;
+  DeviceBlock memory;  // goes before the lane does, and is wiped on its stream
 };
 
 class Compression {
@@ -79,27 +79,32 @@ class Compression {
     Lane &lane = *slab.lane;
     const uint64_t bytes = std::min(slab_bytes_, input_.left_bytes());
     slab.chunks = static_cast<uint32_t>((bytes + kLz4ChunkBytes - 1) / kLz4ChunkBytes);
-    const uint64_t out_bytes = bytes + slab.chunks * kRecordExtra;
-    const uint64_t sizes_bytes = slab.chunks * sizeof(uint32_t);
-    slab.in = take(lane, bytes + kReadAhead);
-    slab.slots = take(lane, uint64_t{slab.chunks} * kLz4SlotBytes + kReadAhead);
-    slab.sizes = take(lane, 2 * sizes_bytes + sizeof(uint32_t));
-    slab.out = take(lane, out_bytes + kReadAhead);
+    slab.out_bytes_max = bytes + slab.chunks * kRecordExtra;
+    BlockLayout layout;
+    const uint64_t in_at = layout.add(bytes + kReadAhead);
+    const uint64_t slots_at = layout.add(uint64_t{slab.chunks} * kLz4SlotBytes + kReadAhead);
+    const uint64_t sizes_at = layout.add(slab.chunks * sizeof(uint32_t));
+    const uint64_t offsets_at = layout.add((slab.chunks + 1) * sizeof(uint32_t));
+    slab.out_at = layout.add(slab.out_bytes_max + kReadAhead);
+    slab.memory = context_.memory->take(layout.bytes(), quota_, lane.stream());
     lane.in.reserve(bytes);
-    lane.out.reserve(out_bytes);
+    lane.out.reserve(slab.out_bytes_max);
     lane.notes.reserve(sizeof(uint32_t));
 
     if (!input_.read(lane.in.data(), bytes)) throw Failure(AXLE_STATUS_INTERNAL, "input is short");
-    lane.copy_in(slab.in.at(), lane.in.data(), bytes);
+    const cu::Ptr in = slab.memory.at(in_at);
+    const cu::Ptr slots = slab.memory.at(slots_at);
+    const cu::Ptr sizes = slab.memory.at(sizes_at);
+    const cu::Ptr offsets = slab.memory.at(offsets_at);
+    const cu::Ptr out = slab.memory.at(slab.out_at);
+    lane.copy_in(in, lane.in.data(), bytes);
     const Kernels &kernels = context_.kernels;
-    const cu::Ptr sizes = slab.sizes.at();
-    const cu::Ptr offsets = slab.sizes.at(sizes_bytes);
-    lane.launch(kernels.axle_lz4_compress, slab.chunks, kWarp, slab.in.at(), bytes, slab.slots.at(),
-                sizes);
-    lane.launch(kernels.axle_lz4_offsets, 1, kLz4OffsetThreads, sizes, offsets, slab.chunks);
-    lane.launch(kernels.axle_lz4_gather, slab.chunks, kGatherThreads, slab.slots.at(), sizes,
-                offsets, slab.out.at());
-    lane.copy_out(lane.notes.data(), offsets + sizes_bytes, sizeof(uint32_t));
+    lane.launch(kernels.axle_lz4_compress, slab.chunks, kWarp, in, bytes, slots, sizes);
+    lane.launch(kernels.axle_lz4_offsets, 1, kWarp, sizes, offsets, slab.chunks);
+    lane.launch(kernels.axle_lz4_gather, slab.chunks, kGatherThreads, slots, sizes, offsets, out);
+    lane.copy_out(lane.notes.data(), offsets + slab.chunks * sizeof(uint32_t), sizeof(uint32_t));
+    slab.out_copied = slab.out_bytes_max <= kEagerCopyBytes;
+    if (slab.out_copied) lane.copy_out(lane.out.data(), out, slab.out_bytes_max);
     lane.mark();
     run_.transfer_ns += watch_.lap_ns();
   }
@@ -109,18 +114,16 @@ class Compression {
     lane.await();
     run_.compute_ns += watch_.lap_ns();
     const uint32_t bytes = *lane.notes.as<uint32_t>();
-    if (bytes > slab.out.bytes()) {
+    if (bytes > slab.out_bytes_max) {
       throw Failure(AXLE_STATUS_INTERNAL, "cuda: compressed blocks are larger than they can be");
     }
-    lane.copy_out(lane.out.data(), slab.out.at(), bytes);
-    lane.mark();
-    lane.await();
+    if (!slab.out_copied) {
+      lane.copy_out(lane.out.data(), slab.memory.at(slab.out_at), bytes);
+      lane.mark();
+      lane.await();
+    }
     output_.append(lane.out.data(), bytes);
     run_.transfer_ns += watch_.lap_ns();
-  }
-
-  DeviceBlock take(Lane &lane, uint64_t bytes) {
-    return context_.memory->take(bytes, quota_, lane.stream());
   }
 
   TaskRun &run_;

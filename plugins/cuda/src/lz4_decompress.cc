@@ -3,6 +3,7 @@
 #include <cstring>
 #include <deque>
 
+#include "block_layout.h"
 #include "byte_output.h"
 #include "input_reader.h"
 #include "kernels/lz4_layout.h"
@@ -24,9 +25,9 @@ struct Slab {
   LanePool::Lease lane;
   uint32_t blocks = 0;
   uint64_t in_bytes = 0;
-  DeviceBlock in;
-  DeviceBlock list;  // Lz4Block of each, then Lz4Outcome of each
-  DeviceBlock out;
+  uint64_t out_at = 0;  // in `memory`
+  bool out_copied = false;
+  DeviceBlock memory;  // goes before the lane does, and is wiped on its stream
 };
 
 class Decompression {
@@ -92,26 +93,38 @@ class Decompression {
 
     const uint64_t list_bytes = slab.blocks * sizeof(Lz4Block);
     const uint64_t outcome_bytes = slab.blocks * sizeof(Lz4Outcome);
-    slab.in = take(lane, slab.in_bytes + kReadAhead);
-    slab.list = take(lane, list_bytes + outcome_bytes);
-    slab.out = take(lane, kLz4WindowBytes + slab.blocks * block_max);
-    lane.copy_in(slab.in.at(), lane.in.data(), slab.in_bytes);
-    lane.copy_in(slab.list.at(), list, list_bytes);
-    const cu::Ptr outcomes = slab.list.at(list_bytes);
+    const uint64_t out_bytes_max = slab.blocks * block_max;
+    BlockLayout layout;
+    const uint64_t in_at = layout.add(slab.in_bytes + kReadAhead);
+    const uint64_t list_at = layout.add(list_bytes);
+    const uint64_t outcomes_at = layout.add(outcome_bytes);
+    slab.out_at = layout.add(kLz4WindowBytes + out_bytes_max) + kLz4WindowBytes;
+    slab.memory = context_.memory->take(layout.bytes(), quota_, lane.stream());
+    const cu::Ptr in = slab.memory.at(in_at);
+    const cu::Ptr blocks = slab.memory.at(list_at);
+    const cu::Ptr outcomes = slab.memory.at(outcomes_at);
+    const cu::Ptr out = slab.memory.at(slab.out_at);
+    lane.copy_in(in, lane.in.data(), slab.in_bytes);
+    lane.copy_in(blocks, list, list_bytes);
     const auto room = static_cast<uint32_t>(block_max);
     const Kernels &kernels = context_.kernels;
     if (head_.blocks_linked) {
       const auto history = static_cast<uint32_t>(history_.size());
       lane.out.reserve(std::max<size_t>(history, 1));
       std::copy(history_.begin(), history_.end(), lane.out.data());
-      lane.copy_in(slab.out.at(kLz4WindowBytes - history), lane.out.data(), history);
-      lane.launch(kernels.axle_lz4_decompress_linked, 1, kWarp, slab.in.at(), slab.list.at(),
-                  slab.blocks, slab.out.at(kLz4WindowBytes), room, history, outcomes);
+      lane.copy_in(out - history, lane.out.data(), history);
+      lane.launch(kernels.axle_lz4_decompress_linked, 1, kWarp, in, blocks, slab.blocks, out, room,
+                  history, outcomes);
     } else {
-      lane.launch(kernels.axle_lz4_decompress, slab.blocks, kWarp, slab.in.at(), slab.list.at(),
-                  slab.out.at(kLz4WindowBytes), room, room, outcomes);
+      lane.launch(kernels.axle_lz4_decompress, slab.blocks, kWarp, in, blocks, out, room, room,
+                  outcomes);
     }
     lane.copy_out(lane.notes.data() + list_bytes, outcomes, outcome_bytes);
+    slab.out_copied = out_bytes_max <= kEagerCopyBytes;
+    if (slab.out_copied) {
+      lane.out.reserve(out_bytes_max);
+      lane.copy_out(lane.out.data(), out, out_bytes_max);
+    }
     lane.mark();
     run_.transfer_ns += watch_.lap_ns();
   }
@@ -161,12 +174,14 @@ class Decompression {
       bytes += outcomes[i].bytes;
     }
     const uint64_t stride = head_.block_bytes_max;
-    const uint64_t extent =
-        head_.blocks_linked ? bytes : (slab.blocks - 1) * stride + outcomes[slab.blocks - 1].bytes;
-    lane.out.reserve(std::max<uint64_t>(extent, 1));
-    lane.copy_out(lane.out.data(), slab.out.at(kLz4WindowBytes), extent);
-    lane.mark();
-    lane.await();
+    if (!slab.out_copied) {
+      const uint64_t last = outcomes[slab.blocks - 1].bytes;
+      const uint64_t extent = head_.blocks_linked ? bytes : (slab.blocks - 1) * stride + last;
+      lane.out.reserve(std::max<uint64_t>(extent, 1));
+      lane.copy_out(lane.out.data(), slab.memory.at(slab.out_at), extent);
+      lane.mark();
+      lane.await();
+    }
     if (head_.blocks_linked) {
       give(lane.out.data(), bytes);
       remember(lane.out.data(), bytes);
@@ -198,10 +213,6 @@ class Decompression {
     const uint64_t before = std::min<uint64_t>(history_.size(), kLz4WindowBytes - kept);
     history_.erase(history_.begin(), history_.end() - static_cast<std::ptrdiff_t>(before));
     history_.insert(history_.end(), data + (bytes - kept), data + bytes);
-  }
-
-  DeviceBlock take(Lane &lane, uint64_t bytes) {
-    return context_.memory->take(bytes, quota_, lane.stream());
   }
 
   TaskRun &run_;

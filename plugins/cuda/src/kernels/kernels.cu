@@ -10,7 +10,7 @@ using namespace axle::cuda::kernels;
 // of chunk i (size, bytes, checksum), and record_bytes[i] its length.
 AXLE_KERNEL void axle_lz4_compress(const uint8_t *in, uint64_t in_bytes, uint8_t *records,
                                    uint32_t *record_bytes) {
-  AXLE_SHARED uint16_t table[kHashEntries];
+  AXLE_SHARED(uint16_t, table, kHashEntries);
   const uint64_t from = uint64_t{block_x()} * kLz4ChunkBytes;
   const uint64_t left = in_bytes - from;
   const uint32_t bytes = left < kLz4ChunkBytes ? static_cast<uint32_t>(left) : kLz4ChunkBytes;
@@ -34,29 +34,23 @@ AXLE_KERNEL void axle_lz4_compress(const uint8_t *in, uint64_t in_bytes, uint8_t
   if (lane() == 0) record_bytes[block_x()] = kLz4RecordHeadBytes + packed + kLz4RecordTailBytes;
 }
 
-// One block of kLz4OffsetThreads threads: offsets[i] = the sum of record_bytes[0 .. i), and
-// offsets[count] that of all.
+// One warp: offsets[i] = the sum of record_bytes[0 .. i), and offsets[count] that of all.
 AXLE_KERNEL void axle_lz4_offsets(const uint32_t *record_bytes, uint32_t *offsets, uint32_t count) {
-  AXLE_SHARED uint32_t sums[kLz4OffsetThreads];
-  const unsigned thread = thread_x();
-  const uint32_t each = (count + kLz4OffsetThreads - 1u) / kLz4OffsetThreads;
-  const uint32_t first = thread * each;
+  const uint32_t each = (count + kWarpLanes - 1u) / kWarpLanes;
+  const uint32_t first = lane() * each;
   uint32_t sum = 0;
   for (uint32_t i = first; i < first + each && i < count; i++) sum += record_bytes[i];
-  sums[thread] = sum;
-  sync_threads();
-  for (unsigned step = 1; step < kLz4OffsetThreads; step *= 2) {
-    const uint32_t more = thread >= step ? sums[thread - step] : 0;
-    sync_threads();
-    sums[thread] += more;
-    sync_threads();
+  uint32_t upto = sum;  // of this lane and those before it
+  for (unsigned step = 1; step < kWarpLanes; step *= 2) {
+    const uint32_t more = shuffle(upto, lane() - step);
+    if (lane() >= step) upto += more;
   }
-  uint32_t offset = sums[thread] - sum;
+  uint32_t offset = upto - sum;
   for (uint32_t i = first; i < first + each && i < count; i++) {
     offsets[i] = offset;
     offset += record_bytes[i];
   }
-  if (thread == kLz4OffsetThreads - 1u) offsets[count] = sums[thread];
+  if (lane() == kWarpLanes - 1u) offsets[count] = upto;
 }
 
 // A block of threads for each record: moves it from its slot to its place among the others. Words are

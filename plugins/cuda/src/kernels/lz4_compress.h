@@ -135,9 +135,11 @@ AXLE_DEVICE inline uint32_t compress_chunk(const uint8_t *in, uint32_t bytes, ui
       anchor = next;
     }
     // Of the lanes with one hash the highest before `next` leaves its position.
-    const bool used = inside && position < next;
-    const unsigned users = ballot(used);
-    if (used && highest_bit(alike & users) == lane()) table[hash] = static_cast<uint16_t>(position);
+    const uint32_t count = (next < last ? next : last) - at;
+    const unsigned used = count >= kWarpLanes ? kAllLanes : (1u << count) - 1u;
+    if (((used >> lane()) & 1u) != 0 && highest_bit(alike & used) == lane()) {
+      table[hash] = static_cast<uint16_t>(position);
+    }
     sync_warp();
     at = next;
   }

@@ -18,9 +18,8 @@ constexpr uint32_t kLz4SlotBytes = kLz4ChunkBytes + 16u;
 constexpr uint32_t kLz4StoredFlag = 0x80000000u;
 // How far a match reaches back.
 constexpr uint32_t kLz4WindowBytes = 64u << 10;
-// Most blocks of one launch, for which one block of threads adds up the sizes.
+// Most blocks of one launch, for which one warp adds up the sizes.
 constexpr uint32_t kLz4BlocksMax = 4096;
-constexpr uint32_t kLz4OffsetThreads = 256;
 
 // A block to decompress.
 struct Lz4Block {

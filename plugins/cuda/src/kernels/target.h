@@ -5,7 +5,7 @@
 //
 //   AXLE_KERNEL void name(...)   an entry point, found by its name
 //   AXLE_DEVICE                  a function that kernels call (language.h)
-//   AXLE_SHARED T name[n]        memory that a block's threads share; not set to anything
+//   AXLE_SHARED(T, name, n)      n values that a block's threads share; not set to anything
 //   thread_x() block_x() block_threads() grid_blocks() lane()
 //   sync_threads()               all threads of the block come here before any goes on
 //   sync_warp()                  the same for a warp, whose 32 lanes must all come here

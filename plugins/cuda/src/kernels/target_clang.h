@@ -8,7 +8,7 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __attribute__((global))
-#define AXLE_SHARED __attribute__((shared))
+#define AXLE_SHARED(type, name, count) __attribute__((shared)) type name[count]
 
 namespace axle::cuda::kernels {
 

@@ -5,7 +5,7 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __global__
-#define AXLE_SHARED __shared__
+#define AXLE_SHARED(type, name, count) __shared__ type name[count]
 
 namespace axle::cuda::kernels {
 
