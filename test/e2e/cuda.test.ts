@@ -32,7 +32,12 @@ describe('lz4 by the kernels', () => {
   it('is on a device that says that it is emulated', async () => {
     const { devices } = await client.devices();
     const [gpu] = devices.filter(({ backend }) => backend === 'cuda');
-    expect(gpu).toMatchObject({ id: emulatedCudaDevice, kind: 'GPU', emulated: true, health: 'OK' });
+    expect(gpu).toMatchObject({
+      id: emulatedCudaDevice,
+      kind: 'GPU',
+      emulated: true,
+      health: 'OK',
+    });
     expect(gpu?.name).toMatch(/^Emulated GPU 0 \(no hardware\)/);
   });
 

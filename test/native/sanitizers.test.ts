@@ -18,7 +18,16 @@ const kitRules = pluginRules
   .flatMap((id) => ['--rule', id]);
 
 /** Those that take few tasks: the emulated kernels are slow, and under a sanitizer slower. */
-const cudaRules = ['loads', 'reopens', 'queues', 'runs', 'scatter', 'bad-input', 'output-cap', 'cancel'];
+const cudaRules = [
+  'loads',
+  'reopens',
+  'queues',
+  'runs',
+  'scatter',
+  'bad-input',
+  'output-cap',
+  'cancel',
+];
 
 function run(
   command: string,

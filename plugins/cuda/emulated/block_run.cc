@@ -123,10 +123,11 @@ class BlockRun {
   // Lets the others go on.
   void wait() {
     if (++waits_ > 2u * threads_) {
-      std::fprintf(stderr,
-                   "emulated CUDA: thread %u of block %u waits at a point that others of its block or "
-                   "warp never reach\n",
-                   place.thread, place.block);
+      std::fprintf(
+          stderr,
+          "emulated CUDA: thread %u of block %u waits at a point that others of its block or "
+          "warp never reach\n",
+          place.thread, place.block);
       std::abort();
     }
     to_next(*fibers_[place.thread], false);
@@ -183,8 +184,6 @@ void sync_threads() { emulated::BlockRun::current->sync_threads(); }
 void *shared_memory(const void *key, size_t bytes) {
   return emulated::BlockRun::current->shared_memory(key, bytes);
 }
-const Exchanged &exchange(uint32_t mine) {
-  return emulated::BlockRun::current->exchange(mine);
-}
+const Exchanged &exchange(uint32_t mine) { return emulated::BlockRun::current->exchange(mine); }
 
 }  // namespace axle::cuda::kernels

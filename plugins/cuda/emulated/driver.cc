@@ -33,7 +33,8 @@ AXLE_DRIVER size_t axle_emulated_cuda_allocations() {
 }
 // Whether some byte of the device memory that is allocated now equals `value` `run` times in a row. For
 // tests of what is left behind.
-AXLE_DRIVER int axle_emulated_cuda_holds(cu::Ptr from, size_t bytes, unsigned char value, size_t run) {
+AXLE_DRIVER int axle_emulated_cuda_holds(cu::Ptr from, size_t bytes, unsigned char value,
+                                         size_t run) {
   const auto *at = reinterpret_cast<const unsigned char *>(from);
   size_t seen = 0;
   for (size_t i = 0; i < bytes; i++) {
@@ -50,9 +51,7 @@ LoadedModule the_module;
 
 thread_local emulated::Device *current = nullptr;
 
-emulated::Stream *object(cu::Stream stream) {
-  return reinterpret_cast<emulated::Stream *>(stream);
-}
+emulated::Stream *object(cu::Stream stream) { return reinterpret_cast<emulated::Stream *>(stream); }
 emulated::Event *object(cu::Event event) { return reinterpret_cast<emulated::Event *>(event); }
 
 emulated::Device *device_of(cu::Device ordinal) {
@@ -351,16 +350,17 @@ AXLE_DRIVER Result cuEventSynchronize(cu::Event event) {
   return current->state();
 }
 
-AXLE_DRIVER Result cuLaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,
-                                  unsigned block_x, unsigned block_y, unsigned block_z,
-                                  unsigned shared_bytes, cu::Stream stream, void **arguments,
-                                  void **extra) {
+AXLE_DRIVER Result cuLaunchKernel(Function function, unsigned grid_x, unsigned grid_y,
+                                  unsigned grid_z, unsigned block_x, unsigned block_y,
+                                  unsigned block_z, unsigned shared_bytes, cu::Stream stream,
+                                  void **arguments, void **extra) {
   constexpr unsigned kBlockThreadsMax = 1024;
   constexpr unsigned kLanes = 32;
   const bool one_dimension = grid_y == 1 && grid_z == 1 && block_y == 1 && block_z == 1;
   // Whole warps only, which is all that the kernels are launched with.
   if (function == nullptr || !one_dimension || grid_x == 0 || block_x == 0 ||
-      block_x > kBlockThreadsMax || block_x % kLanes != 0 || shared_bytes != 0 || extra != nullptr) {
+      block_x > kBlockThreadsMax || block_x % kLanes != 0 || shared_bytes != 0 ||
+      extra != nullptr) {
     return kInvalidValue;
   }
   const auto &kernel = *reinterpret_cast<const Kernel *>(function);

@@ -84,9 +84,7 @@ size_t Ranges::count() const {
   return ranges_.size();
 }
 
-Stream::Stream(Device &device) : device_(device), thread_([this] { run(); }) {
-  device_.add(this);
-}
+Stream::Stream(Device &device) : device_(device), thread_([this] { run(); }) { device_.add(this); }
 
 Stream::~Stream() {
   {

@@ -43,7 +43,8 @@ Settings parse_settings(const std::string &text) {
           std::from_chars(value.data(), value.data() + value.size(), settings.*member);
       known = error == std::errc() && end == value.data() + value.size();
     }
-    if (!known) throw std::invalid_argument("no setting of the emulated driver: " + std::string(entry));
+    if (!known)
+      throw std::invalid_argument("no setting of the emulated driver: " + std::string(entry));
   }
   return settings;
 }

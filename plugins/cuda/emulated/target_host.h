@@ -10,9 +10,9 @@
 #include "../src/kernels/language.h"
 
 #define AXLE_KERNEL extern "C"
-#define AXLE_SHARED(type, name, count)      \
-  static const char name##_key = 0;         \
-  type *const name = static_cast<type *>(   \
+#define AXLE_SHARED(type, name, count)    \
+  static const char name##_key = 0;       \
+  type *const name = static_cast<type *>( \
       ::axle::cuda::kernels::shared_memory(&name##_key, sizeof(type) * (count)))
 
 namespace axle::cuda::kernels {

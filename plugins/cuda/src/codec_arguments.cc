@@ -9,15 +9,14 @@ void check_codec_arguments(uint32_t op, const axle_arg *args, uint64_t arg_count
   const Arguments arguments(args, arg_count);
   const int64_t codec = arguments.integer("codec", 0);
   if (codec < 0 || codec > AXLE_CODEC_GZIP || (codec == 0 && op == AXLE_OP_COMPRESS)) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
-                  "argument \"codec\" is " + std::to_string(codec) +
-                      "; give 1 (zstd), 2 (lz4) or 3 (gzip)");
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "argument \"codec\" is " + std::to_string(codec) +
+                                                    "; give 1 (zstd), 2 (lz4) or 3 (gzip)");
   }
   if (codec != AXLE_CODEC_LZ4) {
     throw Failure(AXLE_STATUS_UNIMPLEMENTED,
-                  codec == 0 ? "cuda decompresses lz4 only, and has to be told: give codec 2"
-                             : "cuda has kernels for codec 2 (lz4) only, not " +
-                                   std::to_string(codec));
+                  codec == 0
+                      ? "cuda decompresses lz4 only, and has to be told: give codec 2"
+                      : "cuda has kernels for codec 2 (lz4) only, not " + std::to_string(codec));
   }
   if (op == AXLE_OP_DECOMPRESS) return;
   const int64_t level = arguments.integer("level", AXLE_CODEC_LZ4_LEVEL_DEFAULT);
@@ -28,8 +27,8 @@ void check_codec_arguments(uint32_t op, const axle_arg *args, uint64_t arg_count
                       std::to_string(AXLE_CODEC_LZ4_LEVEL_MAX));
   }
   if (level > kLz4LevelMax) {
-    throw Failure(AXLE_STATUS_UNIMPLEMENTED, "cuda compresses lz4 with levels 1 and 2, not " +
-                                                 std::to_string(level));
+    throw Failure(AXLE_STATUS_UNIMPLEMENTED,
+                  "cuda compresses lz4 with levels 1 and 2, not " + std::to_string(level));
   }
 }
 

@@ -85,8 +85,7 @@ DeviceBlock DeviceMemory::take(uint64_t bytes, Quota &quota, cu::Stream stream) 
     driver_.check(result, "allocating device memory");
     allocated_bytes_ += class_bytes;
     block.pool_ = this;
-    driver_.check(driver_->event_create(&block.wiped_, cu::kEventDisableTiming),
-                  "making an event");
+    driver_.check(driver_->event_create(&block.wiped_, cu::kEventDisableTiming), "making an event");
     // What others, and this process before, left in it is nobody's business either.
     driver_.check(driver_->fill(block.pointer_, 0, class_bytes, stream), "wiping device memory");
     return block;

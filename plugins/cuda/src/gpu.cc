@@ -155,7 +155,7 @@ void Gpu::make_context() {
   driver_.check(driver_->context_set(context_), "using the context");
   const uint64_t context_ns = host_.now_ns();
   driver_.check(driver_->module_load(&module_, device_code()), "loading the kernels");
-#define AXLE_CUDA_KERNEL_FIND(name)                                               \
+#define AXLE_CUDA_KERNEL_FIND(name)                                             \
   driver_.check(driver_->module_function(&ready_.kernels.name, module_, #name), \
                 "finding the kernel " #name);
   AXLE_CUDA_KERNELS(AXLE_CUDA_KERNEL_FIND)

@@ -31,8 +31,9 @@ class Lane {
   void launch(cu::Function kernel, unsigned blocks, unsigned threads, Arguments... arguments) {
     void *pointers[] = {&arguments...};
     settled_ = false;
-    driver_.check(driver_->launch(kernel, blocks, 1, 1, threads, 1, 1, 0, stream_, pointers, nullptr),
-                  "starting a kernel");
+    driver_.check(
+        driver_->launch(kernel, blocks, 1, 1, threads, 1, 1, 0, stream_, pointers, nullptr),
+        "starting a kernel");
   }
 
   // Notes this point of the stream, which is what await() blocks for.

@@ -59,7 +59,8 @@ class Decompression {
       run_.check_wanted();
       // Linked blocks need what came before them.
       while (!ended_ && (flying_.empty() || !head_.blocks_linked)) {
-        LanePool::Lease lane = flying_.empty() ? context_.lanes->take() : context_.lanes->try_take();
+        LanePool::Lease lane =
+            flying_.empty() ? context_.lanes->take() : context_.lanes->try_take();
         if (!lane) break;
         flying_.emplace_back();
         flying_.back().lane = std::move(lane);

@@ -106,7 +106,8 @@ bool read_lz4_frame_head(InputReader &input, bool first, Lz4FrameHead *head) {
       return true;
     }
     if ((magic & kSkippableMask) != kSkippableMagic) {
-      damaged(first ? "does not begin as one does" : "goes on after its end with bytes that are no frame");
+      damaged(first ? "does not begin as one does"
+                    : "goes on after its end with bytes that are no frame");
     }
     if (!input.read(nullptr, read_lz4_word(input))) lz4_truncated();
     first = false;

@@ -60,8 +60,7 @@ void op_info(axle_instance *, uint32_t index, axle_op_info *info) {
 
 uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query *query,
                   axle_error *why) {
-  const int32_t status =
-      axle::cuda::guarded(why, [&] { instance->check_support(device, *query); });
+  const int32_t status = axle::cuda::guarded(why, [&] { instance->check_support(device, *query); });
   return status == AXLE_STATUS_OK ? kHardwareScore : 0;
 }
 

@@ -16,7 +16,8 @@ class Xxh32Stream {
   void add(const uint8_t *data, size_t bytes) {
     total_bytes_ += bytes;
     if (held_bytes_ > 0) {
-      const size_t taken = bytes < sizeof(held_) - held_bytes_ ? bytes : sizeof(held_) - held_bytes_;
+      const size_t taken =
+          bytes < sizeof(held_) - held_bytes_ ? bytes : sizeof(held_) - held_bytes_;
       std::memcpy(held_ + held_bytes_, data, taken);
       held_bytes_ += taken;
       data += taken;
@@ -31,8 +32,8 @@ class Xxh32Stream {
   }
 
   uint32_t value() const {
-    const uint32_t merged = kernels::xxh_merge(lanes_[0], lanes_[1], lanes_[2], lanes_[3],
-                                               total_bytes_);
+    const uint32_t merged =
+        kernels::xxh_merge(lanes_[0], lanes_[1], lanes_[2], lanes_[3], total_bytes_);
     return kernels::xxh_end(merged, held_, static_cast<uint32_t>(held_bytes_));
   }
 

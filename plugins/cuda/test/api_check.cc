@@ -31,7 +31,7 @@ struct Same<Result (*)(Ours...), CUresult (*)(Theirs...)> {
 
 // cuda.h renames functions by macros: cuMemAlloc stands for cuMemAlloc_v2. The names of the table are
 // those of the library, which cuda.h declares under the same names once its macros are expanded.
-#define AXLE_CUDA_SAME(member, name, arguments)                               \
+#define AXLE_CUDA_SAME(member, name, arguments)                              \
   static_assert(Same<decltype(Functions::member), decltype(&::name)>::value, \
                 #name " is not as cuda.h has it");
 AXLE_CUDA_DRIVER_FUNCTIONS(AXLE_CUDA_SAME)

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t kBytes = 100'000;
 constexpr unsigned char kSecret = 0x5A;
+constexpr unsigned char kOwn = 0x77;
 
 int32_t status_of_take(DeviceMemory &memory, uint64_t bytes, Quota &quota,
                        axle::cuda::cu::Stream stream) {
@@ -49,8 +50,12 @@ TEST(memory_is_wiped_before_the_next_tenant_has_it) {
     CHECK_EQ(next.at(), at);
     emulation.driver.check(emulation.driver->stream_synchronize(second), "wait");
     CHECK(!Emulation::holds(at, kBytes, kSecret));
+    // Nothing of the tenant before comes after what the next one writes.
+    emulation.driver.check(emulation.driver->fill(at, kOwn, kBytes - 1, second), "fill");
+    emulation.driver.check(emulation.driver->stream_synchronize(second), "wait");
+    emulation.driver.check(emulation.driver->stream_synchronize(first), "wait");
+    CHECK(!Emulation::holds(at, kBytes - 1, kSecret) && !Emulation::holds(at, kBytes - 1, 0));
     next.reset();
-    emulation.driver->stream_synchronize(first);
     emulation.driver->host_free(pinned);
   }
   emulation.driver->stream_destroy(first);

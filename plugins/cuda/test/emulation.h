@@ -13,7 +13,8 @@ namespace axle::test {
 // The emulated driver, set as told, with the context of its first device current.
 class Emulation {
  public:
-  explicit Emulation(const char *settings) : driver((configure(settings), AXLE_CUDA_EMULATED_PATH)) {
+  explicit Emulation(const char *settings)
+      : driver((configure(settings), AXLE_CUDA_EMULATED_PATH)) {
     driver.check(driver->primary_retain(&context_, 0), "retain");
     driver.check(driver->context_set(context_), "set");
   }

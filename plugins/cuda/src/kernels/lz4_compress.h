@@ -57,8 +57,8 @@ AXLE_DEVICE inline uint32_t write_length(uint8_t *out, uint32_t at, uint32_t len
 }
 
 // The same for all of it.
-AXLE_DEVICE inline uint32_t write_sequence(const uint8_t *in, const Sequence &sequence, uint8_t *out,
-                                           uint32_t at) {
+AXLE_DEVICE inline uint32_t write_sequence(const uint8_t *in, const Sequence &sequence,
+                                           uint8_t *out, uint32_t at) {
   const uint32_t match = sequence.match == 0 ? 0 : sequence.match - kMatchBytesMin;
   if (lane() == 0) {
     const uint32_t high = sequence.literals < kRunMask ? sequence.literals : kRunMask;
@@ -86,8 +86,8 @@ AXLE_DEVICE inline uint32_t equal_ahead(const uint8_t *a, const uint8_t *b, uint
 
 // How many before them, up to `max` and to one step of the warp.
 AXLE_DEVICE inline uint32_t equal_before(const uint8_t *a, const uint8_t *b, uint32_t max) {
-  const unsigned differ = ballot(lane() >= max || a[-1 - static_cast<int>(lane())] !=
-                                                      b[-1 - static_cast<int>(lane())]);
+  const unsigned differ =
+      ballot(lane() >= max || a[-1 - static_cast<int>(lane())] != b[-1 - static_cast<int>(lane())]);
   return differ == 0 ? kWarpLanes : lowest_bit(differ);
 }
 
@@ -121,9 +121,9 @@ AXLE_DEVICE inline uint32_t compress_chunk(const uint8_t *in, uint32_t bytes, ui
       uint32_t start = at + first;
       uint32_t source = shuffle(candidate, first);
       const uint32_t distance = start - source;
-      uint32_t match = kMatchBytesMin + equal_ahead(in + start + kMatchBytesMin,
-                                                    in + source + kMatchBytesMin,
-                                                    bytes - kLiteralTail - start - kMatchBytesMin);
+      uint32_t match =
+          kMatchBytesMin + equal_ahead(in + start + kMatchBytesMin, in + source + kMatchBytesMin,
+                                       bytes - kLiteralTail - start - kMatchBytesMin);
       const uint32_t room = start - anchor < source ? start - anchor : source;
       const uint32_t back = equal_before(in + start, in + source, room);
       start -= back;

@@ -31,8 +31,8 @@ AXLE_DEVICE inline unsigned ballot(bool predicate) {
   return __nvvm_vote_ballot_sync(0xFFFFFFFFu, predicate);
 }
 AXLE_DEVICE inline uint32_t shuffle(uint32_t value, unsigned from) {
-  return static_cast<uint32_t>(__nvvm_shfl_sync_idx_i32(
-      0xFFFFFFFFu, static_cast<int>(value), static_cast<int>(from), 0x1F));
+  return static_cast<uint32_t>(
+      __nvvm_shfl_sync_idx_i32(0xFFFFFFFFu, static_cast<int>(value), static_cast<int>(from), 0x1F));
 }
 AXLE_DEVICE inline unsigned match_any(uint32_t value) {
   return __nvvm_match_any_sync_i32(0xFFFFFFFFu, value);

@@ -19,8 +19,8 @@ AXLE_DEVICE inline uint32_t xxh32_of_warp(const uint8_t *data, uint32_t bytes) {
       mine = xxh_round(mine, load_u32(word + i * kXxhStripeBytes));
     }
   }
-  const uint32_t merged = xxh_merge(shuffle(mine, 0), shuffle(mine, 1), shuffle(mine, 2),
-                                    shuffle(mine, 3), bytes);
+  const uint32_t merged =
+      xxh_merge(shuffle(mine, 0), shuffle(mine, 1), shuffle(mine, 2), shuffle(mine, 3), bytes);
   return xxh_end(merged, data + stripes * kXxhStripeBytes, bytes % kXxhStripeBytes);
 }
 
