@@ -11,6 +11,7 @@ export default tseslint.config(
         project: [
           'core/tsconfig.json',
           'plugins/cpu-fallback/tsconfig.json',
+          'plugins/cuda/tsconfig.json',
           'remoting/tsconfig.json',
           'axle/tsconfig.json',
           'faas/tsconfig.json',

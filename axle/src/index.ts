@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { AxleError, type Client, type ConnectOptions, type PluginSpec } from '@axle/core';
 import { connectLocal, connectTo, registerScheme } from '@axle/core/internal';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
+import { plugin as cuda } from '@axle/plugin-cuda';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
@@ -59,11 +60,13 @@ export async function connect(
 }
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
-  const { plugins = [] } = options;
+  const plugins = [options.plugins ?? []].flat();
+  // A caller that names it has options of its own for it.
+  const ours = plugins.some(({ name }) => name === cuda.name) ? [cpuFallback] : [cpuFallback, cuda];
   return {
     ...options,
     models: [...modelFoldersOf(options), shippedModels],
-    plugins: [cpuFallback, ...[plugins].flat()],
+    plugins: [...ours, ...plugins],
   };
 }
 

@@ -9,6 +9,8 @@ import { describe, expect, it } from 'vitest';
 import {
   builtPlugin,
   cpuPlugin,
+  emulatedCuda,
+  emulatedCudaDevice,
   pluginsFolder,
   wrappedCpuPlugin,
   type BuiltPlugin,
@@ -25,6 +27,8 @@ interface Conforming {
   readonly devices: readonly string[];
   /** Rules that do not apply to it. All others must pass: a plugin that stops offering something fails here. */
   readonly skips: readonly string[];
+  /** Of one rule; default 30 s. */
+  readonly timeoutMs?: number;
 }
 
 const idsOf = (...prefixes: readonly string[]) =>
@@ -49,6 +53,16 @@ const conforming: Readonly<Record<string, Conforming>> = {
     plugin: builtPlugin('echo'),
     devices: ['echo:0'],
     skips: [...idsOf('stream'), ...noModels],
+  },
+  cuda: {
+    plugin: emulatedCuda,
+    devices: [emulatedCudaDevice],
+    skips: [
+      ...['changing-inputs', 'large', ...idsOf('batch', 'stream')],
+      ...noModels.filter((id) => !/^oracle-(de)?compress$/.test(id)),
+    ],
+    // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
+    timeoutMs: 240_000,
   },
   fault: {
     plugin: builtPlugin('fault'),
@@ -110,20 +124,20 @@ describe('every plugin of this checkout', () => {
 
   it.each(Object.entries(conforming))(
     '%s keeps the rules, on its own devices',
-    async (_, { plugin, devices, skips }) => {
+    async (_, { plugin, devices, skips, timeoutMs: ruleMs = timeoutMs }) => {
       const { path, options } = plugin;
       const results = await checkPlugin(path, {
         options,
         oracle: cpuPlugin,
         models,
-        timeoutMs,
+        timeoutMs: ruleMs,
         jobs,
       });
       expect(results.map(({ rule }) => rule)).toEqual(ruleIds);
       expect(wrongVerdicts(results, skips)).toEqual([]);
       expectDevices(results, devices);
     },
-    300_000,
+    600_000,
   );
 });
 

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
+import type { Client } from 'axle';
 
 /** A plugin of this checkout, with the options that it is opened with. */
 export interface BuiltPlugin {
@@ -27,4 +28,20 @@ export function wrappedCpuPlugin(fault: string): BuiltPlugin {
   const options: Record<string, string> = { fault, wrap: cpuPlugin.path };
   for (const [key, value] of Object.entries(cpuPlugin.options)) options[`wrap.${key}`] = value;
   return builtPlugin('fault', options);
+}
+
+/** The CUDA plugin on its emulated driver: no GPU takes part. Small enough that many open at once. */
+export const emulatedCuda: BuiltPlugin = builtPlugin('cuda', {
+  driver: join(pluginsFolder, 'cuda/build/emulated/libcuda.so.1'),
+  slab_bytes: String(4 << 20),
+  lanes: '2',
+});
+
+/** Its first device; the UUID is the emulated driver's. */
+export const emulatedCudaDevice = 'cuda:GPU-656d756c-6174-6564-2d67-70752d303030';
+
+/** What a client lists as unavailable, but for the CUDA plugin: whether that is there depends on the machine. */
+export async function unavailableBesidesCuda(client: Client): Promise<unknown[]> {
+  const { unavailable } = await client.devices();
+  return unavailable.filter(({ backend }) => backend !== 'cuda');
 }

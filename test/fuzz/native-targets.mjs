@@ -1,4 +1,4 @@
-// The targets in C and C++, plugins/cpu-fallback/fuzz and unikernel-glue/fuzz: libFuzzer drives them, under ASan and
+// The targets in C and C++, plugins/cpu-fallback/fuzz, plugins/cuda/fuzz and unikernel-glue/fuzz: libFuzzer drives them, under ASan and
 // UBSan.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,11 +19,29 @@ import { clientSeeds, wireSeeds } from '../wire/seeds.mjs';
 
 const PLUGIN = 'plugins/cpu-fallback';
 
+/** A frame of one stored block, after a skippable one; and blocks: a long match, a long run of literals. */
+function lz4Seeds() {
+  return [
+    '502a4d180300000061626304224d1860408205000080' + '68656c6c6f' + '00000000',
+    '04224d18684005000000000000002e',
+    '00' + '1f61010000' + '5068656c6c6f',
+    '07' + 'f001' + '61'.repeat(16) + '0f1000ff05' + '50' + '62'.repeat(5),
+  ].map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));
+}
+
 /** By name. @type {ReadonlyMap<string, NativeTarget>} */
 export const nativeTargets = new Map([
   ['archives', { about: 'zstd, lz4 and gzip, whole and as streams', folder: PLUGIN }],
   ['bytes-elements', { about: 'BYTES tensors', folder: PLUGIN }],
   ['onnx-scan', { about: 'what ONNX files say of other files', folder: PLUGIN }],
+  [
+    'cuda-lz4',
+    {
+      about: 'lz4 frames and blocks, by the kernels of the CUDA plugin on the host',
+      folder: 'plugins/cuda',
+      seeds: lz4Seeds,
+    },
+  ],
   [
     'client',
     { about: 'what a server says to the C client', folder: 'unikernel-glue', seeds: clientSeeds },

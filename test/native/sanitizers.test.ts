@@ -17,6 +17,18 @@ const kitRules = pluginRules
   .filter((id) => !/^(model|oracle)-|^range$|leaks$/.test(id))
   .flatMap((id) => ['--rule', id]);
 
+/** Those that take few tasks: the emulated kernels are slow, and under a sanitizer slower. */
+const cudaRules = [
+  'loads',
+  'reopens',
+  'queues',
+  'runs',
+  'scatter',
+  'bad-input',
+  'output-cap',
+  'cancel',
+];
+
 function run(
   command: string,
   args: readonly string[],
@@ -47,6 +59,33 @@ describe.each([
     run('cmake', ['--build', build, '--parallel', String(availableParallelism())]);
     // libonnxruntime is not instrumented: what it frees at exit, and its own threads, are not looked at.
     run('setarch', ['-R', 'ctest', '--test-dir', build, '--output-on-failure']);
+  });
+
+  it('the CUDA plugin passes its own tests and keeps the rules, on the emulated driver', () => {
+    const source = join(root, 'plugins/cuda');
+    const build = join(source, 'build', folder);
+    const options = [
+      '-DAXLE_BUILD_TESTS=ON',
+      `-DAXLE_SANITIZE=${sanitizers}`,
+      '-DCMAKE_CXX_FLAGS_RELEASE=-O1',
+      '-DAXLE_CUDA_COMPILER=none',
+    ];
+    run('cmake', ['-S', source, '-B', build, ...options]);
+    run('cmake', ['--build', build, '--parallel', String(availableParallelism())]);
+    run('setarch', ['-R', 'ctest', '--test-dir', build, '--output-on-failure']);
+    const driver = join(build, 'emulated/libcuda.so.1');
+    const opened = { driver, slab_bytes: String(4 << 20), lanes: '2' };
+    const optionArgs = Object.entries(opened).flatMap(([key, value]) => [
+      '--option',
+      `${key}=${value}`,
+    ]);
+    const check = ['cli/dist/main.js', 'plugin', 'check', join(build, 'libaxle_cuda.so')];
+    const rules = cudaRules.flatMap((id) => ['--rule', id]);
+    const command = [process.execPath, ...check, '--timeout', '300', '--oracle', 'none'];
+    run(process.execPath, [
+      ...['core/native/sanitize.mjs', kind, '--'],
+      ...[...command, ...optionArgs, ...rules],
+    ]);
   });
 
   it('the plugin host passes its tests', () => {

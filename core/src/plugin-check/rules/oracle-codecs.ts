@@ -26,10 +26,12 @@ function compression(codec: CodecName, level: number, data: Uint8Array): TaskReq
   return { op, version, args, inputs: [bytesInput(data)] };
 }
 
-/** Which codec it is, the first bytes say. */
-function decompression(data: Uint8Array): TaskRequest {
+/** Without a codec, the first bytes say which it is. */
+function decompression(data: Uint8Array, codec?: CodecName): TaskRequest {
   const { id: op, version } = OPS.decompress;
-  return { op, version, args: [], inputs: [bytesInput(data)] };
+  const args: readonly NativeArg[] =
+    codec === undefined ? [] : [['codec', ArgType.INT, Codec[codec]]];
+  return { op, version, args, inputs: [bytesInput(data)] };
 }
 
 /** The least level, the default, and one above it: what takes long says nothing more. */
@@ -76,8 +78,16 @@ function damaged(archive: Buffer): Readonly<Record<string, Buffer>> {
   };
 }
 
-async function compareDecompression({ plugin, oracle }: Comparison): Promise<undefined> {
-  for (const codec of codecs) {
+async function compareDecompression(comparison: Comparison): Promise<string | undefined> {
+  const { plugin, oracle } = comparison;
+  const nothing = new Uint8Array();
+  // One that does not go by the first bytes is told the codec, of those that it has.
+  const told = plugin.refusal(decompression(nothing)) !== undefined;
+  const taken = codecs.filter(
+    (codec) => !told || plugin.refusal(decompression(nothing, codec)) === undefined,
+  );
+  for (const codec of taken) {
+    const named = told ? codec : undefined;
     for (const [name, data] of Object.entries(inputs)) {
       const archive = outputBytes(
         await runOnOracle(
@@ -87,14 +97,14 @@ async function compareDecompression({ plugin, oracle }: Comparison): Promise<und
         ),
         0,
       );
-      await compareUnpacked({ plugin }, `${codec} of ${name}`, archive, data);
-      const twice = Buffer.concat([archive, archive]);
+      await compareUnpacked(comparison, `${codec} of ${name}`, decompression(archive, named), data);
+      const twice = decompression(Buffer.concat([archive, archive]), named);
       const both = Buffer.concat([data, data]);
-      await compareUnpacked({ plugin }, `two members of ${codec} of ${name}`, twice, both);
+      await compareUnpacked(comparison, `two members of ${codec} of ${name}`, twice, both);
       checkOffered(oracle, decompression(archive));
       for (const [how, bytes] of Object.entries(damaged(archive))) {
         const wanted = await oracle.run(decompression(bytes));
-        const given = await plugin.run(decompression(bytes));
+        const given = await plugin.run(decompression(bytes, named));
         if (given.status === wanted.status) continue;
         broken(
           `decompress of ${codec} of ${name} ${how} ended with status ${given.status}, on the oracle with ${wanted.status}`,
@@ -102,18 +112,16 @@ async function compareDecompression({ plugin, oracle }: Comparison): Promise<und
       }
     }
   }
+  return taken.length > 0 ? undefined : `${plugin.name} takes none of the codecs`;
 }
 
 async function compareUnpacked(
   { plugin }: Pick<Comparison, 'plugin'>,
   what: string,
-  archive: Buffer,
+  request: TaskRequest,
   data: Buffer,
 ): Promise<void> {
-  const unpacked = outputBytes(
-    await plugin.runWell(`decompress of ${what}`, decompression(archive)),
-    0,
-  );
+  const unpacked = outputBytes(await plugin.runWell(`decompress of ${what}`, request), 0);
   if (!unpacked.equals(data)) broken(`decompress of ${what} gives other bytes than went in`);
 }
 

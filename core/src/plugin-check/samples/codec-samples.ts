@@ -38,9 +38,22 @@ export function compressSamples(op: NativeOpInfo): OpSample[] {
   );
 }
 
-/** decompress, of what another gzip made. */
+/** decompress, of what another gzip made; and, for a device that is told its codecs, of lz4. */
 export function decompressSamples(op: NativeOpInfo): OpSample[] {
   return [
+    sampleOf(op, (content) => {
+      const wanted = textOf(content);
+      const args = [['codec', ArgType.INT, Codec.lz4]] as const;
+      return {
+        label: 'decompress lz4',
+        mayRefuse: false,
+        request: requestOf(op, args, [bytesInput(storedLz4(wanted))]),
+        problemOf: (completion) =>
+          outputBytes(completion, 0).equals(wanted)
+            ? undefined
+            : 'it gives other bytes than went in',
+      };
+    }),
     sampleOf(op, (content) => {
       const wanted = textOf(content);
       return {
@@ -54,6 +67,26 @@ export function decompressSamples(op: NativeOpInfo): OpSample[] {
       };
     }),
   ];
+}
+
+/** A frame of independent blocks that are stored as they are, made by hand for want of an lz4 in Node. */
+function storedLz4(data: Buffer): Buffer {
+  // Magic number, version 1 with independent blocks, of 64 KiB, and the checksum of the two bytes before it.
+  const head = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
+  const parts: Buffer[] = [head];
+  const blockBytes = 65_536;
+  const stored = 0x8000_0000;
+  for (let at = 0; at < data.length; at += blockBytes) {
+    const block = data.subarray(at, at + blockBytes);
+    parts.push(wordOf(stored + block.length), block);
+  }
+  return Buffer.concat([...parts, wordOf(0)]);
+}
+
+function wordOf(value: number): Buffer {
+  const word = Buffer.alloc(4);
+  word.writeUInt32LE(value);
+  return word;
 }
 
 function compressedProblem(codec: CodecName, input: Buffer, data: Buffer): string | undefined {

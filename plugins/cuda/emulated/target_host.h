@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The vocabulary of src/kernels/target.h for the host's compiler: each thread of a block is a fiber of
+// one thread of the process, and goes on to the next where it has to wait.
+#ifndef AXLE_CUDA_EMULATED_TARGET_HOST_H
+#define AXLE_CUDA_EMULATED_TARGET_HOST_H
+
+#include <cstddef>
+
+#include "../src/kernels/language.h"
+
+#define AXLE_KERNEL extern "C"
+#define AXLE_SHARED(type, name, count)    \
+  static const char name##_key = 0;       \
+  type *const name = static_cast<type *>( \
+      ::axle::cuda::kernels::shared_memory(&name##_key, sizeof(type) * (count)))
+
+namespace axle::cuda::kernels {
+
+// Where the running fiber stands.
+struct Place {
+  unsigned thread = 0;
+  unsigned block = 0;
+  unsigned block_threads = 0;
+  unsigned grid_blocks = 0;
+};
+extern thread_local Place place __attribute__((tls_model("initial-exec")));
+
+// What the lanes of a warp brought to a point.
+struct Exchanged {
+  uint32_t values[32];
+  uint32_t set;  // the lanes whose value is not 0
+};
+
+void sync_threads();
+// The block's memory of that key, at a new block full of 0xA5.
+void *shared_memory(const void *key, size_t bytes);
+// Waits until all 32 lanes have come to the point; good until the lane comes to the next one.
+const Exchanged &exchange(uint32_t mine);
+
+inline unsigned thread_x() { return place.thread; }
+inline unsigned block_x() { return place.block; }
+inline unsigned block_threads() { return place.block_threads; }
+inline unsigned grid_blocks() { return place.grid_blocks; }
+inline unsigned lane() { return place.thread & 31u; }
+inline void sync_warp() { exchange(0); }
+inline unsigned ballot(bool predicate) { return exchange(predicate ? 1 : 0).set; }
+inline uint32_t shuffle(uint32_t value, unsigned from) {
+  return exchange(value).values[from & 31u];
+}
+inline unsigned match_any(uint32_t value) {
+  const Exchanged &all = exchange(value);
+  unsigned mask = 0;
+  for (unsigned i = 0; i < 32; i++) mask |= (all.values[i] == value ? 1u : 0u) << i;
+  return mask;
+}
+inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
+inline int count_leading_zeros(unsigned mask) { return __builtin_clz(mask); }
+
+}  // namespace axle::cuda::kernels
+
+#endif

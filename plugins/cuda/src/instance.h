@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef AXLE_CUDA_INSTANCE_H
+#define AXLE_CUDA_INSTANCE_H
+
+#include <axle/plugin.h>
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "driver/driver.h"
+#include "gpu.h"
+#include "options.h"
+#include "task_run.h"
+
+namespace axle::cuda {
+
+// A way to one device, for one user of it.
+struct Queue {
+  Queue(uint32_t number, uint64_t memory_bytes_max) : device(number), quota(memory_bytes_max) {}
+
+  const uint32_t device;
+  Quota quota;
+};
+
+// The opened plugin: a driver and its devices.
+class Instance {
+ public:
+  // Throws Failure; UNAVAILABLE where this machine has no driver or no device.
+  Instance(const axle_host &host, const Options &options);
+
+  uint32_t device_count() const { return static_cast<uint32_t>(devices_.size()); }
+  void fill(uint32_t device, axle_device_info *info) const;
+  void fill(uint32_t device, axle_health *health) const;
+  void fill(uint32_t device, axle_statistics *statistics) const;
+
+  // Throws Failure when the device cannot run at all what `query` asks about.
+  void check_support(uint32_t device, const axle_op_query &query) const;
+
+  const Options &options() const { return options_; }
+  void check_device(uint32_t device) const { at(device); }  // throws Failure (NOT_FOUND)
+  // Throws Failure, and has taken none, when the tasks cannot be run.
+  void submit(Queue &queue, axle_task *const *tasks, uint64_t n);
+
+ protected:
+  ~Instance() = default;
+
+ private:
+  struct Device {
+    std::atomic<uint64_t> tasks_completed{0};
+    std::atomic<uint64_t> tasks_failed{0};
+    std::atomic<uint64_t> batches{0};
+    std::atomic<uint64_t> compute_ns{0};
+    std::unique_ptr<Gpu> gpu;  // ends first of all, since its jobs count
+  };
+
+  Device &at(uint32_t device) const;  // throws Failure (NOT_FOUND)
+  Gpu::Work make_work(Queue &queue, axle_task *task, uint64_t now_ns);
+  void run(Device &device, Queue &queue, TaskRun &run, GpuContext &context) noexcept;
+  static void finish(Device &device, TaskRun &run) noexcept;
+
+  const axle_host &host_;
+  const Options options_;
+  const Driver driver_;
+  std::vector<std::unique_ptr<Device>> devices_;
+};
+
+}  // namespace axle::cuda
+
+#endif
