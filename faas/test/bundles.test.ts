@@ -307,7 +307,7 @@ describe('a store of bundles', () => {
     }
   });
 
-  it('keeps nothing of a content of which the disk took a part', async () => {
+  it('keeps nothing of a content of which the disk took a part', () => {
     const script = `
       import { createHash } from 'node:crypto';
       import { BundleStore } from '@axle/faas';

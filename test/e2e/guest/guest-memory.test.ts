@@ -245,8 +245,11 @@ describe('memory of a guest', () => {
     const at = join(folder, 'cut.sock');
     const server = await serve('--listen', `unix:${at},tenant=vm1,memory=${path}`, ...plugin);
     const peer = await sharing(bindEcho, at);
-    const ids = Array.from({ length: 24 }, (_, i) => i + 2);
     const [input, output] = [place(0, 8 * MiB), place(16 * MiB, 8 * MiB)];
+    // The server has the file open from here on, with its size.
+    peer.send(sharedCall(2, input, output));
+    expect(await peer.answerOf(2)).toMatchObject({ type: 'RESULT' });
+    const ids = Array.from({ length: 24 }, (_, i) => i + 3);
     let isShort = false;
     const cut = setInterval(() => {
       isShort = !isShort;
