@@ -42,7 +42,10 @@ describe.each(ways)('models %s', (_way, open) => {
         expect([...(outputs['y']?.data as Float32Array)]).toEqual([11 + i]);
         expect(await isLoaded(path)).toBe(true);
       }
-      expect(await Promise.all(paths.map(isLoaded))).toEqual([false, false, true, true]);
+      // Which of the others stays, what they cost to load decides.
+      const loaded = await Promise.all(paths.map(isLoaded));
+      expect(loaded[3]).toBe(true);
+      expect(loaded.filter(Boolean)).toHaveLength(2);
     }
   });
 

@@ -18,6 +18,7 @@ export class PrintedLines {
   private lines = 0;
   private characters = 0;
   private leftOutBytes = 0;
+  private timer: NodeJS.Timeout | undefined = undefined;
 
   /** @param now milliseconds on a clock that never goes back. */
   constructor(
@@ -29,7 +30,7 @@ export class PrintedLines {
     const now = this.now();
     if (now - this.secondFrom >= secondMs) this.beginSecond(now);
     if (this.lines >= linesPerSecondMax || this.characters >= charactersPerSecondMax) {
-      this.leftOutBytes += chunk.byteLength;
+      this.leaveOut(chunk.byteLength);
       return;
     }
     const text = this.decoder.write(chunk);
@@ -42,7 +43,7 @@ export class PrintedLines {
       this.endLine();
       from = at + 1;
       if (this.lines < linesPerSecondMax) continue;
-      this.leftOutBytes += text.length - from;
+      this.leaveOut(text.length - from);
       return;
     }
     this.add(text.slice(from));
@@ -76,7 +77,17 @@ export class PrintedLines {
     this.tellLeftOut();
   }
 
+  private leaveOut(bytes: number): void {
+    this.leftOutBytes += bytes;
+    // Also where nothing more is printed.
+    this.timer ??= setTimeout(() => {
+      this.beginSecond(this.now());
+    }, secondMs).unref();
+  }
+
   private tellLeftOut(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
     if (this.leftOutBytes === 0) return;
     const bytes = this.leftOutBytes;
     this.leftOutBytes = 0;
