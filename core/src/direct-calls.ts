@@ -109,7 +109,9 @@ export class DirectCalls implements LaneListener {
   /** Somebody is told of each task. */
   private get isWatched(): boolean {
     const { uses } = this.parts;
-    return callChannel.hasSubscribers || taskPublisher() !== undefined || uses.listener !== undefined;
+    return (
+      callChannel.hasSubscribers || taskPublisher() !== undefined || uses.listener !== undefined
+    );
   }
 
   answered(answers: LaneAnswers): void {

@@ -628,7 +628,6 @@ export class Scheduler<T extends Schedulable<T>> {
     }
   }
 
-
   private landed(batch: SentBatch<T>): void {
     if (batch.group.policy.itemsMax === 1) return;
     const { batchesOfMany } = this;
