@@ -143,8 +143,6 @@ describe('the scenarios of all clients', () => {
     await run();
   });
 
-  it.skip.each(Object.entries(lacking))('%s, in TypeScript: %s', () => undefined);
-
   it('are what the C client runs, each of them, and passes', async () => {
     const program = build(machines[0], 'conformance', conformanceSources);
     const { output } = await runProgram([...program, place]);
