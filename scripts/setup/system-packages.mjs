@@ -51,6 +51,7 @@ export const TEST_TOOL_PACKAGES = [
   { name: 'libc6-dev-s390x-cross' },
   { name: 'qemu-user', command: 'qemu-s390x' },
   { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
+  { name: 'iproute2', command: 'ip' },
   { name: 'xz-utils', command: 'xz' },
 ];
 

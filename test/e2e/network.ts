@@ -7,7 +7,9 @@ export function whyNoNetwork(): string | undefined {
   const name = `axle-try-${process.pid}`;
   const { status, stderr, error } = spawnSync('ip', ['netns', 'add', name]);
   if (error !== undefined) return `there is no ip command (${error.message})`;
-  if (status !== 0) return String(stderr).trim();
+  if (status !== 0) {
+    return `only root makes network namespaces, and not everywhere: ${String(stderr).trim()}`;
+  }
   spawnSync('ip', ['netns', 'del', name]);
   return undefined;
 }

@@ -1,29 +1,23 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterAll, describe, expect, it } from 'vitest';
+import { afterAll, it } from 'vitest';
 
+import { describeWhere } from './describe-where.js';
 import { buildEarlierClient, earlierCommit, spawnEarlier } from './earlier-client.js';
 import { expectNoHarm, LoadClient } from './load-client.js';
 import { effectServer, kill, socketOf, startPool } from './pool-kit.js';
 import { folder, serveUnix } from './serve.js';
 
 const earlier = earlierCommit();
-if ('why' in earlier) {
-  console.log(`the client of before is not tried: ${earlier.why}`);
-  // A checkout without history is no fault of it, and lacks nothing that it should have: that is no skipped test.
-  it('the client of before is in the history only', () => {
-    expect(earlier.why).toMatch(/git|history/);
-  });
-}
 const clients: LoadClient[] = [];
 
 afterAll(() => {
   for (const { process: client } of clients) client.kill('SIGKILL');
 });
 
-const tried = 'why' in earlier ? undefined : describe;
-tried?.('a client from before the numbers of the wire changed', () => {
+const lack = 'why' in earlier ? earlier.why : undefined;
+describeWhere(lack, 'a client from before the numbers of the wire changed', () => {
   it('gets on with the servers and pools of today, also when they are killed', async () => {
     const { commit } = earlier as { readonly commit: string };
     const built = join(folder, 'earlier');

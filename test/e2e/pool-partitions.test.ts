@@ -6,14 +6,14 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
-import { afterAll, describe, it } from 'vitest';
+import { afterAll, it } from 'vitest';
 
+import { describeWhere } from './describe-where.js';
 import { expectNoHarm, LoadClient } from './load-client.js';
 import { TestNetwork, whyNoNetwork } from './network.js';
 import { axlePath, folder } from './serve.js';
 
 const why = whyNoNetwork();
-if (why !== undefined) console.log(`partitions are not tried: ${why}`);
 const effectScript = fileURLToPath(new URL('effect-server.mjs', import.meta.url));
 const network = why === undefined ? new TestNetwork() : undefined;
 const processes: ChildProcess[] = [];
@@ -30,7 +30,7 @@ afterAll(async () => {
   network?.close();
 });
 
-describe.skipIf(network === undefined)('a network that is cut and heals', () => {
+describeWhere(why, 'a network that is cut and heals', () => {
   it('between pool and server, and between client and pool, loses nothing, does nothing twice and answers nothing wrong', async () => {
     const net = network as TestNetwork;
     const spawn = (host: string, args: readonly string[]) => {

@@ -9,6 +9,7 @@ import { shippedModels } from 'axle';
 import { afterAll, describe, expect, it, vi } from 'vitest';
 
 import { BadLink, spoils } from './bad-link.js';
+import { describeWhere } from './describe-where.js';
 import { expectNoHarm, LoadClient } from './load-client.js';
 import { effectServer, open, poolOf } from './pool-kit.js';
 import { axlePath, bytesOf, folder, serveUnix } from './serve.js';
@@ -18,11 +19,14 @@ const waitMs = 30_000;
 const sample = readFileSync(join(shippedModels, 'samples', 'A.png'));
 const skewedClock = new URL('skewed-clock.mjs', import.meta.url).href;
 const isRoot = process.platform === 'linux' && process.getuid?.() === 0;
-const hasTimeSpaces =
-  isRoot && spawnSync('unshare', ['--time', '--monotonic', '7', 'true']).status === 0;
-const hasMountSpaces = isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0;
-if (!hasTimeSpaces) console.log('clocks are not set: only root makes time namespaces');
-if (!hasMountSpaces) console.log('full disks are not tried: only root makes mount namespaces');
+const noTimeSpaces =
+  isRoot && spawnSync('unshare', ['--time', '--monotonic', '7', 'true']).status === 0
+    ? undefined
+    : 'only root makes time namespaces, and not everywhere';
+const noMountSpaces =
+  isRoot && spawnSync('unshare', ['--mount', 'true']).status === 0
+    ? undefined
+    : 'only root makes mount namespaces, and not everywhere';
 const processes: ChildProcess[] = [];
 
 afterAll(() => {
@@ -92,7 +96,7 @@ describe('a server that answers wrongly', () => {
   });
 });
 
-describe.skipIf(!hasTimeSpaces)('servers whose clocks are hours off', () => {
+describeWhere(noTimeSpaces, 'servers whose clocks are hours off', () => {
   it('keep deadlines as all others do, which travel as the time that is left', async () => {
     const serve = (name: string) => [axlePath, 'serve', '--listen', `unix:${pathOf(name)}`];
     const hourMs = 3_600_000;
@@ -133,7 +137,7 @@ describe.skipIf(!hasTimeSpaces)('servers whose clocks are hours off', () => {
   });
 });
 
-describe.skipIf(!hasMountSpaces)('a server whose disk is full', () => {
+describeWhere(noMountSpaces, 'a server whose disk is full', () => {
   it('takes no models of clients, and the pool finds one that does', async () => {
     const store = join(folder, 'full-store');
     mkdirSync(store);
