@@ -210,6 +210,15 @@ describe('axle faas', () => {
   it('says what is wrong and what to do', async () => {
     const wrong = join(place, 'wrong');
     writeFileSync(wrong, 'not the password');
+    const both = await axle(['list'], '', { AXLE_GATEWAY_PASSWORD: 'which one' });
+    expect(both).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('PASSWORD_FILE are both set') as string,
+    });
+    const file = ['--password-file', join('state', 'password')];
+    expect(await axle(['list', ...file], '', { AXLE_GATEWAY_PASSWORD: 'no' })).toMatchObject({
+      code: 0,
+    });
     const cases: readonly [readonly string[], string, NodeJS.ProcessEnv?][] = [
       [['list', '--password-file', wrong], 'give the password by --password-file'],
       [['list'], 'start it with axle faas', { AXLE_GATEWAY: 'http://127.0.0.1:1' }],
