@@ -148,6 +148,20 @@ describe('a deployment', () => {
     ],
     ['too much memory', { limits: { memory: '1Ti' } }, /at most 65536Mi/],
     ['secrets that are paths', { secrets: ['../etc/passwd'] }, /secrets takes at most/],
+    ['secrets of no name', { secrets: ['good', '../x'] }, /64 names; "..\/x" is none/],
+    ['secrets that are no list', { secrets: 'key' }, /secrets takes a list of at most/],
+    [
+      'a variable that is a number',
+      { envVars: { A: 1 } },
+      /envVars takes a text for A: this is no/,
+    ],
+    ['a variable with NUL', { envVars: { A: 'a\0' } }, /for A: this has a NUL character/],
+    [
+      'a variable that is too long',
+      { envVars: { A: 'x'.repeat(200_000) } },
+      /for A: this has 200000 characters, and \d+ are the most/,
+    ],
+    ['a time without a unit', scale({ 'zero-duration': '5' }), /zero-duration takes a time with a/],
     ['labels that are no texts', { labels: { a: 1 } }, /labels takes a text/],
     [
       'too many labels',

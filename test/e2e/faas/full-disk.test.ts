@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -125,6 +126,22 @@ describe('a disk that is full', () => {
     expect(await send('now-4')).toBe(202);
     await expect.poll(() => [...told].sort()).toEqual(['now-1', 'now-2', 'now-3', 'now-4']);
     expect(runs().sort()).toEqual(['now-1', 'now-2', 'now-3', 'now-4']);
+  });
+
+  it('is told to whoever pushes, and to the operator', async () => {
+    lines = '';
+    limitFiles(8192);
+    const text = 'x'.repeat(20_000);
+    const sha256 = createHash('sha256').update(text).digest('hex');
+    const push = () => gate.putBlob(sha256, text);
+    const refused = await push();
+    expect([refused.status, refused.headers['axle-code'], refused.text]).toEqual([
+      ...[429, 'RESOURCE_EXHAUSTED'],
+      'the front end has no room on its disk (EFBIG); its operator is to look\n',
+    ]);
+    await expect.poll(() => lines).toMatch(/PUT \/axle\/v1\/bundles\/blobs\/\w+ failed: .*EFBIG/);
+    limitFiles('unlimited');
+    expect((await push()).status).toBe(201);
   });
 
   it('does not keep the front end from ending', async () => {
