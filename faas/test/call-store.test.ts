@@ -52,6 +52,15 @@ describe('the queue on disk', () => {
     expect(lines).toEqual([]);
   });
 
+  it('that is none is not opened, and told with its folder', async () => {
+    await (await open()).close();
+    writeFileSync(join(folder, 'CURRENT'), 'nothing\n');
+    await expect(open()).rejects.toMatchObject({
+      code: 'DATA_LOSS',
+      message: expect.stringContaining(`the queue in ${folder} cannot be opened: `) as string,
+    });
+  });
+
   it('tells the operator what of it was lost', async () => {
     const store = await open();
     for (const number of [1, 2, 3]) await store.add(number, callOf(number), Buffer.alloc(100));

@@ -24,7 +24,7 @@ export class CallStore {
 
   /**
    * @param log what the operator is told of the disk
-   * @throws AxleError FAILED_PRECONDITION where another process has it open; DATA_LOSS.
+   * @throws AxleError FAILED_PRECONDITION where another process has it open; RESOURCE_EXHAUSTED of a full disk; DATA_LOSS.
    */
   static async open(folder: string, log: (message: string) => void): Promise<CallStore> {
     // What is in it is the callers', and LevelDB's files are as open as the folder lets them be.

@@ -28,6 +28,8 @@ interface Write {
   readonly reject: (error: unknown) => void;
 }
 
+/** As LevelDB quotes the system: it has one code for all that a disk says. */
+const noRoom = /No space left|File too large|Disk quota exceeded/;
 const firstMs = 100;
 /** Behind all others; there only while the disk is tried. */
 const testKey = 'test';
@@ -53,21 +55,25 @@ export class QueueLevel {
     private readonly log: (message: string) => void,
   ) {}
 
-  /** @throws AxleError FAILED_PRECONDITION where another process has it open; DATA_LOSS. */
+  /** @throws AxleError FAILED_PRECONDITION where another process has it open; RESOURCE_EXHAUSTED of a full disk; DATA_LOSS. */
   static async open(folder: string, log: (message: string) => void): Promise<QueueLevel> {
     const level = new ClassicLevel(folder);
     try {
       await level.open();
     } catch (error) {
       const { code, message } = (error as Error).cause as NodeJS.ErrnoException;
-      throw code === 'LEVEL_LOCKED'
-        ? new AxleError(
-            'FAILED_PRECONDITION',
-            `another front end works with ${folder}; stop it, or give this one a state folder of its own`,
-          )
-        : new AxleError('DATA_LOSS', `the queue in ${folder} cannot be opened: ${message}`, {
-            cause: error,
-          });
+      if (code === 'LEVEL_LOCKED') {
+        throw new AxleError(
+          'FAILED_PRECONDITION',
+          `another front end works with ${folder}; stop it, or give this one a state folder of its own`,
+        );
+      }
+      // Of a disk that is full nothing is lost.
+      throw new AxleError(
+        noRoom.test(message) ? 'RESOURCE_EXHAUSTED' : 'DATA_LOSS',
+        `the queue in ${folder} cannot be opened: ${message}`,
+        { cause: error },
+      );
     }
     await tellOfLoss(folder, log);
     return new QueueLevel(level, folder, log);

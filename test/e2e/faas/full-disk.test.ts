@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { axlePath } from '../serve.js';
 import { GateClient } from './gate-client.js';
 import { startFaas, type RunningFrontEnd } from './start-faas.js';
 
@@ -153,5 +154,18 @@ describe('a disk that is full', () => {
     const ended = once(running.process, 'exit');
     running.process.kill('SIGTERM');
     expect(await ended).toEqual([0, null]);
+  });
+
+  it('is told at a start, and nothing is lost', async () => {
+    const args = ['--gateway', '127.0.0.1:0', '--metrics', 'none', '--pool', 'none'];
+    const faas = [process.execPath, axlePath, 'faas', ...args, '--state', state];
+    const ended = spawnSync('prlimit', ['--fsize=0', ...faas], { encoding: 'utf8' });
+    expect([ended.status, ended.stderr]).toEqual([
+      1,
+      expect.stringMatching(/the queue in \S+ cannot be opened: .*File too large/),
+    ]);
+    told.length = 0;
+    await start();
+    await expect.poll(() => told, { timeout: 10_000 }).toEqual(['last']);
   });
 });
