@@ -3,9 +3,12 @@ import { AxleError } from 'axle';
 const codeOfSystemError: Readonly<Record<string, AxleError['code']>> = {
   ENOSPC: 'RESOURCE_EXHAUSTED',
   EDQUOT: 'RESOURCE_EXHAUSTED',
+  EFBIG: 'RESOURCE_EXHAUSTED',
   EMFILE: 'RESOURCE_EXHAUSTED',
   ENFILE: 'RESOURCE_EXHAUSTED',
 };
+
+const ofTheDisk: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
 
 /** Anything that was thrown. What is no AxleError is a fault of this process, of which callers are told no more than that. */
 export function asAxleError(error: unknown): AxleError {
@@ -15,7 +18,8 @@ export function asAxleError(error: unknown): AxleError {
     return AxleError.expected('CANCELLED', 'nobody waits for the call any more');
   const known = codeOfSystemError[code];
   if (known !== undefined) {
-    return new AxleError(known, `the front end has no room: ${code}; its operator is to look`, {
+    const place = ofTheDisk.has(code) ? 'no room on its disk' : 'no room for more open files';
+    return new AxleError(known, `the front end has ${place} (${code}); its operator is to look`, {
       cause: error,
     });
   }

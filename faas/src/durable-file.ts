@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { open, rename } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /**
@@ -10,12 +10,17 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
   const temporary = join(dirname(path), `.${randomUUID()}`);
   const file = await open(temporary, 'wx', 0o600);
   try {
-    await file.writeFile(content);
-    await file.sync();
-  } finally {
-    await file.close();
+    try {
+      await file.writeFile(content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary);
+    throw error;
   }
-  await rename(temporary, path);
   await syncFolder(dirname(path));
 }
 

@@ -81,7 +81,7 @@ export class FrontEnd {
   static async start(options: FrontEndOptions): Promise<FrontEnd> {
     const { state, password, provider, poolOf, prefetch, log } = options;
     // First: it tells whether another front end has the folder.
-    const callStore = await CallStore.open(join(state, 'queue'));
+    const callStore = await CallStore.open(join(state, 'queue'), log);
     const bundles = await BundleStore.open(join(state, 'bundles'), {
       bytesMax: options.bundleBytesMax,
     });

@@ -57,14 +57,18 @@ export function textsByName(
         `${what} has a name that is none: ${JSON.stringify(key.slice(0, 100))}`,
       );
     }
-    if (typeof text !== 'string' || text.length > charactersMax || text.includes('\0')) {
-      throw new AxleError(
-        'INVALID_ARGUMENT',
-        `${what} takes a text of at most ${charactersMax} characters for ${key}`,
-      );
-    }
+    const trouble = troubleOf(text, charactersMax);
+    if (trouble !== undefined)
+      throw new AxleError('INVALID_ARGUMENT', `${what} takes a text for ${key}: ${trouble}`);
   }
   return Object.fromEntries(entries) as Record<string, string>;
+}
+
+function troubleOf(text: unknown, charactersMax: number): string | undefined {
+  if (typeof text !== 'string') return `this is none; write it in quotes`;
+  if (text.includes('\0')) return 'this has a NUL character';
+  if (text.length <= charactersMax) return undefined;
+  return `this has ${text.length} characters, and ${charactersMax} are the most`;
 }
 
 /** @throws AxleError INVALID_ARGUMENT */
@@ -74,10 +78,12 @@ export function textList(
   { countMax, entry }: { countMax: number; entry: RegExp },
 ): readonly string[] {
   if (value === undefined || value === null) return [];
-  const isRight =
-    Array.isArray(value) &&
-    value.length <= countMax &&
-    value.every((text) => typeof text === 'string' && entry.test(text));
-  if (isRight) return [...new Set(value as string[])];
-  throw new AxleError('INVALID_ARGUMENT', `${what} takes at most ${countMax} names`);
+  if (!Array.isArray(value) || value.length > countMax)
+    throw new AxleError('INVALID_ARGUMENT', `${what} takes a list of at most ${countMax} names`);
+  const wrong: unknown = value.find((text) => typeof text !== 'string' || !entry.test(text));
+  if (wrong === undefined) return [...new Set(value as string[])];
+  throw new AxleError(
+    'INVALID_ARGUMENT',
+    `${what} takes at most ${countMax} names; ${String(JSON.stringify(wrong)).slice(0, 100)} is none`,
+  );
 }

@@ -319,7 +319,7 @@ describe('a dead letter', () => {
   });
 
   it('takes room for what is on disk, however often it is tried again', async () => {
-    const store = await CallStore.open(join(gate.place, 'other-queue'));
+    const store = await CallStore.open(join(gate.place, 'other-queue'), () => undefined);
     const asyncCalls = new AsyncCalls(store, {
       calls: {
         invoke: () =>

@@ -144,6 +144,25 @@ describe('a bundle', () => {
     await expect(readBundleFiles(folder)).rejects.toMatchObject(wanted);
   });
 
+  it('has no file whose name is no UTF-8', async () => {
+    const folder = await write(join(place, 'a'), hello);
+    await writeFile(join(folder, 'sound-\ufffd'), '');
+    expect((await readBundleFiles(folder)).map(({ path }) => path)).toContain('sound-\ufffd');
+    const name = Buffer.from([...Buffer.from(`${folder}/bad-`), 0xe9]);
+    await writeFile(name, '');
+    await expect(readBundleFiles(folder)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: '"bad-\ufffd" has a name that is no UTF-8; rename it, or leave it out',
+    });
+  });
+
+  it.each(['.', '..', './', '/', '/usr/', 'bin/..'])('has no program %s', (program) => {
+    const files = [{ path: 'bin/a', bytes: 1, executable: true, sha256: 'a'.repeat(64) }];
+    expect(() => checkCommandFile({ command: [program] }, files)).toThrow(
+      /, which is a folder, and no program/,
+    );
+  });
+
   it('may name its handler as shells do', () => {
     const { handler } = parseFunctionManifest('{"name":"a","handler":"./lib/handler.mjs"}');
     expect(handler).toBe('lib/handler.mjs');

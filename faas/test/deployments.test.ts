@@ -1,4 +1,5 @@
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -147,6 +148,20 @@ describe('a deployment', () => {
     ],
     ['too much memory', { limits: { memory: '1Ti' } }, /at most 65536Mi/],
     ['secrets that are paths', { secrets: ['../etc/passwd'] }, /secrets takes at most/],
+    ['secrets of no name', { secrets: ['good', '../x'] }, /64 names; "..\/x" is none/],
+    ['secrets that are no list', { secrets: 'key' }, /secrets takes a list of at most/],
+    [
+      'a variable that is a number',
+      { envVars: { A: 1 } },
+      /envVars takes a text for A: this is no/,
+    ],
+    ['a variable with NUL', { envVars: { A: 'a\0' } }, /for A: this has a NUL character/],
+    [
+      'a variable that is too long',
+      { envVars: { A: 'x'.repeat(200_000) } },
+      /for A: this has 200000 characters, and \d+ are the most/,
+    ],
+    ['a time without a unit', scale({ 'zero-duration': '5' }), /zero-duration takes a time with a/],
     ['labels that are no texts', { labels: { a: 1 } }, /labels takes a text/],
     [
       'too many labels',
@@ -229,6 +244,38 @@ describe('deployments on disk', () => {
   });
 });
 
+describe('what is in the way of deployments on disk', () => {
+  it('is told with its path, and keeps no other from being there', async () => {
+    const before = await DeploymentStore.open(place);
+    const sound = { ...deployed({}), name: 'sound' };
+    await before.put(sound);
+    await mkdir(join(place, 'hello.json'));
+    await mkdir(join(place, '.snapshot'));
+    await symlink('nowhere', join(place, 'linked.json'));
+    execFileSync('mkfifo', [join(place, 'pipe.json')]);
+    const store = await DeploymentStore.open(place);
+    expect(store.list()).toEqual([sound]);
+    expect([...store.broken.keys()]).toEqual(['hello', 'linked', 'pipe']);
+    for (const [name, { code, message }] of store.broken)
+      expect({ code, message }).toEqual({
+        code: 'DATA_LOSS',
+        message: expect.stringContaining(join(place, `${name}.json`)) as string,
+      });
+    const inTheWay = { code: 'FAILED_PRECONDITION', message: /hello.json is a folder/ };
+    await expect(store.put(deployed({}))).rejects.toMatchObject(told(inTheWay));
+    await expect(store.remove('hello')).rejects.toMatchObject(told(inTheWay));
+    expect(await store.remove('pipe')).toBe(true);
+    expect((await readdir(place)).sort()).toEqual([
+      ...['.snapshot', 'hello.json', 'linked.json', 'sound.json'],
+    ]);
+  });
+});
+
+const told = ({ code, message }: { code: string; message: RegExp }) => ({
+  code,
+  message: expect.stringMatching(message) as string,
+});
+
 describe('secrets', () => {
   it('are files of this user alone, read by name', async () => {
     const store = await SecretStore.open(place);
@@ -246,6 +293,12 @@ describe('secrets', () => {
     await expect(again.update('key', Buffer.from('x'))).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
+  });
+
+  it('are files: what else is in their folder is none', async () => {
+    await mkdir(join(place, 'folder'));
+    await mkdir(join(place, '.snapshot'));
+    expect((await SecretStore.open(place)).list()).toEqual([]);
   });
 
   it.each(['', '.hidden', '../up', 'a/b', 'a\0', 'x'.repeat(300)])(

@@ -190,6 +190,28 @@ describe('an event of CloudEvents', () => {
 
   it('in a batch, or half of one in binary mode, is refused', async () => {
     expect((await send([event], 'application/cloudevents-batch+json')).status).toBe(501);
+    for (const wrong of [
+      ...[{ source: 'a b' }, { source: '<x>' }, { source: '1a:b' }, { source: '/a#b#c' }],
+      ...[{ source: '/%zz' }, { time: 'today' }, { time: 7 }, { time: '2026-02-30T00:00:00Z' }],
+      ...[{ time: '2026-01-31' }, { time: '2026-01-31T24:00:00Z' }, { time: '' }],
+    ]) {
+      const [name = ''] = Object.keys(wrong);
+      const refused = {
+        status: 400,
+        text: expect.stringMatching(`^the CloudEvent's ${name} is no (URI|time)`) as string,
+      };
+      expect(await send({ ...event, ...wrong }), JSON.stringify(wrong)).toMatchObject(refused);
+      const headers: Record<string, string> = { 'ce-specversion': '1.0', 'ce-id': '1' };
+      for (const [key, value] of Object.entries({ source: '/a', type: 'x', ...wrong }))
+        headers[`ce-${key}`] = String(value);
+      expect(await gate.ask('POST', '/function/mirror', { headers })).toMatchObject(refused);
+    }
+    for (const right of [
+      ...[{ source: 'urn:a:b' }, { source: 'https://u@[::1]:8/a?b=/?#c' }, { source: 'a/b:c' }],
+      ...[{ source: '//host' }, { source: '?a' }, { source: 'a%20b' }, { time: null }],
+      ...[{ time: '2024-02-29t23:59:60.123456789+05:30' }, { time: '2026-01-31T12:00:00Z' }],
+    ])
+      expect((await send({ ...event, ...right })).status, JSON.stringify(right)).toBe(200);
     const half = { headers: { 'ce-specversion': '1.0', 'ce-id': '1' } };
     expect(await gate.ask('POST', '/function/mirror', half)).toMatchObject({
       status: 400,
@@ -317,6 +339,26 @@ describe('the system', () => {
       text: expect.stringContaining('no secret nobody') as string,
     });
     expect(gate.lines.join()).not.toMatch(/s3cret|hidden/);
+  });
+
+  it.each([
+    ['tail=-5', /^tail takes a whole number, or -1 for all/],
+    ['tail=two', /^tail takes/],
+    ['follow=maybe', /^follow takes true or false/],
+  ])('refuses logs with %s', async (query, message) => {
+    const answer = await gate.system('GET', `/system/logs?name=mirror&${query}`);
+    expect([answer.status, answer.text]).toEqual([400, expect.stringMatching(message)]);
+  });
+
+  it('scales the function that both name', async () => {
+    const scale = (serviceName: string) =>
+      gate.system('POST', '/system/scale-function/mirror', { serviceName, replicas: 1 });
+    expect(await scale('other')).toMatchObject({
+      status: 400,
+      text: 'serviceName is "other", and the path names "mirror"; make them one\n',
+    });
+    for (const name of ['', 'mirror', 'mirror.openfaas-fn'])
+      expect((await scale(name)).status).toBe(202);
   });
 
   it('gives logs, and goes on with what comes', async () => {

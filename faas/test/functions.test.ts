@@ -341,6 +341,14 @@ describe.concurrent('a handler that', () => {
     );
     const odd = (head: object): Promise<string> => functions.text('odd', JSON.stringify(head));
     await expect(odd({ status: 99 })).rejects.toThrow(/answered with the status 99; it is a whole/);
+    await expect(odd({ status: 'abc', body: '' })).rejects.toThrow(
+      /gave the status "abc"; it is to be a whole number/,
+    );
+    for (const headers of [[['a', 'b']], 'a: b', null])
+      await expect(odd({ headers })).rejects.toThrow(/gave headers that are no object of texts/);
+    for (const a of [{}, true, [1]])
+      await expect(odd({ headers: { a } })).rejects.toThrow(/gave the header a as a/);
+    expect(await odd({ headers: { a: 1, b: ['c', 'd'] }, body: 'sound' })).toBe('sound');
     await expect(odd({ headers: { 'a b': 'c' } })).rejects.toThrow(/whose name is none: "a b"/);
     await expect(odd({ headers: { a: 'b\r\nc: d' } })).rejects.toThrow(/a value of the header a/);
     expect(await odd({ body: 'sound' })).toBe('sound');

@@ -42,6 +42,25 @@ async function failureOf(name: string): Promise<unknown> {
 }
 
 describe('a secret', () => {
+  it.each([
+    [{ rawValue: '!!!!' }, 'rawValue is no base64'],
+    [{ rawValue: 'c2VjcmV0=' }, 'rawValue is no base64'],
+    [{ rawValue: 7 }, 'rawValue is no base64'],
+    [{ value: 7 }, 'value is to be text'],
+    [{ value: 'a', rawValue: 'YQ==' }, 'give one of them'],
+    [{}, 'has no value'],
+  ])('is refused as %j, without a word of it', async (fields, message) => {
+    const answer = await gate.system('POST', '/system/secrets', { name: 'key', ...fields });
+    expect([answer.status, answer.text]).toEqual([400, expect.stringContaining(message)]);
+  });
+
+  it('is what base64 says', async () => {
+    const rawValue = Buffer.from('s3cr\u00e9t').toString('base64');
+    await gate.system('POST', '/system/secrets', { name: 'key', value: '', rawValue });
+    await gate.deploy('first', tellsKey, { secrets: ['key'] });
+    expect((await gate.ask('GET', '/function/first')).text).toBe('s3cr\u00e9t');
+  });
+
   it('in use is not removed, and its users are told', async () => {
     await put('POST', 'one');
     await gate.deploy('first', tellsKey, { secrets: ['key'] });

@@ -98,6 +98,7 @@ describe('a function that fails', () => {
     expect(answer.status).toBeGreaterThanOrEqual(500);
     // It says nothing of paths.
     expect(answer.text).not.toContain(gate.place);
+    expect(gate.lines.join('\n')).not.toContain('its log has the reason');
     expect(gate.lines.join('\n')).toMatch(/the start of lost\.2\.\d+ failed: .*(EISDIR|ENOENT)/);
     expect(await readdir(secrets)).toEqual(['key']);
   });
@@ -115,6 +116,7 @@ describe('what fails between a function and the front end', () => {
     expect(answer).toMatchObject({ status: 500, headers: { 'axle-answered-by': 'front-end' } });
     const logged = /the call garbled-1 of garbles failed: the instance broke its channel/;
     expect(gate.lines.join('\n')).toMatch(logged);
+    expect(gate.lines.join('\n').match(/the instance broke its channel/g)).toHaveLength(1);
     await gate.ask('POST', '/async-function/garbles', { headers: { 'x-call-id': 'garbled-2' } });
     await expect
       .poll(() => gate.lines.join('\n'))

@@ -14,6 +14,7 @@ import {
   isLoopback,
   instanceKinds,
   mergedSettings,
+  openToOthers,
   type InstanceKind,
   readFaasSettings,
   readPoolTokens,
@@ -127,9 +128,10 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   interruption.drainWithin(graceMs + cleanUpMs);
   const { signal } = interruption;
   const { poolTokens: tokensFile, ...own } = options;
+  const fromFile = options.config === undefined ? {} : await readFaasSettings(options.config);
   const settings = mergedSettings(
     tokensFile === undefined ? own : { ...own, poolTokens: await readPoolTokens(tokensFile) },
-    options.config === undefined ? {} : await readFaasSettings(options.config),
+    fromFile,
   );
   const gateway = addressOf(settings.gateway);
   const metrics = settings.metrics === 'none' ? undefined : addressOf(settings.metrics);
@@ -138,6 +140,11 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
   const { FrontEnd, frontEndUser } = await import('@axle/faas');
   const { ServerLog } = await import('../server-log.js');
   const log = new ServerLog('text').write;
+  const withTokens = [tokensFile, fromFile.poolTokens === undefined ? undefined : options.config];
+  for (const file of withTokens) {
+    const warning = file === undefined ? undefined : await openToOthers(file);
+    if (warning !== undefined) log(warning);
+  }
   if (signal.aborted) return;
   const pool = await openFunctionPool({
     ...{ url: settings.pool, tokens: settings.poolTokens, log },

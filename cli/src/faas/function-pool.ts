@@ -4,6 +4,7 @@ import type { Log } from '@axle/remoting';
 
 import { fileFailure, oneLine, UsageError } from '../failure.js';
 import type { NamedPlugin } from '../options.js';
+import { checkModelFolders } from '../serving/model-folders.js';
 import { PoolPrefetch } from './pool-prefetch.js';
 
 /** `--pool` of functions that have no devices. */
@@ -26,14 +27,24 @@ export interface FunctionPoolOptions {
   readonly log: Log;
 }
 
-/** @returns undefined for none. @throws UsageError for a URL that names no server. */
+/**
+ * @returns undefined for none.
+ * @throws UsageError for a URL that names no server, and for tokens where it names none; FileError for models that are not
+ *   there.
+ */
 export async function openFunctionPool({
   url,
-  tokens = {},
+  tokens,
   ...options
 }: FunctionPoolOptions): Promise<FunctionPool | undefined> {
+  if (tokens !== undefined && (url === undefined || url === noPool)) {
+    throw new UsageError(
+      "--pool-tokens and 'poolTokens' are for the server of --pool: name it, or leave them out",
+    );
+  }
   if (url === noPool) return undefined;
   if (url === undefined) {
+    await checkModelFolders(options.models, '--models');
     const { EmbeddedPool } = await import('./embedded-pool.js');
     const pool = await EmbeddedPool.open(options);
     return {
@@ -44,13 +55,13 @@ export async function openFunctionPool({
   }
   await checkServer(url);
   const shared = await sharedToken();
-  if (Object.keys(tokens).length === 0) {
+  if (Object.keys(tokens ?? {}).length === 0) {
     options.log(
       `all functions use ${url} as one tenant, whom AXLE_TOKEN names; --pool-tokens gives each its own`,
     );
   }
   return {
-    access: (name) => Promise.resolve({ url, token: tokens[name] ?? shared }),
+    access: (name) => Promise.resolve({ url, token: tokens?.[name] ?? shared }),
     close: () => Promise.resolve(),
   };
 }

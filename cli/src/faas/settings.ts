@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 
 import { FileError, fileFailure, UsageError } from '../failure.js';
 import { defaultState } from '../gateway/password.js';
@@ -54,6 +54,14 @@ export async function readFaasSettings(path: string): Promise<FaasSettings> {
     if (!isRight(value)) throw wrong(path, `: '${name}' takes ${wanted}`);
   }
   return fields;
+}
+
+/** Tokens in it, such as `poolTokens`, are for the operator alone. @returns what to tell where others may read them */
+export async function openToOthers(path: string): Promise<string | undefined> {
+  const { mode } = await stat(path);
+  return (mode & 0o077) === 0
+    ? undefined
+    : `${path} has tokens, and others may read or write it: chmod 600 ${path}`;
 }
 
 /** As `poolTokens` has them, in a file of their own. @throws FileError */

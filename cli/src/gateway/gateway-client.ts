@@ -41,7 +41,7 @@ export class GatewayClient {
     private readonly authorization: string | undefined,
   ) {}
 
-  /** @throws UsageError for a URL that is none; FileError for a password that cannot be read. */
+  /** @throws UsageError for a URL that is none, or two passwords; FileError for a password that cannot be read. */
   static async open({ gateway, passwordFile }: GatewayOptions): Promise<GatewayClient> {
     const url = URL.canParse(gateway) ? new URL(gateway) : undefined;
     if (url === undefined || !/^https?:$/.test(url.protocol)) {
@@ -124,7 +124,13 @@ async function passwordFor(
   file: string | undefined,
   { hostname }: URL,
 ): Promise<string | undefined> {
-  const { AXLE_GATEWAY_PASSWORD: password } = process.env;
+  const { AXLE_GATEWAY_PASSWORD: password, AXLE_GATEWAY_PASSWORD_FILE: fileOfAll } = process.env;
+  // The option of a command goes before both; of two in the environment nobody knows which is meant.
+  if (password !== undefined && password !== '' && fileOfAll && file === fileOfAll) {
+    throw new UsageError(
+      'AXLE_GATEWAY_PASSWORD and AXLE_GATEWAY_PASSWORD_FILE are both set; unset one of them',
+    );
+  }
   if (file !== undefined && file !== '') return readPassword(file);
   if (password !== undefined && password !== '') return password;
   const own = passwordFileIn(defaultState());

@@ -8,6 +8,8 @@ import type { GatewayClient } from './gateway-client.js';
 /** Of a function, what tells whether it starts. */
 interface StartStatus {
   readonly replicas: number;
+  /** Ready ones, of any version. */
+  readonly availableReplicas?: number;
   /** Ready ones of what was deployed last; undefined: another gateway, which does not say. */
   readonly updatedReplicas?: number;
   /** Why what was deployed last does not start. */
@@ -35,15 +37,12 @@ export async function untilReady(
   let hasAsked = false;
   for (;;) {
     const path = `/system/function/${encodeURIComponent(name)}`;
-    const { replicas, updatedReplicas, failure } = await client.json<StartStatus>(
-      'GET',
-      path,
-      signal,
-    );
+    const { replicas, availableReplicas, updatedReplicas, failure } =
+      await client.json<StartStatus>('GET', path, signal);
     if (updatedReplicas === undefined || updatedReplicas > 0) return;
     if (failure !== undefined) {
       const { code, message } = failure;
-      const older = replicas > 0 ? '; what was deployed before serves on' : '';
+      const older = (availableReplicas ?? 0) > 0 ? '; what was deployed before serves on' : '';
       throw new FileError(code, `${name} is deployed and does not start: ${message}${older}`);
     }
     if (replicas === 0 && !hasAsked) {

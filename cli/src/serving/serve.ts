@@ -1,12 +1,12 @@
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
 import { delimiter } from 'node:path';
 
-import { fileFailure, UsageError } from '../failure.js';
+import { UsageError } from '../failure.js';
 import { printable } from '../printable.js';
 import { RunningServer } from '../running-server.js';
 import type { CommandContext } from '../session.js';
 import { print } from '../standard-output.js';
+import { checkModelFolders } from './model-folders.js';
 import type { ServeCommandOptions } from './serve-options.js';
 
 const msPerSecond = 1000;
@@ -66,7 +66,7 @@ export async function serve(
   }
   serverLog.format = settings.logFormat;
   const folders = foldersOf(settings.models);
-  await checkFolders(folders);
+  await checkModelFolders(folders, "--models, AXLE_MODELS or 'models'");
   const { cpuPlugin, shippedModels, traceWhereSdkIsRegistered } = await import('axle');
   await traceWhereSdkIsRegistered();
   const isForOthers = settings.backends.length > 0 || settings.servers.length > 0;
@@ -92,15 +92,6 @@ export async function serve(
     await aborted(interruption.signal);
   } finally {
     await server.close(settings.graceSeconds * msPerSecond);
-  }
-}
-
-/** @throws FileError for a folder that is not there: what would be served from it is not what is meant. */
-async function checkFolders(folders: readonly string[]): Promise<void> {
-  for (const folder of folders) {
-    await readdir(folder).catch((error: unknown) => {
-      throw fileFailure(error, `${folder} (of --models, AXLE_MODELS or 'models')`);
-    });
   }
 }
 

@@ -107,7 +107,8 @@ export class AsyncCalls {
   /**
    * Settles when the call is on disk. A call of the same id and function that is still to be done is the same call.
    *
-   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; UNAVAILABLE once it closes.
+   * @throws AxleError RESOURCE_EXHAUSTED when the queue is full; UNAVAILABLE once it closes, and while the disk takes
+   *   nothing.
    */
   accept(call: NewCall, body: Uint8Array): Promise<void> {
     const before = this.tickets.acceptedAs(call);
@@ -140,8 +141,9 @@ export class AsyncCalls {
     );
   }
 
-  /** Oldest first. @param max how many at most */
+  /** Oldest first. @param max how many at most @throws AxleError UNAVAILABLE while the disk takes nothing */
   async deadLetters(max: number): Promise<DeadLetter[]> {
+    this.store.check();
     const letters: DeadLetter[] = [];
     for (const ticket of this.tickets.dead(max)) {
       const call = await this.store.find(ticket.number);
@@ -203,6 +205,7 @@ export class AsyncCalls {
     for (const timer of this.timers) clearTimeout(timer);
     const late = setTimeout(() => {
       this.closing.abort(closes());
+      this.store.stopWaiting(closes());
     }, graceMs);
     await this.tickets.stored();
     await Promise.all(this.working);
@@ -232,10 +235,11 @@ export class AsyncCalls {
     const working = (step === 'call' ? this.run(ticket) : this.tell(ticket)).catch(
       (error: unknown) => {
         if (this.closing.signal.aborted) return;
-        // The disk failed, or this class did: the call stays where it is, on disk, for the next start.
+        // It could not be read, or this class failed. What could not be written waits in the store.
         this.options.log(
           `asynchronous call ${ticket.id} of ${ticket.functionName} is stuck: ${(error as Error).message}`,
         );
+        if (!isLost(error)) this.later(step, ticket, this.attemptsMax);
       },
     );
     this.working.add(working);
@@ -406,6 +410,7 @@ export class AsyncCalls {
 
   private deadTicket(number: CallNumber): Ticket {
     if (this.isDraining) throw closes();
+    this.store.check();
     return this.tickets.deadOf(number);
   }
 
@@ -435,6 +440,11 @@ function isWorthAnother(error: AxleError): boolean {
   const failure = functionFailureOf(error);
   const doesNotRun = failure === 'broken' || failure === 'away';
   return doesNotRun || error.retryable || transientStatuses.has(statusOfCode(error));
+}
+
+/** Of a call that is on disk no more there is nothing to try. */
+function isLost(error: unknown): boolean {
+  return error instanceof AxleError && error.code === 'DATA_LOSS';
 }
 
 function closes(): AxleError {

@@ -16,3 +16,9 @@ export const callbacksMax = 256;
 export const attemptsMax = 8;
 export const callbackMs = 30_000;
 export const callbackUrlMax = 2048;
+/** Of calls that go to the disk together, unless one alone has more. */
+export const groupBytesMax = 8 * 1024 * 1024;
+/** Of what is written, and taken away again, to see whether the disk takes something. */
+export const testRecordBytes = 4096;
+/** Between two tries of a disk that takes nothing. */
+export const reopenMsMax = 10_000;

@@ -1,8 +1,8 @@
 import { chmod, mkdir } from 'node:fs/promises';
 
 import { AxleError } from 'axle';
-import { ClassicLevel } from 'classic-level';
 
+import { type Change, QueueLevel } from './queue-level.js';
 import type { QueuedCall } from './queued-call.js';
 
 /** A call by its place in the order of acceptance, from 1. */
@@ -14,50 +14,40 @@ export interface StoredCall {
 }
 
 const digits = 16;
-const onDisk = { sync: true } as const;
-const json = { valueEncoding: 'json' } as const;
-const bytes = { valueEncoding: 'buffer' } as const;
 
-/** Accepted calls in LevelDB: what has to survive is on disk when its method settles. */
+/**
+ * Accepted calls in LevelDB: what has to survive is on disk when its method settles. Where the disk takes nothing, new
+ * calls are refused; what is to be noted of those that it has waits until it can be.
+ */
 export class CallStore {
-  private constructor(private readonly level: ClassicLevel) {}
+  private constructor(private readonly level: QueueLevel) {}
 
-  /** @throws AxleError FAILED_PRECONDITION where another process has it open. */
-  static async open(folder: string): Promise<CallStore> {
+  /**
+   * @param log what the operator is told of the disk
+   * @throws AxleError FAILED_PRECONDITION where another process has it open; RESOURCE_EXHAUSTED of a full disk; DATA_LOSS.
+   */
+  static async open(folder: string, log: (message: string) => void): Promise<CallStore> {
     // What is in it is the callers', and LevelDB's files are as open as the folder lets them be.
     await mkdir(folder, { recursive: true, mode: 0o700 });
     await chmod(folder, 0o700);
-    const level = new ClassicLevel(folder);
-    try {
-      await level.open();
-    } catch (error) {
-      const { code, message } = (error as Error).cause as NodeJS.ErrnoException;
-      throw code === 'LEVEL_LOCKED'
-        ? new AxleError(
-            'FAILED_PRECONDITION',
-            `another front end works with ${folder}; stop it, or give this one a state folder of its own`,
-          )
-        : new AxleError('DATA_LOSS', `the queue in ${folder} cannot be opened: ${message}`, {
-            cause: error,
-          });
-    }
-    return new CallStore(level);
+    return new CallStore(await QueueLevel.open(folder, log));
+  }
+
+  /** @throws AxleError UNAVAILABLE while the disk takes nothing. */
+  check(): void {
+    this.level.check();
   }
 
   /** All calls, in the order of acceptance. */
   async *all(): AsyncGenerator<StoredCall> {
-    for await (const [key, call] of this.level.iterator<string, QueuedCall>({
-      gt: 'call!',
-      lt: 'call"',
-      ...json,
-    })) {
+    for await (const [key, call] of this.level.entries<QueuedCall>('call!', 'call"')) {
       yield { number: Number(key.slice('call!'.length)), call };
     }
   }
 
   /** Undefined where it is not there any more. */
   find(number: CallNumber): Promise<QueuedCall | undefined> {
-    return this.level.get<string, QueuedCall>(keyOf('call', number), json);
+    return this.level.get<QueuedCall>(keyOf('call', number), 'json');
   }
 
   /** @throws AxleError DATA_LOSS where it is not there. */
@@ -68,15 +58,13 @@ export class CallStore {
   }
 
   async body(number: CallNumber, kind: 'body' | 'answer'): Promise<Buffer> {
-    return (await this.level.get<string, Buffer>(keyOf(kind, number), bytes)) ?? Buffer.alloc(0);
+    return (await this.level.get<Buffer>(keyOf(kind, number), 'buffer')) ?? Buffer.alloc(0);
   }
 
-  add(number: CallNumber, call: QueuedCall, body: Uint8Array): Promise<void> {
-    return this.level
-      .batch()
-      .put(keyOf('call', number), call, json)
-      .put(keyOf('body', number), Buffer.from(body), bytes)
-      .write(onDisk);
+  /** @throws AxleError UNAVAILABLE where the disk does not take it. */
+  async add(number: CallNumber, call: QueuedCall, body: Uint8Array): Promise<void> {
+    const changes = [putCall(number, call), putBytes('body', number, body)];
+    await this.level.add(changes, body.byteLength);
   }
 
   /** @param keepsBody for another try; otherwise only the callback is left */
@@ -86,37 +74,34 @@ export class CallStore {
     answer: Uint8Array,
     keepsBody: boolean,
   ): Promise<void> {
-    const batch = this.level
-      .batch()
-      .put(keyOf('call', number), call, json)
-      .put(keyOf('answer', number), Buffer.from(answer), bytes);
-    if (!keepsBody) batch.del(keyOf('body', number));
-    return batch.write(onDisk);
+    const changes: Change[] = [putCall(number, call), putBytes('answer', number, answer)];
+    if (!keepsBody) changes.push(del('body', number));
+    return this.level.change(changes, answer.byteLength);
   }
 
   /** Not waited for by the disk: a number of tries that is lost costs a try. */
   noteAttempt(number: CallNumber, call: QueuedCall): Promise<void> {
-    return this.level.put<string, QueuedCall>(keyOf('call', number), call, json);
+    return this.level.change([putCall(number, call)], 0, false);
   }
 
   /** A dead letter that is to be done again. @param keepsAnswer only its callback is left */
   redriven(number: CallNumber, call: QueuedCall, keepsAnswer: boolean): Promise<void> {
-    const batch = this.level.batch().put(keyOf('call', number), call, json);
-    if (!keepsAnswer) batch.del(keyOf('answer', number));
-    return batch.write(onDisk);
+    const changes: Change[] = [putCall(number, call)];
+    if (!keepsAnswer) changes.push(del('answer', number));
+    return this.level.change(changes, 0);
   }
 
   change(number: CallNumber, call: QueuedCall): Promise<void> {
-    return this.level.put<string, QueuedCall>(keyOf('call', number), call, { ...json, ...onDisk });
+    return this.level.change([putCall(number, call)], 0);
   }
 
   remove(number: CallNumber): Promise<void> {
-    return this.level
-      .batch()
-      .del(keyOf('call', number))
-      .del(keyOf('body', number))
-      .del(keyOf('answer', number))
-      .write(onDisk);
+    return this.level.change([del('call', number), del('body', number), del('answer', number)], 0);
+  }
+
+  /** From now on nothing waits for a disk that takes nothing: it fails with this. */
+  stopWaiting(reason: Error): void {
+    this.level.stopWaiting(reason);
   }
 
   close(): Promise<void> {
@@ -124,7 +109,26 @@ export class CallStore {
   }
 }
 
-function keyOf(kind: 'call' | 'body' | 'answer', number: CallNumber): string {
+type Kind = 'call' | 'body' | 'answer';
+
+function putCall(number: CallNumber, call: QueuedCall): Change {
+  return { type: 'put', key: keyOf('call', number), value: call, valueEncoding: 'json' };
+}
+
+function putBytes(kind: Kind, number: CallNumber, value: Uint8Array): Change {
+  return {
+    type: 'put',
+    key: keyOf(kind, number),
+    value: Buffer.from(value),
+    valueEncoding: 'buffer',
+  };
+}
+
+function del(kind: Kind, number: CallNumber): Change {
+  return { type: 'del', key: keyOf(kind, number) };
+}
+
+function keyOf(kind: Kind, number: CallNumber): string {
   return `${kind}!${String(number).padStart(digits, '0')}`;
 }
 

@@ -82,9 +82,22 @@ async function gather(folder: string, under: string, paths: string[]): Promise<v
   for (const entry of await readdir(join(folder, under), { withFileTypes: true })) {
     if (leftOut.has(entry.name)) continue;
     const path = under === '' ? entry.name : `${under}/${entry.name}`;
+    // What stands for bytes that are no UTF-8 is no name of anything, unless it is meant as such.
+    if (entry.name.includes('\ufffd') && !(await isThere(join(folder, path))))
+      throw wrongFile(path, 'has a name that is no UTF-8; rename it, or leave it out');
     if (entry.isDirectory()) await gather(folder, path, paths);
     else paths.push(path);
     if (paths.length > bundleFilesMax) throw tooMany('more files', `${bundleFilesMax}`);
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return false;
   }
 }
 

@@ -16,6 +16,8 @@ export function checkCommandFile(
   files: readonly BundleFile[],
 ): void {
   const [program = '/'] = command ?? [];
+  if (/(^|\/)\.{0,2}$/.test(program) && command !== undefined)
+    throw wrong(program, 'is a folder, and no program');
   if (program.startsWith('/')) return;
   const path = posix.normalize(program);
   const file = files.find((each) => each.path === path);

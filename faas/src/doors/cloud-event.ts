@@ -3,6 +3,7 @@ import { AxleError } from 'axle';
 import type { FunctionCall, Headers } from '../calls/function-call.js';
 import { wholeBody } from '../calls/whole-body.js';
 import { parseObject, type Fields } from '../json-fields.js';
+import { isTimestamp, isUriReference } from './cloud-event-types.js';
 import { headerBytesMax } from './door-limits.js';
 
 /** Of an event in structured mode, which is read as a whole. */
@@ -15,6 +16,10 @@ const batch = 'application/cloudevents-batch+json';
 const required = ['id', 'source', 'type'] as const;
 const specVersion = '1.0';
 const attributeName = /^[a-z0-9]{1,20}$/;
+const types = {
+  source: { isOne: isUriReference, wanted: 'URI reference, such as /sensors/7 (RFC 3986)' },
+  time: { isOne: isTimestamp, wanted: 'time such as 2026-01-31T12:00:00Z (RFC 3339)' },
+};
 const text = new TextDecoder('utf-8', { fatal: true });
 
 /**
@@ -43,6 +48,11 @@ function checkBinary(headers: Headers): void {
     if (typeof value !== 'string' || value === '')
       throw wrong(name, `is missing: give the header ce-${name}`);
   }
+  checkTypes((name) => {
+    const value = headers[`ce-${name}`];
+    // Percents are of the header, or of the attribute itself: senders differ.
+    return value === undefined ? [] : [String(value), decoded(String(value))];
+  });
 }
 
 /** An event of structured mode as binary mode has it. */
@@ -61,6 +71,10 @@ export function readStructuredEvent(json: string): BinaryEvent {
     if (typeof event[name] !== 'string' || event[name] === '')
       throw wrong(name, 'is missing, or no text');
   }
+  checkTypes((name) => {
+    const value = event[name];
+    return value === undefined || value === null ? [] : [value];
+  });
   return { attributes: attributeHeaders(event), ...dataOf(event) };
 }
 
@@ -126,6 +140,23 @@ function dataOf(event: Fields): { data: Buffer; contentType: string | undefined 
   const isJson = said === undefined || /[/+]json\b/.test(said);
   const bytes = isJson || typeof data !== 'string' ? JSON.stringify(data) : data;
   return { data: Buffer.from(bytes), contentType: said ?? 'application/json' };
+}
+
+/** @param readingsOf an attribute, one of which has to be right; none: it is not there */
+function checkTypes(readingsOf: (name: string) => readonly unknown[]): void {
+  for (const [name, { isOne, wanted }] of Object.entries(types)) {
+    const readings = readingsOf(name);
+    if (readings.length > 0 && !readings.some((value) => typeof value === 'string' && isOne(value)))
+      throw wrong(name, `is no ${wanted}`);
+  }
+}
+
+function decoded(header: string): string {
+  try {
+    return decodeURIComponent(header);
+  } catch {
+    return header;
+  }
 }
 
 function checkVersion(version: unknown): void {

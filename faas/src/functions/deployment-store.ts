@@ -1,3 +1,4 @@
+import { constants } from 'node:fs';
 import { mkdir, open, readdir, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -24,17 +25,18 @@ export class DeploymentStore {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const deployments = new Map<string, Deployment>();
     const unreadable = new Map<string, AxleError>();
-    for (const file of (await readdir(folder)).sort()) {
+    const entries = await readdir(folder, { withFileTypes: true });
+    for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const { name: file } = entry;
       const path = join(folder, file);
       // What a crash left of a write.
-      if (file.startsWith('.')) await unlink(path);
+      if (file.startsWith('.') && entry.isFile()) await unlink(path);
       const name = file.endsWith(suffix) ? file.slice(0, -suffix.length) : '';
       if (!isFunctionName(name)) continue;
       try {
         deployments.set(name, readStoredDeployment(await readWithin(path), name));
       } catch (error) {
-        if (!(error instanceof AxleError)) throw error;
-        unreadable.set(name, error);
+        unreadable.set(name, error instanceof AxleError ? error : notRead(path, error as Error));
       }
     }
     return new DeploymentStore(folder, deployments, unreadable);
@@ -69,7 +71,7 @@ export class DeploymentStore {
     if (Buffer.byteLength(text) > deploymentBytesMax) {
       throw tooMuch(`the deployment of ${name} has more than ${deploymentBytesMax} bytes`);
     }
-    await writeFileDurably(this.pathOf(name), text);
+    await writeFileDurably(this.pathOf(name), text).catch(this.inTheWay(name));
     this.deployments.set(name, deployment);
     this.unreadable.delete(name);
   }
@@ -77,9 +79,21 @@ export class DeploymentStore {
   /** @returns false where there is none. */
   async remove(name: string): Promise<boolean> {
     if (!this.deployments.has(name) && !this.unreadable.has(name)) return false;
-    await unlink(this.pathOf(name));
+    await unlink(this.pathOf(name)).catch(this.inTheWay(name));
     await syncFolder(this.folder);
     return this.deployments.delete(name) || this.unreadable.delete(name);
+  }
+
+  /** What this class did not make it does not take away. */
+  private inTheWay(name: string): (error: unknown) => never {
+    return (error) => {
+      if ((error as NodeJS.ErrnoException).code !== 'EISDIR') throw error;
+      throw new AxleError(
+        'FAILED_PRECONDITION',
+        `${this.pathOf(name)} is a folder, where the deployment of ${name} would be; remove it first`,
+        { cause: error },
+      );
+    };
   }
 
   private pathOf(name: string): string {
@@ -88,15 +102,23 @@ export class DeploymentStore {
 }
 
 async function readWithin(path: string): Promise<string> {
-  const file = await open(path);
+  // A pipe would be waited for.
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
   try {
-    const { size } = await file.stat();
+    const status = await file.stat();
+    if (!status.isFile())
+      throw new AxleError('DATA_LOSS', `${path} is no file, where a deployment would be`);
+    const { size } = status;
     if (size > deploymentBytesMax)
       throw new AxleError('DATA_LOSS', `${path} has ${size} bytes: no deployment`);
     return await file.readFile('utf8');
   } finally {
     await file.close();
   }
+}
+
+function notRead(path: string, cause: Error): AxleError {
+  return new AxleError('DATA_LOSS', `${path} cannot be read: ${cause.message}`, { cause });
 }
 
 function tooMuch(message: string): AxleError {

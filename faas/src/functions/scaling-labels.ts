@@ -81,9 +81,10 @@ function kindOf(text: string | undefined): ScalingPolicy['by'] {
 
 function idleMsOf(text: string | undefined): number {
   if (text === undefined) return idleMsDefault;
-  const ms = parseGoDuration(text);
+  // Go's durations have units, and 5 might be meant as minutes.
+  const ms = /^\d+$/.test(text) ? undefined : parseGoDuration(text);
   if (ms !== undefined && ms > 0 && ms <= idleMsMax) return ms;
-  throw wrong('zero-duration', 'takes a time such as 15m, of at most 24h');
+  throw wrong('zero-duration', 'takes a time with a unit, such as 15m, of at most 24h');
 }
 
 function flag(name: string, text: string | undefined): boolean {

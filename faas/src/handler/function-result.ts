@@ -23,7 +23,8 @@ const answerFields: ReadonlySet<string> = new Set(['status', 'headers', 'body'])
  *
  * - nothing: an empty answer; a string: text; bytes: bytes; an async iterable, such as a stream: its chunks as they come
  * - a web `Response`
- * - an object with a whole number `status` and nothing else but `headers` and `body`: those; a body of any kind above
+ * - an object with a whole number `status` and nothing else but `headers` and `body`: those; a body of any kind above.
+ *   With one of both, its `status` cannot be anything else
  * - any other value: JSON
  *
  * A `content-type` of its own goes before the one told from the body.
@@ -37,23 +38,21 @@ export function readResult(value: unknown): FunctionResult {
   return { status: value.status, headers: { ...headers, ...lowerCase(value.headers) }, body };
 }
 
-type AnswerHeaders = Readonly<Record<string, Headers[string] | number>>;
-
 interface Answer {
   readonly status: number;
-  readonly headers?: AnswerHeaders;
+  readonly headers?: unknown;
   readonly body?: unknown;
 }
 
 function isAnswer(value: unknown): value is Answer {
   if (typeof value !== 'object' || value === null) return false;
-  const { status, headers = {} } = value as Partial<Record<string, unknown>>;
-  return (
-    Number.isInteger(status) &&
-    typeof headers === 'object' &&
-    headers !== null &&
-    Object.keys(value).every((field) => answerFields.has(field))
-  );
+  const fields = Object.keys(value);
+  if (!fields.includes('status') || !fields.every((field) => answerFields.has(field))) return false;
+  const { status } = value as Answer;
+  if (Number.isInteger(status)) return true;
+  // { status: 'ok' } is data as any other.
+  if (fields.length === 1) return false;
+  throw wrong(`the status ${shown(status)}; it is to be a whole number`);
 }
 
 function bodyOf(value: unknown): Body {
@@ -87,14 +86,28 @@ async function* chunksOf(source: AsyncIterable<unknown>): AsyncGenerator<Uint8Ar
   }
 }
 
-/** Values may be numbers, as Node's own answers take them. */
-function lowerCase(headers: AnswerHeaders = {}): Headers {
+function lowerCase(headers: unknown): Headers {
+  if (headers === undefined) return noHeaders;
+  // Of a list, a Map or Headers, the entries are no properties.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers)
+    throw wrong(
+      'headers that are no object of texts by name; Object.fromEntries makes one of pairs',
+    );
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [
-      name.toLowerCase(),
-      typeof value === 'number' ? String(value) : value,
-    ]),
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), headerOf(name, value)]),
   );
+}
+
+/** Numbers, too, as Node's own answers take them. */
+function headerOf(name: string, value: unknown): string | readonly string[] {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number') return String(value);
+  if (Array.isArray(value) && value.every((each) => typeof each === 'string')) return value;
+  throw wrong(`the header ${name} as ${shown(value)}; it is to be a text, or a list of texts`);
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 100)) : `a ${typeof value}`;
 }
 
 /** Told without naming the class: Node loads all of fetch when it is named first, which takes tens of milliseconds. */

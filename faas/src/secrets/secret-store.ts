@@ -24,7 +24,9 @@ export class SecretStore {
   static async open(folder: string): Promise<SecretStore> {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const sizes = new Map<string, number>();
-    for (const name of await readdir(folder)) {
+    for (const entry of await readdir(folder, { withFileTypes: true })) {
+      const { name } = entry;
+      if (entry.isDirectory()) continue;
       // What a crash left of a write.
       if (name.startsWith('.')) await unlink(join(folder, name));
       else if (secretName.test(name)) sizes.set(name, (await stat(join(folder, name))).size);

@@ -31,7 +31,7 @@ export const target = {
     '{"specversion":"1.0","id":"1","source":"/a","type":"t"}',
     '{"specversion":"1.0","id":"\u00e9 %","source":"/a","type":"t","n":7,"yes":true,"data":{"a":[1]}}',
     '{"specversion":"1.0","id":"1","source":"/a","type":"t","data_base64":"aGk=","datacontenttype":"text/plain"}',
-    '{"specversion":"1.0","id":"1","source":"/a","type":"t","datacontenttype":"text/xml","data":"<a/>"}',
+    '{"specversion":"1.0","id":"1","source":"/a","type":"t","time":"2026-01-31T12:00:00.5+01:00","datacontenttype":"text/xml","data":"<a/>"}',
   ],
   dictionary: [
     ...[...'{}[]",:0123456789.%\\', 'null', 'true', '\\ud800', '\u00e9', '\\u0000', '__proto__'],

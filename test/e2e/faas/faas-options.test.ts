@@ -60,6 +60,24 @@ describe('axle faas', () => {
       'tokens.json is no JSON\n',
     ],
     [
+      'tokens of a pool that is not named',
+      () => ['--pool-tokens', fileOf('tokens.json', '{}')],
+      2,
+      '--pool-tokens and ',
+    ],
+    [
+      'the same in a file, for no pool',
+      () => ['--pool', 'none', '--config', configOf({ poolTokens: { a: 'b' } })],
+      2,
+      'are for the server of --pool',
+    ],
+    [
+      'models that are not there',
+      () => ['--models', join(place, 'nowhere')],
+      1,
+      'nowhere (of --models): no such file or directory',
+    ],
+    [
       'what it does not know',
       () => ['--config', configOf({ nothing: 1 })],
       1,
@@ -121,8 +139,9 @@ describe('axle faas', () => {
         '--pool-tokens',
         tokens,
       ],
-      { environment: { TMPDIR: place, AXLE_TOKEN: 'of all' } },
+      { environment: { TMPDIR: place, AXLE_TOKEN: 'of all' }, stderr: 'pipe' },
     );
+    const said = text(started.process.stderr as NodeJS.ReadableStream);
     const password = readFileSync(join(place, 'tokens', 'password'), 'utf8').trim();
     const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
     const gate = new GateClient(() => started.url, authorization);
@@ -136,6 +155,7 @@ describe('axle faas', () => {
     }
     started.process.kill('SIGTERM');
     expect(await once(started.process, 'exit')).toEqual([0, null]);
+    expect(await said).toContain(`others may read or write it: chmod 600 ${tokens}`);
   });
 
   /** What is left of it in its temporary folder. */

@@ -150,6 +150,25 @@ describe('axle faas', () => {
     expect((await deploy('--wait', '0')).code).toBe(2);
   });
 
+  it('tells of no older version where there is none, also while another instance starts', async () => {
+    await axle(['new', 'first']);
+    // One of two starts for ever, and the other one fails.
+    const handler = `import { mkdirSync } from 'node:fs';
+      let isOne = true;
+      try { mkdirSync(process.env.ONE); } catch { isOne = false; }
+      if (!isOne) throw new Error('no');
+      await new Promise((done) => setTimeout(done, 60_000));
+      export default () => 1;`;
+    writeFileSync(join(place, 'first', 'handler.mjs'), handler);
+    await axle(['push', 'first']);
+    const args = ['--label', 'com.openfaas.scale.min=2', '--env', `ONE=${join(place, 'one')}`];
+    const told = await axle(['deploy', 'first', ...args]);
+    expect(told).toMatchObject({ code: 1 });
+    expect(told.stderr).toContain('first is deployed and does not start: ');
+    expect(told.stderr).not.toContain('serves on');
+    await axle(['rm', 'first']);
+  });
+
   it('sends no program that could not be run', async () => {
     await axle(['new', 'tool', '--template', 'executable']);
     chmodSync(join(place, 'tool', 'run.sh'), 0o644);
@@ -191,6 +210,15 @@ describe('axle faas', () => {
   it('says what is wrong and what to do', async () => {
     const wrong = join(place, 'wrong');
     writeFileSync(wrong, 'not the password');
+    const both = await axle(['list'], '', { AXLE_GATEWAY_PASSWORD: 'which one' });
+    expect(both).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('PASSWORD_FILE are both set') as string,
+    });
+    const file = ['--password-file', join('state', 'password')];
+    expect(await axle(['list', ...file], '', { AXLE_GATEWAY_PASSWORD: 'no' })).toMatchObject({
+      code: 0,
+    });
     const cases: readonly [readonly string[], string, NodeJS.ProcessEnv?][] = [
       [['list', '--password-file', wrong], 'give the password by --password-file'],
       [['list'], 'start it with axle faas', { AXLE_GATEWAY: 'http://127.0.0.1:1' }],

@@ -54,12 +54,14 @@ export class GateClient {
     const { text } = await this.system('POST', '/axle/v1/bundles/missing', { files: listed });
     const { missing } = JSON.parse(text) as { missing: string[] };
     for (const { path, sha256 } of listed.filter((file) => missing.includes(file.sha256))) {
-      await this.ask('PUT', `/axle/v1/bundles/blobs/${sha256}`, {
-        body: contents.get(path) as string,
-        headers: { authorization: this.authorization },
-      });
+      await this.putBlob(sha256, contents.get(path) as string);
     }
     return this.system('PUT', `/axle/v1/bundles/tags/${name}:latest`, { files: listed });
+  }
+
+  putBlob(sha256: string, body: string): Promise<Answer> {
+    const headers = { authorization: this.authorization };
+    return this.ask('PUT', `/axle/v1/bundles/blobs/${sha256}`, { body, headers });
   }
 
   async deploy(

@@ -213,7 +213,7 @@ describe.skipIf(lack !== undefined)(`functions that are guests${lack ? ` (${lack
   ])(
     'that cannot start say why: %s',
     async (name, manifest, message) => {
-      await deployBad(name, manifest);
+      await deployBad(name, manifest, '--no-wait');
       const { status, text: said } = await call(name, '');
       expect([status, said]).toEqual([502, expect.stringContaining(message)]);
     },

@@ -23,7 +23,7 @@ export class LogsRoute {
     );
     const instance = parameterOf(exchange, 'instance') ?? '';
     const wanted = ({ instance: each }: LogLine) => instance === '' || each === instance;
-    const follow = isTrue(parameterOf(exchange, 'follow'));
+    const follow = flagOf('follow', parameterOf(exchange, 'follow'));
     const range = { tail: tailOf(exchange), since: sinceOf(exchange) };
     if (follow && this.followers >= logFollowersMax) {
       throw new AxleError(
@@ -56,14 +56,16 @@ function lineOf(name: string, { instance, at, text }: LogLine): string {
   return `${JSON.stringify({ name, namespace: functionNamespace, instance, timestamp: at.toISOString(), text })}\n`;
 }
 
-function isTrue(text: string | undefined): boolean {
-  return text === '1' || text === 'true';
+function flagOf(name: string, text = ''): boolean {
+  if (text === '1' || text === 'true') return true;
+  if (text === '' || text === '0' || text === 'false') return false;
+  throw new AxleError('INVALID_ARGUMENT', `${name} takes true or false`);
 }
 
 /** @returns undefined: all; clients write that as -1. */
 function tailOf(exchange: Exchange): number | undefined {
   const text = parameterOf(exchange, 'tail') ?? '-1';
-  if (!/^-?\d{1,9}$/.test(text))
+  if (!/^(-1|\d{1,9})$/.test(text))
     throw new AxleError('INVALID_ARGUMENT', 'tail takes a whole number, or -1 for all');
   return Number(text) < 0 ? undefined : Number(text);
 }

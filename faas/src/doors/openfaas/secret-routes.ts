@@ -71,9 +71,28 @@ async function readSecret({
   const { name, namespace, value, rawValue } = parseObject(text, 'the secret');
   checkNamespace(typeof namespace === 'string' && namespace !== '' ? namespace : undefined);
   if (typeof name !== 'string') throw new AxleError('INVALID_ARGUMENT', 'name is to be text');
-  if (typeof rawValue === 'string' && rawValue !== '')
-    return { name, value: Buffer.from(rawValue, 'base64') };
-  return { name, value: typeof value === 'string' ? Buffer.from(value) : undefined };
+  return { name, value: valueOf(value, rawValue) };
+}
+
+/** Empty counts as not there, as clients written in Go leave fields. */
+function valueOf(value: unknown, rawValue: unknown): Buffer | undefined {
+  const isThere = (each: unknown): boolean => each !== undefined && each !== null && each !== '';
+  if (isThere(value) && isThere(rawValue))
+    throw new AxleError('INVALID_ARGUMENT', 'the secret has value and rawValue; give one of them');
+  if (isThere(rawValue)) {
+    const bytes = typeof rawValue === 'string' ? base64Of(rawValue) : undefined;
+    if (bytes === undefined) throw new AxleError('INVALID_ARGUMENT', 'rawValue is no base64');
+    return bytes;
+  }
+  if (isThere(value) && typeof value !== 'string')
+    throw new AxleError('INVALID_ARGUMENT', 'value is to be text');
+  return typeof value === 'string' ? Buffer.from(value) : undefined;
+}
+
+/** Node passes over what is none. */
+function base64Of(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 function isJson(text: string): boolean {

@@ -116,6 +116,13 @@ export function systemRoutes(options: SystemOptions): readonly Route[] {
       async handle(exchange, [, name = '']) {
         const fields = parseObject(await jsonOf(exchange), 'the request');
         const replicas = replicasOf(fields);
+        const said = bareName(textOf(fields['serviceName'], 'serviceName', nameMax) ?? name);
+        if (said !== bareName(name)) {
+          throw new AxleError(
+            'INVALID_ARGUMENT',
+            `serviceName is ${JSON.stringify(said)}, and the path names ${JSON.stringify(bareName(name))}; make them one`,
+          );
+        }
         const within = await functions.scale(bareName(name), replicas);
         const note = `replicas: ${within} instead of ${replicas}, by com.openfaas.scale.min and max`;
         answerNotes(exchange, within === replicas ? [] : [note]);
