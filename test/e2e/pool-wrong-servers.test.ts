@@ -104,7 +104,16 @@ describeWhere(noTimeSpaces, 'servers whose clocks are hours off', () => {
     await serveBy(
       'ahead',
       [
-        ...['unshare', '--time', '--monotonic', '18000', '--boottime', '18000', '--fork', '--'],
+        ...[
+          'unshare',
+          '--time',
+          '--monotonic',
+          '18000',
+          '--boottime',
+          '18000',
+          '--kill-child',
+          '--',
+        ],
         ...[process.execPath, ...serve('ahead')],
       ],
       { NODE_OPTIONS: `--import=${skewedClock}`, AXLE_TEST_SKEW_MS: String(5 * hourMs) },
