@@ -381,7 +381,12 @@ function untilClosed(
   cancellation: Cancellation,
 ): Promise<CallReport> {
   return new Promise((resolve, reject) => {
-    cancellation.subscribe({ cancelled: reject });
+    cancellation.subscribe({
+      cancelled: (reason) => {
+        endWithClient(stream, reason as Error);
+        reject(reason as Error);
+      },
+    });
     stream.once('close', () => {
       const { device = '', timingMs } = stream;
       if (!stream.readableEnded) {
@@ -392,4 +397,15 @@ function untilClosed(
       resolve({ device, steps, timingMs, fallbacks: [] });
     });
   });
+}
+
+/**
+ * Whoever reads or writes it is told. Of a stream that was left lying, without an 'error' listener, closing the client
+ * must not end the process.
+ */
+function endWithClient(stream: CodecStream, reason: Error): void {
+  // What failed before that is its owner's to hear of.
+  if (stream.destroyed) return;
+  stream.once('error', () => undefined);
+  stream.destroy(reason);
 }
