@@ -69,6 +69,7 @@ export { openStream } from './open-stream.js';
 export type { OpenedStream } from './open-stream.js';
 export { Runtime } from './runtime.js';
 export { Session } from './session.js';
+export { timerMsMax } from './timer-limit.js';
 export type { CallRequest, CallWork } from './session-call.js';
 export { adoptTensor } from './tensor.js';
 export { copiedBytes } from './copied-bytes.js';
