@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { argumentError } from './argument-error.js';
 import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp, TensorSpec } from './backend.js';
 import type { CustomOpArg } from './client.js';
@@ -54,6 +56,11 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
   }));
 }
 
+/** Callers in plain JavaScript have no types to tell them. */
+export function noOpName(reference: unknown): AxleError {
+  return argumentError('op', reference, 'the name of an op, or NAME@VERSION, as a string');
+}
+
 /**
  * @param reference NAME for the highest version that is offered, or NAME@VERSION.
  * @throws AxleError NOT_FOUND naming the custom ops that there are, and the backends that may have more but are not.
@@ -75,7 +82,7 @@ function findCustomOp(registry: Registry, reference: string): CustomOp {
       .join(', ') || 'none';
   throw new AxleError(
     'NOT_FOUND',
-    `no device here offers the op '${reference}'; there are: ${known}${notAvailable(registry)}`,
+    `no device here offers the op ${inspect(reference, { maxStringLength: 100 })}; there are: ${known}${notAvailable(registry)}`,
   );
 }
 

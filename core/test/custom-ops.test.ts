@@ -41,6 +41,22 @@ function transferred(): Uint8Array {
 }
 
 describe('custom ops', () => {
+  it('refuse a name that is none, and show no more of a long one than helps', async () => {
+    const plain = client as unknown as Record<'run' | 'explain', (op: unknown) => Promise<unknown>>;
+    for (const op of [Symbol('op'), undefined, 5, {}]) {
+      const refusal = { name: 'AxleError', code: 'INVALID_ARGUMENT' };
+      await expect(plain.run(op)).rejects.toMatchObject(refusal);
+      await expect(plain.explain(op)).rejects.toMatchObject(refusal);
+    }
+    for (const op of ['a/' + 'x'.repeat(200_000), 'x'.repeat(200_000)]) {
+      for (const call of [plain.run(op), plain.explain(op)]) {
+        const error: unknown = await call.catch((reason: unknown) => reason);
+        expect(error).toMatchObject({ code: 'NOT_FOUND' });
+        expect((error as Error).message.length).toBeLessThan(2000);
+      }
+    }
+  });
+
   it('are listed once for each device that offers them, where a server has them from two plugins', async () => {
     const range = customOp('test.axle/twin', 1);
     const both = new TestBackend('twins', [range, range], () => []);
