@@ -77,10 +77,11 @@ function write(stream: CodecStream, chunk: unknown): Promise<void> {
   let bytes: Buffer;
   try {
     bytes = bytesOf(chunk);
-  } catch (error) {
+  } catch (thrown) {
+    const error = thrown as AxleError;
     // The reader waits for an end that nobody will write.
-    stream.destroy(error as AxleError);
-    return Promise.reject(error as AxleError);
+    stream.destroy(error);
+    return Promise.reject(error);
   }
   return settled(stream, (done) => {
     stream.write(bytes, done);

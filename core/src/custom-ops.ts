@@ -9,6 +9,7 @@ import type { Chain } from './plans/chain.js';
 import { describeSpec, fits, type InputTaker } from './named-inputs.js';
 import type { Registry } from './registry.js';
 import type { CustomOpReport } from './results.js';
+import { setOwn } from './set-own.js';
 import type { Tensor } from './tensor.js';
 
 const noArgs: OpArgs = {};
@@ -233,7 +234,7 @@ export function namedOutputs(
     if (output.position !== undefined) throw missingOutput(op, outputs, device);
     if (spec !== undefined) checkOutput(output, spec, op, device);
     else if (declared.length > 0) throw undeclaredOutput(op, i, device);
-    byName[spec?.name || output.name || String(i)] = output.tensor;
+    setOwn(byName, spec?.name || output.name || String(i), output.tensor);
   }
   return byName;
 }

@@ -60,6 +60,7 @@ export { priorityOfLevel } from './scheduling/priority-levels.js';
 export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trace-context.js';
 export type { TraceContext, TracePropagator } from './trace-context.js';
 export { timesWithin } from './plausible-times.js';
+export { refuseUnknownOptions } from './known-options.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
 export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';

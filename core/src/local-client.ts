@@ -385,9 +385,9 @@ function untilClosed(
 ): Promise<CallReport> {
   return new Promise((resolve, reject) => {
     cancellation.subscribe({
-      cancelled: (reason) => {
-        endWithClient(stream, reason as Error);
-        reject(reason as Error);
+      cancelled: (reason: Error) => {
+        endWithClient(stream, reason);
+        reject(reason);
       },
     });
     stream.once('close', () => {

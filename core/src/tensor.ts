@@ -134,8 +134,10 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
   ): Tensor<T> {
     checkDataType(dtype);
-    // `every` passes over holes.
-    if (!Array.isArray(segments) || [...segments].some((piece) => !(piece instanceof Uint8Array))) {
+    // `some` of the array itself passes over holes.
+    const pieces: readonly unknown[] = Array.isArray(segments) ? Array.from(segments) : [segments];
+    const isArray: boolean = Array.isArray(segments);
+    if (!isArray || pieces.some((piece) => !(piece instanceof Uint8Array))) {
       throw new AxleError('INVALID_ARGUMENT', 'the raw bytes of a tensor are given as Uint8Arrays');
     }
     const count = elementCount(shape);
