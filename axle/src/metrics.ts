@@ -1,7 +1,7 @@
 import { channel, tracingChannel } from 'node:diagnostics_channel';
 
 import { AxleError, type CallEvent, type Client, type TaskEvent } from '@axle/core';
-import { BoundedLabels } from '@axle/core/internal';
+import { BoundedLabels, refuseUnknownOptions } from '@axle/core/internal';
 import { Counter, Gauge, Histogram, type Registry, type RegistryContentType } from 'prom-client';
 
 import { outcomeCode } from './outcome-code.js';
@@ -74,6 +74,8 @@ export function enableMetrics(
   return stop;
 }
 
+const knownOptions: ReadonlySet<string> = new Set(['client'] satisfies (keyof MetricsOptions)[]);
+
 /** Callers in plain JavaScript have no types to tell them. */
 function checkArguments(registry: unknown, options: unknown): void {
   const { registerMetric } = (registry ?? {}) as { readonly registerMetric?: unknown };
@@ -81,8 +83,16 @@ function checkArguments(registry: unknown, options: unknown): void {
     const advice = "give one of prom-client, such as its 'register'";
     throw new AxleError('INVALID_ARGUMENT', `there is no registry for the metrics; ${advice}`);
   }
-  if (typeof options === 'object' && options !== null) return;
-  throw new AxleError('INVALID_ARGUMENT', 'the options are no object; give { client }, or nothing');
+  if (typeof options !== 'object' || options === null) {
+    const advice = 'give { client }, or nothing';
+    throw new AxleError('INVALID_ARGUMENT', `the options are no object; ${advice}`);
+  }
+  refuseUnknownOptions(options, knownOptions, 'enableMetrics');
+  const { client } = options as MetricsOptions;
+  if (client === undefined || typeof (client as Partial<Client> | null)?.devices === 'function') {
+    return;
+  }
+  throw new AxleError('INVALID_ARGUMENT', "'client' is no client; give what connect returned");
 }
 
 type Define = <L extends string>(

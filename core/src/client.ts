@@ -147,6 +147,10 @@ export interface Client extends AsyncDisposable {
    * A Node Duplex that compresses in constant memory: `pipeline(source, axle.compressStream(), sink)`. Writes are
    * gathered up to `limits.streamWriteBytesMax` before a device sees them, so output comes late and in large pieces. The
    * deadline counts from here.
+   *
+   * From its first byte on it is one of the `limits.callsInFlightMax` calls, until it ends, is destroyed or fails, or the
+   * client is closed: one that is left lying keeps its place and its memory until then. `close` fails it with CANCELLED; an
+   * 'error' that nobody listens to does not end the process then.
    */
   compressStream(options?: CompressOptions): CodecStream;
   decompressStream(options?: DecompressOptions): CodecStream;

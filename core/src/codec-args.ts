@@ -17,7 +17,7 @@ const defaultCodec: CodecName = 'zstd';
 export function chooseCodec({ codec = defaultCodec, level }: CompressOptions): CodecChoice {
   checkCodec(codec);
   const { min, max, default: byDefault } = CODEC_LEVELS[codec];
-  const chosen = level ?? byDefault;
+  const chosen = level === undefined ? byDefault : level;
   if (!Number.isInteger(chosen) || chosen < min || chosen > max) {
     const shown = inspect(chosen);
     throw new AxleError('INVALID_ARGUMENT', `${codec} has levels ${min} to ${max}, not ${shown}`);

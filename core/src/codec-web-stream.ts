@@ -1,7 +1,9 @@
 import { isAnyArrayBuffer } from 'node:util/types';
 
 import { argumentError } from './argument-error.js';
+import { checkAttached } from './attached-memory.js';
 import type { CodecStream } from './codec-stream.js';
+import type { AxleError } from './errors.js';
 
 /** A codec as web streams: what `pipeThrough` takes. */
 export interface CodecWebStream {
@@ -72,21 +74,29 @@ export function toWebStream(stream: CodecStream): CodecWebStream {
 }
 
 function write(stream: CodecStream, chunk: unknown): Promise<void> {
-  const bytes = bytesOf(chunk);
-  if (bytes !== undefined) {
-    return settled(stream, (done) => {
-      stream.write(bytes, done);
-    });
+  let bytes: Buffer;
+  try {
+    bytes = bytesOf(chunk);
+  } catch (thrown) {
+    const error = thrown as AxleError;
+    // The reader waits for an end that nobody will write.
+    stream.destroy(error);
+    return Promise.reject(error);
   }
-  const error = argumentError('a chunk of a stream', chunk, 'an ArrayBuffer or a view of one');
-  stream.destroy(error);
-  return Promise.reject(error);
+  return settled(stream, (done) => {
+    stream.write(bytes, done);
+  });
 }
 
-function bytesOf(chunk: unknown): Buffer | undefined {
-  if (isAnyArrayBuffer(chunk)) return Buffer.from(chunk);
-  if (!ArrayBuffer.isView(chunk)) return undefined;
-  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+/** @throws AxleError INVALID_ARGUMENT for what is no memory, or is no longer there. */
+function bytesOf(chunk: unknown): Buffer {
+  const isView = ArrayBuffer.isView(chunk);
+  const memory: unknown = isView ? chunk.buffer : chunk;
+  if (!isAnyArrayBuffer(memory)) {
+    throw argumentError('a chunk of a stream', chunk, 'an ArrayBuffer or a view of one');
+  }
+  checkAttached(memory, 'chunk');
+  return isView ? Buffer.from(memory, chunk.byteOffset, chunk.byteLength) : Buffer.from(memory);
 }
 
 /** What ended the stream is what went wrong, whatever a write that it cut short says. */

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { argumentError } from './argument-error.js';
 import type { ArgSpec, CustomOpSpec, NamedTensor, OfferedOp, TensorSpec } from './backend.js';
 import type { CustomOpArg } from './client.js';
@@ -7,6 +9,7 @@ import type { Chain } from './plans/chain.js';
 import { describeSpec, fits, type InputTaker } from './named-inputs.js';
 import type { Registry } from './registry.js';
 import type { CustomOpReport } from './results.js';
+import { setOwn } from './set-own.js';
 import type { Tensor } from './tensor.js';
 
 const noArgs: OpArgs = {};
@@ -54,6 +57,11 @@ export function describeCustomOps(registry: Registry): CustomOpReport[] {
   }));
 }
 
+/** Callers in plain JavaScript have no types to tell them. */
+export function noOpName(reference: unknown): AxleError {
+  return argumentError('op', reference, 'the name of an op, or NAME@VERSION, as a string');
+}
+
 /**
  * @param reference NAME for the highest version that is offered, or NAME@VERSION.
  * @throws AxleError NOT_FOUND naming the custom ops that there are, and the backends that may have more but are not.
@@ -75,7 +83,7 @@ function findCustomOp(registry: Registry, reference: string): CustomOp {
       .join(', ') || 'none';
   throw new AxleError(
     'NOT_FOUND',
-    `no device here offers the op '${reference}'; there are: ${known}${notAvailable(registry)}`,
+    `no device here offers the op ${inspect(reference, { maxStringLength: 100 })}; there are: ${known}${notAvailable(registry)}`,
   );
 }
 
@@ -226,7 +234,7 @@ export function namedOutputs(
     if (output.position !== undefined) throw missingOutput(op, outputs, device);
     if (spec !== undefined) checkOutput(output, spec, op, device);
     else if (declared.length > 0) throw undeclaredOutput(op, i, device);
-    byName[spec?.name || output.name || String(i)] = output.tensor;
+    setOwn(byName, spec?.name || output.name || String(i), output.tensor);
   }
   return byName;
 }

@@ -33,13 +33,16 @@ export async function decodeImage(
   }
 }
 
+/** The longest that sharp takes. */
+const sharpSecondsMax = 3600;
+
 async function decode(encoded: Uint8Array, args: DecodeArgs, limits: Limits): Promise<Tensor> {
   const { width, height, channels, fit, unscaled_pixels_max } = args;
   const { imagePixelsMax, imageDecodeSecondsMax } = limits;
   const pixelsOf = (image: Sharp): Promise<{ data: Buffer; info: OutputInfo }> =>
     image
       .raw({ depth: 'uchar' })
-      .timeout({ seconds: imageDecodeSecondsMax })
+      .timeout({ seconds: Math.min(imageDecodeSecondsMax, sharpSecondsMax) })
       .toBuffer({ resolveWithObject: true });
   const scaled = () =>
     pixelsOf(

@@ -10,12 +10,13 @@ export async function describeDevices(
   loadOf: (device: Device) => number,
 ): Promise<DevicesReport> {
   const reports = registry.all.flatMap((backend) =>
-    backend.devices.map((device) => describeDevice(backend, device, loadOf)),
+    backend.devices.map((device) => describeDevice(registry, backend, device, loadOf)),
   );
   return { devices: await Promise.all(reports), unavailable: registry.unavailable };
 }
 
 async function describeDevice(
+  registry: Registry,
   backend: Backend,
   device: Device,
   loadOf: (device: Device) => number,
@@ -30,7 +31,7 @@ async function describeDevice(
     version: device.version ?? backend.version,
     memoryBytes: device.memoryBytes,
     parallel: device.parallel,
-    ops: opLabels(backend, device),
+    ops: opLabels(registry, backend, device),
     tasks: loadOf(device),
     health: health.state,
     healthMessage: health.message,
@@ -38,8 +39,10 @@ async function describeDevice(
 }
 
 /** Each once: behind a server, several plugins may offer the same op. */
-function opLabels(backend: Backend, device: Device): string[] {
-  const offered = backend.ops.filter((op) => backend.offers?.(device, op) ?? true);
+function opLabels(registry: Registry, backend: Backend, device: Device): string[] {
+  const offered = backend.ops.filter(
+    (op) => !registry.isRefused(backend, op) && (backend.offers?.(device, op) ?? true),
+  );
   return [...new Set(offered.map(opLabel))];
 }
 

@@ -20,6 +20,8 @@ export class DirectCalls implements LaneListener {
   private readonly queue: DeviceQueue;
   /** Calls that the device has, those that were forgotten too. */
   private inFlight = 0;
+  /** Since when there was always a call in flight. */
+  private busySince = 0;
   private leftInARow = callsInARow;
   /** The binding is closed: what is under way is answered, and then the lane goes. */
   private ending = false;
@@ -94,6 +96,7 @@ export class DirectCalls implements LaneListener {
     const taken = this.lane.take(bytes, at, room, handleMin);
     if (taken === 0) return 0;
     const { calls } = this.lane;
+    if (this.inFlight === 0) this.busySince = this.parts.clock();
     this.leftInARow -= calls;
     this.inFlight += calls;
     session.directCalls += calls;
@@ -115,8 +118,10 @@ export class DirectCalls implements LaneListener {
   }
 
   answered(answers: LaneAnswers): void {
-    const { results, returned, inputBytes, workMs, forgotten } = answers;
+    const { results, returned, inputBytes, forgotten } = answers;
     const { parts, segment, session, queue } = this;
+    // As of other tasks, a device is not believed that a call took longer than it can have had it.
+    const workMs = Math.min(answers.workMs, results * (parts.clock() - this.busySince));
     if (results > 0) {
       const timing = { transferMs: 0, computeMs: workMs / results, queueMs: 0, batchSize: 1 };
       parts.breaker.succeeded(segment.device);

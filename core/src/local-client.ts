@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { inspect } from 'node:util';
 
 import { Cancellation } from './cancellation.js';
 import { ClassifyCall, ClassifyChains, defaultClassifyModel } from './calls/classify-call.js';
@@ -17,7 +18,7 @@ import type {
   InferOptions,
   RunOptions,
 } from './client.js';
-import { CustomOps, describeCustomOps } from './custom-ops.js';
+import { CustomOps, describeCustomOps, noOpName } from './custom-ops.js';
 import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
 import { CodecStream } from './codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
@@ -95,6 +96,7 @@ export class LocalClient implements Client {
     inputs: NamedInputs | readonly NamedInputs[],
     options: RunOptions = {},
   ): Promise<RunResult | RunResult[]> {
+    if (typeof op !== 'string') return Promise.reject(noOpName(op));
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
     if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     return this.all(inputs, options, (one, its) => this.runOne(op, one, its));
@@ -159,6 +161,7 @@ export class LocalClient implements Client {
     this.session.checkOpen();
     checkOptions(options);
     refuseUnknownOptions(options, knownOptions.explain);
+    if (typeof op !== 'string') throw noOpName(op);
     const { runtime } = this.session;
     const reference = options.model ?? (op === 'classify' ? defaultClassifyModel : undefined);
     const model = reference === undefined ? undefined : await this.session.model(reference);
@@ -307,10 +310,10 @@ export class LocalClient implements Client {
     if (op === 'compress') return codecChain(op, compressArgs(chooseCodec({})));
     if (op === 'decompress') return codecChain(op, {});
     if (op !== 'classify' && op !== 'infer') {
-      if (!String(op).includes('/')) {
+      if (!op.includes('/')) {
         throw new AxleError(
           'NOT_FOUND',
-          `there is no op '${op}'; give classify, infer, compress, decompress or a custom op`,
+          `there is no op ${inspect(op, { maxStringLength: 100 })}; give classify, infer, compress, decompress or a custom op`,
         );
       }
       return this.customOps.find(this.session.runtime.registry, op).chain;
@@ -381,7 +384,12 @@ function untilClosed(
   cancellation: Cancellation,
 ): Promise<CallReport> {
   return new Promise((resolve, reject) => {
-    cancellation.subscribe({ cancelled: reject });
+    cancellation.subscribe({
+      cancelled: (reason: Error) => {
+        endWithClient(stream, reason);
+        reject(reason);
+      },
+    });
     stream.once('close', () => {
       const { device = '', timingMs } = stream;
       if (!stream.readableEnded) {
@@ -392,4 +400,15 @@ function untilClosed(
       resolve({ device, steps, timingMs, fallbacks: [] });
     });
   });
+}
+
+/**
+ * Whoever reads or writes it is told. Of a stream that was left lying, without an 'error' listener, closing the client
+ * must not end the process.
+ */
+function endWithClient(stream: CodecStream, reason: Error): void {
+  // What failed before that is its owner's to hear of.
+  if (stream.destroyed) return;
+  stream.once('error', () => undefined);
+  stream.destroy(reason);
 }

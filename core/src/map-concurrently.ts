@@ -31,6 +31,8 @@ export async function mapConcurrently<I, O, C extends CallOptions>(
     stop.signal.throwIfAborted();
   };
   try {
+    // Also where there is nothing to do.
+    stop.signal.throwIfAborted();
     await Promise.all(Array.from({ length: Math.min(concurrency, inputs.length) }, worker));
   } finally {
     stopListening();

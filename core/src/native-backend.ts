@@ -53,6 +53,7 @@ import {
   type OpArgs,
   type OpRange,
 } from './op.js';
+import { timesWithin } from './plausible-times.js';
 import { adoptTensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
@@ -87,15 +88,25 @@ interface Pending {
 /** The outcome of a task that succeeded and its timing: one object, for one is made for each call. */
 class NativeSuccess implements TaskTiming {
   readonly ok = true;
+  readonly queueMs: number;
+  readonly transferMs: number;
+  readonly computeMs: number;
 
+  /** @param submittedAt what the device says it took is believed within the time since then. */
   constructor(
     readonly outputs: readonly NamedTensor[],
+    submittedAt: number,
     readonly settledAt: number,
-    readonly queueMs: number,
-    readonly transferMs: number,
-    readonly computeMs: number,
+    queueMs: number,
+    transferMs: number,
+    computeMs: number,
     readonly batchSize: number,
-  ) {}
+  ) {
+    const times = timesWithin(settledAt - submittedAt, queueMs, transferMs, computeMs);
+    this.queueMs = times.queueMs;
+    this.transferMs = times.transferMs;
+    this.computeMs = times.computeMs;
+  }
 
   get timing(): TaskTiming {
     return this;
@@ -109,12 +120,20 @@ class NativeSuccess implements TaskTiming {
 class PendingTasks {
   private readonly ids: number[] = [];
   private readonly tasks: (Pending | undefined)[] = [];
+  private readonly times: number[] = [];
 
-  add(id: number, pending: Pending): void {
+  /** @param submittedAt by `performance.now` */
+  add(id: number, pending: Pending, submittedAt: number): void {
     const slot = id % taskSlots;
     // Slots are given out from 0 up, so that the arrays have no holes.
     this.ids[slot] = id;
     this.tasks[slot] = pending;
+    this.times[slot] = submittedAt;
+  }
+
+  /** Of a task whose slot no later one has. */
+  submittedAt(id: number): number {
+    return this.times[id % taskSlots] ?? 0;
   }
 
   take(id: number): Pending | undefined {
@@ -190,6 +209,7 @@ export class NativeHost {
     }
     const success = new NativeSuccess(
       payload,
+      this.pending.submittedAt(taskId),
       now,
       (numbers[at + completionField.queueNs] as number) * msPerNs,
       (numbers[at + completionField.transferNs] as number) * msPerNs,
@@ -283,7 +303,7 @@ class NativeBackend implements Backend {
       this.binding.submit(queue);
     });
     for (let i = 0; i < ids.length; i++) {
-      this.pending.add(ids[i] as number, batch[i] as BackendTask);
+      this.pending.add(ids[i] as number, batch[i] as BackendTask, now);
     }
   }
 
@@ -408,19 +428,24 @@ class NativeStream implements BackendStream {
     outputBytesMax: number,
   ): Promise<StreamWriteResult> {
     return await new Promise<StreamWriteResult>((resolve, reject) => {
+      const now = performance.now();
       const id = rethrowing(() =>
         this.binding.streamWrite(this.streamId, data ?? null, end, outputBytesMax, 0),
       );
-      this.pending.add(id, {
-        settle: (outcome, consumedBytes, more) => {
-          if (!outcome.ok) {
-            reject(outcome.error);
-            return;
-          }
-          const chunks = outcome.outputs.flatMap(({ tensor }) => tensor.segments);
-          resolve({ chunks, consumedBytes, more, timing: outcome.timing });
+      this.pending.add(
+        id,
+        {
+          settle: (outcome, consumedBytes, more) => {
+            if (!outcome.ok) {
+              reject(outcome.error);
+              return;
+            }
+            const chunks = outcome.outputs.flatMap(({ tensor }) => tensor.segments);
+            resolve({ chunks, consumedBytes, more, timing: outcome.timing });
+          },
         },
-      });
+        now,
+      );
     });
   }
 

@@ -20,6 +20,7 @@ import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
 import { DeviceQueue, type Clock, type QueueDepths } from './scheduling/device-queue.js';
 import type { TimeSlice } from './scheduling/time-slices.js';
+import { timerMsMax } from './timer-limit.js';
 
 export interface RuntimeOptions {
   readonly plugins: readonly PluginSpec[];
@@ -206,15 +207,18 @@ export class Runtime {
 async function within(ms: number, work: Promise<void>, who: string): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      reject(
-        new AxleError(
-          'DEADLINE_EXCEEDED',
-          `${who} did not close within ${ms} ms: a task was not ended after it was cancelled, or a call ` +
-            'of its plugin does not return; it is left open, and the process ends with process.exit only',
-        ),
-      );
-    }, ms);
+    timer = setTimeout(
+      () => {
+        reject(
+          new AxleError(
+            'DEADLINE_EXCEEDED',
+            `${who} did not close within ${ms} ms: a task was not ended after it was cancelled, or a call ` +
+              'of its plugin does not return; it is left open, and the process ends with process.exit only',
+          ),
+        );
+      },
+      Math.min(ms, timerMsMax),
+    );
   });
   try {
     await Promise.race([work, late]);

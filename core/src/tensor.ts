@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { checkAttached } from './attached-memory.js';
 import { copiedBytes } from './copied-bytes.js';
 import { AxleError } from './errors.js';
@@ -132,11 +134,14 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     shape: readonly number[],
   ): Tensor<T> {
     checkDataType(dtype);
-    if (!Array.isArray(segments) || !segments.every((piece) => piece instanceof Uint8Array)) {
+    // `some` of the array itself passes over holes.
+    const pieces: readonly unknown[] = Array.isArray(segments) ? Array.from(segments) : [segments];
+    const isArray: boolean = Array.isArray(segments);
+    if (!isArray || pieces.some((piece) => !(piece instanceof Uint8Array))) {
       throw new AxleError('INVALID_ARGUMENT', 'the raw bytes of a tensor are given as Uint8Arrays');
     }
-    const tensor = new Tensor(ownKey, dtype, [...shape], segments);
     const count = elementCount(shape);
+    const tensor = new Tensor(ownKey, dtype, [...shape], segments);
     if (dtype === 'BYTES') {
       checkLength(dtype, shape, count, tensor.elements.length);
       return tensor;
@@ -291,7 +296,7 @@ export function elementCount(shape: readonly number[]): number {
     if (!Number.isSafeInteger(size) || size < 0) {
       throw new AxleError(
         'INVALID_ARGUMENT',
-        `[${shape.join(', ')}] is no shape: sizes are whole numbers from 0 up`,
+        `[${shape.map((each: unknown) => inspect(each, { depth: 0 })).join(', ')}] is no shape: sizes are whole numbers from 0 up`,
       );
     }
     count *= size;
@@ -306,22 +311,24 @@ const dataTypes: ReadonlySet<string> = new Set(Object.keys(DATA_TYPE_BYTES));
 
 function checkDataType(dtype: string): void {
   if (dataTypes.has(dtype)) return;
+  const shown = inspect(dtype, { depth: 0, maxStringLength: 100 });
   throw new AxleError(
     'INVALID_ARGUMENT',
-    `there is no data type '${dtype}'; give one of ${Object.keys(DATA_TYPE_BYTES).join(', ')}`,
+    `there is no data type ${shown}; give one of ${Object.keys(DATA_TYPE_BYTES).join(', ')}`,
   );
 }
 
 function checkedElements(data: unknown): readonly string[] | readonly Uint8Array[] {
   const elements: readonly unknown[] = Array.isArray(data) ? data : [undefined];
-  const wrong = elements.find(
+  // An element that is undefined, or not there, is wrong too.
+  const wrong = elements.findIndex(
     (element) => typeof element !== 'string' && !(element instanceof Uint8Array),
   );
-  if (Array.isArray(data) && wrong === undefined) return data as string[] | Uint8Array[];
+  if (wrong < 0) return elements as string[] | Uint8Array[];
   throw new AxleError(
     'INVALID_ARGUMENT',
     `a BYTES tensor takes an array of strings or of Uint8Arrays, got ${
-      Array.isArray(data) ? `one that holds ${describe(wrong)}` : describe(data)
+      Array.isArray(data) ? `one that holds ${describe(elements[wrong])}` : describe(data)
     }`,
   );
 }

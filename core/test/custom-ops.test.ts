@@ -2,7 +2,7 @@ import { dirname, join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import type { Device, NamedTensor, TaskOutcome } from '../src/backend.js';
+import type { CustomOpSpec, Device, NamedTensor, TaskOutcome } from '../src/backend.js';
 import type { Client } from '../src/client.js';
 import { connectLocal } from '../src/connect.js';
 import { describeCustomOps } from '../src/custom-ops.js';
@@ -41,6 +41,22 @@ function transferred(): Uint8Array {
 }
 
 describe('custom ops', () => {
+  it('refuse a name that is none, and show no more of a long one than helps', async () => {
+    const plain = client as unknown as Record<'run' | 'explain', (op: unknown) => Promise<unknown>>;
+    for (const op of [Symbol('op'), undefined, 5, {}]) {
+      const refusal = { name: 'AxleError', code: 'INVALID_ARGUMENT' };
+      await expect(plain.run(op)).rejects.toMatchObject(refusal);
+      await expect(plain.explain(op)).rejects.toMatchObject(refusal);
+    }
+    for (const op of ['a/' + 'x'.repeat(200_000), 'x'.repeat(200_000)]) {
+      for (const call of [plain.run(op), plain.explain(op)]) {
+        const error: unknown = await call.catch((reason: unknown) => reason);
+        expect(error).toMatchObject({ code: 'NOT_FOUND' });
+        expect((error as Error).message.length).toBeLessThan(2000);
+      }
+    }
+  });
+
   it('are listed once for each device that offers them, where a server has them from two plugins', async () => {
     const range = customOp('test.axle/twin', 1);
     const both = new TestBackend('twins', [range, range], () => []);
@@ -60,6 +76,45 @@ describe('custom ops', () => {
     ]);
     const report = await describeDevices(registry, () => 0);
     expect(report.devices.map((device) => device.ops)).toEqual([['test.axle/twin'], []]);
+  });
+
+  it('are not offered by a plugin that describes them otherwise than one before it', async () => {
+    const range = customOp('test.axle/same', 1);
+    const spec = { doc: 'One.', args: [], inputs: [], outputs: [] };
+    const arg = { name: 'gain', type: 'INT', doc: '', required: true } as const;
+    const offering = (name: string, its: CustomOpSpec) => {
+      const backend = new TestBackend(name, [range], (batch) => batch.map(() => []));
+      return Object.assign(backend, {
+        ops: backend.ops.map((op) => ({ ...op, name: range.name, spec: its })),
+      });
+    };
+    const runtime = await Runtime.start({
+      plugins: [],
+      backends: [
+        offering('first', spec),
+        offering('second', { ...spec, args: [arg] }),
+        offering('alike', { ...spec, doc: 'In other words.' }),
+      ],
+      models: [],
+      limits: defaultLimits,
+    });
+    const own = new LocalClient(new Session(runtime, 'local', 1, defaultLimits), () =>
+      runtime.close(),
+    );
+    expect(await own.ops()).toMatchObject([{ args: [], devices: ['first:0', 'alike:0'] }]);
+    const { devices, unavailable } = await own.devices();
+    expect(devices.find(({ id }) => id === 'second:0')?.ops).toEqual([]);
+    expect(unavailable).toEqual([
+      {
+        backend: 'second',
+        reason: expect.stringMatching(/test.axle\/same@1 .* 'first'/) as string,
+      },
+    ]);
+    await expect(
+      own.run('test.axle/same', {}, { device: 'second', strict: true }),
+    ).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(await own.run('test.axle/same', {})).toMatchObject({ device: 'first:0' });
+    await own.close();
   });
 
   it('are listed with what they take and give, and who offers them', async () => {

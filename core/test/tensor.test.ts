@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
+import { AxleError } from '../src/errors.js';
 import { Tensor } from '../src/tensor.js';
 
 describe('Tensor', () => {
@@ -70,6 +71,28 @@ describe('Tensor', () => {
     }
   });
 
+  it('says with an AxleError what plain JavaScript got wrong', () => {
+    const { from, fromBytes, fromSegments } = Tensor as unknown as Record<
+      'from' | 'fromBytes' | 'fromSegments',
+      (...args: unknown[]) => unknown
+    >;
+    const bytes = Uint8Array.of(1, 2, 3, 4);
+    const holed = [bytes, bytes];
+    Reflect.deleteProperty(holed, 0);
+    const wrong: [() => unknown, RegExp][] = [
+      [() => fromBytes.call(Tensor, 'UINT8', bytes), /a shape is an array of sizes, not undefined/],
+      [() => fromBytes.call(Tensor, 'UINT8', bytes, 4), /a shape is an array of sizes, not number/],
+      [() => fromSegments('UINT8', holed, [4]), /given as Uint8Arrays/],
+      [() => from(Symbol('t'), bytes, [4]), /no data type Symbol\(t\); give one of BOOL/],
+      [() => fromSegments(Symbol('t'), [bytes], [4]), /no data type Symbol\(t\)/],
+      [() => from('UINT8', bytes, [Symbol('s')]), /\[Symbol\(s\)\] is no shape/],
+    ];
+    for (const [make, message] of wrong) {
+      expect(make).toThrow(AxleError);
+      expect(make).toThrow(message);
+    }
+  });
+
   it('refuses data of another kind, length or shape', () => {
     const from = Tensor.from as (...args: unknown[]) => unknown;
     expect(() => from('nope', [], [])).toThrow(/no data type 'nope'; give one of BOOL/);
@@ -77,6 +100,8 @@ describe('Tensor', () => {
     expect(() => from('BYTES', 'abc', [3])).toThrow(
       /array of strings or of Uint8Arrays, got string/,
     );
+    expect(() => from('BYTES', ['a', undefined], [2])).toThrow(/got one that holds undefined/);
+    expect(() => from('BYTES', new Array(2), [2])).toThrow(/got one that holds undefined/);
     expect(() => from('FP32', new Float32Array(1), 1)).toThrow(/a shape is an array of sizes/);
     expect(() => Tensor.from('FP32', new Float64Array(1) as unknown as Float32Array, [1])).toThrow(
       /takes a Float32Array, got Float64Array/,

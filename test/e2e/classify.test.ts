@@ -80,6 +80,7 @@ describe.each(ways)('classify %s', (_way, open) => {
       many.map(({ label }) => label),
     );
     expect(await client.classify([])).toEqual([]);
+    await expect(client.classify([], { signal: AbortSignal.abort('no') })).rejects.toBe('no');
   });
 
   it('gives the best labels first, with scores that are probabilities', async () => {

@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { promisify } from 'node:util';
 
+import { connect } from 'axle';
 import { expect, it } from 'vitest';
 
+import { sampleImages } from './images.js';
 import { builtPlugin } from './plugins.js';
 
 /** A process of its own: what the plugin keeps is kept until the process ends. */
@@ -17,6 +20,18 @@ const program = `
   console.log(JSON.stringify({ ended, closed }));
   process.exit(0);
 `;
+
+it('takes a limit on time that no timer can keep', async () => {
+  const axle = await connect({ limits: { closeMsMax: 2 ** 31, imageDecodeSecondsMax: 2 ** 31 } });
+  const [photo] = await sampleImages();
+  const { results } = await axle.classify(photo?.path as string);
+  expect(results.length).toBeGreaterThan(0);
+  const stopped = axle.compress(randomBytes(100_000_000), { codec: 'gzip', level: 9 });
+  const failed = expect(stopped).rejects.toMatchObject({ code: 'CANCELLED' });
+  await new Promise(setImmediate);
+  await axle.close();
+  await failed;
+});
 
 it('gives up on a plugin that keeps a task, and says which', async () => {
   const plugins = [{ name: 'fault', ...builtPlugin('fault', { fault: 'never-complete' }) }];

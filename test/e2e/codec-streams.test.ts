@@ -93,6 +93,33 @@ describe.each(places)('streams $place', ({ isRemote, bytes }) => {
     await own.close();
   });
 
+  it('closes its client in peace, whoever left streams lying that nobody listens to', async () => {
+    const thrown: unknown[] = [];
+    const note = (error: unknown) => thrown.push(error);
+    const listeners = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException').on('uncaughtException', note);
+    try {
+      const own = await connect(endpoint);
+      const streams = [own.compressStream(), own.compressStream(), own.decompressStream()];
+      const [small, large] = streams as [CodecStream, CodecStream];
+      for (const stream of streams) stream.write('x');
+      large.write(randomBytes(9_000_000));
+      const read = own.compressStream();
+      const result = buffer(read).catch((error: unknown) => error);
+      read.write('x');
+      const allClosed = streams.map((s) => new Promise((resolve) => s.once('close', resolve)));
+      await own.close();
+      await Promise.all(allClosed);
+      expect(await result).toMatchObject({ code: 'CANCELLED' });
+      expect(small.errored).toMatchObject({ code: 'CANCELLED' });
+      await new Promise(setImmediate);
+      expect(thrown).toEqual([]);
+    } finally {
+      process.removeListener('uncaughtException', note);
+      for (const listener of listeners) process.on('uncaughtException', listener);
+    }
+  });
+
   it('does no more work for a stream that was destroyed in the middle of a write', async () => {
     const own = await connect(endpoint);
     const stream = own.compressStream({ codec: 'lz4' });

@@ -263,6 +263,8 @@ describe('codecs', () => {
 
   it('can be aborted in the middle of long work', async () => {
     const controller = new AbortController();
+    const noLevel = client.compress(Buffer.from('x'), { level: null as unknown as number });
+    await expect(noLevel).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     const call = client.compress(mixed(64_000_000), { level: 19, signal: controller.signal });
     setImmediate(() => {
       controller.abort();

@@ -39,6 +39,11 @@ async function scrape(from = registry): Promise<Map<string, number>> {
 
 describe('metrics', () => {
   it('refuse a registry that has them already, and what is none', async () => {
+    const untyped = enableMetrics as (...args: unknown[]) => unknown;
+    for (const wrong of [{ client: 5 }, { client: null }, { clients: client }]) {
+      const code = 'INVALID_ARGUMENT';
+      expect(() => untyped(new Registry(), wrong)).toThrow(expect.objectContaining({ code }));
+    }
     expect(() => enableMetrics(registry)).toThrow(
       expect.objectContaining({
         code: 'ALREADY_EXISTS',

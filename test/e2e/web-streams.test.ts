@@ -102,6 +102,25 @@ describe.each(places)('web streams $place', ({ isRemote, textMiB, longMiB, hops 
     await expect(bytesOf(refusing.readable)).rejects.toThrow();
   });
 
+  it.each([
+    ['an ArrayBuffer', (memory: ArrayBuffer) => memory],
+    ['a Uint8Array', (memory: ArrayBuffer) => new Uint8Array(memory)],
+    ['a DataView', (memory: ArrayBuffer) => new DataView(memory, 2)],
+  ])('refuse %s whose memory was transferred, on both sides', async (_what, chunkOf) => {
+    const { readable, writable } = client.compressWebStream();
+    const memory = new ArrayBuffer(8);
+    const chunk = chunkOf(memory);
+    const read = expect(readable.getReader().read()).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+    });
+    structuredClone(memory, { transfer: [memory] });
+    await expect(writable.getWriter().write(chunk)).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('transferred') as string,
+    });
+    await read;
+  });
+
   it('ask for no more than fits in their buffers while nobody reads', async () => {
     const source = new Source(randomBytes(MiB), longMiB * MiB);
     const output = source.stream.pipeThrough(client.compressWebStream({ codec: 'lz4' }));

@@ -10,6 +10,7 @@ import { step, type Chain } from '../plans/chain.js';
 import type { InferResult } from '../results.js';
 import type { Session } from '../session.js';
 import type { CallRequest, CallWork } from '../session-call.js';
+import { setOwn } from '../set-own.js';
 import type { Tensor } from '../tensor.js';
 
 export const inferChain: Chain = {
@@ -62,6 +63,6 @@ function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
 
 function tensorsByName(outputs: readonly NamedTensor[]): InferResult['outputs'] {
   const byName: Record<string, Tensor> = {};
-  for (const { name, tensor } of outputs) byName[name] = tensor;
+  for (const { name, tensor } of outputs) setOwn(byName, name, tensor);
   return byName;
 }

@@ -5,6 +5,7 @@ import {
   type BackendTask,
   type NamedTensor,
   type TaskMaking,
+  timesWithin,
   type TaskOutcome,
 } from '@axle/core/internal';
 
@@ -241,9 +242,12 @@ export class RemoteCall implements PendingAnswer, Journalled {
       ok: true,
       outputs,
       timing: {
-        queueMs: fromWireUs(queueUs),
-        transferMs: fromWireUs(transferUs) + wireMs,
-        computeMs: fromWireUs(computeUs),
+        ...timesWithin(
+          now - this.sentAt,
+          fromWireUs(queueUs),
+          fromWireUs(transferUs) + wireMs,
+          fromWireUs(computeUs),
+        ),
         batchSize,
       },
       settledAt: now,

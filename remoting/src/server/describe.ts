@@ -56,8 +56,10 @@ export class Describing extends Held {
       front.send(deviceFrame(id, device, index, version, front.watch.of(device)));
     });
     for (const backend of registry.all) {
-      for (const op of backend.ops)
+      for (const op of backend.ops) {
+        if (registry.isRefused(backend, op)) continue;
         sendOp(front, id, op, deviceBits(front, devicesOf(backend, op)));
+      }
     }
     describeClassify(front, id);
     if (watches && !this.isReleased && !this.isClosed) {
