@@ -174,10 +174,11 @@ describe('a pool of servers', () => {
       client.compress(input, { codec: 'gzip', level: 9 }),
     );
     await Promise.race(calls);
+    const ended = once(leaving.process, 'exit');
     leaving.process.kill('SIGTERM');
     const results = await Promise.all(calls);
     for (const { data } of results) expect(gunzipSync(data).equals(input)).toBe(true);
-    const [code] = (await once(leaving.process, 'exit')) as [number];
+    const [code] = (await ended) as [number];
     expect(code).toBe(0);
     expect(await serversUsed(client, 20)).toEqual(new Set(['leaving2']));
   });
