@@ -153,8 +153,9 @@ export const changingInputRules: readonly Rule[] = [
         subject,
         async (trial) => {
           const [a, b] = [inputsOf(trial.sample, 0), inputsOf(trial.sample, 1)];
-          await checkWhileChanging(trial, a, b);
+          // First, while no task's memory was let go yet: a device that is late would end the process by it.
           await checkAfterwards(trial, a, b);
+          await checkWhileChanging(trial, a, b);
         },
         { filter: mayChange, none: 'none of its ops is INPUTS_MAY_CHANGE' },
       ),
