@@ -8,11 +8,11 @@ import { fileURLToPath } from 'node:url';
 
 import { LatencyHistogram, SeededRandom } from '@axle/cli/load';
 
-import { matMulModel } from '../onnx-model.mjs';
+import { layeredModel } from '../onnx-model.mjs';
 import { FrontEnd } from './faas/front-end.mjs';
 import { trace } from './faas/trace.mjs';
 import { LineProcess } from './remoting/line-process.mjs';
-import { compare, row } from './row.mjs';
+import { compare, median, row } from './row.mjs';
 
 /** @typedef {import('./row.mjs').Row} Row */
 
@@ -145,28 +145,43 @@ function nodeMs() {
 }
 
 /**
- * Each model is loaded once: the pool keeps it then. All are alike, and take about as long to load as an instance to boot.
+ * Each model is loaded once: the pool keeps it then. All are alike, of so many layers that loading takes as long as the boot: where one of the two
+ * is far longer than the other, doing both at once gains little.
  *
  * @param {string} folder
  */
 async function modelRows(folder) {
   const models = join(folder, 'models');
-  const options = ['--models', models, '--waiting', '0'];
-  const names = Array.from({ length: 2 * (ROUNDS + 1) }, (_, i) => `model${i}`);
-  const model = matMulModel(SIDE, LAYERS);
-  for (const name of names) {
+  await mkdir(models, { recursive: true });
+  const frontEnd = await FrontEnd.start(folder, ['--models', models, '--waiting', '0']);
+  const made = { count: 0 };
+  // Another content each time, or the pool would know it.
+  const random = new SeededRandom(SEED);
+  const makeModel = async (/** @type {number} */ layers) => {
+    const name = `model${made.count++}`;
     await mkdir(join(models, name, '1'), { recursive: true });
-    // Of another content each, or the pool would know it.
-    const content = Buffer.concat([model, producerField(name)]);
-    await writeFile(join(models, name, '1', 'model.onnx'), content);
-  }
-  const frontEnd = await FrontEnd.start(folder, options);
+    const file = join(models, name, '1', 'model.onnx');
+    await writeFile(
+      file,
+      layeredModel(Array(layers + 1).fill(SIDE), () => random.next()),
+      {
+        flush: true,
+      },
+    );
+    forget(file);
+    return name;
+  };
   try {
     // Whatever is first pays for more than its own.
     await frontEnd.deploy('first', EMPTY);
     await frontEnd.call('first');
+    await frontEnd.deploy('boot', `${INFER_HEAD}export default () => x.shape;\n`, {}, zeroLabels);
+    const bootMs = await measure(() => bootTime(frontEnd));
+    const probeMs = await measure(async () => loadTime(frontEnd, await makeModel(PROBE_LAYERS)));
+    const layers = Math.max(1, Math.round((PROBE_LAYERS * bootMs) / probeMs));
+    const loadMs = await measure(async () => loadTime(frontEnd, await makeModel(layers)));
     const cold = (/** @type {boolean} */ prefetches) => async () => {
-      const name = names.pop() ?? '';
+      const name = await makeModel(layers);
       const manifest = prefetches ? { models: [name] } : {};
       await frontEnd.deploy(name, inferHandler(name), manifest, zeroLabels);
       await frontEnd.toZero(name);
@@ -174,6 +189,16 @@ async function modelRows(folder) {
       return frontEnd.call(name);
     };
     return [
+      row({
+        bench: 'faas',
+        case: `loading of the next row's model, ${layers} layers of ${SIDE} x ${SIDE}`,
+        unit: 'ms',
+        value: loadMs,
+        peer: 'boot of a function that infers',
+        peerValue: bootMs,
+        ratio: bootMs / loadMs,
+        goal: null,
+      }),
       await compare({
         bench: 'faas',
         case: 'cold function, its model loaded while it boots',
@@ -191,25 +216,62 @@ async function modelRows(folder) {
   }
 }
 
-const SIDE = 2048;
-const LAYERS = 10;
-const zeroLabels = { 'com.openfaas.scale.zero': 'true', 'com.openfaas.scale.min': '0' };
+const SIDE = 1024;
+/** Of the models by which the time that a layer takes to load is found. */
+const PROBE_LAYERS = 16;
+const PROBES = 3;
 
 /**
- * The field `producer_name` of an ONNX file.
+ * Takes a file out of the page cache: a model that nobody has used for long is read from the disk.
  *
- * @param {string} name
+ * @param {string} file
  */
-function producerField(name) {
-  return Buffer.from([0x12, name.length, ...Buffer.from(name)]);
+function forget(file) {
+  spawnSync('dd', [`if=${file}`, 'iflag=nocache', 'count=0']);
 }
+
+/** @param {() => Promise<number>} figure */
+async function measure(figure) {
+  const figures = [];
+  for (let i = 0; i < PROBES; i++) figures.push(await figure());
+  return median(figures);
+}
+
+/**
+ * Of a cold call of `boot`, which has all that a function that infers has.
+ *
+ * @param {FrontEnd} frontEnd
+ */
+async function bootTime(frontEnd) {
+  await frontEnd.toZero('boot');
+  await wait(REST_MS);
+  return frontEnd.call('boot');
+}
+
+/**
+ * What the first call of a model takes more than the second, in an instance that runs.
+ *
+ * @param {FrontEnd} frontEnd
+ * @param {string} model
+ */
+async function loadTime(frontEnd, model) {
+  await frontEnd.deploy(model, inferHandler(model));
+  await frontEnd.ready(model);
+  await wait(REST_MS);
+  const first = await frontEnd.call(model);
+  return first - (await frontEnd.call(model));
+}
+
+const zeroLabels = { 'com.openfaas.scale.zero': 'true', 'com.openfaas.scale.min': '0' };
+
+const INFER_HEAD = `import { Tensor } from 'axle';
+const x = Tensor.from('FP32', new Float32Array(${SIDE}), [1, ${SIDE}]);
+`;
 
 /** @param {string} model */
 function inferHandler(model) {
-  return `import { Tensor } from 'axle';
-const x = Tensor.from('FP32', new Float32Array(${SIDE}), [1, ${SIDE}]);
-export default async (event, { axle }) => (await axle.infer('${model}', { x })).device;
-`;
+  const call = `(await axle.infer('${model}', { x })).device`;
+  return `${INFER_HEAD}export default async (event, { axle }) => ${call};\n`;
 }
 
 /** @param {string} folder */

@@ -67,11 +67,28 @@ export class FrontEnd {
    */
   async toZero(name) {
     await this.ask('POST', `/system/scale-function/${name}`, { serviceName: name, replicas: 0 });
+    await this.#until(name, (replicas, ready) => replicas + ready === 0);
+  }
+
+  /**
+   * Waits until an instance has booted.
+   *
+   * @param {string} name
+   */
+  async ready(name) {
+    await this.#until(name, (_, ready) => ready > 0);
+  }
+
+  /**
+   * @param {string} name
+   * @param {(replicas: number, ready: number) => boolean} holds
+   */
+  async #until(name, holds) {
     for (;;) {
       const status = /** @type {{ availableReplicas: number, replicas: number }} */ (
         await this.ask('GET', `/system/function/${name}`)
       );
-      if (status.availableReplicas + status.replicas === 0) return;
+      if (holds(status.replicas, status.availableReplicas)) return;
       await wait(lookMs);
     }
   }
