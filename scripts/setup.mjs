@@ -81,6 +81,7 @@ function removeBuilt() {
     'core/src/generated',
     'remoting/src/generated',
     'unikernel-glue/build',
+    'axle/build',
     'core/native/build',
     ...plugins,
     ...outputs,

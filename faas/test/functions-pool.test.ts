@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 
+import { ThreadInstanceProvider } from '@axle/faas';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { serveUnix, type RunningServer } from '../../test/e2e/serve.js';
@@ -34,6 +35,30 @@ describe('a function with a pool', () => {
     expect(await functions.text('classifies', image)).toBe('A');
     expect(prefetched).toEqual([['classifies', 'glyphs']]);
   });
+
+  it.each(['process', 'thread'])(
+    'takes the client from its bundle, all of it: %s',
+    async (kind) => {
+      const provider = kind === 'thread' ? { provider: new ThreadInstanceProvider() } : {};
+      const access = { pool: () => ({ url: pool.endpoint, token: '' }) };
+      const running = await RunningFunctions.open({}, { ...access, ...provider });
+      try {
+        await running.deploy(
+          'bundled',
+          `import { AxleError } from 'axle';
+         import { AxleError as Same } from 'axle/errors';
+         export default async (event, { axle }) => {
+           const thrown = await axle.classify(new Uint8Array(3)).catch((error) => error);
+           return [import.meta.resolve('axle'), thrown instanceof AxleError, Same === AxleError].join();
+         }`,
+        );
+        // Where it is older than what it was made of, instances do without: `npm run build` makes it.
+        expect(await running.text('bundled')).toMatch(/axle[/]build[/]index[.]js,true,true$/);
+      } finally {
+        await running[Symbol.asyncDispose]();
+      }
+    },
+  );
 
   it('cannot start without a model that it names, and says so', async () => {
     await functions.deploy('wants', 'export default () => 1', {

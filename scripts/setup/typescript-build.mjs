@@ -22,6 +22,9 @@ export async function buildTypeScript({ verbose }) {
   const incomplete = typescriptPackages().some((folder) => !hasAllOutputs(folder));
   if (incomplete) await run(what, process.execPath, [TSC, '-b', '--force'], { verbose });
   for (const folder of typescriptPackages()) removeOrphans(folder);
+  // Not before its packages are there.
+  const { bundleClient } = await import('./bundled-client.mjs');
+  await bundleClient();
 }
 
 /** @param {string} folder */

@@ -4,6 +4,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { fileURLToPath } from 'node:url';
 
 import { PortStream } from '../handler/port-stream.js';
+import { bundledClientArguments } from './bundled-client.js';
 import type { Carrier, CarrierEnd } from './carrier.js';
 
 const threadMain = fileURLToPath(new URL('../handler/thread-main.js', import.meta.url));
@@ -27,7 +28,7 @@ export class ThreadCarrier implements Carrier {
       workerData: port2,
       transferList: [port2],
       env: { ...environment },
-      execArgv: [],
+      execArgv: [...bundledClientArguments()],
       argv: [],
       stdout: true,
       stderr: true,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
+import { bundledClientArguments } from './bundled-client.js';
 import { killGroup, spawnGroup } from './process-group.js';
 
 const processMain = fileURLToPath(new URL('../handler/process-main.js', import.meta.url));
@@ -68,7 +69,8 @@ export class WaitingProcesses {
     mkdirSync(this.folder, { recursive: true, mode: 0o700 });
     const home = mkdtempSync(join(this.folder, 'instance-'));
     // V8 collects harder the nearer it comes to its limit: before the process is killed for what is only garbage.
-    const args = [`--max-old-space-size=${heapMiB}`, processMain, ...words];
+    const heap = `--max-old-space-size=${heapMiB}`;
+    const args = [...bundledClientArguments(), heap, processMain, ...words];
     const child = spawnGroup(process.execPath, args, {
       folder: home,
       environment: { ...ownEnvironment(home), ...environment },
