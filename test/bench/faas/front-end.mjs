@@ -97,10 +97,11 @@ export class FrontEnd {
    * Milliseconds until the answer is here.
    *
    * @param {string} name
+   * @param {string} [body]
    */
-  async call(name) {
+  async call(name, body = '') {
     const startedAt = performance.now();
-    const response = await fetch(`${this.url}/function/${name}`, { method: 'POST' });
+    const response = await fetch(`${this.url}/function/${name}`, { method: 'POST', body });
     const text = await response.text();
     if (!response.ok) throw new Error(`${name} answered ${response.status}: ${text}`);
     return performance.now() - startedAt;
