@@ -38,7 +38,8 @@ export type {
   RunningGuest,
   StartGuest,
 } from './instances/guest-instance-provider.js';
-export { MixedInstanceProvider } from './instances/mixed-instance-provider.js';
+export { ProviderByManifest } from './instances/provider-by-manifest.js';
+export type { ProvidersByKind } from './instances/provider-by-manifest.js';
 export { ProcessInstanceProvider } from './instances/process-instance-provider.js';
 export type { ProcessInstanceProviderOptions } from './instances/process-instance-provider.js';
 export { frontEndUser, FrontEnd } from './front-end.js';
@@ -62,4 +63,3 @@ export type {
   PoolTenant,
   SamplePool,
 } from './doors/ui/pool-sample.js';
-export { WithGuestsProvider } from './instances/with-guests-provider.js';

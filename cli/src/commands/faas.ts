@@ -207,17 +207,16 @@ async function faas(options: FaasOptions, { interruption }: CommandContext): Pro
 async function providerOf(kind: InstanceKind, waitingProcesses: number): Promise<InstanceProvider> {
   const {
     GuestInstanceProvider,
-    MixedInstanceProvider,
     ProcessInstanceProvider,
+    ProviderByManifest,
     ThreadInstanceProvider,
-    WithGuestsProvider,
   } = await import('@axle/faas');
   const { startGuest } = await import('../guest/start-guest.js');
-  const others =
-    kind === 'process'
-      ? new ProcessInstanceProvider({ waitingProcesses })
-      : new MixedInstanceProvider(new ThreadInstanceProvider(), new ProcessInstanceProvider());
-  return new WithGuestsProvider(others, new GuestInstanceProvider(startGuest));
+  const isThread = kind === 'thread';
+  const commands = new ProcessInstanceProvider(isThread ? {} : { waitingProcesses });
+  const handlers = isThread ? new ThreadInstanceProvider() : commands;
+  const guests = new GuestInstanceProvider(startGuest);
+  return new ProviderByManifest({ handlers, commands, guests });
 }
 
 function samplerOf(sampler: PoolSampler | undefined): SamplePool | undefined {
