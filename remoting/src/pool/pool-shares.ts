@@ -33,6 +33,8 @@ export interface Untold<Place> {
  */
 export class PoolShares<Place extends object> {
   private readonly shares = new LruMap<string, Share>(tenantsMax);
+  /** Of the last task: the next question is likely to be for it, and it is the last to be forgotten. */
+  private last: { readonly kind: string; readonly tenant: string; readonly share: Share } | undefined;
 
   /** A tenant's task goes there. */
   began(kind: string, place: Place, tenant: string): void {
@@ -57,7 +59,7 @@ export class PoolShares<Place extends object> {
 
   /** What is to be told where the tenant has tasks, from time to time: those that wait there are not to go by what was. */
   takeDue(kind: string, tenant: string, now: number): readonly Untold<Place>[] {
-    const share = this.shares.get(keyOf(kind, tenant));
+    const share = this.knownShareOf(kind, tenant);
     if (share === undefined || share.open.size < 2) return nothing;
     if (now - share.toldAt < tellEveryMs + share.open.size) return nothing;
     share.toldAt = now;
@@ -71,7 +73,7 @@ export class PoolShares<Place extends object> {
 
   /** What is to be told there with the tenant's next task; it counts as told. 0: nothing. */
   takeUntold(kind: string, place: Place, tenant: string): number {
-    const share = this.shares.get(keyOf(kind, tenant));
+    const share = this.knownShareOf(kind, tenant);
     if (share === undefined) return 0;
     const untoldMs = share.totalMs - (share.knownMs.get(place) ?? 0);
     if (untoldMs < toldMsMin) return 0;
@@ -87,12 +89,20 @@ export class PoolShares<Place extends object> {
   }
 
   private shareOf(kind: string, tenant: string): Share {
-    const key = keyOf(kind, tenant);
-    let share = this.shares.get(key);
+    let share = this.knownShareOf(kind, tenant);
     if (share === undefined) {
       share = { totalMs: 0, knownMs: new Map(), open: new Map(), toldAt: 0 };
-      this.shares.set(key, share);
+      this.shares.set(keyOf(kind, tenant), share);
+      this.last = { kind, tenant, share };
     }
+    return share;
+  }
+
+  private knownShareOf(kind: string, tenant: string): Share | undefined {
+    const { last } = this;
+    if (last?.kind === kind && last.tenant === tenant) return last.share;
+    const share = this.shares.get(keyOf(kind, tenant));
+    if (share !== undefined) this.last = { kind, tenant, share };
     return share;
   }
 }
