@@ -31,13 +31,7 @@ export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
 export type { DirectCalls, DirectListener } from './direct-calls.js';
 export { directCallsMode } from './direct-calls-mode.js';
-export type {
-  Lane,
-  LaneAnswers,
-  LaneCaller,
-  LaneListener,
-  LaneWire,
-} from './native-lanes.js';
+export type { Lane, LaneAnswers, LaneCaller, LaneListener, LaneWire } from './native-lanes.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { Connector } from './connect.js';
 export { asAxleError, messageOf } from './errors.js';

@@ -9,9 +9,9 @@ import type {
   TaskTiming,
 } from '@axle/core/internal';
 
-import { FrameType, wireLimits } from '../generated/wire.js';
+import { FRAME_RULES, FrameType, wireLimits } from '../generated/wire.js';
+import { HandleTable } from '../handle-table.js';
 import { decodeCall } from '../wire/decode-frame.js';
-import { FRAME_RULES } from '../generated/wire.js';
 import type { CallFrame } from '../wire/frames.js';
 import { RawFrame } from '../wire/frame-splitter.js';
 import { alignment, headerBytes, readUint64, writeUint64 } from '../wire/numbers.js';
@@ -39,7 +39,7 @@ export class ForwardLane implements Lane, ForwardedKind {
   inputBytes = 0;
   lastHandle = 0;
   readonly inputNames: readonly string[];
-  private readonly inFlight = new Map<number, ForwardedTask>();
+  private readonly inFlight = new HandleTable<ForwardedTask>();
   private readonly frame = new RawFrame();
   /** Answers that were not handed over, as RESULT frames. */
   private answers: Buffer = Buffer.allocUnsafeSlow(answersBytesMin);
@@ -100,7 +100,7 @@ export class ForwardLane implements Lane, ForwardedKind {
       this.calls += 1;
       this.inputBytes += task.inputBytes;
       this.lastHandle = task.handle;
-      this.inFlight.set(task.handle, task);
+      this.inFlight.add(task.handle, task);
       this.target.submit(task);
     }
     return at - from;
@@ -110,17 +110,21 @@ export class ForwardLane implements Lane, ForwardedKind {
     const task = this.inFlight.get(handle);
     if (task === undefined) return undefined;
     this.inFlight.delete(handle);
-    task.isForgotten = true;
-    this.target.cancel(task);
+    this.drop(task);
     return task.inputBytes;
   }
 
   forgetAll(): void {
-    for (const handle of [...this.inFlight.keys()]) this.forget(handle);
+    for (const [, task] of this.inFlight.takePast(0)) this.drop(task);
   }
 
   close(): void {
     // Nothing is held but memory.
+  }
+
+  private drop(task: ForwardedTask): void {
+    task.isForgotten = true;
+    this.target.cancel(task);
   }
 
   settled(task: ForwardedTask, outcome: TaskOutcome): void {
