@@ -68,6 +68,8 @@ export function poolLimits(limits: Limits, servers: readonly URL[]): Limits {
 /** How a server of a pool is. */
 export interface ServerOfPool {
   readonly label: string;
+  /** As it was named. */
+  readonly url: string;
   readonly state: MemberState;
   /** Tasks on their way to it, there, or on their way back. */
   readonly inFlight: number;
@@ -191,8 +193,9 @@ export class PoolBackend implements Backend {
 
   get servers(): readonly ServerOfPool[] {
     const { pool } = this;
-    return pool.members.map(({ label, state, inFlight, devices }) => ({
+    return pool.members.map(({ label, url, state, inFlight, devices }) => ({
       label,
+      url: url.href,
       state,
       inFlight,
       finished: devices.reduce((sum, { finished }) => sum + finished, 0),
