@@ -101,7 +101,7 @@ async function change(
   await mark(file, href, isDrained);
   const startedAt = performance.now();
   const doors = await Promise.all(watch.map((url) => MetricsDoor.open(url)));
-  let pools: readonly PoolProgress[] = [];
+  let pools: readonly PoolProgress[];
   try {
     const tell = json === true ? () => undefined : teller();
     const endAt = startedAt + timeout;
