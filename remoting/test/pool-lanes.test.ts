@@ -2,25 +2,19 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { PoolBackend } from '@axle/remoting';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { bindCustom, peerOf } from '../../remoting/test/front-kit.js';
-import { CallLanes } from '../../remoting/src/server/call-lanes.js';
-import { WireFront, type Admitted } from '../../remoting/src/server/wire-front.js';
-import type {
-  BindFrame,
-  CallFrame,
-  Frame,
-  ResultFrame,
-  WireArg,
-} from '../../remoting/src/wire/frames.js';
-import { FrameWriter } from '../../remoting/src/wire/frame-writer.js';
-import { kill, socketOf } from './pool-kit.js';
-import { callOf, hello, type RawPeer } from './raw-peer.js';
-import { folder, serve, type RunningServer } from './serve.js';
-import { afterTest } from './tenants-server.js';
+import { bindCustom, peerOf } from './front-kit.js';
+import { PoolBackend } from '../src/pool/pool-backend.js';
+import { CallLanes } from '../src/server/call-lanes.js';
+import { WireFront, type Admitted } from '../src/server/wire-front.js';
+import type { BindFrame, CallFrame, Frame, ResultFrame, WireArg } from '../src/wire/frames.js';
+import { FrameWriter } from '../src/wire/frame-writer.js';
+import { kill, socketOf } from '../../test/e2e/pool-kit.js';
+import { callOf, hello, type RawPeer } from '../../test/e2e/raw-peer.js';
+import { folder, serve, type RunningServer } from '../../test/e2e/serve.js';
+import { afterTest } from '../../test/e2e/tenants-server.js';
 
 // Read when the modules are loaded.
 vi.hoisted(() => {
