@@ -5,7 +5,7 @@ import type {
   DeviceKindName,
   HealthStateName,
 } from './generated/constants.js';
-import type { LaneListener, LaneWire, NativeLane } from './native-lanes.js';
+import type { Lane, LaneCaller, LaneListener, LaneWire } from './native-lanes.js';
 import type { OpArgs, OpRange } from './op.js';
 import type { Preference } from './plans/router.js';
 import type { FailedAttempt, StepReport } from './results.js';
@@ -83,7 +83,7 @@ export interface Backend {
 
   /**
    * Opens a way for calls of one kind that are cheap, from the bytes of a connection to the device and back without
-   * JavaScript; absent: there is none.
+   * an object for each on their way through core; absent, or undefined: there is none.
    */
   openLane?(
     device: Device,
@@ -93,7 +93,8 @@ export interface Backend {
     batchMax: number,
     wire: LaneWire,
     listener: LaneListener,
-  ): NativeLane;
+    caller: LaneCaller,
+  ): Lane | undefined;
 
   health(device: Device): Promise<Health>;
   /** Ends what is outstanding and frees everything. */
@@ -223,9 +224,29 @@ export interface BackendTask {
   readonly trace?: TraceContext | undefined;
   /** What the caller wants, for a device that is made of several. */
   readonly preference?: Preference | undefined;
+  /** The call as it came, to be handed on as it is; its inputs are then read only where they are needed. */
+  readonly asCame?: CallAsCame | undefined;
   /** The backend's own, from submit on: by a WeakMap each collection of garbage would look at every task there is. */
   backendData?: unknown;
   settle(outcome: TaskOutcome): void;
+}
+
+/** A CALL of the wire protocol in the memory that it came in. */
+export interface CallAsCame {
+  readonly memory: Uint8Array;
+  /** Its payload. */
+  readonly start: number;
+  readonly end: number;
+  /** Of the inputs: one for each of its tensors, in this order. */
+  readonly inputNames: readonly string[];
+  readonly inputBytes: number;
+}
+
+/** The payload of a RESULT of the wire protocol. It is valid until `settle` returns. */
+export interface ResultAsCame {
+  readonly memory: Uint8Array;
+  readonly start: number;
+  readonly end: number;
 }
 
 /**
@@ -240,6 +261,8 @@ export type TaskOutcome =
       readonly settledAt?: number;
       /** How a backend ran it that planned the task itself. */
       readonly making?: TaskMaking | undefined;
+      /** Of a task that was handed on as it came: its answer, and `outputs` has nothing. */
+      readonly asCame?: ResultAsCame | undefined;
     }
   | {
       readonly ok: false;

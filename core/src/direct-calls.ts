@@ -1,11 +1,20 @@
+import type { TaskOutcome } from './backend.js';
 import { callChannel } from './call-channel.js';
-import type { DispatchParts } from './dispatch.js';
-import type { LaneAnswers, LaneListener, LaneWire, NativeLane } from './native-lanes.js';
+import type { CallOutcome, DispatchParts } from './dispatch.js';
+import type { AxleError } from './errors.js';
+import type { Lane, LaneAnswers, LaneListener, LaneWire } from './native-lanes.js';
 import type { Chain } from './plans/chain.js';
 import type { Preference, Segment } from './plans/router.js';
 import type { DeviceQueue } from './scheduling/device-queue.js';
 import type { Session } from './session.js';
 import { taskPublisher } from './task-channel.js';
+
+/** Whoever has the connection that the calls came over. */
+export interface DirectListener {
+  answered(answers: LaneAnswers): void;
+  /** One is over by itself. @param outcome what it gave, or why it failed */
+  settled(handle: number, inputBytes: number, outcome: CallOutcome | AxleError): void;
+}
 
 /** After so many calls one goes the ordinary way, by which devices are chosen, measured and tried again. */
 const callsInARow = 256;
@@ -16,7 +25,7 @@ const callsInARow = 256;
  * what does not go this way goes the other, and so does what fails.
  */
 export class DirectCalls implements LaneListener {
-  private readonly lane: NativeLane;
+  private readonly lane: Lane | undefined;
   private readonly queue: DeviceQueue;
   /** Calls that the device has, those that were forgotten too. */
   private inFlight = 0;
@@ -31,23 +40,11 @@ export class DirectCalls implements LaneListener {
     private readonly parts: DispatchParts,
     private readonly session: Session,
     private readonly segment: Segment,
-    outputBytesMax: number,
-    wire: LaneWire,
-    private readonly listener: LaneListener,
+    private readonly listener: DirectListener,
+    lane: (listener: LaneListener) => Lane | undefined,
   ) {
-    const { device, range, args, policy, backend } = segment;
-    const { itemsMax } = policy;
     this.queue = parts.queueOf(segment);
-    this.lane = (backend.openLane as NonNullable<typeof backend.openLane>).call(
-      backend,
-      device,
-      range,
-      args,
-      outputBytesMax,
-      itemsMax,
-      wire,
-      this,
-    );
+    this.lane = lane(this);
   }
 
   /** Undefined where calls of the chain cannot go this way. @throws as the router and the addon do */
@@ -58,18 +55,21 @@ export class DirectCalls implements LaneListener {
     preference: Preference,
     outputBytesMax: number,
     wire: (deviceId: string) => LaneWire,
-    listener: LaneListener,
+    listener: DirectListener,
   ): DirectCalls | undefined {
     const plans = parts.router.plans(chain, undefined, preference, undefined);
     const [segment, ...others] = plans[0]?.segments ?? [];
     if (segment === undefined || plans.length > 1 || others.length > 0) return undefined;
-    if (!segment.repeatable || segment.usesModel || segment.backend.openLane === undefined) {
-      return undefined;
-    }
-    const { delayMs, instances, preserveOrdering, queueMax } = segment.policy;
+    const { backend, device, range, args, policy } = segment;
+    if (!segment.repeatable || segment.usesModel) return undefined;
+    const { delayMs, instances, preserveOrdering, queueMax, itemsMax } = policy;
     if (delayMs > 0 || instances > 0 || preserveOrdering || queueMax > 0) return undefined;
-    const itsWire = wire(segment.device.id);
-    return new DirectCalls(parts, session, segment, outputBytesMax, itsWire, listener);
+    const itsWire = wire(device.id);
+    const caller = { tenant: session.tenant, preference };
+    const direct = new DirectCalls(parts, session, segment, listener, (itself) =>
+      backend.openLane?.(device, range, args, outputBytesMax, itemsMax, itsWire, itself, caller),
+    );
+    return direct.lane === undefined ? undefined : direct;
   }
 
   /**
@@ -78,8 +78,9 @@ export class DirectCalls implements LaneListener {
    * @param callsMax what the connection allows
    * @returns their bytes; 0 = none. `taken` says what they were.
    */
-  take(bytes: Uint8Array, at: number, callsMax: number, handleMin: number): number {
-    if (this.ending || this.isWatched) return 0;
+  take(bytes: Buffer, at: number, callsMax: number, handleMin: number): number {
+    const { lane } = this;
+    if (lane === undefined || this.ending || this.isWatched) return 0;
     if (this.leftInARow <= 0) {
       this.leftInARow = callsInARow;
       return 0;
@@ -93,9 +94,9 @@ export class DirectCalls implements LaneListener {
       queue.directRoom(session.tenant, expectedMs),
     );
     if (room <= 0) return 0;
-    const taken = this.lane.take(bytes, at, room, handleMin);
+    const taken = lane.take(bytes, at, room, handleMin);
     if (taken === 0) return 0;
-    const { calls } = this.lane;
+    const { calls } = lane;
     if (this.inFlight === 0) this.busySince = this.parts.clock();
     this.leftInARow -= calls;
     this.inFlight += calls;
@@ -105,8 +106,8 @@ export class DirectCalls implements LaneListener {
   }
 
   /** Of the last `take` that took some. */
-  get taken(): Pick<NativeLane, 'calls' | 'inputBytes' | 'lastHandle'> {
-    return this.lane;
+  get taken(): Pick<Lane, 'calls' | 'inputBytes' | 'lastHandle'> {
+    return this.lane ?? noneTaken;
   }
 
   /** Somebody is told of each task. */
@@ -137,6 +138,33 @@ export class DirectCalls implements LaneListener {
     this.closeIfIdle();
   }
 
+  settled(handle: number, inputBytes: number, outcome: TaskOutcome): void {
+    const { parts, segment, session, queue } = this;
+    const { device, cost, label } = segment;
+    let workMs = 0;
+    if (outcome.ok) {
+      workMs = outcome.timing.transferMs + outcome.timing.computeMs;
+      parts.breaker.succeeded(device);
+      parts.costs.observe(cost, inputBytes, outcome.timing);
+    } else parts.deviceFailed(device, outcome.error);
+    this.inFlight -= 1;
+    session.directCalls -= 1;
+    queue.directEnded(1, session.tenant, session.weight, workMs);
+    if (outcome.ok) {
+      const { queueMs: queued, transferMs: transfer, computeMs: compute } = outcome.timing;
+      const timingMs = { queue: queued, transfer, compute };
+      const { batchSize } = outcome.timing;
+      const report = {
+        device: device.id,
+        steps: [{ step: label, device: device.id, timingMs, batchSize }],
+        timingMs: { ...timingMs, total: queued + transfer + compute },
+        fallbacks: [],
+      };
+      this.listener.settled(handle, inputBytes, { outputs: outcome.outputs, report });
+    } else this.listener.settled(handle, inputBytes, outcome.error);
+    this.closeIfIdle();
+  }
+
   /**
    * Nobody waits for the call any more. Its device has it until it is done, and so long it counts there.
    *
@@ -144,7 +172,7 @@ export class DirectCalls implements LaneListener {
    */
   forget(handle: number): number | undefined {
     if (this.inFlight === 0) return undefined;
-    const bytes = this.lane.forget(handle);
+    const bytes = this.lane?.forget(handle);
     if (bytes !== undefined) this.session.directCalls -= 1;
     return bytes;
   }
@@ -158,13 +186,15 @@ export class DirectCalls implements LaneListener {
   /** The same, and nothing is answered. @param calls that were not answered */
   abandon(calls: number): void {
     this.session.directCalls -= calls;
-    this.lane.forgetAll();
+    this.lane?.forgetAll();
     this.end();
   }
 
   private closeIfIdle(): void {
     if (!this.ending || this.inFlight > 0 || this.closed) return;
     this.closed = true;
-    this.lane.close();
+    this.lane?.close();
   }
 }
+
+const noneTaken = { calls: 0, inputBytes: 0, lastHandle: 0 };

@@ -2,10 +2,10 @@ import type { Device, LoadedModel, NamedTensor } from './backend.js';
 import { CallExecution } from './call-execution.js';
 import type { Cancellation } from './cancellation.js';
 import type { DeviceUses } from './device-uses.js';
-import { DirectCalls } from './direct-calls.js';
+import { DirectCalls, type DirectListener } from './direct-calls.js';
 import type { Model } from './models/model.js';
 import type { ModelStore } from './models/model-store.js';
-import type { LaneListener, LaneWire } from './native-lanes.js';
+import type { LaneWire } from './native-lanes.js';
 import type { Chain } from './plans/chain.js';
 import type { CircuitBreaker } from './plans/circuit-breaker.js';
 import type { CostModel } from './plans/cost-model.js';
@@ -81,7 +81,7 @@ export class Dispatch {
     preference: Preference,
     outputBytesMax: number,
     wire: (deviceId: string) => LaneWire,
-    listener: LaneListener,
+    listener: DirectListener,
   ): DirectCalls | undefined {
     return DirectCalls.open(this.parts, session, chain, preference, outputBytesMax, wire, listener);
   }

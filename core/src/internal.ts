@@ -6,6 +6,7 @@ export type {
   Backend,
   BackendStream,
   BackendTask,
+  CallAsCame,
   CustomOpSpec,
   Device,
   Health,
@@ -14,6 +15,7 @@ export type {
   ModelSource,
   NamedTensor,
   OfferedOp,
+  ResultAsCame,
   StreamOptions,
   StreamWriteResult,
   Support,
@@ -27,9 +29,9 @@ export { BoundedLabels, otherLabel } from './bounded-labels.js';
 export type { CallObserver, ObservedCall } from './call-observer.js';
 export type { Cancellation } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
-export type { DirectCalls } from './direct-calls.js';
+export type { DirectCalls, DirectListener } from './direct-calls.js';
 export { directCallsMode } from './direct-calls-mode.js';
-export type { LaneAnswers, LaneListener, LaneWire } from './native-lanes.js';
+export type { Lane, LaneAnswers, LaneCaller, LaneListener, LaneWire } from './native-lanes.js';
 export { connectLocal, connectTo, registerScheme } from './connect.js';
 export type { Connector } from './connect.js';
 export { asAxleError, messageOf } from './errors.js';

@@ -1,4 +1,6 @@
+import type { TaskOutcome } from './backend.js';
 import type { NativeBinding } from './native-binding.js';
+import type { Preference } from './plans/router.js';
 
 /** As in `limits.h` of the addon: enough for a few of the longest frames. */
 const framesBytes = 256 * 1024;
@@ -29,6 +31,28 @@ export interface LaneWire {
   readonly inputNames: readonly string[];
 }
 
+/** Whose calls go on a lane, for backends that share devices out themselves. */
+export interface LaneCaller {
+  readonly tenant: string;
+  readonly preference: Preference;
+}
+
+/** Calls of one binding of one connection, from its bytes to a backend. */
+export interface Lane {
+  /** Of the last `take` that took some. */
+  readonly calls: number;
+  readonly inputBytes: number;
+  readonly lastHandle: number;
+
+  /** Takes plain CALLs as they lie in `bytes`. @returns their bytes; 0 = none */
+  take(bytes: Buffer, at: number, callsMax: number, handleMin: number): number;
+  /** @returns the bytes of its inputs; undefined: it is not in flight */
+  forget(handle: number): number | undefined;
+  forgetAll(): void;
+  /** To be called with nothing in flight. */
+  close(): void;
+}
+
 /** Calls that are over. All bytes are valid until the next turn only. */
 export interface LaneAnswers {
   readonly results: number;
@@ -47,6 +71,8 @@ export interface LaneAnswers {
 
 export interface LaneListener {
   answered(answers: LaneAnswers): void;
+  /** One is over that was not among those answers: it failed for good, or its outputs do not fit a frame. */
+  settled(handle: number, inputBytes: number, outcome: TaskOutcome): void;
 }
 
 const msPerNs = 1e-6;
@@ -99,7 +125,7 @@ export class NativeLanes {
 }
 
 /** Calls of one binding of one connection. */
-export class NativeLane {
+export class NativeLane implements Lane {
   /** Of the last `take` that took some. */
   calls = 0;
   inputBytes = 0;

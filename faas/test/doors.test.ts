@@ -124,6 +124,21 @@ describe('a function', () => {
     const bodies = answers.map((answer) => (jsonOf(answer) as { body: string }).body);
     expect(bodies).toEqual(answers.map((_, i) => String(i)));
   });
+
+  it('that is full says when there should be a place, by what its calls took', async () => {
+    const work = `export default ({ body }) => new Promise((done) => setTimeout(done, 1200, 'done'));`;
+    await gate.deploy('full', work, { envVars: { max_inflight: '1' } });
+    const both = () => Promise.all([1, 2].map(() => gate.ask('POST', '/function/full')));
+    const sorted = async () => (await both()).sort((a, b) => a.status - b.status);
+    // Of a function of which no call has ended, nobody knows.
+    const [first, early] = await sorted();
+    expect([first?.status, early?.status]).toEqual([200, 429]);
+    expect(early?.headers['retry-after']).toBe('1');
+    const [second, late] = await sorted();
+    expect([second?.status, late?.status]).toEqual([200, 429]);
+    expect(late?.headers['retry-after']).toBe('2');
+    await gate.system('DELETE', '/system/functions', { functionName: 'full' });
+  });
 });
 
 describe('an event of CloudEvents', () => {

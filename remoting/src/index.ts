@@ -20,6 +20,7 @@ export { endpointSchemes, readEndpoint } from './endpoint.js';
 export type { TenantShares } from './hosts/host-message.js';
 export { connectRelays } from './relay/connect-relay.js';
 export type { FarDevice } from './pool/far-device.js';
+export { isServerList, readServerFile } from './pool/server-list.js';
 export { PoolBackend, poolLimits, type PoolBackendOptions } from './pool/pool-backend.js';
 export type { Log, LogFields, LogFormat, LogLevel } from './log/log.js';
 export { AuditLog } from './log/audit-log.js';

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -5,6 +6,7 @@ import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
 import type { PoolBackend } from '@axle/remoting';
@@ -12,7 +14,7 @@ import { connect, type Client } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
 import { effectServer, kill, open, openPool, poolOf, socketOf, startPool } from './pool-kit.js';
-import { bytesOf, folder, serveUnix } from './serve.js';
+import { axlePath, bytesOf, folder, serveUnix } from './serve.js';
 import { afterTest } from './tenants-server.js';
 
 const sample = readFileSync(
@@ -191,6 +193,63 @@ describe('a server of a pool that is to be emptied', () => {
     await up;
     await vi.waitUntil(async () => (await used()).has('marked1'), { timeout: waitMs });
     await Promise.all(callers.map((caller) => caller.stop()));
+  });
+});
+
+/** `axle pool drain` or `resume`, of a list. */
+async function operate(list: string, ...args: readonly string[]): Promise<string> {
+  const line = [axlePath, 'pool', ...args, '--list', list];
+  return (await promisify(execFile)(process.execPath, line)).stdout;
+}
+
+describe('axle pool drain', () => {
+  it('empties a server under load, says what moved and how long it stood, and waits for streams', async () => {
+    await Promise.all([serveUnix('operated1.sock'), serveUnix('operated2.sock')]);
+    const file = join(folder, 'operated');
+    const [first, second] = ['operated1', 'operated2'].map(socketOf) as [string, string];
+    writeFileSync(file, `# ours\n${first} # old\n${second} drain\n`);
+    const metrics = `unix:${join(folder, 'operated-metrics.sock')}`;
+    await startPool('operated', file, '--metrics', metrics);
+    const watch = ['--watch', `http+${metrics}`, '--json'];
+    const client = await open(socketOf('operated'));
+    const caller = classifying(client);
+    await caller.more(10);
+    // There is one server for it.
+    const input = bytesOf(9_000_000);
+    const stream = client.compressStream({ codec: 'gzip', level: 1 });
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await new Promise<void>((resolve) => {
+      stream.write(input, () => {
+        resolve();
+      });
+    });
+    await expect(operate(file, 'drain', first)).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/the last server .* that takes work/) as string,
+    });
+    const resumed = JSON.parse(await operate(file, 'resume', second, ...watch)) as unknown;
+    expect(resumed).toMatchObject({ server: second, state: 'resumed', pools: [{ state: 'up' }] });
+    expect(readFileSync(file, 'utf8')).toBe(`# ours\n${first} # old\n${second}\n`);
+    await expect(operate(file, 'drain', first, ...watch, '--timeout', '2s')).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/not empty after 2 s: .* says draining/) as string,
+    });
+    // What it has by then goes on, to the last byte.
+    stream.end(input);
+    await once(stream, 'end');
+    expect(gunzipSync(Buffer.concat(chunks)).equals(Buffer.concat([input, input]))).toBe(true);
+    const drained = JSON.parse(await operate(file, 'drain', first, ...watch)) as unknown;
+    expect(drained).toMatchObject({
+      server: first,
+      state: 'drained',
+      pools: [{ state: 'drained', tasks: 0, pauseMs: expect.any(Number) as number }],
+    });
+    console.log(`axle pool drain: ${JSON.stringify(drained)}`);
+    expect(readFileSync(file, 'utf8')).toBe(`# ours\n${first} drain # old\n${second}\n`);
+    await caller.more(10);
+    await caller.stop();
+    await expect(operate(file, 'drain', socketOf('nobody'))).rejects.toMatchObject({ code: 1 });
   });
 });
 

@@ -12,7 +12,16 @@ import { gunzipSync } from 'node:zlib';
 import { shippedModels, type Client, type CompressResult } from 'axle';
 import { describe, expect, it, vi } from 'vitest';
 
-import { effectServer, kill, open, poolOf, says, socketOf, startPool } from './pool-kit.js';
+import {
+  effectServer,
+  kill,
+  open,
+  poolOf,
+  says,
+  serveLone,
+  socketOf,
+  startPool,
+} from './pool-kit.js';
 import { axlePath, bytesOf, folder, serveUnix, type RunningServer } from './serve.js';
 
 const sample = fileURLToPath(new URL('../../axle/models/samples/A.png', import.meta.url));
@@ -43,7 +52,7 @@ async function serversUsed(client: Client, calls: number): Promise<Set<string>> 
 
 describe('a pool of servers', () => {
   it('spreads calls over them and says which ran each; models and streams find their way too', async () => {
-    await Promise.all([serveUnix('spread1.sock'), serveUnix('spread2.sock')]);
+    await Promise.all([serveLone('spread1'), serveLone('spread2')]);
     const client = await open(poolOf('spread1', 'spread2'));
     const { devices } = await client.devices();
     expect(devices.map(({ id }) => id)).toContain('pool/cpu-fallback');
@@ -61,7 +70,7 @@ describe('a pool of servers', () => {
   });
 
   it('goes by what the caller names, a server or one of its devices', async () => {
-    await Promise.all([serveUnix('named1.sock'), serveUnix('named2.sock')]);
+    await Promise.all([serveLone('named1'), serveLone('named2')]);
     const client = await open(poolOf('named1', 'named2'));
     const input = bytesOf(1000);
     for (const device of ['named2', 'named2/cpu-fallback:0']) {
@@ -81,8 +90,7 @@ describe('a pool of servers', () => {
     cpSync(join(shippedModels, 'glyphs'), join(models, 'letters'), { recursive: true });
     const config = join(models, 'letters', 'config.pbtxt');
     writeFileSync(config, readFileSync(config, 'utf8').replace(/glyphs/g, 'letters'));
-    const has = await serveUnix('has.sock', '--models', models);
-    await serveUnix('lacks.sock');
+    const [has] = await Promise.all([serveLone('has', '--models', models), serveLone('lacks')]);
     const client = await open(poolOf('lacks', 'has'));
     const call = () => client.classify(sample, { model: 'letters' });
     for (let i = 0; i < 10; i++) {
@@ -92,7 +100,7 @@ describe('a pool of servers', () => {
     }
     await kill(has);
     const waiting = call();
-    await serveUnix('has.sock', '--models', models);
+    await serveLone('has', '--models', models);
     expect((await waiting).results[0]).toMatchObject({ label: 'A' });
   });
 
@@ -133,24 +141,23 @@ describe('a pool of servers', () => {
   });
 
   it('takes in a server that comes later, and one that comes back', async () => {
-    const first = await serveUnix('early.sock');
+    const first = await serveLone('early');
     const client = await open(poolOf('early', 'late'));
     expect(await serversUsed(client, 20)).toEqual(new Set(['early']));
-    await serveUnix('late.sock');
+    await serveLone('late');
     await vi.waitUntil(async () => (await serversUsed(client, 20)).has('late'), {
       timeout: waitMs,
     });
     await kill(first);
     expect(await serversUsed(client, 20)).toEqual(new Set(['late']));
-    await serveUnix('early.sock');
+    await serveLone('early');
     await vi.waitUntil(async () => (await serversUsed(client, 20)).has('early'), {
       timeout: waitMs,
     });
   });
 
   it('goes on without a server that is stopped and says nothing', async () => {
-    const stopped = await serveUnix('stopped1.sock');
-    await serveUnix('stopped2.sock');
+    const [stopped] = await Promise.all([serveLone('stopped1'), serveLone('stopped2')]);
     const client = await open(poolOf('stopped1', 'stopped2'));
     await serversUsed(client, 40);
     stopped.process.kill('SIGSTOP');
@@ -165,8 +172,7 @@ describe('a pool of servers', () => {
   });
 
   it('empties a server that leaves: what it has, it answers, and nothing fails', async () => {
-    const leaving = await serveUnix('leaving1.sock');
-    await serveUnix('leaving2.sock');
+    const [leaving] = await Promise.all([serveLone('leaving1'), serveLone('leaving2')]);
     const client = await open(poolOf('leaving1', 'leaving2'));
     await serversUsed(client, 40);
     const input = bytesOf(200_000);
@@ -189,7 +195,7 @@ describe('a pool of servers', () => {
       code: 'UNAVAILABLE',
       message: expect.stringMatching(/nobody1\.sock .*nobody2\.sock/) as string,
     });
-    const only = await serveUnix('only.sock');
+    const only = await serveLone('only');
     const client = await open(poolOf('only'), { timeoutMs: 200 });
     await client.compress(bytesOf(100));
     await kill(only);
@@ -197,7 +203,7 @@ describe('a pool of servers', () => {
       code: 'UNAVAILABLE',
       message: expect.stringContaining('only is lost') as string,
     });
-    await serveUnix('only.sock');
+    await serveLone('only');
     await vi.waitFor(() => client.compress(bytesOf(100)), { timeout: waitMs });
   });
 });
@@ -207,7 +213,7 @@ describe('effects in a pool', () => {
     const file = join(folder, 'effects');
     writeFileSync(file, '');
     const first = await effectServer('effects1', file);
-    const client = await open(poolOf('effects1', 'effects2'), { timeoutMs: 5000 });
+    const client = await open(poolOf('effects1', 'effects2'), { timeoutMs: 3000 });
     const held = says(first, (message) => message === 'held');
     first.send('hold');
     await held;
@@ -270,11 +276,9 @@ describe('a call that ends servers', () => {
 
 describe('axle pool', () => {
   it('serves many servers as one, and as many of it as one likes are a pool again', async () => {
-    const killed = await serveUnix('behind1.sock');
-    await serveUnix('behind2.sock');
+    const [killed] = await Promise.all([serveLone('behind1'), serveLone('behind2')]);
     const servers = `${socketOf('behind1')},${socketOf('behind2')}`;
-    const first = await startPool('front1', servers);
-    await startPool('front2', servers);
+    const [first] = await Promise.all([startPool('front1', servers), startPool('front2', servers)]);
     const one = await open(socketOf('front1'));
     const { devices } = await one.devices();
     expect(devices.map(({ id }) => id)).toContain('remote/pool/cpu-fallback');
@@ -299,8 +303,7 @@ describe('axle pool', () => {
   });
 
   it('shows its servers, and what became of calls, to Prometheus and axle top', async () => {
-    const lost = await serveUnix('shown1.sock');
-    await serveUnix('shown2.sock');
+    const [lost] = await Promise.all([serveLone('shown1'), serveLone('shown2')]);
     const servers = `${socketOf('shown1')},${socketOf('shown2')}`;
     const metrics = join(folder, 'metrics.sock');
     await startPool('shown', servers, '--metrics', `unix:${metrics}`);
@@ -335,7 +338,7 @@ describe('axle pool', () => {
   });
 
   it('reads its file of servers again: new ones join, others go when they are empty', async () => {
-    await Promise.all([serveUnix('listed1.sock'), serveUnix('listed2.sock')]);
+    await Promise.all([serveLone('listed1'), serveLone('listed2')]);
     const file = join(folder, 'servers');
     writeFileSync(file, `${socketOf('listed1')}\n`);
     const pool = await startPool('listed', file);

@@ -4,6 +4,7 @@ import { addModelsOption } from '../options.js';
 import { addServeOptions, oneMore, type ServeCommandOptions } from '../serving/serve-options.js';
 import { serve } from '../serving/serve.js';
 import type { CommandContext } from '../session.js';
+import { addDrainCommands } from './pool-drain.js';
 
 export function addPoolCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -23,6 +24,7 @@ export function addPoolCommand(program: Command, context: CommandContext): void 
   addServeOptions(command).action((options: ServeCommandOptions) =>
     serve(options, context, 'pool'),
   );
+  addDrainCommands(command, context);
   addModelsOption(command).addHelpText(
     'after',
     `

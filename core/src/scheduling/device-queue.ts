@@ -171,6 +171,7 @@ export class DeviceQueue {
 
   /** As `directRoom` of the scheduler. */
   directRoom(tenant: string, expectedMs: number | undefined): number {
+    if (this.batchesThere) return this.scheduler.aloneRoom;
     return this.scheduler.directRoom(tenant, expectedMs, this.clock());
   }
 

@@ -189,6 +189,11 @@ export class Scheduler<T extends Schedulable<T>> {
     this.insert(task, group);
   }
 
+  /** How many tasks `sendAlone` would send now. */
+  get aloneRoom(): number {
+    return this.size > 0 ? 0 : this.options.parallel - this.underWay - this.direct;
+  }
+
   /**
    * Sends a task by itself without a turn in the queue, where it would get one at once: for devices that make the batches
    * themselves.
@@ -196,7 +201,7 @@ export class Scheduler<T extends Schedulable<T>> {
    * @returns undefined: it is to be offered, since others wait, no place is free, or its deadline has passed.
    */
   sendAlone(task: T, now: number): Batch<T> | undefined {
-    if (this.size > 0 || this.underWay >= this.options.parallel) return undefined;
+    if (this.aloneRoom <= 0) return undefined;
     if (dueAt(task) <= now) return undefined;
     this.noteTenant(task.tenant, now);
     const tenant = this.arrived(task);

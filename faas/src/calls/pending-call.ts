@@ -17,6 +17,8 @@ export class PendingCall implements CallOutcome {
   ticket: Ticket<PendingCall> | undefined;
   instance = '';
   hasAnswered = false;
+  /** When an instance got it, on the clock of `performance`. */
+  beganAt: number | undefined = undefined;
   private running: RunningCall | undefined;
   private queueMs = 0;
   private isColdStart = false;
@@ -40,6 +42,7 @@ export class PendingCall implements CallOutcome {
     run: (call: PendingCall) => RunningCall,
   ): void {
     this.instance = instance;
+    this.beganAt = now;
     this.queueMs = now - this.acceptedAt;
     this.isColdStart = isColdStart;
     try {
@@ -86,9 +89,10 @@ export class PendingCall implements CallOutcome {
 /** Of calls that a function cannot take now. */
 const ofFullQueues = new WeakSet<AxleError>();
 
-export function fullQueue(name: string, most: number): AxleError {
+/** @param retryAfterMs when a place should be free, by what calls take; undefined: nobody knows */
+export function fullQueue(name: string, most: number, retryAfterMs: number | undefined): AxleError {
   const message = `the function ${name} has ${most} calls, as many as it takes at once; call again later`;
-  const error = AxleError.expected('RESOURCE_EXHAUSTED', message);
+  const error = AxleError.expected('RESOURCE_EXHAUSTED', message, { retryAfterMs });
   ofFullQueues.add(error);
   return error;
 }
@@ -104,10 +108,10 @@ export function waitedTooLong(name: string, queueMsMax: number): AxleError {
 }
 
 /** The reason of the last failure, as the reason why a call cannot run. */
-export function cannotStart(name: string, reason: AxleError): AxleError {
+export function cannotStart(name: string, reason: AxleError, retryAfterMs: number): AxleError {
   const message = `no instance of the function ${name} runs: ${reason.message}`;
   const { code, retryable } = reason;
-  const error = new AxleError(code, message, { cause: reason, retryable });
+  const error = new AxleError(code, message, { cause: reason, retryable, retryAfterMs });
   return withDetails(ofFunction(error, retryable ? 'away' : 'broken'), detailsOf(reason));
 }
 

@@ -55,6 +55,9 @@ interface StartedInstance {
   readyAt: number;
 }
 
+/** Of the last call in the average of what they take. */
+const callMsShare = 0.2;
+
 /** Longest that a Node timer waits, milliseconds. */
 const timerMsMax = 2 ** 31 - 1;
 
@@ -68,6 +71,8 @@ export class ServedFunction implements CallOwner {
   private invocations = 0;
   private startFailure: StartFailure | undefined;
   private lastFailure = new AxleError('UNAVAILABLE', 'none was started yet');
+  /** What a call takes once an instance has it, on the average of late. */
+  private callMs: number | undefined = undefined;
   private timer: NodeJS.Timeout | undefined;
   private timerAt = Infinity;
   private isClosed = false;
@@ -98,7 +103,7 @@ export class ServedFunction implements CallOwner {
       const pending = new PendingCall(call, now, this, resolve, reject);
       const offered = this.scale.offer(pending, now);
       if (typeof offered === 'string') {
-        pending.failed(this.refusal(offered));
+        pending.failed(this.refusal(offered, now));
         return;
       }
       this.invocations += 1;
@@ -149,8 +154,9 @@ export class ServedFunction implements CallOwner {
     if (ticket !== undefined) this.scale.withdraw(ticket);
   }
 
-  freed({ instance, hasAnswered }: PendingCall): void {
+  freed({ instance, hasAnswered, beganAt }: PendingCall): void {
     const now = performance.now();
+    if (beganAt !== undefined && hasAnswered) this.noteCall(now - beganAt);
     this.scale.freed(instance, hasAnswered, now);
     this.advance(now);
   }
@@ -190,15 +196,26 @@ export class ServedFunction implements CallOwner {
     for (const pending of calls) {
       const isLate = why === 'late';
       pending.failed(
-        isLate ? waitedTooLong(name, this.surroundings.queueMsMax) : this.refusal('failing'),
+        isLate ? waitedTooLong(name, this.surroundings.queueMsMax) : this.refusal('failing', now),
       );
     }
   }
 
-  private refusal(why: 'full' | 'failing'): AxleError {
+  private refusal(why: 'full' | 'failing', now: number): AxleError {
     const { name, scaling } = this.deployment;
-    if (why === 'full') return fullQueue(name, scaling.inFlightMax + scaling.queueMax);
-    return cannotStart(name, this.lastFailure);
+    if (why === 'failing') return cannotStart(name, this.lastFailure, this.scale.retryInMs(now));
+    return fullQueue(name, scaling.inFlightMax + scaling.queueMax, this.placeFreeInMs);
+  }
+
+  /** As often as those that run end; undefined: none did yet. */
+  private get placeFreeInMs(): number | undefined {
+    const { callMs } = this;
+    return callMs === undefined ? undefined : callMs / Math.max(1, this.scale.report().running);
+  }
+
+  private noteCall(ms: number): void {
+    const { callMs } = this;
+    this.callMs = callMs === undefined ? ms : callMs + callMsShare * (ms - callMs);
   }
 
   private start(): void {

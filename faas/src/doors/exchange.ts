@@ -1,8 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import type { AxleError } from 'axle';
+
 import { asAxleError } from '../as-axle-error.js';
 import { functionFailureOf } from '../calls/function-failure.js';
 import { httpStatusOf } from './error-status.js';
+
+const msPerSecond = 1000;
 
 /** A request and where its answer goes. */
 export interface Exchange {
@@ -66,8 +70,13 @@ export function sendError(
     'axle-code': error.code,
     'axle-retryable': String(error.retryable),
     ...(status === 401 ? { 'www-authenticate': 'Basic realm="axle", charset="UTF-8"' } : {}),
-    ...(status === 429 || status === 503 ? { 'retry-after': '1' } : {}),
+    ...(status === 429 || status === 503 ? { 'retry-after': retrySeconds(error) } : {}),
   });
+}
+
+/** A second where nobody knows, since the header has no less. */
+function retrySeconds({ retryAfterMs = 0 }: AxleError): string {
+  return String(Math.max(1, Math.ceil(retryAfterMs / msPerSecond)));
 }
 
 /** Otherwise the client would have to send all of a body that nobody wants. */

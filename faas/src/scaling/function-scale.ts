@@ -99,6 +99,11 @@ export class FunctionScale<C> {
     this.settings = settings;
   }
 
+  /** When the next start may be tried, milliseconds from `now`. */
+  retryInMs(now: number): number {
+    return Math.max(0, this.backoff.retryAt - now);
+  }
+
   /** What kept instances from starting may be gone: the next is tried at once. */
   retry(): void {
     this.backoff.reset();

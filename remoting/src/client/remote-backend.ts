@@ -36,7 +36,7 @@ const bindingsMax = 1024;
 const bindingsPart = 4;
 
 /** Of a task, what its binding says. */
-type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model'>;
+type Bound = Pick<BackendTask, 'range' | 'args' | 'inputs' | 'outputBytesMax' | 'model' | 'asCame'>;
 
 /** What a binding is for. */
 interface KnownBinding {
@@ -259,7 +259,7 @@ export class RemoteBackend implements Backend, DeviceIds {
     }
     const { range, args, outputBytesMax } = task;
     const { name, op, version, first, last } = range;
-    const names = task.inputs.map((input) => input.name);
+    const names = task.asCame?.inputNames ?? task.inputs.map((input) => input.name);
     const key = `${device.index} ${name}${op}.${version}.${first}.${last} ${model} ${outputBytesMax} ${JSON.stringify(names)} ${argsKey(args)}`;
     const known = this.bindings.get(key);
     const binding = known?.binding ?? this.bind(key, device, task, names, model);
@@ -356,13 +356,22 @@ export class RemoteBackend implements Backend, DeviceIds {
 
 /** Whether it is sure, at a glance, that the binding is the task's. */
 function isFor(binding: KnownBinding, device: Device, task: Bound): boolean {
-  const { inputs } = task;
   if (binding.range !== task.range || binding.args !== task.args) return false;
   if (binding.device !== device || binding.outputBytesMax !== task.outputBytesMax) return false;
-  if (binding.names.length !== inputs.length) return false;
+  const { names } = binding;
+  const { asCame } = task;
+  if (asCame !== undefined) return areSame(names, asCame.inputNames);
+  const { inputs } = task;
+  if (names.length !== inputs.length) return false;
   for (let i = 0; i < inputs.length; i++) {
-    if (inputs[i]?.name !== binding.names[i]) return false;
+    if (inputs[i]?.name !== names[i]) return false;
   }
+  return true;
+}
+
+function areSame(names: readonly string[], others: readonly string[]): boolean {
+  if (names.length !== others.length) return false;
+  for (let i = 0; i < names.length; i++) if (names[i] !== others[i]) return false;
   return true;
 }
 

@@ -7,6 +7,7 @@ import {
   type TaskMaking,
   timesWithin,
   type TaskOutcome,
+  type TaskTiming,
 } from '@axle/core/internal';
 
 import { wireLimits } from '../generated/wire.js';
@@ -53,6 +54,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
   /** The last of them. */
   private endedBy: string | undefined = undefined;
   private isCancelled = false;
+  /** It went as it came, and may be answered so. */
+  private isHandedOn = false;
 
   constructor(
     private readonly session: RemoteSession,
@@ -108,6 +111,10 @@ export class RemoteCall implements PendingAnswer, Journalled {
       return;
     }
     const now = performance.now();
+    if (this.handOn(client)) {
+      this.begun(client, now);
+      return;
+    }
     const ranges = client.arena && new CallRanges(client.arena);
     const { records, following } = new OutgoingTensors(
       task.inputs,
@@ -132,10 +139,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
       inputs: records,
     });
     if (following.length > 0) client.sendTensors(id, following);
-    this.client = client;
-    this.sentBefore = sentTo;
-    this.sentTo = client.instance;
-    this.sentAt = now;
+    this.begun(client, now);
   }
 
   cancel(): void {
@@ -145,7 +149,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
   }
 
   onFrame(raw: RawFrame): boolean {
-    if (raw.type === 'RESULT') return this.begin(decodeResult(raw));
+    if (raw.type === 'RESULT') return this.begin(decodeResult(raw), raw);
     if (raw.type === 'DATA' && this.incoming !== undefined) return this.take(raw, this.incoming);
     throw new WireError('WRONG_STATE', raw.type);
   }
@@ -158,6 +162,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
 
   onLost(reason: AxleError, neverRan: boolean): void {
     this.client = undefined;
+    this.isHandedOn = false;
     this.freeRanges();
     this.result = undefined;
     this.incoming = undefined;
@@ -187,8 +192,25 @@ export class RemoteCall implements PendingAnswer, Journalled {
     return true;
   }
 
-  private begin(result: ResultFrame): boolean {
+  private begun(client: WireClient, now: number): void {
+    this.client = client;
+    this.sentBefore = this.sentTo;
+    this.sentTo = client.instance;
+    this.sentAt = now;
+  }
+
+  /** Sends the call as it came, where it may go so: not a second time, nor where its outputs need shared memory. */
+  private handOn(client: WireClient): boolean {
+    const { asCame } = this.task;
+    if (asCame === undefined || this.sentTo !== undefined || this.needs.outputBytes > 0)
+      return false;
+    this.isHandedOn = client.askAsCame(this.handle, this.needs.id, asCame, this);
+    return this.isHandedOn;
+  }
+
+  private begin(result: ResultFrame, raw: RawFrame): boolean {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
+    if (this.isHandedOn && isWhole(result)) return this.endAsCame(result, raw);
     const incoming = new IncomingTensors(true);
     for (const output of result.outputs) {
       if (output.source === 'SHARED' && this.ranges !== undefined) {
@@ -233,27 +255,43 @@ export class RemoteCall implements PendingAnswer, Journalled {
   private endIfComplete(incoming: IncomingTensors): boolean {
     if (!incoming.isComplete) return false;
     const result = this.result as ResultFrame;
-    const { queueUs, transferUs, computeUs, totalUs, batchSize } = result;
     const now = performance.now();
-    const wireMs = Math.max(0, now - this.sentAt - fromWireUs(totalUs));
+    const wireMs = this.wireMs(result, now);
     const outputs = incoming.read();
     if (this.isKept) this.acknowledge(outputs);
     this.settle({
       ok: true,
       outputs,
-      timing: {
-        ...timesWithin(
-          now - this.sentAt,
-          fromWireUs(queueUs),
-          fromWireUs(transferUs) + wireMs,
-          fromWireUs(computeUs),
-        ),
-        batchSize,
-      },
+      timing: this.timingOf(result, wireMs, now),
       settledAt: now,
       making: result.steps.length > 0 ? this.makingOf(result, wireMs) : undefined,
     });
     return true;
+  }
+
+  private endAsCame(result: ResultFrame, { memory, start, end }: RawFrame): boolean {
+    const now = performance.now();
+    this.settle({
+      ok: true,
+      outputs: noOutputs,
+      timing: this.timingOf(result, this.wireMs(result, now), now),
+      settledAt: now,
+      asCame: { memory, start, end },
+    });
+    return true;
+  }
+
+  private wireMs({ totalUs }: ResultFrame, now: number): number {
+    return Math.max(0, now - this.sentAt - fromWireUs(totalUs));
+  }
+
+  private timingOf(result: ResultFrame, wireMs: number, now: number): TaskTiming {
+    const { queueUs, transferUs, computeUs, batchSize } = result;
+    const queued = fromWireUs(queueUs);
+    const transfer = fromWireUs(transferUs) + wireMs;
+    const within = timesWithin(now - this.sentAt, queued, transfer, fromWireUs(computeUs));
+    const { queueMs, transferMs, computeMs } = within;
+    return { queueMs, transferMs, computeMs, batchSize };
   }
 
   private settle(outcome: TaskOutcome): void {
@@ -288,6 +326,18 @@ export class RemoteCall implements PendingAnswer, Journalled {
     };
   }
 }
+
+/** Whether a result is nothing but what its frame has. */
+function isWhole({ outputs, steps, fallbacks }: ResultFrame): boolean {
+  if (steps.length > 0 || fallbacks.length > 0) return false;
+  for (const output of outputs) {
+    // What lies in those of BYTES is looked into by whoever takes them.
+    if (output.source !== 'INLINE' || output.dtype === 'BYTES') return false;
+  }
+  return true;
+}
+
+const noOutputs: readonly NamedTensor[] = [];
 
 /** Bytes of the outputs that are too large for a frame, as they lie in shared memory. */
 function roomFor({ outputs }: ResultFrame): number {

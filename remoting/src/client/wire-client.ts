@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 
-import { AxleError, messageOf, type Tensor } from '@axle/core/internal';
+import { AxleError, messageOf, type CallAsCame, type Tensor } from '@axle/core/internal';
 
 import {
   Connection,
@@ -158,6 +158,25 @@ export class WireClient implements ConnectionHandler {
     if (gone !== undefined) throw gone;
     this.connection.send(frame);
     this.pending.add(frame.id, answer);
+  }
+
+  /**
+   * The same of a CALL, as it came over another connection.
+   *
+   * @returns whether it went; false: it is to be asked as others, which may wait.
+   * @throws AxleError UNAVAILABLE when the connection is gone.
+   */
+  askAsCame(
+    id: number,
+    binding: number,
+    { memory, start, end }: CallAsCame,
+    answer: PendingAnswer,
+  ): boolean {
+    const gone = this.closedBy ?? this.leaving;
+    if (gone !== undefined) throw gone;
+    if (!this.connection.sendCallAsCame(id, binding, memory, start, end)) return false;
+    this.pending.add(id, answer);
+    return true;
   }
 
   send(frame: Frame): void {

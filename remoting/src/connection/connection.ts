@@ -133,6 +133,19 @@ export class Connection {
     if (this.closedBy === undefined) this.outbox.send(frame);
   }
 
+  /** As `sendCallAsCame` of Outbox. */
+  sendCallAsCame(
+    id: number,
+    binding: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    return (
+      this.closedBy === undefined && this.outbox.sendCallAsCame(id, binding, memory, start, end)
+    );
+  }
+
   /** RESULT frames as they go out, without data behind them. The bytes are copied. */
   sendResults(frames: Uint8Array): void {
     if (this.closedBy === undefined) this.outbox.sendResults(frames);

@@ -146,6 +146,29 @@ export class Outbox {
     this.flushSoon();
   }
 
+  /**
+   * As `writeCallAsCame` of FrameWriter.
+   *
+   * @returns false where it would have to wait, or is too long for the other side: then nothing goes.
+   */
+  sendCallAsCame(
+    id: number,
+    binding: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+  ): boolean {
+    const bytes = headerBytes + end - start;
+    if (this.smallWaits || bytes > this.frameBytesMax || !this.hasRoom(0)) return false;
+    this.writer.writeCallAsCame(id, binding, memory, start, end);
+    this.smallTaken += 1;
+    this.smallWritten += 1;
+    this.window.take(bytes);
+    this.smallBytes += bytes;
+    this.flushSoon();
+    return true;
+  }
+
   /** RESULTs as they go out: together where there is room for all of them, else as `send` does. */
   sendResults(frames: Uint8Array): void {
     const { window, frameBytesMax } = this;

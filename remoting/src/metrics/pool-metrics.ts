@@ -13,6 +13,16 @@ export function addPoolMetrics(registry: Registry, backend: PoolBackend): void {
   const registers = [registry];
   const labelNames = ['server'];
   new Gauge({
+    name: 'axle_pool_server_info',
+    help: '1 for each server of the pool, by what it is called and by its URL',
+    labelNames: [...labelNames, 'url'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { label: server, url } of backend.servers) this.set({ server, url }, 1);
+    },
+  });
+  new Gauge({
     name: 'axle_pool_server_state',
     help: '1 for the state that a server of the pool is in',
     labelNames: [...labelNames, 'state'],

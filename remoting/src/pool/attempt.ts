@@ -1,5 +1,6 @@
 import type {
   BackendTask,
+  CallAsCame,
   LoadedModel,
   NamedTensor,
   OpArgs,
@@ -68,6 +69,10 @@ export class Attempt implements BackendTask {
 
   get tenant(): string {
     return this.owner.task.tenant;
+  }
+
+  get asCame(): CallAsCame | undefined {
+    return this.owner.task.asCame;
   }
 
   get trace(): TraceContext | undefined {

@@ -73,12 +73,14 @@ export class Chooser {
 
   /** @returns undefined: no server takes it now. */
   choose(wanted: Wanted): FarDevice | undefined {
-    const mayTake = this.filterOf(wanted);
-    const [only, second] = wanted.pooled.all;
+    const { all } = wanted.pooled;
     // A pool of one has no choice, and is to cost next to nothing.
-    if (second === undefined && wanted.preference?.device === undefined) {
-      return only !== undefined && mayTake(only) ? only : undefined;
+    if (all.length <= 1 && wanted.preference?.device === undefined) {
+      const [only] = all;
+      if (only === undefined || !this.mayTake(only, wanted, this.options.clock())) return undefined;
+      return only;
     }
+    const mayTake = this.filterOf(wanted);
     const isGood = (place: FarDevice) => mayTake(place) && this.isGood(place);
     // Slow, or failing of late, is better than nothing.
     return this.among(wanted, isGood) ?? this.among(wanted, mayTake);
@@ -189,14 +191,19 @@ export class Chooser {
   }
 
   /** Whether a place is there for the task at all. */
-  private filterOf({ op, tenant, tried, model }: Wanted): (place: FarDevice) => boolean {
+  private filterOf(wanted: Wanted): (place: FarDevice) => boolean {
     const now = this.options.clock();
-    return (place) =>
+    return (place) => this.mayTake(place, wanted, now);
+  }
+
+  private mayTake(place: FarDevice, { op, tenant, tried, model }: Wanted, now: number): boolean {
+    return (
       place.member.takes(tenant, now) &&
       !tried.has(place) &&
       place.member.isWell(place.device) &&
       place.offers(op) &&
-      (model === undefined || !place.lacks(model.source, now));
+      (model === undefined || !place.lacks(model.source, now))
+    );
   }
 
   /** Where the caller wants it, if it may be there. */

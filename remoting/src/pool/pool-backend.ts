@@ -12,6 +12,10 @@ import {
   type ConnectOptions,
   type Device,
   type Health,
+  type Lane,
+  type LaneCaller,
+  type LaneListener,
+  type LaneWire,
   type Limits,
   type LoadedModel,
   type ModelSource,
@@ -24,6 +28,7 @@ import {
 } from '@axle/core/internal';
 
 import type { Log } from '../log/log.js';
+import { ForwardLane } from '../relay/forward-lane.js';
 import { LateStream } from '../relay/late-stream.js';
 import { settledWithin } from '../settled-within.js';
 import type { Member, MemberState } from './member.js';
@@ -63,6 +68,8 @@ export function poolLimits(limits: Limits, servers: readonly URL[]): Limits {
 /** How a server of a pool is. */
 export interface ServerOfPool {
   readonly label: string;
+  /** As it was named. */
+  readonly url: string;
   readonly state: MemberState;
   /** Tasks on their way to it, there, or on their way back. */
   readonly inFlight: number;
@@ -186,8 +193,9 @@ export class PoolBackend implements Backend {
 
   get servers(): readonly ServerOfPool[] {
     const { pool } = this;
-    return pool.members.map(({ label, state, inFlight, devices }) => ({
+    return pool.members.map(({ label, url, state, inFlight, devices }) => ({
       label,
+      url: url.href,
       state,
       inFlight,
       finished: devices.reduce((sum, { finished }) => sum + finished, 0),
@@ -262,6 +270,30 @@ export class PoolBackend implements Backend {
 
   cancel({ backendData }: BackendTask): void {
     if (backendData instanceof PoolTask) this.pool.cancel(backendData);
+  }
+
+  /** For calls that go on as they came. */
+  openLane(
+    device: Device,
+    range: OpRange,
+    args: OpArgs,
+    outputBytesMax: number,
+    _batchMax: number,
+    wire: LaneWire,
+    listener: LaneListener,
+    caller: LaneCaller,
+  ): Lane | undefined {
+    if (!ForwardLane.serves(wire)) return undefined;
+    const pooled = this.pooledOf(device);
+    const op = opOf(this.ops, range);
+    return new ForwardLane({ range, args, outputBytesMax, ...caller }, wire, listener, {
+      submit: (task) => {
+        this.pool.submit(pooled, op, task);
+      },
+      cancel: (task) => {
+        this.cancel(task);
+      },
+    });
   }
 
   openStream(device: Device, range: OpRange, args: OpArgs, options: StreamOptions): BackendStream {

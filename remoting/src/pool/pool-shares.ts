@@ -14,8 +14,10 @@ interface Share {
   totalMs: number;
   /** By place: what of that it knows, because it was had there or was told. */
   readonly knownMs: Map<object, number>;
-  /** Where tasks of the tenant wait or run, and how many. */
+  /** Where tasks of the tenant wait or run, or did, and how many: what comes and goes with each task is no entry. */
   readonly open: Map<object, number>;
+  /** Of these places, those that have some. */
+  openPlaces: number;
   /** When all those were told last. */
   toldAt: number;
 }
@@ -33,19 +35,26 @@ export interface Untold<Place> {
  */
 export class PoolShares<Place extends object> {
   private readonly shares = new LruMap<string, Share>(tenantsMax);
+  /** Of the last task: the next question is likely to be for it, and it is the last to be forgotten. */
+  private last:
+    { readonly kind: string; readonly tenant: string; readonly share: Share } | undefined;
 
   /** A tenant's task goes there. */
   began(kind: string, place: Place, tenant: string): void {
-    const { open } = this.shareOf(kind, tenant);
-    open.set(place, (open.get(place) ?? 0) + 1);
+    const share = this.shareOf(kind, tenant);
+    const before = share.open.get(place) ?? 0;
+    share.open.set(place, before + 1);
+    if (before === 0) share.openPlaces += 1;
   }
 
   /** It is over there, whatever became of it. */
   ended(kind: string, place: Place, tenant: string): void {
-    const { open } = this.shareOf(kind, tenant);
-    const left = (open.get(place) ?? 0) - 1;
-    if (left > 0) open.set(place, left);
-    else open.delete(place);
+    const share = this.shareOf(kind, tenant);
+    const before = share.open.get(place) ?? 0;
+    // The place was forgotten meanwhile.
+    if (before === 0) return;
+    share.open.set(place, before - 1);
+    if (before === 1) share.openPlaces -= 1;
   }
 
   /** A tenant's task was done there, and took so much of the device. */
@@ -57,12 +66,13 @@ export class PoolShares<Place extends object> {
 
   /** What is to be told where the tenant has tasks, from time to time: those that wait there are not to go by what was. */
   takeDue(kind: string, tenant: string, now: number): readonly Untold<Place>[] {
-    const share = this.shares.get(keyOf(kind, tenant));
-    if (share === undefined || share.open.size < 2) return nothing;
-    if (now - share.toldAt < tellEveryMs + share.open.size) return nothing;
+    const share = this.knownShareOf(kind, tenant);
+    if (share === undefined || share.openPlaces < 2) return nothing;
+    if (now - share.toldAt < tellEveryMs + share.openPlaces) return nothing;
     share.toldAt = now;
     const due: Untold<Place>[] = [];
-    for (const place of share.open.keys() as Iterable<Place>) {
+    for (const [place, tasks] of share.open as Map<Place, number>) {
+      if (tasks === 0) continue;
       const deviceMs = this.takeUntold(kind, place, tenant);
       if (deviceMs > 0) due.push({ place, deviceMs });
     }
@@ -71,7 +81,7 @@ export class PoolShares<Place extends object> {
 
   /** What is to be told there with the tenant's next task; it counts as told. 0: nothing. */
   takeUntold(kind: string, place: Place, tenant: string): number {
-    const share = this.shares.get(keyOf(kind, tenant));
+    const share = this.knownShareOf(kind, tenant);
     if (share === undefined) return 0;
     const untoldMs = share.totalMs - (share.knownMs.get(place) ?? 0);
     if (untoldMs < toldMsMin) return 0;
@@ -80,19 +90,28 @@ export class PoolShares<Place extends object> {
   }
 
   forget(place: Place): void {
-    for (const { knownMs, open } of this.shares.values()) {
-      knownMs.delete(place);
-      open.delete(place);
+    for (const share of this.shares.values()) {
+      share.knownMs.delete(place);
+      if ((share.open.get(place) ?? 0) > 0) share.openPlaces -= 1;
+      share.open.delete(place);
     }
   }
 
   private shareOf(kind: string, tenant: string): Share {
-    const key = keyOf(kind, tenant);
-    let share = this.shares.get(key);
+    let share = this.knownShareOf(kind, tenant);
     if (share === undefined) {
-      share = { totalMs: 0, knownMs: new Map(), open: new Map(), toldAt: 0 };
-      this.shares.set(key, share);
+      share = { totalMs: 0, knownMs: new Map(), open: new Map(), openPlaces: 0, toldAt: 0 };
+      this.shares.set(keyOf(kind, tenant), share);
+      this.last = { kind, tenant, share };
     }
+    return share;
+  }
+
+  private knownShareOf(kind: string, tenant: string): Share | undefined {
+    const { last } = this;
+    if (last?.kind === kind && last.tenant === tenant) return last.share;
+    const share = this.shares.get(keyOf(kind, tenant));
+    if (share !== undefined) this.last = { kind, tenant, share };
     return share;
   }
 }

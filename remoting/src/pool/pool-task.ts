@@ -19,9 +19,10 @@ import type { TaskKind } from './task-kind.js';
 
 /** A task that core gave the pool: one attempt after another, or two at once, until one of them gives its outcome. */
 export class PoolTask {
-  readonly attempts: Attempt[] = [];
-  /** Where it was tried, and is not tried again while there is another place. */
-  readonly tried = new Set<FarDevice>();
+  /** Most have one, and then none. */
+  attempts: readonly Attempt[] = none;
+  private firstTried: FarDevice | undefined = undefined;
+  private triedTwice: Set<FarDevice> | undefined = undefined;
   readonly bytes: number;
   /** Servers that were lost while they had it. */
   losses = 0;
@@ -44,7 +45,33 @@ export class PoolTask {
     readonly isRepeatable: boolean,
     private readonly late: LateTasks<PoolTask>,
   ) {
-    this.bytes = bytesOf(task);
+    this.bytes = task.asCame?.inputBytes ?? bytesOf(task);
+  }
+
+  /** Where it was tried, and is not tried again while there is another place. */
+  get tried(): ReadonlySet<FarDevice> {
+    if (this.firstTried === undefined) return nowhere;
+    return (this.triedTwice ??= new Set([this.firstTried]));
+  }
+
+  noteTried(place: FarDevice): void {
+    if (this.firstTried === undefined) this.firstTried = place;
+    else (this.triedTwice ??= new Set([this.firstTried])).add(place);
+  }
+
+  forgetTried(): void {
+    this.firstTried = undefined;
+    this.triedTwice = undefined;
+  }
+
+  began(attempt: Attempt): void {
+    this.attempts = this.attempts.length === 0 ? [attempt] : [...this.attempts, attempt];
+  }
+
+  ended(attempt: Attempt): void {
+    const { attempts } = this;
+    if (attempts.length === 1 && attempts[0] === attempt) this.attempts = none;
+    else this.attempts = attempts.filter((each) => each !== attempt);
   }
 
   get tenant(): string {
@@ -56,7 +83,9 @@ export class PoolTask {
   }
 
   get preference(): Preference | undefined {
-    return this.task.preference;
+    const { preference } = this.task;
+    // Who names all of them names none.
+    return preference?.device === this.pooled.id ? undefined : preference;
   }
 
   /** For the report of the call. */
@@ -65,6 +94,11 @@ export class PoolTask {
   }
 
   succeed(attempt: Attempt, outcome: TaskOutcome & { readonly ok: true }): void {
+    // Whoever hands calls on as they came tells of no steps.
+    if (this.task.asCame !== undefined) {
+      this.settle(outcome);
+      return;
+    }
     const { steps = [stepOf(this.task, attempt, outcome)], fallbacks = [] } = outcome.making ?? {};
     const { failed = [] } = this;
     this.settle({ ...outcome, making: { steps, fallbacks: [...failed, ...fallbacks] } });
@@ -83,6 +117,9 @@ export class PoolTask {
     this.task.settle(outcome);
   }
 }
+
+const none: readonly Attempt[] = [];
+const nowhere: ReadonlySet<FarDevice> = new Set();
 
 function stepOf(
   { range }: BackendTask,

@@ -226,7 +226,7 @@ export class Pool implements MemberListener {
     for (const resolve of this.whenUp.splice(0)) resolve();
     for (const task of [...this.waiting]) {
       this.waiting.delete(task);
-      task.tried.clear();
+      task.forgetTried();
       this.start(task);
     }
   }
@@ -314,7 +314,7 @@ export class Pool implements MemberListener {
   private attempt(task: PoolTask, target: FarDevice): void {
     const now = performance.now();
     const { model } = task.task;
-    task.tried.add(target);
+    task.noteTried(target);
     this.chooser.entering(target);
     const expectedMs = task.kind.expectedMs(target, task.bytes);
     const attempt = new Attempt(
@@ -327,7 +327,7 @@ export class Pool implements MemberListener {
       this.shares,
       this.done,
     );
-    task.attempts.push(attempt);
+    task.began(attempt);
     if (task.attempts.length === 1) this.hedgeWhenLate(task);
     try {
       const upstream = target.member.of(task.tenant);
@@ -344,7 +344,7 @@ export class Pool implements MemberListener {
 
   private readonly done = (attempt: Attempt, outcome: TaskOutcome): void => {
     const { owner: task, target } = attempt;
-    task.attempts.splice(task.attempts.indexOf(attempt), 1);
+    task.ended(attempt);
     if (!outcome.ok) {
       this.failed(attempt, outcome.error, outcome.neverBegan === true);
       return;
@@ -352,16 +352,16 @@ export class Pool implements MemberListener {
     const { transferMs, computeMs, batchSize } = outcome.timing;
     const deviceMs = computeMs / Math.max(1, batchSize);
     const tookMs = transferMs + deviceMs;
+    const now = performance.now();
     this.shares.used(target.kind, target, task.tenant, deviceMs);
-    this.tellShares(target.kind, task.tenant);
-    const wholeMs = performance.now() - attempt.startedAt;
-    target.lastDoneAt = performance.now();
+    this.tellShares(target.kind, task.tenant, now);
+    target.lastDoneAt = now;
     target.finished += 1;
     if (attempt.model !== undefined) {
       target.noteLoaded(attempt.model.source);
       this.replicas.note(attempt.model, computeMs / Math.max(1, batchSize));
     }
-    task.kind.observe(target, task.bytes, tookMs, wholeMs);
+    task.kind.observe(target, task.bytes, tookMs, now - attempt.startedAt);
     this.chooser.succeeded(target, task.kind, task.pooled.all.length);
     if (attempt.isSpare && task.attempts.length > 0) {
       this.counted.hedgesWon += 1;
@@ -372,9 +372,9 @@ export class Pool implements MemberListener {
   };
 
   /** Where the tenant's tasks wait, others may have been waiting for longer by what it had elsewhere meanwhile. */
-  private tellShares(kind: string, tenant: string): void {
-    for (const { place, deviceMs } of this.shares.takeDue(kind, tenant, performance.now())) {
-      if (!place.member.takes(tenant, performance.now())) continue;
+  private tellShares(kind: string, tenant: string, now: number): void {
+    for (const { place, deviceMs } of this.shares.takeDue(kind, tenant, now)) {
+      if (!place.member.takes(tenant, now)) continue;
       place.member.of(tenant).chargeElsewhere(place.device, deviceMs);
     }
   }
@@ -404,7 +404,7 @@ export class Pool implements MemberListener {
     const { owner: task, target } = attempt;
     const neverBegan = attempt.isNeverBegun;
     attempt.giveUp();
-    task.attempts.splice(task.attempts.indexOf(attempt), 1);
+    task.ended(attempt);
     if (task.attempts.length > 0 || task.isSettled) return;
     const { label, lastError } = target.member;
     const why = lastError === undefined ? 'its connection was lost' : lastError.message;
@@ -441,7 +441,7 @@ export class Pool implements MemberListener {
   private wait(task: PoolTask): void {
     const now = performance.now();
     if (task.waitsUntil === 0) task.waitsUntil = now + this.waitMs;
-    task.tried.clear();
+    task.forgetTried();
     this.waiting.add(task);
     if (task.waitsUntil <= now) this.expireSoon();
   }

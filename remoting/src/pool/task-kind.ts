@@ -16,10 +16,13 @@ const recentMin = 32;
 const recentStep = 16;
 const tailQuantile = 0.95;
 
+/** Used within one call. */
+const sorting = new Float64Array(recentMax);
+
 /** What tasks of one op, with one model, took on the devices of a pool. */
 export class TaskKind {
   private readonly profiles = new Map<FarDevice, LatencyProfile>();
-  private readonly recent: number[] = [];
+  private readonly recent = new Float64Array(recentMax);
   private added = 0;
   private knownTailMs: number | undefined = undefined;
 
@@ -116,8 +119,12 @@ export class TaskKind {
   }
 
   private tailNow(): number {
-    const sorted = [...this.recent].sort((a, b) => a - b);
-    return sorted[Math.floor(tailQuantile * (sorted.length - 1))] as number;
+    const { recent, added } = this;
+    // Sorted where nothing is made for it.
+    const known = added < recentMax ? sorting.subarray(0, added) : sorting;
+    known.set(added < recentMax ? recent.subarray(0, added) : recent);
+    known.sort();
+    return known[Math.floor(tailQuantile * (known.length - 1))] as number;
   }
 }
 

@@ -1,9 +1,10 @@
 import {
   AxleError,
   directCallsMode,
+  type CallOutcome,
   type DirectCalls,
+  type DirectListener,
   type LaneAnswers,
-  type LaneListener,
   type Runtime,
   type Session,
 } from '@axle/core/internal';
@@ -41,10 +42,12 @@ export interface LaneHost {
   answeredElsewhere(results: Uint8Array, calls: number): void;
   /** One of them goes the ordinary way from its beginning. */
   runAgain(binding: Binding, raw: RawFrame): void;
+  /** One of them is answered by itself. */
+  settledElsewhere(binding: Binding, id: number, outcome: CallOutcome | AxleError): void;
 }
 
 /** Calls of one binding that go past the connection. */
-export class BindingLane implements LaneListener {
+export class BindingLane implements DirectListener {
   /** Undefined: they cannot, or not yet. */
   calls: DirectCalls | undefined = undefined;
   /** Not answered. */
@@ -98,6 +101,16 @@ export class BindingLane implements LaneListener {
     new FrameSplitter('client').push(Buffer.from(returnedFrames), (raw) => {
       host.runAgain(binding, raw);
     });
+  }
+
+  settled(handle: number, inputBytes: number, outcome: CallOutcome | AxleError): void {
+    const { host, binding } = this;
+    this.inFlight -= 1;
+    this.inputBytes -= inputBytes;
+    host.tenant.usage.give('handles', 1);
+    host.tenant.usage.give('requestBytes', inputBytes);
+    if (this.isReleased && this.inFlight === 0) this.onIdle();
+    host.settledElsewhere(binding, handle, outcome);
   }
 
   private open(): DirectCalls | undefined {

@@ -411,6 +411,11 @@ function remember(front: Front, frame: CallFrame): KeptCall | 'replayed' | undef
   return frame.keep ? undefined : client?.accept(frame.id, front);
 }
 
+/** Answers a call of which nothing stays here. */
+export function answerCall(front: Front, id: number, binding: Binding, outcome: CallOutcome): void {
+  sendResult(front, id, binding, outcome, false, false, undefined);
+}
+
 function sendResult(
   front: Front,
   id: number,

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import {
   asAxleError,
   AxleError,
+  type CallOutcome,
   type Device,
   directCallsMode,
   type Runtime,
@@ -58,7 +59,7 @@ import { list, publish, read, remove } from './models/name-requests.js';
 import type { ServerModels } from './models/server-models.js';
 import { RecentHandles } from './recent-handles.js';
 import type { Resumption } from './resumption.js';
-import { ServerCall } from './server-call.js';
+import { answerCall, ServerCall } from './server-call.js';
 import { ServerPut } from './server-put.js';
 import { ServerStream } from './server-stream.js';
 import type { WireRequests } from './wire-requests.js';
@@ -256,6 +257,18 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
     const { id } = raw;
     try {
       ServerCall.beginOf(binding, this, decodeCall(raw));
+    } catch (error) {
+      this.fail(id, error);
+    }
+  }
+
+  settledElsewhere(binding: Binding, id: number, outcome: CallOutcome | AxleError): void {
+    if (outcome instanceof AxleError) {
+      this.fail(id, outcome);
+      return;
+    }
+    try {
+      answerCall(this, id, binding, outcome);
     } catch (error) {
       this.fail(id, error);
     }

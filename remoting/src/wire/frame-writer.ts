@@ -90,6 +90,25 @@ export class FrameWriter {
     this.end += frames.byteLength;
   }
 
+  /**
+   * A CALL without flags, with the payload of one that was read and found well-formed. It is copied.
+   *
+   * @param end no further from `start` than the longest payload that the other side takes
+   */
+  writeCallAsCame(
+    id: number,
+    binding: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+  ): void {
+    this.begin('CALL');
+    const at = this.end + headerBytes;
+    this.slab.set(memory.subarray(start, end), at);
+    writeUint64(this.view, at, binding);
+    this.finish(FrameType.CALL, 0, 0, id, end - start);
+  }
+
   writeCall(call: CallFrame): void {
     const payload = this.begin('CALL');
     const { place, trace, inputs, priority } = call;
