@@ -19,6 +19,8 @@
 #define SLOW_HEALTH_MS 400
 #define FEW_QUEUES 8
 #define FEW_TASKS 512
+#define BLOCKED_MS 20
+#define LEAKED_BYTES 65536u
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
@@ -56,6 +58,7 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
   instance->host = host;
   const int32_t status = set_up(instance, options, option_count, error);
   if (status != AXLE_STATUS_OK) {
+    if (instance->fault == FAULT_LEAK_ON_REFUSAL) lose_memory(LEAKED_BYTES);
     free(instance);
     return status;
   }
@@ -69,6 +72,8 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
 static void close_instance(axle_instance *instance) {
   if (instance->fault == FAULT_CRASH_ON_CLOSE) abort();
   if (instance->fault == FAULT_HANG_ON_CLOSE) linger(NULL);
+  if (instance->fault == FAULT_LEAK_ON_CLOSE) lose_memory(LEAKED_BYTES);
+  if (instance->fault == FAULT_LEAK_DESCRIPTORS_ON_CLOSE) lose_descriptor();
   line_stop(instance);
   wrap_close(instance);
   free(instance->previous);
@@ -168,6 +173,7 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
     snprintf(error->message, sizeof error->message, "there are %d queues", FEW_QUEUES);
     return AXLE_STATUS_RESOURCE_EXHAUSTED;
   }
+  if (instance->fault == FAULT_SLOW_QUEUE_OPEN) pause_ms(BLOCKED_MS);
   const wrapped *wrapped = instance->wrapped;
   axle_queue *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
@@ -184,9 +190,17 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
 
 static void queue_close(axle_instance *instance, axle_queue *queue) {
   count_queues(instance, -1);
+  if (instance->fault == FAULT_LEAK_QUEUE) lose_memory(LEAKED_BYTES);
+  if (instance->fault == FAULT_LEAK_DESCRIPTORS_QUEUE) lose_descriptor();
   const wrapped *wrapped = instance->wrapped;
   if (wrapped != NULL) wrapped->table->queue_close(wrapped->instance, queue->inner);
   free(queue);
+}
+
+/* How many of n tasks are not lost. */
+static uint64_t kept_of(const axle_instance *instance, uint64_t n) {
+  if (instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS) return FEW_TASKS;
+  return instance->fault == FAULT_LOSE_LAST && n > 1 ? n - 1 : n;
 }
 
 static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
@@ -205,8 +219,10 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
     for (uint64_t i = 0; i < n; i++) copy_run(instance, tasks[i]);
     return AXLE_STATUS_OK;
   }
-  const int loses = instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS;
-  line_add(instance, tasks, loses ? FEW_TASKS : n);
+  if (instance->fault == FAULT_SLOW_SUBMIT) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_SUBMIT_WHEN_IDLE) line_wait(instance);
+  line_add(instance, tasks, kept_of(instance, n));
+  if (instance->fault == FAULT_WRITE_LIST) ((axle_task **)tasks)[0] = NULL;
   return AXLE_STATUS_OK;
 }
 

@@ -20,6 +20,13 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['loads', 'crash-on-close', /SIGABRT/],
   ['unknown-option', 'any-option', /it opened with the option/],
   ['reopens', 'left-thread', /left (19|2\d) threads/],
+  ['opening-leaks', 'leak-on-close', /160 openings, .* leave \d+\.\d MB behind/],
+  [
+    'opening-leaks',
+    'leak-descriptors-on-close',
+    /\d+ openings, .* leave \d+ file descriptors open/,
+  ],
+  ['opening-leaks', 'leak-on-refusal', /160 openings, .* leave \d+\.\d MB behind/],
   ['reopens', 'fork-on-open', /left 21 processes running that it had started/],
   ['health', 'slow-health', /took \d+ ms to say how it is/],
   ['health', 'silent-health', /does not say why/],
@@ -27,6 +34,14 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['supports', 'slow-supports', /took \d+\.\d ms to say whether/],
   ['refusals', 'silent-refusal', /does not say why/],
   ['queues', 'few-queues', /there are 8 queues/],
+  ['queue-leaks', 'leak-queue', /1280 queues leave \d+\.\d MB behind/],
+  ['queue-leaks', 'leak-descriptors-queue', /\d+ queues leave \d+ file descriptors open/],
+  ['blocking', 'slow-queue-open', /^queue_open took 2\d\.\d ms for the first queue after open/],
+  ['blocking', 'slow-submit', /^submit took 2\d\.\d ms for one task of fault.axle\/copy: it waits/],
+  ['blocking', 'slow-stream-open', /^stream_open took 2\d\.\d ms/],
+  ['blocking', 'slow-stream-write', /^stream_write took 2\d\.\d ms/],
+  ['runs', 'refuse-all', /^no task gave a result: .*it refuses whatever it is given/],
+  ['runs', 'needs-argument', /^no task gave a result: .*mode must be keep.*--arg NAME=VALUE/],
   ['runs', 'complete-twice', /complete/],
   ['runs', 'complete-in-submit', /inside submit/],
   ['runs', 'wrong-size', /bytes|emit/],
@@ -44,6 +59,23 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['scatter', 'first-segment-only', /in pieces/],
   ['large', 'crash-when-large', /SIGABRT/],
   ['inputs-unchanged', 'write-input', /wrote to its input/],
+  ['inputs-unchanged', 'write-dims', /^wrote to the description of a task's inputs/],
+  ['inputs-unchanged', 'write-tensor', /^wrote to the description of a task's inputs/],
+  ['inputs-unchanged', 'write-segment', /^wrote to the description of a task's inputs/],
+  ['inputs-unchanged', 'write-task', /^wrote to a field of a task that it may only read/],
+  ['inputs-unchanged', 'write-list', /^wrote to submit's list of tasks/],
+  ['inputs-unchanged', 'write-arguments', /^wrote to a task's arguments/],
+  // Its input is so small that the host has copied it.
+  ['many', 'write-input', /it wrote to the bytes of a task's inputs/],
+  ['many', 'more-and-more', /^2 rules of plugin.h, \d+ times in all: complete was .*; emit was /],
+  ['many', 'complete-twice', /^complete was called on a task that is not .* \(\d+ times\)$/],
+  ['small-inputs', 'crash-when-empty', /SIGABRT/],
+  ['small-inputs', 'crash-when-one', /SIGABRT/],
+  ['arguments', 'crash-on-argument', /SIGABRT/],
+  ['arguments', 'crash-on-zero', /SIGABRT/],
+  ['arguments', 'silent-argument', /no message/],
+  ['error-leaks', 'leak-on-error', /tasks that failed, .* leave \d+\.\d MB behind/],
+  ['error-leaks', 'leak-descriptors-on-error', /leave \d+ file descriptors open/],
   [
     'changing-inputs',
     'read-twice',
@@ -86,6 +118,7 @@ const foundWrapped: typeof found = [
   ['model-misfits', 'swallow-errors', /it ran infer with no input/],
   ['model-missing', 'model-assumed', /SIGABRT/],
   ['model-leaks', 'model-leak', /MB behind/],
+  ['model-leaks', 'model-leak-on-error', /MB behind/],
   ['range', 'wrong-range', /classify, preprocess to topk: of the scores/],
   ['oracle-compress', 'bloat', /made \d+ bytes, the oracle \d+/],
   ['oracle-compress', 'flip-byte', /the oracle/],
@@ -108,13 +141,24 @@ const foundWrapped: typeof found = [
 const foundInTime: typeof found = [
   ['cancel', 'complete-on-cancel', /complete was called on a task that/],
   ['stream-cancel', 'stream-cancel-status', /nobody waits for it/],
+  ['stream-leaks', 'stream-leak-on-error', /MB behind/],
+  ['blocking', 'submit-when-idle', /^submit took \d+\.\d ms for one task of .*, behind 32 others/],
 ];
 
 /** Found by the watchdog. */
 const foundByHanging: typeof found = [
-  ['runs', 'never-complete', /^no end of it within 3 s: a task was never completed/],
+  [
+    'completes',
+    'never-complete',
+    /^no end of it within 3 s: a task was never completed on fault:0$/,
+  ],
+  ['completes', 'lose-last', /: the last of 2 tasks of one submit was never completed on fault:0$/],
   ['loads', 'hang-on-close', /^its close did not return within 3 s$/],
-  ['many', 'lose-tasks', /never completed/],
+  [
+    'many',
+    'lose-tasks',
+    /: of 1024 tasks .* 512 were never completed on fault:0, the first .* 513th/,
+  ],
   ['cancel', 'lose-cancelled', /never completed/],
 ];
 
