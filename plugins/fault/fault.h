@@ -156,7 +156,7 @@ struct axle_instance {
 
   /* Of the thread alone. */
   uint8_t runs;
-  int broken; /* rules, for one fault */
+  int broken;        /* rules, for one fault */
   uint8_t *previous; /* the last input */
   uint64_t previous_bytes;
   int32_t spreading; /* the status of a task that failed, while others wait behind it */

@@ -81,8 +81,9 @@ void plugin_fault(const PluginLibrary *library, const std::string &rule) noexcep
   const char *name = library == nullptr ? "plugin" : library->name.c_str();
   log_write(AXLE_LOG_ERROR, name, rule.c_str());
   if (line + 1 == kFaultLinesMax) {
-    log_write(AXLE_LOG_ERROR, name,
-              "further faults of this plugin are counted but not logged, unless they break another rule");
+    log_write(
+        AXLE_LOG_ERROR, name,
+        "further faults of this plugin are counted but not logged, unless they break another rule");
   }
 } catch (...) {
   // No memory to keep it in mind; it is counted.
