@@ -80,6 +80,7 @@ static const char *const faults[] = {
     [FAULT_LEAK_DESCRIPTORS_QUEUE] = "leak-descriptors-queue",
     [FAULT_SLOW_QUEUE_OPEN] = "slow-queue-open",
     [FAULT_SLOW_SUBMIT] = "slow-submit",
+    [FAULT_SLOW_CANCEL] = "slow-cancel",
     [FAULT_SUBMIT_WHEN_IDLE] = "submit-when-idle",
     [FAULT_STREAM_DROP] = "stream-drop",
     [FAULT_STREAM_STUCK] = "stream-stuck",

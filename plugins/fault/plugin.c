@@ -229,6 +229,7 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
 /* host->cancelled() is enough, but for a fault. */
 static void cancel(axle_instance *instance, axle_queue *queue, axle_task *task) {
   (void)queue;
+  if (instance->fault == FAULT_SLOW_CANCEL) pause_ms(BLOCKED_MS);
   if (instance->fault != FAULT_COMPLETE_ON_CANCEL || !line_remove(instance, task)) return;
   const axle_completion end = {
       .struct_size = sizeof end, .status = AXLE_STATUS_CANCELLED, .message = "cancelled"};

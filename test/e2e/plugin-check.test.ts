@@ -142,6 +142,7 @@ const foundInTime: typeof found = [
   ['cancel', 'complete-on-cancel', /complete was called on a task that/],
   ['stream-cancel', 'stream-cancel-status', /nobody waits for it/],
   ['stream-leaks', 'stream-leak-on-error', /MB behind/],
+  ['blocking', 'slow-cancel', /^cancel took 2\d\.\d ms for the last of 32 tasks/],
   ['blocking', 'submit-when-idle', /^submit took \d+\.\d ms for one task of .*, behind 32 others/],
 ];
 

@@ -1,3 +1,4 @@
+import type { SubmittedTask } from '../plugin-under-test.js';
 import { broken, type Rule } from '../rule.js';
 import { smaller, type OpSample } from '../samples/sample.js';
 import { allOf, checkCompletion, withPlugin, withSamples, type Trial } from '../trials.js';
@@ -63,10 +64,21 @@ async function checkSubmits({ plugin, queue, sample }: Trial): Promise<void> {
     for (const completion of await allOf(tasks)) checkCompletion(small, completion);
     return took;
   };
+  const cancelMs = async () => {
+    const tasks = plugin.submit(queue, requests);
+    // It waits the longest.
+    const last = tasks[busyTasks - 1] as SubmittedTask;
+    const startedAt = performance.now();
+    plugin.cancel(last);
+    const took = performance.now() - startedAt;
+    await allOf(tasks);
+    return took;
+  };
   const { label } = sample;
   checkMs(await leastMs(measuredCalls, () => submitMs([])), 'submit', `for one task of ${label}`);
   const busy = await leastMs(measuredCalls, () => submitMs(requests));
   checkMs(busy, 'submit', `for one task of ${label}, behind ${busyTasks} others`);
+  checkMs(await leastMs(measuredCalls, cancelMs), 'cancel', `for the last of ${busyTasks} tasks`);
 }
 
 async function checkStreams({ plugin, device, sample }: StreamTrial): Promise<void> {
@@ -95,7 +107,7 @@ export const completingRules: readonly Rule[] = [
   },
   {
     id: 'blocking',
-    title: `returns from submit, queue_open, stream_open and stream_write within ${blockedMsMax} ms`,
+    title: `returns from submit, cancel, queue_open, stream_open and stream_write within ${blockedMsMax} ms`,
     check: async (subject) => {
       const firstMs = await leastMs(measuredOpenings, () =>
         withPlugin(subject, async (plugin) => {
