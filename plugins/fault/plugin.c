@@ -8,6 +8,7 @@
  *   status=N        each task of copy ends with this status
  *   wrap=FILE       another plugin; its first device is used
  *   wrap.KEY=VALUE  an option of that plugin */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,7 @@
 #define FEW_QUEUES 8
 #define FEW_TASKS 512
 #define BLOCKED_MS 20
+#define FIRST_BLOCKED_MS 100
 #define LEAKED_BYTES 65536u
 
 /* ---- open and close -------------------------------------------------------------------------- */
@@ -158,6 +160,12 @@ struct axle_queue {
   axle_queue *inner;
 };
 
+/* As one does that sets up its driver when it first needs it. */
+static void pause_at_first(void) {
+  static atomic_flag is_set_up = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&is_set_up)) pause_ms(FIRST_BLOCKED_MS);
+}
+
 static uint32_t count_queues(axle_instance *instance, int change) {
   pthread_mutex_lock(&instance->mutex);
   instance->queues += (uint32_t)change;
@@ -174,6 +182,7 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
     return AXLE_STATUS_RESOURCE_EXHAUSTED;
   }
   if (instance->fault == FAULT_SLOW_QUEUE_OPEN) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_SLOW_FIRST_QUEUE) pause_at_first();
   const wrapped *wrapped = instance->wrapped;
   axle_queue *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
@@ -220,6 +229,7 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
     return AXLE_STATUS_OK;
   }
   if (instance->fault == FAULT_SLOW_SUBMIT) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_SLOW_FIRST_SUBMIT) pause_at_first();
   if (instance->fault == FAULT_SUBMIT_WHEN_IDLE) line_wait(instance);
   line_add(instance, tasks, kept_of(instance, n));
   if (instance->fault == FAULT_WRITE_LIST) ((axle_task **)tasks)[0] = NULL;

@@ -38,6 +38,8 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['queue-leaks', 'leak-descriptors-queue', /\d+ queues leave \d+ file descriptors open/],
   ['blocking', 'slow-queue-open', /^queue_open took 2\d\.\d ms for the first queue after open/],
   ['blocking', 'slow-submit', /^submit took 2\d\.\d ms for one task of fault.axle\/copy: it waits/],
+  ['blocking', 'slow-first-queue', /^queue_open took 1\d\d\.\d ms the first time, for the first/],
+  ['blocking', 'slow-first-submit', /^submit took 1\d\d\.\d ms the first time, for one task of/],
   ['blocking', 'slow-stream-open', /^stream_open took 2\d\.\d ms/],
   ['blocking', 'slow-stream-write', /^stream_write took 2\d\.\d ms/],
   ['runs', 'refuse-all', /^no task gave a result: .*it refuses whatever it is given/],
@@ -142,7 +144,7 @@ const foundInTime: typeof found = [
   ['cancel', 'complete-on-cancel', /complete was called on a task that/],
   ['stream-cancel', 'stream-cancel-status', /nobody waits for it/],
   ['stream-leaks', 'stream-leak-on-error', /MB behind/],
-  ['blocking', 'slow-cancel', /^cancel took 2\d\.\d ms for the last of 32 tasks/],
+  ['blocking', 'slow-cancel', /^cancel took 2\d\.\d ms for one task of .*, behind 31/],
   ['blocking', 'submit-when-idle', /^submit took \d+\.\d ms for one task of .*, behind 32 others/],
 ];
 

@@ -1,16 +1,17 @@
+import { heldMs } from '../held-thread.js';
 import type { SubmittedTask } from '../plugin-under-test.js';
-import { broken, type Rule } from '../rule.js';
-import { smaller, type OpSample } from '../samples/sample.js';
-import { allOf, checkCompletion, withPlugin, withSamples, type Trial } from '../trials.js';
+import { broken, type Rule, type Subject } from '../rule.js';
+import { smaller } from '../samples/sample.js';
 import { inputOf, tryStreamSamples, type StreamTrial } from '../stream-trials.js';
+import type { StreamUnderTest } from '../stream-under-test.js';
+import { allOf, checkCompletion, withPlugin, withSamples, type Trial } from '../trials.js';
 
 /** Tasks of one submit, one submit after another. */
 const submitSizes = [1, 2, 3, 16];
-/**
- * A slot that the event loop calls and that takes longer waits for something, milliseconds. What counts is the least of
- * some calls, because other processes slow single ones down.
- */
+/** For how long a slot that event loops call may hold them, milliseconds: the least of some calls counts. */
 const blockedMsMax = 10;
+/** The same for the first of those calls, where something is set up: a single call may meet with a page that is on disk. */
+const firstBlockedMsMax = 50;
 const measuredCalls = 8;
 /** The first queue of an instance, each time of a new one. */
 const measuredOpenings = 4;
@@ -27,75 +28,109 @@ async function checkCompletes({ plugin, queue, sample }: Trial): Promise<void> {
   }
 }
 
-/** The least time of some calls. @param call gives the time that one of them took. */
-async function leastMs(calls: number, call: () => Promise<number>): Promise<number> {
-  let least = Infinity;
-  for (let i = 0; i < calls; i++) least = Math.min(least, await call());
-  return least;
+interface HeldTimes {
+  readonly first: number;
+  readonly least: number;
 }
 
-function checkMs(ms: number, slot: string, when: string): void {
-  if (ms <= blockedMsMax) return;
+/** @param call says for how long it held the thread. */
+async function heldTimes(calls: number, call: () => Promise<number>): Promise<HeldTimes> {
+  const first = await call();
+  let least = first;
+  for (let i = 1; i < calls; i++) least = Math.min(least, await call());
+  return { first, least };
+}
+
+function checkLeast(slot: string, what: string, { least }: HeldTimes): void {
+  if (least <= blockedMsMax) return;
   broken(
-    `${slot} took ${ms.toFixed(1)} ms ${when}: it waits, and the caller's event loop with it; more than ${blockedMsMax} ms is too long`,
+    `${slot} took ${least.toFixed(1)} ms ${what}: it waits, and the caller's event loop with it; more than ${blockedMsMax} ms is too long`,
   );
 }
 
-async function checkQueues(trial: Trial): Promise<void> {
-  const { plugin, device } = trial;
-  const ms = await leastMs(measuredCalls, async () => {
-    const startedAt = performance.now();
-    const queue = plugin.openQueue(device);
-    const took = performance.now() - startedAt;
+function checkTimes(slot: string, what: string, times: HeldTimes): void {
+  checkLeast(slot, what, times);
+  const { first } = times;
+  if (first <= firstBlockedMsMax) return;
+  broken(
+    `${slot} took ${first.toFixed(1)} ms the first time, ${what}, and the caller's event loop stood still; what takes time belongs in open or model_load`,
+  );
+}
+
+/** The first ones of the process too, so this comes before all else. */
+async function checkFirstQueues(subject: Subject): Promise<void> {
+  const times = await heldTimes(measuredOpenings, () =>
+    withPlugin(subject, async (plugin) => {
+      let queue = 0;
+      const ms = heldMs(() => (queue = plugin.openQueue(0)));
+      await plugin.closeQueue(queue);
+      return ms;
+    }),
+  );
+  checkTimes('queue_open', 'for the first queue after open', times);
+}
+
+async function checkQueues({ plugin, device }: Trial): Promise<void> {
+  const times = await heldTimes(measuredCalls, async () => {
+    let queue = 0;
+    const ms = heldMs(() => (queue = plugin.openQueue(device)));
     await plugin.closeQueue(queue);
-    return took;
+    return ms;
   });
-  checkMs(ms, 'queue_open', 'at the least');
+  checkTimes('queue_open', 'for one queue more', times);
 }
 
 async function checkSubmits({ plugin, queue, sample }: Trial): Promise<void> {
   const small = smaller(sample);
   const requests = new Array<typeof small.request>(busyTasks).fill(small.request);
-  const submitMs = async (before: OpSample['request'][]) => {
-    const tasks = before.length === 0 ? [] : plugin.submit(queue, before);
-    const startedAt = performance.now();
-    tasks.push(...plugin.submit(queue, [small.request]));
-    const took = performance.now() - startedAt;
+  const submitMs = async (isBusy: boolean) => {
+    const tasks = isBusy ? plugin.submit(queue, requests) : [];
+    const ms = heldMs(() => tasks.push(...plugin.submit(queue, [small.request])));
     for (const completion of await allOf(tasks)) checkCompletion(small, completion);
-    return took;
+    return ms;
   };
   const cancelMs = async () => {
     const tasks = plugin.submit(queue, requests);
     // It waits the longest.
     const last = tasks[busyTasks - 1] as SubmittedTask;
-    const startedAt = performance.now();
-    plugin.cancel(last);
-    const took = performance.now() - startedAt;
+    const ms = heldMs(() => {
+      plugin.cancel(last);
+    });
     await allOf(tasks);
-    return took;
+    return ms;
   };
-  const { label } = sample;
-  checkMs(await leastMs(measuredCalls, () => submitMs([])), 'submit', `for one task of ${label}`);
-  const busy = await leastMs(measuredCalls, () => submitMs(requests));
-  checkMs(busy, 'submit', `for one task of ${label}, behind ${busyTasks} others`);
-  checkMs(await leastMs(measuredCalls, cancelMs), 'cancel', `for the last of ${busyTasks} tasks`);
+  const what = `for one task of ${sample.label}`;
+  checkTimes('submit', what, await heldTimes(measuredCalls, () => submitMs(false)));
+  const busy = await heldTimes(measuredCalls, () => submitMs(true));
+  checkLeast('submit', `${what}, behind ${busyTasks} others`, busy);
+  const cancelled = await heldTimes(measuredCalls, cancelMs);
+  checkLeast('cancel', `${what}, behind ${busyTasks - 1} others`, cancelled);
 }
 
 async function checkStreams({ plugin, device, sample }: StreamTrial): Promise<void> {
   const bytes = inputOf(smaller(sample));
-  let leastWriteMs = Infinity;
-  const openMs = await leastMs(measuredCalls, async () => {
-    const startedAt = performance.now();
-    const stream = plugin.openStream(device, sample.request);
-    const openedAt = performance.now();
-    const written = stream.write(bytes, true);
-    leastWriteMs = Math.min(leastWriteMs, performance.now() - openedAt);
-    await written;
-    await stream.close();
-    return openedAt - startedAt;
-  });
-  checkMs(openMs, 'stream_open', `for ${sample.label}`);
-  checkMs(leastWriteMs, 'stream_write', `for ${sample.label}`);
+  const withStream = async (work: (open: () => StreamUnderTest) => Promise<number>) => {
+    let stream: StreamUnderTest | undefined;
+    try {
+      return await work(() => (stream = plugin.openStream(device, sample.request)));
+    } finally {
+      await stream?.close();
+    }
+  };
+  const openMs = () => withStream((open) => Promise.resolve(heldMs(open)));
+  const writeMs = () =>
+    withStream(async (open) => {
+      const stream = open();
+      let written: Promise<unknown> = Promise.resolve();
+      const ms = heldMs(() => {
+        written = stream.write(bytes, true);
+      });
+      await written;
+      return ms;
+    });
+  const what = `for ${sample.label}`;
+  checkTimes('stream_open', what, await heldTimes(measuredCalls, openMs));
+  checkTimes('stream_write', what, await heldTimes(measuredCalls, writeMs));
 }
 
 /** What a caller's event loop and its promises depend on. */
@@ -109,16 +144,7 @@ export const completingRules: readonly Rule[] = [
     id: 'blocking',
     title: `returns from submit, cancel, queue_open, stream_open and stream_write within ${blockedMsMax} ms`,
     check: async (subject) => {
-      const firstMs = await leastMs(measuredOpenings, () =>
-        withPlugin(subject, async (plugin) => {
-          const startedAt = performance.now();
-          const queue = plugin.openQueue(0);
-          const took = performance.now() - startedAt;
-          await plugin.closeQueue(queue);
-          return took;
-        }),
-      );
-      checkMs(firstMs, 'queue_open', 'for the first queue after open');
+      await checkFirstQueues(subject);
       await withPlugin(subject, (plugin) => tryStreamSamples(plugin, checkStreams));
       await withSamples(subject, async (trial) => {
         await checkQueues(trial);
