@@ -13,6 +13,8 @@ void arguments_describe(const axle_instance *instance, axle_op_info *info) {
   switch (instance->fault) {
     case FAULT_NEEDS_ARGUMENT:
     case FAULT_WRITE_ARGUMENTS:
+    case FAULT_WRITE_ASKED_ARGUMENTS:
+    case FAULT_STREAM_WRITE_ARGUMENTS:
       info->args = &mode;
       info->arg_count = 1;
       return;

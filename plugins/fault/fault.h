@@ -35,6 +35,7 @@ typedef enum fault {
   FAULT_WRITE_TASK,
   FAULT_WRITE_LIST,
   FAULT_WRITE_ARGUMENTS,
+  FAULT_WRITE_ASKED_ARGUMENTS,
   FAULT_FIRST_SEGMENT_ONLY,
   FAULT_READ_TWICE,
   FAULT_READ_LATE,
@@ -98,6 +99,7 @@ typedef enum fault {
   FAULT_STREAM_SHARED,
   FAULT_STREAM_LEAK,
   FAULT_STREAM_LEAK_ON_ERROR,
+  FAULT_STREAM_WRITE_ARGUMENTS,
   FAULT_SLOW_STREAM_OPEN,
   FAULT_SLOW_STREAM_WRITE,
   /* of what another plugin does */
@@ -117,6 +119,7 @@ typedef enum fault {
   FAULT_MODEL_ASSUMED,
   FAULT_MODEL_LEAK,
   FAULT_MODEL_LEAK_ON_ERROR,
+  FAULT_MODEL_WRITE_FILE,
 } fault;
 
 /* As in the template: a line of tasks, linked by their plugin_data, and the thread that works it off. Writes
@@ -206,6 +209,7 @@ int32_t arguments_check(const axle_instance *instance, const axle_task *task, co
 
 /* tamper.c */
 void tamper_with(const axle_instance *instance, axle_task *task);
+void tamper_with_arguments(const axle_arg *args, uint64_t count);
 
 /* line.c */
 int line_start(axle_instance *instance);

@@ -33,6 +33,7 @@ static const char *const faults[] = {
     [FAULT_WRITE_TASK] = "write-task",
     [FAULT_WRITE_LIST] = "write-list",
     [FAULT_WRITE_ARGUMENTS] = "write-arguments",
+    [FAULT_WRITE_ASKED_ARGUMENTS] = "write-asked-arguments",
     [FAULT_FIRST_SEGMENT_ONLY] = "first-segment-only",
     [FAULT_READ_TWICE] = "read-twice",
     [FAULT_READ_LATE] = "read-late",
@@ -94,6 +95,7 @@ static const char *const faults[] = {
     [FAULT_STREAM_SHARED] = "stream-shared",
     [FAULT_STREAM_LEAK] = "stream-leak",
     [FAULT_STREAM_LEAK_ON_ERROR] = "stream-leak-on-error",
+    [FAULT_STREAM_WRITE_ARGUMENTS] = "stream-write-arguments",
     [FAULT_SLOW_STREAM_OPEN] = "slow-stream-open",
     [FAULT_SLOW_STREAM_WRITE] = "slow-stream-write",
     [FAULT_WRONG_NUMBERS] = "wrong-numbers",
@@ -112,6 +114,7 @@ static const char *const faults[] = {
     [FAULT_MODEL_ASSUMED] = "model-assumed",
     [FAULT_MODEL_LEAK] = "model-leak",
     [FAULT_MODEL_LEAK_ON_ERROR] = "model-leak-on-error",
+    [FAULT_MODEL_WRITE_FILE] = "model-write-file",
 };
 #define FAULT_COUNT (sizeof faults / sizeof faults[0])
 

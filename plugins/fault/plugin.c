@@ -118,6 +118,9 @@ static uint32_t supports(axle_instance *instance, uint32_t device, const axle_op
   const wrapped *wrapped = instance->wrapped;
   if (instance->fault == FAULT_SLOW_SUPPORTS) pause_ms(SLOW_SUPPORTS_MS);
   if (instance->fault == FAULT_SILENT_REFUSAL) return 0;
+  if (instance->fault == FAULT_WRITE_ASKED_ARGUMENTS) {
+    tamper_with_arguments(query->args, query->arg_count);
+  }
   if (query->op == OP_COPY) return 1;
   if (wrapped == NULL) {
     snprintf(why->message, sizeof why->message, "this plugin runs fault.axle/copy only");

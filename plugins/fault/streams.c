@@ -93,6 +93,9 @@ int32_t stream_open(axle_instance *instance, const axle_stream_config *config, a
   if (instance->fault == FAULT_SLOW_STREAM_OPEN) pause_ms(BLOCKED_MS);
   axle_stream *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
+  if (instance->fault == FAULT_STREAM_WRITE_ARGUMENTS) {
+    tamper_with_arguments(config->args, config->arg_count);
+  }
   if (instance->fault == FAULT_STREAM_LEAK) lose_memory(LEAKED_BYTES);
   if (config->op != OP_COPY) {
     const wrapped *wrapped = instance->wrapped;

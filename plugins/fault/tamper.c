@@ -19,10 +19,12 @@ static void tamper_input(const axle_instance *instance, const axle_tensor *input
   }
 }
 
+void tamper_with_arguments(const axle_arg *args, uint64_t count) {
+  if (count > 0 && args[0].bytes > 0) *(uint8_t *)args[0].value.data ^= 0x20;
+}
+
 void tamper_with(const axle_instance *instance, axle_task *task) {
   if (task->input_count > 0) tamper_input(instance, &task->inputs[0]);
   if (instance->fault == FAULT_WRITE_TASK) task->output_bytes_max = 0;
-  if (instance->fault == FAULT_WRITE_ARGUMENTS && task->arg_count > 0 && task->args[0].bytes > 0) {
-    *(uint8_t *)task->args[0].value.data ^= 0x20;
-  }
+  if (instance->fault == FAULT_WRITE_ARGUMENTS) tamper_with_arguments(task->args, task->arg_count);
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "fence.h"
+#include "log.h"
 
 namespace axle::host {
 namespace {
@@ -71,16 +72,16 @@ uint64_t data_of(const axle_task &task) {
   return digest.value();
 }
 
-uint64_t arg_list_of(const axle_task &task) {
+uint64_t arg_list_of(const axle_arg *args, uint64_t count) {
   Digest digest;
-  digest.add(task.args, task.arg_count * sizeof *task.args);
+  digest.add(args, count * sizeof *args);
   return digest.value();
 }
 
-uint64_t arg_values_of(const axle_task &task) {
+uint64_t arg_values_of(const axle_arg *args, uint64_t count) {
   Digest digest;
-  for (uint64_t i = 0; i < task.arg_count; ++i) {
-    const axle_arg &arg = task.args[i];
+  for (uint64_t i = 0; i < count; ++i) {
+    const axle_arg &arg = args[i];
     digest.add(arg.name, std::strlen(arg.name));
     if (arg.type == AXLE_ARG_STRING || arg.type == AXLE_ARG_BYTES) {
       digest.add(arg.value.data, arg.bytes);
@@ -89,7 +90,45 @@ uint64_t arg_values_of(const axle_task &task) {
   return digest.value();
 }
 
+uint64_t file_list_of(const axle_model_source *source) {
+  Digest digest;
+  if (source != nullptr) digest.add(source->files, source->file_count * sizeof *source->files);
+  return digest.value();
+}
+
+uint64_t file_contents_of(const axle_model_source *source) {
+  Digest digest;
+  for (uint64_t i = 0; source != nullptr && i < source->file_count; ++i) {
+    const axle_file &file = source->files[i];
+    digest.add(file.name, std::strlen(file.name));
+    digest.add(file.data, file.bytes);
+  }
+  return digest.value();
+}
+
 }  // namespace
+
+ReadOnlyScope::ReadOnlyScope(const PluginLibrary *library, const char *slot, const axle_arg *args,
+                             uint64_t arg_count, const axle_model_source *source) noexcept
+    : library_(library), slot_(slot), args_(args), arg_count_(arg_count), source_(source) {
+  if (!process_checks_rules()) return;
+  arg_list_ = arg_list_of(args, arg_count);
+  arg_values_ = arg_values_of(args, arg_count);
+  file_list_ = file_list_of(source);
+  file_contents_ = file_contents_of(source);
+}
+
+ReadOnlyScope::~ReadOnlyScope() {
+  if (!process_checks_rules()) return;
+  if (arg_list_ != arg_list_of(args_, arg_count_) ||
+      arg_values_ != arg_values_of(args_, arg_count_)) {
+    plugin_fault(library_, std::string(slot_) + " wrote to its arguments, which it may only read");
+  }
+  if (file_list_ != file_list_of(source_) || file_contents_ != file_contents_of(source_)) {
+    plugin_fault(library_,
+                 std::string(slot_) + " wrote to the files of a model, which it may only read");
+  }
+}
 
 void note_untouched(Task *task, bool may_change) noexcept {
   Untouched &noted = task->untouched;
@@ -101,8 +140,8 @@ void note_untouched(Task *task, bool may_change) noexcept {
   noted.tensors = tensors_of(task->abi);
   noted.shapes = shapes_of(task->abi);
   noted.data = may_change ? 0 : data_of(task->abi);
-  noted.arg_list = arg_list_of(task->abi);
-  noted.arg_values = arg_values_of(task->abi);
+  noted.arg_list = arg_list_of(task->abi.args, task->abi.arg_count);
+  noted.arg_values = arg_values_of(task->abi.args, task->abi.arg_count);
 }
 
 const char *untouched_problem(const Task *task) noexcept {
@@ -113,7 +152,8 @@ const char *untouched_problem(const Task *task) noexcept {
   if (noted.tensors != tensors_of(abi) || noted.shapes != shapes_of(abi)) {
     return "wrote to the description of a task's inputs, which it may only read";
   }
-  if (noted.arg_list != arg_list_of(abi) || noted.arg_values != arg_values_of(abi)) {
+  if (noted.arg_list != arg_list_of(abi.args, abi.arg_count) ||
+      noted.arg_values != arg_values_of(abi.args, abi.arg_count)) {
     return "wrote to a task's arguments, which it may only read";
   }
   if (!noted.data_may_change && noted.data != data_of(abi)) {
