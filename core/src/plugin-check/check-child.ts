@@ -1,7 +1,7 @@
 // One rule against one plugin, in a process of its own: it may crash or hang. argv: the job as JSON.
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
-import { outstandingQuestion, type CheckMessage } from './check-message.js';
+import { outstandingQuestion, tellParent } from './check-message.js';
 import { faultsSeen, outstandingText, tasksByDevice } from './host-connection.js';
 import { endGroup } from './process-group.js';
 import { RuleBroken, RuleSkipped, type Subject } from './rule.js';
@@ -72,12 +72,12 @@ function onParentLost(): void {
 process.on('disconnect', onParentLost);
 process.on('message', (question) => {
   if (question !== outstandingQuestion) return;
-  process.send?.({ outstanding: outstandingText() ?? '' } satisfies CheckMessage);
+  void tellParent({ outstanding: outstandingText() ?? '' });
 });
 // Lost before there was a listener.
 if (!process.connected) onParentLost();
 const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);
 const report: CheckReport = { ...verdict, tasks: tasksByDevice() };
+await tellParent(report);
 process.off('disconnect', onParentLost);
-process.send?.(report);
 process.disconnect();

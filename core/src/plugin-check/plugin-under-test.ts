@@ -7,7 +7,7 @@ import type {
   NativePluginInfo,
   NativeSupport,
 } from '../native-binding.js';
-import type { CheckMessage } from './check-message.js';
+import { tellParent } from './check-message.js';
 import type { GivenArgs } from './given-args.js';
 import { completionOf, connected, type TaskCompletion } from './host-connection.js';
 import { samplesOf } from './samples/op-samples.js';
@@ -173,9 +173,9 @@ export class PluginUnderTest {
 
   /** Says when it begins and ends: the process may have to be ended meanwhile. */
   async close(): Promise<void> {
-    process.send?.({ closing: true } satisfies CheckMessage);
+    await tellParent({ closing: true });
     await this.binding.pluginClose(this.info.pluginId);
-    process.send?.({ closing: false } satisfies CheckMessage);
+    await tellParent({ closing: false });
   }
 
   private withArgs<T>(args: readonly NativeArg[] | undefined, work: (argsId: number) => T): T {

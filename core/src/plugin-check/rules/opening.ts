@@ -13,6 +13,7 @@ const reopenings = 20;
 const queuesAtOnce = 64;
 /** Openings in each window of the rule 'opening-leaks', and for about how long it goes on: a driver may take its time. */
 const [openingsMin, openingsMax, openingsMs] = [4, 160, 6000];
+const timedOpenings = 3;
 const leakBytesPerOpeningMax = 4 * 1024;
 /** Less cannot be told from what a process does for itself. */
 const leakBytesMin = 512 * 1024;
@@ -39,6 +40,17 @@ function openOddly({ path, options }: CheckedPlugin): Promise<PluginUnderTest> {
 async function useQueues(plugin: PluginUnderTest, device: number): Promise<void> {
   const queues = Array.from({ length: queuesAtOnce }, () => plugin.openQueue(device));
   await Promise.all(queues.map((queue) => plugin.closeQueue(queue)));
+}
+
+/** The first one does what the others find done. */
+async function leastOpeningMs(subject: CheckedPlugin): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < timedOpenings; i++) {
+    const startedAt = performance.now();
+    await reopen(subject);
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
 }
 
 async function reopen(subject: CheckedPlugin): Promise<void> {
@@ -106,9 +118,7 @@ export const openingRules: readonly Rule[] = [
     id: 'opening-leaks',
     title: 'holds no more memory, descriptors and threads after it was opened and closed often',
     check: async (subject) => {
-      const startedAt = performance.now();
-      await reopen(subject);
-      const openingMs = performance.now() - startedAt;
+      const openingMs = await leastOpeningMs(subject);
       const fitting = Math.floor(openingsMs / windowsInAll / openingMs);
       const openings = Math.min(Math.max(fitting, openingsMin), openingsMax);
       const left = await leftBehind({
