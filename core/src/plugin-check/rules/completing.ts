@@ -1,4 +1,4 @@
-import { heldMs } from '../held-thread.js';
+import { heldBy, type HeldMs } from '../held-thread.js';
 import type { SubmittedTask } from '../plugin-under-test.js';
 import { broken, type Rule, type Subject } from '../rule.js';
 import { smaller } from '../samples/sample.js';
@@ -34,11 +34,11 @@ interface HeldTimes {
 }
 
 /** @param call says for how long it held the thread. */
-async function heldTimes(calls: number, call: () => Promise<number>): Promise<HeldTimes> {
+async function heldTimes(calls: number, call: () => Promise<HeldMs>): Promise<HeldTimes> {
   const first = await call();
-  let least = first;
-  for (let i = 1; i < calls; i++) least = Math.min(least, await call());
-  return { first, least };
+  let least = first.atMost;
+  for (let i = 1; i < calls; i++) least = Math.min(least, (await call()).atMost);
+  return { first: first.atLeast, least };
 }
 
 function checkLeast(slot: string, what: string, { least }: HeldTimes): void {
@@ -62,9 +62,9 @@ async function checkFirstQueues(subject: Subject): Promise<void> {
   const times = await heldTimes(measuredOpenings, () =>
     withPlugin(subject, async (plugin) => {
       let queue = 0;
-      const ms = heldMs(() => (queue = plugin.openQueue(0)));
+      const held = heldBy(() => (queue = plugin.openQueue(0)));
       await plugin.closeQueue(queue);
-      return ms;
+      return held;
     }),
   );
   checkTimes('queue_open', 'for the first queue after open', times);
@@ -73,9 +73,9 @@ async function checkFirstQueues(subject: Subject): Promise<void> {
 async function checkQueues({ plugin, device }: Trial): Promise<void> {
   const times = await heldTimes(measuredCalls, async () => {
     let queue = 0;
-    const ms = heldMs(() => (queue = plugin.openQueue(device)));
+    const held = heldBy(() => (queue = plugin.openQueue(device)));
     await plugin.closeQueue(queue);
-    return ms;
+    return held;
   });
   checkTimes('queue_open', 'for one queue more', times);
 }
@@ -85,19 +85,19 @@ async function checkSubmits({ plugin, queue, sample }: Trial): Promise<void> {
   const requests = new Array<typeof small.request>(busyTasks).fill(small.request);
   const submitMs = async (isBusy: boolean) => {
     const tasks = isBusy ? plugin.submit(queue, requests) : [];
-    const ms = heldMs(() => tasks.push(...plugin.submit(queue, [small.request])));
+    const held = heldBy(() => tasks.push(...plugin.submit(queue, [small.request])));
     for (const completion of await allOf(tasks)) checkCompletion(small, completion);
-    return ms;
+    return held;
   };
   const cancelMs = async () => {
     const tasks = plugin.submit(queue, requests);
     // It waits the longest.
     const last = tasks[busyTasks - 1] as SubmittedTask;
-    const ms = heldMs(() => {
+    const held = heldBy(() => {
       plugin.cancel(last);
     });
     await allOf(tasks);
-    return ms;
+    return held;
   };
   const what = `for one task of ${sample.label}`;
   checkTimes('submit', what, await heldTimes(measuredCalls, () => submitMs(false)));
@@ -109,7 +109,7 @@ async function checkSubmits({ plugin, queue, sample }: Trial): Promise<void> {
 
 async function checkStreams({ plugin, device, sample }: StreamTrial): Promise<void> {
   const bytes = inputOf(smaller(sample));
-  const withStream = async (work: (open: () => StreamUnderTest) => Promise<number>) => {
+  const withStream = async (work: (open: () => StreamUnderTest) => Promise<HeldMs>) => {
     let stream: StreamUnderTest | undefined;
     try {
       return await work(() => (stream = plugin.openStream(device, sample.request)));
@@ -117,16 +117,16 @@ async function checkStreams({ plugin, device, sample }: StreamTrial): Promise<vo
       await stream?.close();
     }
   };
-  const openMs = () => withStream((open) => Promise.resolve(heldMs(open)));
+  const openMs = () => withStream((open) => Promise.resolve(heldBy(open)));
   const writeMs = () =>
     withStream(async (open) => {
       const stream = open();
       let written: Promise<unknown> = Promise.resolve();
-      const ms = heldMs(() => {
+      const held = heldBy(() => {
         written = stream.write(bytes, true);
       });
       await written;
-      return ms;
+      return held;
     });
   const what = `for ${sample.label}`;
   checkTimes('stream_open', what, await heldTimes(measuredCalls, openMs));
