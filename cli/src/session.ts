@@ -1,6 +1,7 @@
 import type { Client } from 'axle';
 
 import type { Interruption } from './interruption.js';
+import type { NamedPlugin } from './options.js';
 
 /** What every command is given. */
 export interface CommandContext {
@@ -17,11 +18,15 @@ const limits = { streamWriteBytesMax: 4 * 1024 * 1024, streamOutputBytesMax: 102
  * need no device.
  */
 export async function withClient<T>(
-  options: { readonly models?: readonly string[] | undefined },
+  options: {
+    readonly models?: readonly string[] | undefined;
+    readonly plugin?: readonly NamedPlugin[] | undefined;
+  },
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
   const { connect } = await import('axle');
-  const client = await connect({ models: options.models, limits });
+  const { models, plugin: plugins } = options;
+  const client = await connect({ models, limits, ...(plugins === undefined ? {} : { plugins }) });
   try {
     return await work(client);
   } finally {

@@ -1,5 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -180,6 +181,19 @@ describe('axle devices and models', () => {
       expect.objectContaining({ id: 'cpu-fallback:0', kind: 'CPU', health: 'OK' }),
     );
     expect(report.unavailable).toBeInstanceOf(Array);
+  });
+
+  it('list devices of one more plugin, and say how they would run its op', async () => {
+    const path = fileURLToPath(
+      new URL('../../plugins/template/build/libaxle_template.so', import.meta.url),
+    );
+    const plugin = ['--plugin', `mine=${path}`];
+    const { stdout } = await runCli(['devices', ...plugin]);
+    expect(stdout.toString()).toMatch(/^template:0 .*example\.axle\/invert.* OK$/m);
+    const explained = await runCli(['devices', '--explain', 'example.axle/invert', ...plugin]);
+    expect(explained.stdout.toString()).toMatch(/template:0/);
+    const gone = await runCli(['devices', '--plugin', 'mine=/nonesuch.so']);
+    expect(gone.stdout.toString()).toMatch(/mine: there is no plugin at '\/nonesuch\.so'/);
   });
 
   it('list models, with those that cannot be used', async () => {

@@ -65,6 +65,9 @@ describe('axle', () => {
     [['infer', 'mlp', '--input', 'x=a.csv'], /\.npy or \.json/],
     [['infer', 'mlp', '--input', 'x=a.npy', '--input', 'x=b.npy'], /x is given twice/],
     [['devices', '--device', 'gpu'], /--device goes with --explain/],
+    [['devices', '--explain', 'infer'], /infer runs a model; say which one with --model MODEL/],
+    [['devices', '--plugin', 'mine'], /It is NAME=PATH/],
+    [['devices', '--on', 'axle+unix:/x', '--plugin', 'a=/x.so'], /--plugin is for this process/],
     [['completion', 'tcsh'], /'tcsh'.*bash, zsh, fish/],
   ])('refuses %j with exit code 2 and one line', async (args, message) => {
     const { code, stdout, stderr } = await runCli(args);

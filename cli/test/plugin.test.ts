@@ -77,6 +77,30 @@ describe('axle plugin check', () => {
     ]);
   });
 
+  it('tries ops with the arguments that it is given, and refuses those that no op describes', async () => {
+    const needs = ['plugin', 'check', fault, '--option', 'fault=needs-argument', '--rule', 'runs'];
+    const none = await runCli(needs);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toMatch(/'runs': no task gave a result: .*mode must be keep.*--arg NAME=/);
+    for (const name of ['mode', 'fault.axle/copy:mode']) {
+      const given = await runCli([...needs, '--arg', `${name}=keep`]);
+      expect(given).toMatchObject({ code: 0, stderr: '' });
+    }
+    const unknown = await runCli([...needs, '--arg', 'mood=keep']);
+    expect(unknown).toMatchObject({ code: 2, stdout: Buffer.alloc(0) });
+    expect(unknown.stderr).toBe(
+      "axle: no op has an argument 'mood'; there are fault.axle/copy:mode\n",
+    );
+    const zero = ['plugin', 'check', fault, '--option', 'fault=crash-on-zero', '--rule', 'runs'];
+    const wrong = await runCli([...zero, '--arg', 'gain=much']);
+    expect(wrong.code).toBe(2);
+    expect(wrong.stderr).toMatch(
+      /of fault.axle\/copy, the argument 'gain' is 'much'; give a whole/,
+    );
+    expect((await runCli([...zero, '--arg', 'gain=2'])).code).toBe(0);
+    expect((await runCli([...zero, '--arg', 'gain=0'])).stderr).toMatch(/SIGABRT/);
+  });
+
   it('tries the models that it is given', async () => {
     const rules = ['given-model', 'given-model-batch', 'given-model-oracle'];
     const options = Object.entries(cpuPlugin.options ?? {}).map(

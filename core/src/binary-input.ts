@@ -150,7 +150,14 @@ async function readStream(
   bytesMax: number,
   cancellation: Cancellation,
 ): Promise<Uint8Array[]> {
+  if (beingRead.has(stream)) {
+    throw new AxleError(
+      'INVALID_ARGUMENT',
+      `the ${what} stream is being read by another call; give each call a stream of its own`,
+    );
+  }
   const source = openSource(stream, what);
+  beingRead.add(stream);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   const stop = { cancelled: source.end };
@@ -172,10 +179,14 @@ async function readStream(
     source.end(error);
     throw error;
   } finally {
+    beingRead.delete(stream);
     cancellation.unsubscribe(stop);
   }
   return chunks;
 }
+
+/** A second reader would get some of the chunks, and leave the first without them. */
+const beingRead = new WeakSet<AsyncIterable<unknown>>();
 
 interface Source {
   readonly chunks: AsyncIterable<unknown>;

@@ -8,7 +8,8 @@ import type { ChainStep } from './plans/chain.js';
 import type { Plan, Segment } from './plans/router.js';
 import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.js';
 import type { QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
-import { taskPublisher, type TaskName } from './task-channel.js';
+import { taskPublisher } from './task-channel.js';
+import type { TaskName } from './task-event.js';
 import { privateTensor } from './tensor.js';
 import { activeTrace } from './trace-context.js';
 

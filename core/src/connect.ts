@@ -4,7 +4,7 @@ import { AxleError } from './errors.js';
 import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import { limitsWith, type Limits } from './limits.js';
 import { LocalClient } from './local-client.js';
-import type { PluginSpec } from './native-backend.js';
+import type { PluginSpec } from './plugin-spec.js';
 import { Runtime } from './runtime.js';
 import { Session } from './session.js';
 

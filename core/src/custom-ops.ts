@@ -10,7 +10,7 @@ import { describeSpec, fits, type InputTaker } from './named-inputs.js';
 import type { Registry } from './registry.js';
 import type { CustomOpReport } from './results.js';
 import { setOwn } from './set-own.js';
-import type { Tensor } from './tensor.js';
+import type { AnyTensor } from './tensor.js';
 
 const noArgs: OpArgs = {};
 
@@ -224,17 +224,17 @@ export function namedOutputs(
   op: CustomOp,
   outputs: readonly NamedTensor[],
   device: string,
-): Readonly<Record<string, Tensor>> {
+): Readonly<Record<string, AnyTensor>> {
   const declared = op.spec.outputs;
   if (declared.length > outputs.length) throw missingOutput(op, outputs, device);
-  const byName: Record<string, Tensor> = {};
+  const byName: Record<string, AnyTensor> = {};
   for (let i = 0; i < outputs.length; i++) {
     const output = outputs[i] as NamedTensor;
     const spec = declared[i];
     if (output.position !== undefined) throw missingOutput(op, outputs, device);
     if (spec !== undefined) checkOutput(output, spec, op, device);
     else if (declared.length > 0) throw undeclaredOutput(op, i, device);
-    setOwn(byName, spec?.name || output.name || String(i), output.tensor);
+    setOwn(byName, spec?.name || output.name || String(i), output.tensor as AnyTensor);
   }
   return byName;
 }

@@ -37,7 +37,7 @@ export type {
 } from './generated/constants.js';
 export { defaultLimits } from './limits.js';
 export type { Limits } from './limits.js';
-export type { PluginSpec } from './native-backend.js';
+export type { PluginSpec } from './plugin-spec.js';
 export type {
   CallReport,
   ClassifyResult,
@@ -59,6 +59,6 @@ export type {
   TimingMs,
   UnavailableBackend,
 } from './results.js';
-export type { TaskEvent, TaskName } from './task-channel.js';
+export type { TaskEvent, TaskName } from './task-event.js';
 export { Tensor } from './tensor.js';
-export type { TensorData, TensorDataOf } from './tensor.js';
+export type { AnyTensor, TensorData, TensorDataOf } from './tensor.js';

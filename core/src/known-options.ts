@@ -9,7 +9,7 @@ import type {
 } from './client.js';
 import type { ClientTlsOptions, ConnectOptions, ReconnectOptions } from './connect.js';
 import { AxleError } from './errors.js';
-import type { PluginSpec } from './native-backend.js';
+import type { PluginSpec } from './plugin-spec.js';
 
 function namesOf<T>(...names: readonly (keyof T & string)[]): ReadonlySet<string> {
   return new Set(names);

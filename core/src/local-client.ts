@@ -2,9 +2,21 @@ import { AsyncResource } from 'node:async_hooks';
 import { inspect } from 'node:util';
 
 import { Cancellation } from './cancellation.js';
-import { ClassifyCall, ClassifyChains, defaultClassifyModel } from './calls/classify-call.js';
-import { codecChain, CompressCall, DecompressCall, type CodecCall } from './calls/codec-call.js';
-import { CustomOpCall } from './calls/custom-op-call.js';
+import {
+  ClassifyCall,
+  ClassifyChains,
+  defaultClassifyModel,
+  topKOf,
+} from './calls/classify-call.js';
+import {
+  codecChain,
+  CompressCall,
+  compressChoiceOf,
+  DecompressCall,
+  decompressArgsOf,
+  type CodecCall,
+} from './calls/codec-call.js';
+import { checkRunOptions, CustomOpCall } from './calls/custom-op-call.js';
 import { InferCall, inferChain } from './calls/infer-call.js';
 import type {
   BinaryInput,
@@ -20,7 +32,8 @@ import type {
 } from './client.js';
 import { CustomOps, describeCustomOps, noOpName } from './custom-ops.js';
 import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './codec-args.js';
-import { CodecStream } from './codec-stream.js';
+import type { CodecStream } from './codec-stream.js';
+import { DeviceCodecStream } from './device-codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
 import { AxleError, messageOf } from './errors.js';
 import { knownOptions, refuseUnknownOptions } from './known-options.js';
@@ -70,7 +83,8 @@ export class LocalClient implements Client {
     options: ClassifyOptions = {},
   ): Promise<ClassifyResult | ClassifyResult[]> {
     if (!isArray(input)) return this.classifyOne(input, options);
-    return this.all(input, options, (one, its) => this.classifyOne(one, its));
+    const check = () => topKOf(options, this.session.limits);
+    return this.all(input, options, check, (one, its) => this.classifyOne(one, its));
   }
 
   infer(model: string | URL, inputs: NamedInputs, options?: InferOptions): Promise<InferResult>;
@@ -86,7 +100,10 @@ export class LocalClient implements Client {
   ): Promise<InferResult | InferResult[]> {
     if (!isArray(inputs)) return this.inferOne(model, inputs, options);
     if (options.into !== undefined) return Promise.reject(oneIntoForMany());
-    return this.all(inputs, options, (one, its) => this.inferOne(model, one, its));
+    const check = () => {
+      refuseUnknownOptions(options, knownOptions.infer);
+    };
+    return this.all(inputs, options, check, (one, its) => this.inferOne(model, one, its));
   }
 
   run(op: string, inputs: NamedInputs, options?: RunOptions): Promise<RunResult>;
@@ -99,7 +116,10 @@ export class LocalClient implements Client {
     if (typeof op !== 'string') return Promise.reject(noOpName(op));
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
     if (options.into !== undefined) return Promise.reject(oneIntoForMany());
-    return this.all(inputs, options, (one, its) => this.runOne(op, one, its));
+    const check = () => {
+      checkRunOptions(options);
+    };
+    return this.all(inputs, options, check, (one, its) => this.runOne(op, one, its));
   }
 
   compress(input: BinaryInput, options?: CompressOptions): Promise<CompressResult>;
@@ -109,7 +129,8 @@ export class LocalClient implements Client {
     options: CompressOptions = {},
   ): Promise<CompressResult | CompressResult[]> {
     if (!isArray(input)) return this.compressOne(input, options);
-    return this.all(input, options, (one, its) => this.compressOne(one, its));
+    const check = () => compressChoiceOf(options);
+    return this.all(input, options, check, (one, its) => this.compressOne(one, its));
   }
 
   decompress(input: BinaryInput, options?: DecompressOptions): Promise<DecompressResult>;
@@ -122,7 +143,8 @@ export class LocalClient implements Client {
     options: DecompressOptions = {},
   ): Promise<DecompressResult | DecompressResult[]> {
     if (!isArray(input)) return this.decompressOne(input, options);
-    return this.all(input, options, (one, its) => this.decompressOne(one, its));
+    const check = () => decompressArgsOf(options);
+    return this.all(input, options, check, (one, its) => this.decompressOne(one, its));
   }
 
   compressStream(options: CompressOptions = {}): CodecStream {
@@ -291,7 +313,7 @@ export class LocalClient implements Client {
         })
         .catch((error: unknown) => stream.destroy(error as Error));
     });
-    const stream: CodecStream = new CodecStream(
+    const stream: CodecStream = new DeviceCodecStream(
       begin,
       () => openInCall(),
       this.session.limits,
@@ -344,13 +366,19 @@ export class LocalClient implements Client {
     }
   }
 
-  /** Array in, array out, with bounded concurrency, rejecting with the first failure. */
+  /**
+   * Array in, array out, with bounded concurrency, rejecting with the first failure.
+   *
+   * @param check refuses options that no input can be given with: an empty array has no call that would.
+   */
   private async all<I extends object | string, O, C extends CallOptions>(
     inputs: readonly I[],
     options: C,
+    check: () => unknown,
     run: (one: I, options: C) => Promise<O>,
   ): Promise<O[]> {
     checkOptions(options);
+    check();
     this.session.checkOpen();
     const { arrayConcurrency } = this.session.limits;
     return mapConcurrently(inputs, arrayConcurrency, options, run);

@@ -54,20 +54,10 @@ import {
   type OpRange,
 } from './op.js';
 import { timesWithin } from './plausible-times.js';
+import type { PluginSpec } from './plugin-spec.js';
 import { adoptTensor } from './tensor.js';
 
 /** A plugin's file, with the options that it is opened with. */
-export interface PluginSpec {
-  /** What it is listed as where it does not open; an opened one goes by the name that it gives itself. */
-  readonly name: string;
-  /** Absolute path of the shared library. */
-  readonly path: string;
-  /** Handed to the plugin's `open` as they are; one that it does not know makes it unavailable. Default none. */
-  readonly options?: Readonly<Record<string, string>> | undefined;
-  /** Only this one of its devices, counted from 0; default all. */
-  readonly device?: number | undefined;
-}
-
 /** Distinct argument sets kept encoded in the addon. */
 const argsCacheMax = 256;
 
@@ -179,7 +169,7 @@ export class NativeHost {
    * @throws AxleError UNAVAILABLE with the reason when this machine lacks what the plugin needs; NOT_FOUND or
    * FAILED_PRECONDITION when the file is no plugin of this ABI; NOT_FOUND also when it has fewer devices.
    */
-  async open(spec: PluginSpec): Promise<Backend> {
+  async open(spec: PluginSpec): Promise<RenamedBackend> {
     const info = await rethrown(this.binding.pluginOpen(spec.path, spec.options ?? {}));
     const { device } = spec;
     if (device !== undefined && device >= info.devices.length) {
@@ -187,7 +177,7 @@ export class NativeHost {
       const has = `it has ${info.devices.length} here, counted from 0`;
       throw new AxleError('NOT_FOUND', `plugin '${info.name}' has no device ${device}: ${has}`);
     }
-    return new NativeBackend(this.binding, this.pending, this.lanes, info, device);
+    return new NativeBackend(this.binding, this.pending, this.lanes, info, device, info.name);
   }
 
   private complete(
@@ -220,10 +210,15 @@ export class NativeHost {
   }
 }
 
-class NativeBackend implements Backend {
+/** A backend that another may stand in for, of the same plugin and devices under another name. */
+export interface RenamedBackend extends Backend {
+  /** To be called before it is used, which it is not afterwards. */
+  readonly renamed: (name: string) => Backend;
+}
+
+class NativeBackend implements RenamedBackend {
   readonly batches = 'here';
   readonly takesInputsThatChange = true;
-  readonly name: string;
   readonly version: string;
   readonly devices: readonly Device[];
   readonly ops: readonly OfferedOp[];
@@ -235,12 +230,12 @@ class NativeBackend implements Backend {
     private readonly pending: PendingTasks,
     private readonly lanes: NativeLanes,
     private readonly plugin: NativePluginInfo,
-    onlyDevice: number | undefined,
+    private readonly onlyDevice: number | undefined,
+    readonly name: string,
   ) {
-    this.name = plugin.name;
     this.version = plugin.version;
     this.devices = plugin.devices
-      .map((info, index) => readDevice(plugin.name, info, index))
+      .map((info, index) => readDevice(name, info, index))
       .filter(({ index }) => onlyDevice === undefined || index === onlyDevice);
     this.ops = plugin.ops.map((op) => ({
       op: op.op,
@@ -253,6 +248,11 @@ class NativeBackend implements Backend {
       ...(op.name === '' ? {} : { spec: readCustomOp(op) }),
     }));
     this.args = new ArgsCache(binding);
+  }
+
+  renamed(name: string): Backend {
+    const { binding, pending, lanes, plugin, onlyDevice } = this;
+    return new NativeBackend(binding, pending, lanes, plugin, onlyDevice, name);
   }
 
   supports(device: Device, { range, args, model }: SupportQuery): Support {

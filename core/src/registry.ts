@@ -34,13 +34,20 @@ export class Registry {
   /** @throws AxleError ALREADY_EXISTS when a backend of that name is there. */
   add(backend: Backend): void {
     if (this.backends.has(backend.name)) {
-      throw new AxleError('ALREADY_EXISTS', `there is a backend named '${backend.name}' already`);
+      throw new AxleError(
+        'ALREADY_EXISTS',
+        `there is a backend named '${backend.name}' already; give one of them another name`,
+      );
     }
     this.backends.set(backend.name, backend);
     this.takeIn(backend);
     backend.onGrown?.(() => {
       this.takeIn(backend);
     });
+  }
+
+  has(name: string): boolean {
+    return this.backends.has(name);
   }
 
   /** Notes a backend that this machine cannot have. */

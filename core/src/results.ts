@@ -5,7 +5,7 @@ import type {
   DeviceKindName,
   ErrorCodeName,
 } from './generated/constants.js';
-import type { Tensor } from './tensor.js';
+import type { AnyTensor } from './tensor.js';
 
 /** Where the time of a call went, milliseconds. Steps of a chain are added up. */
 export interface TimingMs {
@@ -63,13 +63,13 @@ export interface ClassifyResult extends CallReport {
 export interface InferResult extends CallReport {
   readonly model: string;
   /** By the model's output names. */
-  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<string, AnyTensor>>;
 }
 
 export interface RunResult extends CallReport {
   readonly op: string;
   /** By the names that the op declares, '0', '1', ... where it declares none. */
-  readonly outputs: Readonly<Record<string, Tensor>>;
+  readonly outputs: Readonly<Record<string, AnyTensor>>;
 }
 
 /** A custom op: 'vendor.example/blur'. */

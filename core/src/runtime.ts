@@ -11,7 +11,8 @@ import { ModelLibrary, type ModelCatalogue } from './models/library.js';
 import type { Model } from './models/model.js';
 import { ModelRepository } from './models/repository.js';
 import { ModelStore, type ModelContent } from './models/model-store.js';
-import { NativeHost, type PluginSpec } from './native-backend.js';
+import { NativeHost, type RenamedBackend } from './native-backend.js';
+import type { PluginSpec } from './plugin-spec.js';
 import { CircuitBreaker } from './plans/circuit-breaker.js';
 import { failureListener } from './plans/device-failures.js';
 import { CostModel } from './plans/cost-model.js';
@@ -111,7 +112,12 @@ export class Runtime {
     const host = NativeHost.shared();
     const opened = await Promise.all(options.plugins.map((spec) => runtime.openPlugin(host, spec)));
     // In the order of the options, whichever was open first: it decides between equals.
-    for (const backend of opened) if (backend !== undefined) await runtime.addBackend(backend);
+    for (const [i, backend] of opened.entries()) {
+      if (backend === undefined) continue;
+      const isTaken = runtime.registry.has(backend.name);
+      const name = isTaken ? (options.plugins[i] as PluginSpec).name : backend.name;
+      await runtime.addBackend(name === backend.name ? backend : backend.renamed(name));
+    }
     return runtime;
   }
 
@@ -167,7 +173,10 @@ export class Runtime {
     }
   }
 
-  private async openPlugin(host: NativeHost, spec: PluginSpec): Promise<Backend | undefined> {
+  private async openPlugin(
+    host: NativeHost,
+    spec: PluginSpec,
+  ): Promise<RenamedBackend | undefined> {
     try {
       return await host.open(spec);
     } catch (error) {

@@ -59,6 +59,9 @@ const copiedBytesMax = 1023;
 /** What `new Tensor` takes from this file only. */
 const ownKey = Symbol('Tensor');
 
+/** A tensor of any type, told apart by `dtype`: where that is 'FP32', `data` is a Float32Array. */
+export type AnyTensor = { [T in DataTypeName]: Tensor<T> }[DataTypeName];
+
 /** The constructor, for the functions of this file. */
 let newTensor: <T extends DataTypeName>(
   dtype: T,

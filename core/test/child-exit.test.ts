@@ -6,6 +6,7 @@ const exited: Exit = {
   report: { verdict: 'pass', tasks: {} },
   closing: false,
   timedOut: false,
+  outstanding: '',
   timeoutMs: 2000,
   code: 0,
   killedBy: null,
@@ -26,6 +27,8 @@ describe('the verdict on a process', () => {
 
   it('tells a rule that did not end from a process that did not', () => {
     expect(reasonOf({ report: undefined, timedOut: true })).toMatch(/^no end of it within 2 s/);
+    const lost = { report: undefined, timedOut: true, outstanding: 'a task was never completed' };
+    expect(reasonOf(lost)).toBe('no end of it within 2 s: a task was never completed');
     expect(reasonOf({ timedOut: true })).toMatch(/^the process did not exit within 2 s/);
     const closing = { report: undefined, closing: true, timedOut: true };
     expect(reasonOf(closing)).toBe('its close did not return within 2 s');

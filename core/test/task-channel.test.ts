@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Client } from '../src/client.js';
 import { connectLocal } from '../src/connect.js';
 import { nativeAddonPath } from '../src/native-loader.js';
-import type { TaskEvent } from '../src/task-channel.js';
+import type { TaskEvent } from '../src/task-event.js';
 
 const path = join(dirname(nativeAddonPath()), 'axle_test_plugin.so');
 let client: Client;

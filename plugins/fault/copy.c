@@ -17,6 +17,7 @@
 #define LATE_MS 50
 #define LARGE_BYTES 1000000u
 #define LARGE_BATCH 1000000u
+#define OFTEN 500
 
 void copy_describe(const axle_instance *instance, axle_op_info *info) {
   static const int64_t any = -1;
@@ -36,11 +37,14 @@ void copy_describe(const axle_instance *instance, axle_op_info *info) {
   info->input_count = 1;
   info->outputs = &bytes;
   info->output_count = 1;
+  arguments_describe(instance, info);
 }
 
 static int32_t fail(const axle_instance *instance, axle_completion *end, int32_t status,
                     const char *message) {
   if (instance->fault != FAULT_NO_MESSAGE) end->message = message;
+  if (instance->fault == FAULT_LEAK_ON_ERROR) lose_memory(LEAKED_LITTLE_BYTES);
+  if (instance->fault == FAULT_LEAK_DESCRIPTORS_ON_ERROR) lose_descriptor();
   return status;
 }
 
@@ -133,6 +137,12 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
       task->inputs[0].rank != 1) {
     return fail(instance, end, AXLE_STATUS_INVALID_ARGUMENT, "copy takes one input, UINT8 [n]");
   }
+  const char *why = NULL;
+  const int32_t argument_status = arguments_check(instance, task, &why);
+  if (argument_status != AXLE_STATUS_OK) return fail(instance, end, argument_status, why);
+  if (instance->fault == FAULT_REFUSE_ALL) {
+    return fail(instance, end, AXLE_STATUS_INVALID_ARGUMENT, "it refuses whatever it is given");
+  }
   if (task->deadline_ns != 0 && host->now_ns() > task->deadline_ns) {
     const int32_t status =
         instance->fault == FAULT_LATE_STATUS ? AXLE_STATUS_UNKNOWN : AXLE_STATUS_DEADLINE_EXCEEDED;
@@ -148,6 +158,8 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   if (instance->fault == FAULT_EXIT) exit(0);
   const axle_tensor *input = &task->inputs[0];
   if (instance->fault == FAULT_CRASH_WHEN_LARGE && input->bytes > LARGE_BYTES) abort();
+  if (instance->fault == FAULT_CRASH_WHEN_EMPTY && input->bytes == 0) abort();
+  if (instance->fault == FAULT_CRASH_WHEN_ONE && input->bytes == 1) abort();
   uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
   if (output == NULL) {
     if (instance->fault == FAULT_IGNORE_CAP) return AXLE_STATUS_OK;
@@ -171,7 +183,9 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
       .bytes = input->bytes,
   };
   *emitted = output;
-  return host->emit(task, &chunk);
+  const int32_t status = host->emit(task, &chunk);
+  tamper_with(instance, task);
+  return status;
 }
 
 static void emit_late(const axle_host *host, axle_task *task) {
@@ -193,6 +207,8 @@ static void spread(axle_instance *instance, axle_completion *end) {
 void end_task(axle_instance *instance, axle_task *task, const axle_completion *end) {
   pthread_mutex_lock(&instance->mutex);
   instance->tasks_ended++;
+  if (instance->line.outstanding > 0) instance->line.outstanding--;
+  pthread_cond_broadcast(&instance->changed);
   pthread_mutex_unlock(&instance->mutex);
   instance->host->complete(task, end);
 }
@@ -206,6 +222,12 @@ static void run_late(axle_instance *instance, axle_task *task, const axle_comple
   end_task(instance, task, end);
   pause_ms(LATE_MS);
   if (segment.bytes > 0) memcpy(output, segment.data, segment.bytes);
+}
+
+/* One rule after the other, the second only when the first was broken often. */
+static void break_more(axle_instance *instance, axle_task *task, const axle_completion *end) {
+  instance->host->complete(task, end);
+  if (++instance->broken > OFTEN) emit_late(instance->host, task);
 }
 
 void copy_run(axle_instance *instance, axle_task *task) {
@@ -224,4 +246,5 @@ void copy_run(axle_instance *instance, axle_task *task) {
   end_task(instance, task, &end);
   if (instance->fault == FAULT_COMPLETE_TWICE) instance->host->complete(task, &end);
   if (instance->fault == FAULT_EMIT_AFTER_COMPLETE) emit_late(instance->host, task);
+  if (instance->fault == FAULT_MORE_AND_MORE) break_more(instance, task, &end);
 }

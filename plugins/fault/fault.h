@@ -17,6 +17,8 @@ typedef enum fault {
   FAULT_COMPLETE_ON_CANCEL,
   FAULT_NEVER_COMPLETE,
   FAULT_LOSE_TASKS,
+  FAULT_LOSE_LAST,
+  FAULT_REFUSE_ALL,
   FAULT_WRONG_SIZE,
   FAULT_WRONG_TYPE,
   FAULT_WRONG_OUTPUT,
@@ -27,6 +29,13 @@ typedef enum fault {
   FAULT_WRITE_PAST_BLOCK,
   FAULT_WRITE_BEFORE_START,
   FAULT_WRITE_INPUT,
+  FAULT_WRITE_DIMS,
+  FAULT_WRITE_TENSOR,
+  FAULT_WRITE_SEGMENT,
+  FAULT_WRITE_TASK,
+  FAULT_WRITE_LIST,
+  FAULT_WRITE_ARGUMENTS,
+  FAULT_WRITE_ASKED_ARGUMENTS,
   FAULT_FIRST_SEGMENT_ONLY,
   FAULT_READ_TWICE,
   FAULT_READ_LATE,
@@ -43,14 +52,26 @@ typedef enum fault {
   FAULT_LEAK_LITTLE,
   FAULT_LEAK_MUCH,
   FAULT_LEAK_DESCRIPTORS,
+  FAULT_LEAK_ON_ERROR,
+  FAULT_LEAK_DESCRIPTORS_ON_ERROR,
   FAULT_CRASH,
   FAULT_CRASH_WHEN_LARGE,
+  FAULT_CRASH_WHEN_EMPTY,
+  FAULT_CRASH_WHEN_ONE,
+  FAULT_NEEDS_ARGUMENT,
+  FAULT_CRASH_ON_ARGUMENT,
+  FAULT_CRASH_ON_ZERO,
+  FAULT_SILENT_ARGUMENT,
   FAULT_EXIT,
+  FAULT_MORE_AND_MORE,
   /* of the plugin */
   FAULT_CRASH_ON_CLOSE,
   FAULT_HANG_ON_CLOSE,
   FAULT_LEFT_THREAD,
   FAULT_FORK_ON_OPEN,
+  FAULT_LEAK_ON_CLOSE,
+  FAULT_LEAK_DESCRIPTORS_ON_CLOSE,
+  FAULT_LEAK_ON_REFUSAL,
   FAULT_LOST,
   FAULT_ANY_OPTION,
   FAULT_SLOW_SUPPORTS,
@@ -59,6 +80,14 @@ typedef enum fault {
   FAULT_SILENT_HEALTH,
   FAULT_COUNT_TWICE,
   FAULT_FEW_QUEUES,
+  FAULT_LEAK_QUEUE,
+  FAULT_LEAK_DESCRIPTORS_QUEUE,
+  FAULT_SLOW_QUEUE_OPEN,
+  FAULT_SLOW_FIRST_QUEUE,
+  FAULT_SLOW_SUBMIT,
+  FAULT_SLOW_FIRST_SUBMIT,
+  FAULT_SLOW_CANCEL,
+  FAULT_SUBMIT_WHEN_IDLE,
   /* of streams */
   FAULT_STREAM_DROP,
   FAULT_STREAM_STUCK,
@@ -69,6 +98,10 @@ typedef enum fault {
   FAULT_STREAM_CRASH_ON_CLOSE,
   FAULT_STREAM_SHARED,
   FAULT_STREAM_LEAK,
+  FAULT_STREAM_LEAK_ON_ERROR,
+  FAULT_STREAM_WRITE_ARGUMENTS,
+  FAULT_SLOW_STREAM_OPEN,
+  FAULT_SLOW_STREAM_WRITE,
   /* of what another plugin does */
   FAULT_WRONG_NUMBERS,
   FAULT_WRONG_RANGE,
@@ -85,6 +118,8 @@ typedef enum fault {
   FAULT_MODEL_FIRST_FILE,
   FAULT_MODEL_ASSUMED,
   FAULT_MODEL_LEAK,
+  FAULT_MODEL_LEAK_ON_ERROR,
+  FAULT_MODEL_WRITE_FILE,
 } fault;
 
 /* As in the template: a line of tasks, linked by their plugin_data, and the thread that works it off. Writes
@@ -93,6 +128,7 @@ typedef struct line {
   axle_task *first;
   axle_task *last;
   axle_stream *first_stream;
+  uint64_t outstanding; /* tasks that were added and have not ended */
   int closing;
 } line;
 
@@ -126,6 +162,7 @@ struct axle_instance {
 
   /* Of the thread alone. */
   uint8_t runs;
+  int broken;        /* rules, for one fault */
   uint8_t *previous; /* the last input */
   uint64_t previous_bytes;
   int32_t spreading; /* the status of a task that failed, while others wait behind it */
@@ -166,6 +203,14 @@ void copy_describe(const axle_instance *instance, axle_op_info *info);
 void copy_run(axle_instance *instance, axle_task *task);
 void end_task(axle_instance *instance, axle_task *task, const axle_completion *end);
 
+/* arguments.c. `why` is set with a status other than OK, or there is nothing to say. */
+void arguments_describe(const axle_instance *instance, axle_op_info *info);
+int32_t arguments_check(const axle_instance *instance, const axle_task *task, const char **why);
+
+/* tamper.c */
+void tamper_with(const axle_instance *instance, axle_task *task);
+void tamper_with_arguments(const axle_arg *args, uint64_t count);
+
 /* line.c */
 int line_start(axle_instance *instance);
 void line_stop(axle_instance *instance);
@@ -174,6 +219,8 @@ void line_add_stream(axle_instance *instance, axle_stream *stream);
 /* 1 when the task waited, and does no longer. */
 int line_remove(axle_instance *instance, const axle_task *task);
 int line_is_empty(axle_instance *instance);
+/* Until all that waited and ran has ended. */
+void line_wait(axle_instance *instance);
 
 /* streams.c: streams of copy and of the wrapped plugin */
 void stream_run(axle_instance *instance, axle_stream *stream);

@@ -41,7 +41,7 @@ void line_stop(axle_instance *instance) {
   pthread_mutex_lock(&instance->mutex);
   instance->line.closing = 1;
   pthread_mutex_unlock(&instance->mutex);
-  pthread_cond_signal(&instance->changed);
+  pthread_cond_broadcast(&instance->changed);
   pthread_join(instance->thread, NULL);
   pthread_cond_destroy(&instance->changed);
   pthread_mutex_destroy(&instance->mutex);
@@ -59,8 +59,9 @@ void line_add(axle_instance *instance, axle_task *const *tasks, uint64_t n) {
     }
     line->last = tasks[i];
   }
+  line->outstanding += n;
   pthread_mutex_unlock(&instance->mutex);
-  pthread_cond_signal(&instance->changed);
+  pthread_cond_broadcast(&instance->changed);
 }
 
 void line_add_stream(axle_instance *instance, axle_stream *stream) {
@@ -70,7 +71,7 @@ void line_add_stream(axle_instance *instance, axle_stream *stream) {
   stream->next = NULL;
   *at = stream;
   pthread_mutex_unlock(&instance->mutex);
-  pthread_cond_signal(&instance->changed);
+  pthread_cond_broadcast(&instance->changed);
 }
 
 int line_remove(axle_instance *instance, const axle_task *task) {
@@ -100,4 +101,10 @@ int line_is_empty(axle_instance *instance) {
   const int empty = instance->line.first == NULL;
   pthread_mutex_unlock(&instance->mutex);
   return empty;
+}
+
+void line_wait(axle_instance *instance) {
+  pthread_mutex_lock(&instance->mutex);
+  while (instance->line.outstanding > 0) pthread_cond_wait(&instance->changed, &instance->mutex);
+  pthread_mutex_unlock(&instance->mutex);
 }

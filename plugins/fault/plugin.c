@@ -8,6 +8,7 @@
  *   status=N        each task of copy ends with this status
  *   wrap=FILE       another plugin; its first device is used
  *   wrap.KEY=VALUE  an option of that plugin */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@
 #define SLOW_HEALTH_MS 400
 #define FEW_QUEUES 8
 #define FEW_TASKS 512
+#define BLOCKED_MS 20
+#define FIRST_BLOCKED_MS 100
+#define LEAKED_BYTES 65536u
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
@@ -56,6 +60,7 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
   instance->host = host;
   const int32_t status = set_up(instance, options, option_count, error);
   if (status != AXLE_STATUS_OK) {
+    if (instance->fault == FAULT_LEAK_ON_REFUSAL) lose_memory(LEAKED_BYTES);
     free(instance);
     return status;
   }
@@ -69,6 +74,8 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
 static void close_instance(axle_instance *instance) {
   if (instance->fault == FAULT_CRASH_ON_CLOSE) abort();
   if (instance->fault == FAULT_HANG_ON_CLOSE) linger(NULL);
+  if (instance->fault == FAULT_LEAK_ON_CLOSE) lose_memory(LEAKED_BYTES);
+  if (instance->fault == FAULT_LEAK_DESCRIPTORS_ON_CLOSE) lose_descriptor();
   line_stop(instance);
   wrap_close(instance);
   free(instance->previous);
@@ -111,6 +118,9 @@ static uint32_t supports(axle_instance *instance, uint32_t device, const axle_op
   const wrapped *wrapped = instance->wrapped;
   if (instance->fault == FAULT_SLOW_SUPPORTS) pause_ms(SLOW_SUPPORTS_MS);
   if (instance->fault == FAULT_SILENT_REFUSAL) return 0;
+  if (instance->fault == FAULT_WRITE_ASKED_ARGUMENTS) {
+    tamper_with_arguments(query->args, query->arg_count);
+  }
   if (query->op == OP_COPY) return 1;
   if (wrapped == NULL) {
     snprintf(why->message, sizeof why->message, "this plugin runs fault.axle/copy only");
@@ -153,6 +163,12 @@ struct axle_queue {
   axle_queue *inner;
 };
 
+/* As one does that sets up its driver when it first needs it. */
+static void pause_at_first(void) {
+  static atomic_flag is_set_up = ATOMIC_FLAG_INIT;
+  if (!atomic_flag_test_and_set(&is_set_up)) pause_ms(FIRST_BLOCKED_MS);
+}
+
 static uint32_t count_queues(axle_instance *instance, int change) {
   pthread_mutex_lock(&instance->mutex);
   instance->queues += (uint32_t)change;
@@ -168,6 +184,8 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
     snprintf(error->message, sizeof error->message, "there are %d queues", FEW_QUEUES);
     return AXLE_STATUS_RESOURCE_EXHAUSTED;
   }
+  if (instance->fault == FAULT_SLOW_QUEUE_OPEN) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_SLOW_FIRST_QUEUE) pause_at_first();
   const wrapped *wrapped = instance->wrapped;
   axle_queue *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
@@ -184,9 +202,17 @@ static int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue *
 
 static void queue_close(axle_instance *instance, axle_queue *queue) {
   count_queues(instance, -1);
+  if (instance->fault == FAULT_LEAK_QUEUE) lose_memory(LEAKED_BYTES);
+  if (instance->fault == FAULT_LEAK_DESCRIPTORS_QUEUE) lose_descriptor();
   const wrapped *wrapped = instance->wrapped;
   if (wrapped != NULL) wrapped->table->queue_close(wrapped->instance, queue->inner);
   free(queue);
+}
+
+/* How many of n tasks are not lost. */
+static uint64_t kept_of(const axle_instance *instance, uint64_t n) {
+  if (instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS) return FEW_TASKS;
+  return instance->fault == FAULT_LOSE_LAST && n > 1 ? n - 1 : n;
 }
 
 static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
@@ -205,14 +231,18 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
     for (uint64_t i = 0; i < n; i++) copy_run(instance, tasks[i]);
     return AXLE_STATUS_OK;
   }
-  const int loses = instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS;
-  line_add(instance, tasks, loses ? FEW_TASKS : n);
+  if (instance->fault == FAULT_SLOW_SUBMIT) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_SLOW_FIRST_SUBMIT) pause_at_first();
+  if (instance->fault == FAULT_SUBMIT_WHEN_IDLE) line_wait(instance);
+  line_add(instance, tasks, kept_of(instance, n));
+  if (instance->fault == FAULT_WRITE_LIST) ((axle_task **)tasks)[0] = NULL;
   return AXLE_STATUS_OK;
 }
 
 /* host->cancelled() is enough, but for a fault. */
 static void cancel(axle_instance *instance, axle_queue *queue, axle_task *task) {
   (void)queue;
+  if (instance->fault == FAULT_SLOW_CANCEL) pause_ms(BLOCKED_MS);
   if (instance->fault != FAULT_COMPLETE_ON_CANCEL || !line_remove(instance, task)) return;
   const axle_completion end = {
       .struct_size = sizeof end, .status = AXLE_STATUS_CANCELLED, .message = "cancelled"};

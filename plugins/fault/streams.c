@@ -6,6 +6,7 @@
 #include "fault.h"
 
 #define LEAKED_BYTES 65536u
+#define BLOCKED_MS 20
 
 /* What FAULT_STREAM_SHARED puts all streams into. Its thread alone uses it. */
 static stream_buffer shared_buffer;
@@ -58,6 +59,7 @@ static int32_t put_out(const axle_instance *instance, axle_stream *stream, axle_
 static int32_t write(const axle_instance *instance, axle_stream *stream, axle_completion *end) {
   axle_task *task = stream->task;
   if (instance->host->cancelled(task)) {
+    if (instance->fault == FAULT_STREAM_LEAK_ON_ERROR) lose_memory(LEAKED_BYTES);
     end->message = "nobody waits for it";
     return instance->fault == FAULT_STREAM_CANCEL_STATUS ? AXLE_STATUS_UNKNOWN
                                                          : AXLE_STATUS_CANCELLED;
@@ -88,8 +90,12 @@ void stream_run(axle_instance *instance, axle_stream *stream) {
 
 int32_t stream_open(axle_instance *instance, const axle_stream_config *config, axle_stream **stream,
                     axle_error *error) {
+  if (instance->fault == FAULT_SLOW_STREAM_OPEN) pause_ms(BLOCKED_MS);
   axle_stream *opened = calloc(1, sizeof *opened);
   if (opened == NULL) return AXLE_STATUS_RESOURCE_EXHAUSTED;
+  if (instance->fault == FAULT_STREAM_WRITE_ARGUMENTS) {
+    tamper_with_arguments(config->args, config->arg_count);
+  }
   if (instance->fault == FAULT_STREAM_LEAK) lose_memory(LEAKED_BYTES);
   if (config->op != OP_COPY) {
     const wrapped *wrapped = instance->wrapped;
@@ -110,6 +116,7 @@ int32_t stream_write(axle_instance *instance, axle_stream *stream, axle_task *ta
   if (stream->inner != NULL) {
     return wrapped->table->stream_write(wrapped->instance, stream->inner, task, error);
   }
+  if (instance->fault == FAULT_SLOW_STREAM_WRITE) pause_ms(BLOCKED_MS);
   stream->task = task;
   line_add_stream(instance, stream);
   return AXLE_STATUS_OK;

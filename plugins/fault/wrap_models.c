@@ -135,6 +135,13 @@ int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_so
       break;
   }
   const int32_t status = load_inner(wrapped, &changed, model, error);
+  if (instance->fault == FAULT_MODEL_LEAK_ON_ERROR && status != AXLE_STATUS_OK) {
+    lose_memory(LEAKED_BYTES);
+  }
+  if (instance->fault == FAULT_MODEL_WRITE_FILE) {
+    const axle_file *file = &source->files[0];
+    if (file->bytes > 0) ((uint8_t *)file->data)[file->bytes - 1] ^= 1;
+  }
   const int hides_status = instance->fault == FAULT_MODEL_STATUS && status != AXLE_STATUS_OK;
   return hides_status ? AXLE_STATUS_UNKNOWN : status;
 }

@@ -257,6 +257,7 @@ describe.each(ways)('classify with bad input %s', (_way, open) => {
 
   it.each([0, 1.5, -1, 1001])('refuses topK %d', async (topK) => {
     await expect(client.classify(first.path, { topK })).rejects.toThrow(/topK is/);
+    await expect(client.classify([], { topK })).rejects.toThrow(/topK is/);
   });
 
   it('refuses a model that is missing, or that takes no images', async () => {

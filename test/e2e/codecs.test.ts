@@ -211,6 +211,44 @@ describe('codecs', () => {
     expect(() => client.decompressStream({ outputBytesMax: -1 })).toThrow(/outputBytesMax is -1/);
   });
 
+  it('refuses a stream that another call reads, which gets all of it', async () => {
+    const data = mixed(500_000);
+    const asReadable = () => Readable.from(cut(data, 7777));
+    for (const source of [
+      asReadable(),
+      Readable.toWeb(asReadable()) as ReadableStream<Uint8Array>,
+    ]) {
+      const [whole, second] = await Promise.allSettled([
+        client.compress(source, { codec: 'gzip' }),
+        client.compress(source, { codec: 'gzip' }),
+      ]);
+      expect(second).toMatchObject({
+        status: 'rejected',
+        reason: {
+          code: 'INVALID_ARGUMENT',
+          message:
+            'the input stream is being read by another call; give each call a stream of its own',
+        },
+      });
+      if (whole.status === 'rejected') throw whole.reason;
+      expect(gunzipSync(whole.value.data).equals(data)).toBe(true);
+    }
+    const twice = Readable.from(cut(data, 7777));
+    await expect(client.compress([twice, twice])).rejects.toMatchObject({ index: 1 });
+  });
+
+  it('refuses wrong options of no inputs', async () => {
+    const wrong: readonly Promise<unknown>[] = [
+      client.compress([], { level: 99 }),
+      client.decompress([], { outputBytesMax: -1 }),
+      client.run('axle.test/none', [], { args: [] as never }),
+      client.infer('mlp', [], { modle: 1 } as never),
+    ];
+    for (const call of wrong)
+      await expect(call).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    expect(await client.compress([])).toEqual([]);
+  });
+
   it('ends a web stream that it reads, with the reason, when it is aborted or refuses what comes', async () => {
     const ends: unknown[] = [];
     const endless = (chunk?: unknown) =>

@@ -42,23 +42,23 @@ const conforming: Readonly<Record<string, Conforming>> = {
   'cpu-fallback': {
     plugin: cpuPlugin,
     devices: ['cpu-fallback:0'],
-    skips: ['large', 'changing-inputs'],
+    skips: ['large', 'changing-inputs', 'arguments'],
   },
   template: {
     plugin: builtPlugin('template'),
     devices: ['template:0'],
-    skips: ['changing-inputs', ...idsOf('batch', 'stream'), ...noModels],
+    skips: ['changing-inputs', 'arguments', ...idsOf('batch', 'stream'), ...noModels],
   },
   echo: {
     plugin: builtPlugin('echo'),
     devices: ['echo:0'],
-    skips: [...idsOf('stream'), ...noModels],
+    skips: ['arguments', ...idsOf('stream'), ...noModels],
   },
   cuda: {
     plugin: emulatedCuda,
     devices: [emulatedCudaDevice],
     skips: [
-      ...['changing-inputs', 'large', ...idsOf('batch', 'stream')],
+      ...['changing-inputs', 'large', 'arguments', ...idsOf('batch', 'stream')],
       ...noModels.filter((id) => !/^oracle-(de)?compress$/.test(id)),
     ],
     // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
@@ -67,7 +67,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   fault: {
     plugin: builtPlugin('fault'),
     devices: ['fault:0'],
-    skips: ['changing-inputs', 'stream-damage', ...noModels],
+    skips: ['changing-inputs', 'arguments', 'stream-damage', ...noModels],
   },
 };
 
@@ -76,9 +76,11 @@ const withoutTasks = [
   'loads',
   'unknown-option',
   'reopens',
+  'opening-leaks',
   'health',
   'refusals',
   'queues',
+  'queue-leaks',
   'model-info',
   'model-format',
   'model-leaks',

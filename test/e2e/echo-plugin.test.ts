@@ -41,6 +41,37 @@ describe('the echo plugin', () => {
     ]);
   });
 
+  it('may be opened twice with other options, and then goes by the names that it is given', async () => {
+    const plugins = [
+      { name: 'first', path, options: {} },
+      { name: 'second', path, options: { spin_us: '50' } },
+    ];
+    await using client = await connect({ plugins });
+    expect(await unavailableBesidesCuda(client)).toEqual([]);
+    for (const device of ['echo', 'second']) {
+      const on = { device, strict: true };
+      const result = await client.run('echo.axle/echo', { bytes: Uint8Array.of(7) }, on);
+      expect(result.device).toBe(`${device}:0`);
+    }
+    const named = [
+      { name: 'echo', path },
+      { name: 'echo', path, options: { spin_us: '50' } },
+    ];
+    await using refused = await connect({ plugins: named });
+    const reason = "there is a backend named 'echo' already; give one of them another name";
+    expect(await unavailableBesidesCuda(refused)).toEqual([{ backend: 'echo', reason }]);
+  });
+
+  it('has outputs whose data is of the type that their dtype says', async () => {
+    await using client = await connect({ plugins: [{ name: 'echo', path }] });
+    const { outputs } = await client.run('echo.axle/echo', { bytes: Uint8Array.of(7) });
+    const { bytes } = outputs;
+    if (bytes?.dtype !== 'UINT8') throw new Error(`bytes is ${bytes?.dtype ?? 'not there'}`);
+    // Compiles only where the types are told apart by dtype.
+    const data: Uint8Array = bytes.data;
+    expect(data).toEqual(Uint8Array.of(7));
+  });
+
   it('is not there for a device that it does not have', async () => {
     await using client = await connect({ plugins: [{ name: 'echo', path, device: 1 }] });
     expect(await unavailableBesidesCuda(client)).toEqual([

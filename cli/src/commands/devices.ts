@@ -6,9 +6,11 @@ import {
   addDeviceOptions,
   addJsonOption,
   addModelsOption,
+  addPluginsOption,
   type DeviceOptions,
   type JsonOption,
   type ModelsOption,
+  type PluginsOption,
 } from '../options.js';
 import { withClient } from '../session.js';
 import { print } from '../standard-output.js';
@@ -24,33 +26,41 @@ export function addDevicesCommand(program: Command): void {
     .option('--explain <op>', 'show the ways in which an op could run, best first, and why')
     .option('--model <model>', 'with --explain classify or infer: the model that it runs')
     .action(listDevices);
-  addJsonOption(addModelsOption(addDeviceOptions(command))).addHelpText(
+  addJsonOption(addPluginsOption(addModelsOption(addDeviceOptions(command)))).addHelpText(
     'after',
     `
 Examples:
   $ axle devices
   $ axle devices --json | jq -r '.devices[].id'
-  $ axle devices --explain classify --device gpu`,
+  $ axle devices --explain classify --device gpu
+  $ axle devices --plugin mine=./libmine.so`,
   );
 }
 
-interface DevicesCommandOptions extends DeviceOptions, JsonOption, ModelsOption {
+interface DevicesCommandOptions extends DeviceOptions, JsonOption, ModelsOption, PluginsOption {
   readonly explain?: string;
   readonly model?: string;
 }
 
 async function listDevices(options: DevicesCommandOptions): Promise<void> {
-  const { explain: op, model, device, strict } = options;
+  const { explain: op, model, device, strict, plugin } = options;
+  const endpoint = process.env['AXLE_ENDPOINT'] || 'local:';
+  if (plugin !== undefined && !endpoint.startsWith('local:')) {
+    throw new UsageError('--plugin is for this process; a server has its own: axle serve --plugin');
+  }
   if (op !== undefined) return explainOp(op, options);
   for (const [name, value] of Object.entries({ model, device, strict })) {
     if (value !== undefined) throw new UsageError(`--${name} goes with --explain OP`);
   }
-  const report = await withClient({}, (client) => client.devices());
+  const report = await withClient({ plugin }, (client) => client.devices());
   await print(options.json ? `${JSON.stringify(report, null, 2)}\n` : formatDevices(report));
 }
 
 async function explainOp(op: string, options: DevicesCommandOptions): Promise<void> {
   const { model, device, strict } = options;
+  if (op === 'infer' && model === undefined) {
+    throw new UsageError('infer runs a model; say which one with --model MODEL');
+  }
   const report = await withClient(options, (client) =>
     client.explain(op, { model, device, strict }),
   );

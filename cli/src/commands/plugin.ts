@@ -14,6 +14,7 @@ import { painterFor, type Painter } from '../terminal.js';
 
 interface CheckCommandOptions extends JsonOption {
   readonly option?: string[];
+  readonly arg?: string[];
   readonly rule?: string[];
   readonly model?: string[];
   readonly oracle?: string;
@@ -55,6 +56,11 @@ function addCheckCommand(plugin: Command, context: CommandContext): void {
     .description('hold a plugin against the rules of axle/plugin.h, each in a process of its own')
     .argument('<file>', 'the shared library')
     .option('--option <key=value>', 'open it with this option; may be repeated', gather)
+    .option(
+      '--arg <name=value>',
+      'try its own ops with this argument; OP:NAME=VALUE for one op; may be repeated',
+      gather,
+    )
     .option('--rule <id>', 'check this rule only; may be repeated', gather)
     .option(
       '--model <file>',
@@ -87,6 +93,10 @@ oracle does not open. A file that does not load breaks the rule 'loads', and the
 hung, each other is given 3 s. A rule that does not apply (the plugin has no streams, there is no oracle, or it does
 not offer the op) is skipped with the reason. 'axle plugin rules' lists the rules.
 
+An op of the plugin's own is tried on inputs and arguments that fit its description, and may refuse them. When no
+task of any op gives a result, the rule 'runs' is broken: nothing shows that the plugin works. --arg gives arguments that make sense,
+each as its type has it: true or false, a number, a text, or bytes as hex: and two digits for each.
+
 The rules given-model, given-model-batch and given-model-oracle are for models that --model names: they are loaded,
 run on inputs made up from their description (sizes that it leaves open are those of model_warmup in config.pbtxt,
 else 16), run in batches up to max_batch_size, compared with the oracle, and unloaded.
@@ -98,6 +108,7 @@ completed for the rule.
 Examples:
   $ axle plugin check plugins/template/build/libaxle_template.so
   $ axle plugin check ./libmine.so --option device=0 --rule leaks --json
+  $ axle plugin check ./libmine.so --arg mode=wrap --arg example.axle/scale:gain=1.5
   $ axle plugin check ./libmine.so --model ./resnet50.onnx --model ./models/bert --timeout 120
   $ axle plugin check ./libmine.so --oracle ./libreference.so --oracle-option threads=1`,
   );
@@ -135,6 +146,7 @@ async function checkFile(
   let heading = `oracle ${oracle === undefined ? noOracle : printable(oracle.path)}\n`;
   const results = await checkPlugin(file, {
     options: parseOptions('--option', options.option),
+    args: parseOptions('--arg', options.arg),
     timeoutMs: options.timeout * 1000,
     jobs: options.jobs,
     signal,

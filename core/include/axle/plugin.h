@@ -25,8 +25,12 @@
  *   Ownership  What a call is handed stays the caller's, and is valid until the call returns, unless
  *              a comment beside it says otherwise.
  *   Errors     A status is 0 (AXLE_STATUS_OK) or one of AXLE_STATUS_*. A function that takes an
- *              axle_error fills it when, and only when, it returns another status; the message says
- *              what was wrong and what to do.
+ *              axle_error and returns a status fills the message when, and only when, that is not OK;
+ *              the message says what was wrong and what to do. What counts is the status that was
+ *              returned. supports() returns no status: see there.
+ *   Waiting    queue_open, submit, stream_open and stream_write are called by a thread that serves
+ *              many callers: they hand over and return, in microseconds rather than milliseconds.
+ *              supports() and cancel() do so too. The others may block as their comments say.
  *   Threads    Each slot says from which threads it is called. host-> functions may be called from
  *              any thread; calls that name the same task must not overlap, except cancelled().
  *   Exceptions No C++ exception and no longjmp crosses this boundary, in either direction.
@@ -182,7 +186,8 @@ typedef struct axle_model axle_model;       /* a model loaded on one device */
 typedef struct axle_queue axle_queue;       /* a way to one device for one user of it */
 typedef struct axle_stream axle_stream;     /* one ordered stream on one device */
 
-/* Why a call failed. The caller sets struct_size and zeroes the rest. */
+/* Why a call failed. The caller sets struct_size and zeroes the rest. `status` may be set to what the
+ * function returns, or left 0: the host reads the message alone. */
 typedef struct axle_error {
   uint64_t struct_size;
   int32_t status;
@@ -490,9 +495,10 @@ typedef struct axle_plugin {
   uint32_t (*op_count)(axle_instance *instance);
   void (*op_info)(axle_instance *instance, uint32_t index, axle_op_info *info);
 
-  /* How well `device` runs this: 0 = not at all (and `why` says why), higher is better among equals;
-   * a plain software path is 1, hardware made for it 100. Must be quick and must not touch the
-   * device. Any thread. */
+  /* How well `device` runs this: 0 = not at all, higher is better among equals; a plain software path
+   * is 1, hardware made for it 100. With 0, and only then, why->message says why, for people to read; it
+   * is an answer and no error, so why->status counts for nothing. Must be quick and must not touch the
+   * device: who asks serves callers meanwhile. Any thread. */
   uint32_t (*supports)(axle_instance *instance, uint32_t device, const axle_op_query *query,
                        axle_error *why);
 
@@ -530,7 +536,7 @@ typedef struct axle_plugin {
   void (*cancel)(axle_instance *instance, axle_queue *queue, axle_task *task);
 
   /* Optional, for ops with AXLE_OP_FLAG_STREAMABLE: input in order, at most one task outstanding on a
-   * stream. Open must not wait, as queue_open must not. A write's task has the next bytes as input 0
+   * stream. Open must not wait, as queue_open must not, nor may a write, as submit. A write's task has the next bytes as input 0
    * (perhaps none) and is completed like any other. The plugin need not use all of them, nor emit more
    * than task->output_bytes_max: it says in the completion how much it consumed and whether more output
    * waits, and is called again with the rest. The last write carries AXLE_STREAM_END; with everything

@@ -2,8 +2,10 @@
 #include "batch.h"
 
 #include "dtype.h"
+#include "fence.h"
 #include "host_table.h"
 #include "plugin_call.h"
+#include "untouched.h"
 
 namespace axle::host {
 namespace {
@@ -43,7 +45,8 @@ bool may_run_together(const axle_task &a, const axle_task &b) { return same_inpu
 
 namespace {
 
-void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
+// Returns the op that they are of.
+const OpInfo *check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
   const Task &first = *tasks.front();
   const OpInfo *op = queue.instance->find_op(first.abi.op, first.abi.op_version,
                                              first.abi.chain_first, first.abi.chain_last);
@@ -74,14 +77,27 @@ void check_batch(const Queue &queue, const std::vector<Task *> &tasks) {
            "of every input but for dimension 0");
     }
   }
+  return op;
 }
 
 // ---- handing over --------------------------------------------------------------------------------
 
-void hand_over(Task *task, const PluginLibrary *library, size_t submitted_with) {
+void hand_over(Task *task, const PluginLibrary *library, size_t submitted_with, bool may_change) {
+  note_untouched(task, may_change);
   task->library = library;
   task->submitted_with = static_cast<uint32_t>(submitted_with);
   task->state.store(TaskState::Submitting, std::memory_order_release);
+}
+
+// After submit returned: the list is the host's.
+void check_list(const PluginLibrary *library, axle_task *const *list,
+                const std::vector<Task *> &tasks) {
+  if (!process_checks_rules()) return;
+  for (size_t i = 0; i < tasks.size(); ++i) {
+    if (list[i] == &tasks[i]->abi) continue;
+    plugin_fault(library, "wrote to submit's list of tasks, which it may only read");
+    return;
+  }
 }
 
 // After submit returned OK.
@@ -99,6 +115,7 @@ void take_back(Environment *environment, Task *task) {
     if (task->state.load() == TaskState::CompletedEarly) {
       plugin_fault(task->library, "a task was completed whose submit failed");
     }
+    if (const char *problem = untouched_problem(task)) plugin_fault(task->library, problem);
     task->state.store(TaskState::Staged);
   }
   task->queue = nullptr;
@@ -109,8 +126,9 @@ void take_back(Environment *environment, Task *task) {
 }  // namespace
 
 void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *tasks) {
+  const OpInfo *op = nullptr;
   try {
-    check_batch(*queue, *tasks);
+    op = check_batch(*queue, *tasks);
   } catch (...) {
     for (Task *task : *tasks) environment->retire(task, false);
     tasks->clear();
@@ -119,9 +137,10 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
   const PluginLibrary *library = queue->instance->library;
   axle_task *list[AXLE_SUBMIT_MAX];
   size_t count = 0;
+  const bool may_change = (op->flags & AXLE_OP_FLAG_INPUTS_MAY_CHANGE) != 0;
   for (Task *task : *tasks) {
     task->queue = queue;
-    hand_over(task, library, tasks->size());
+    hand_over(task, library, tasks->size(), may_change);
     list[count++] = &task->abi;
   }
   try {
@@ -134,6 +153,7 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
     tasks->clear();
     throw;
   }
+  check_list(library, list, *tasks);
   for (Task *task : *tasks) {
     ++queue->outstanding;
     environment->began();
@@ -145,7 +165,7 @@ void submit_batch(Environment *environment, Queue *queue, std::vector<Task *> *t
 void submit_write(Environment *environment, Stream *stream, Task *task) {
   const PluginLibrary *library = stream->instance->library;
   task->stream = stream;
-  hand_over(task, library, 1);
+  hand_over(task, library, 1, false);
   try {
     const SubmitScope scope;
     call_plugin_checked(library, "stream_write", [&](axle_error *error) {

@@ -8,6 +8,7 @@
 #include "model_files.h"
 #include "plugin_call.h"
 #include "resources.h"
+#include "untouched.h"
 
 namespace axle::host {
 namespace {
@@ -29,6 +30,7 @@ void load(Loading *loading) {
   const PluginLibrary *library = model.instance->library;
   const axle_model_source source = loading->files.source(loading->settings);
   try {
+    const ReadOnlyScope scope(library, "model_load", source.args, source.arg_count, &source);
     call_plugin_checked(library, "model_load", [&](axle_error *error) {
       return library->table.model_load(model.instance->handle, model.device, &source, &model.handle,
                                        error);

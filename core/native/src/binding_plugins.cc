@@ -9,6 +9,7 @@
 #include "model_files.h"
 #include "names.h"
 #include "plugin_call.h"
+#include "untouched.h"
 
 namespace axle::host {
 namespace {
@@ -164,6 +165,7 @@ napi_value supports(const Call &call) {
     const PluginLibrary *library = instance->library;
     PluginInstance *plugin = instance;
     const uint32_t index = device;
+    const ReadOnlyScope scope(library, "supports", query.args, query.arg_count, query.source);
     score = call_plugin<uint32_t>(library, "supports", 0, [&] {
       return library->table.supports(plugin->handle, index, &query, &why);
     });

@@ -9,6 +9,7 @@
 #include "plugin_call.h"
 #include "resources.h"
 #include "staging.h"
+#include "untouched.h"
 
 namespace axle::host {
 namespace {
@@ -40,9 +41,12 @@ napi_value stream_open(const Call &call) {
   stream->device = device;
   stream->op = op;
   stream->op_version = op_version;
-  call_plugin_checked(library, "stream_open", [&](axle_error *error) {
-    return library->table.stream_open(stream->instance->handle, &config, &stream->handle, error);
-  });
+  {
+    const ReadOnlyScope scope(library, "stream_open", config.args, config.arg_count);
+    call_plugin_checked(library, "stream_open", [&](axle_error *error) {
+      return library->table.stream_open(stream->instance->handle, &config, &stream->handle, error);
+    });
+  }
   PluginTable::get().retain(instance);
   return make_number(call.env,
                      static_cast<double>(call.environment->streams.add(std::move(stream))));

@@ -26,9 +26,13 @@ struct Sizes {
 
 // AXLE_FENCE_BYTES, which `axle plugin check` sets for the processes of its rules, makes both fences at least as
 // wide as that; otherwise memory costs no more than eight bytes behind its end.
+uint64_t wanted_bytes() {
+  const char *text = std::getenv("AXLE_FENCE_BYTES");
+  return text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+}
+
 Sizes read_sizes() {
-  const char *text = kMayBeWide ? std::getenv("AXLE_FENCE_BYTES") : nullptr;
-  const uint64_t wide = text == nullptr ? 0 : std::strtoull(text, nullptr, 10);
+  const uint64_t wide = kMayBeWide ? wanted_bytes() : 0;
   if (wide == 0) return {0, sizeof kPattern};
   const uint64_t bytes = (std::min(wide, kFenceBytesMax) + 63) & ~uint64_t{63};
   return {bytes, bytes};
@@ -59,6 +63,11 @@ uint64_t bytes_after(const LiveBlock &live) {
 }
 
 }  // namespace
+
+bool process_checks_rules() {
+  static const bool checks = wanted_bytes() > 0;
+  return checks;
+}
 
 bool fences_are_wide() { return sizes().before > 0; }
 

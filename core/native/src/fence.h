@@ -10,7 +10,9 @@
 
 namespace axle::host {
 
-// Whether this process holds a plugin against its rules: fences are wide, and blocks lie between guard pages.
+// Whether this process holds a plugin against its rules.
+bool process_checks_rules();
+// The same, where no sanitizer does it better: fences are wide, and blocks lie between guard pages.
 bool fences_are_wide();
 // What a block for `bytes` of a plugin must hold: them and the fences.
 uint64_t fenced_bytes(uint64_t bytes);

@@ -14,6 +14,7 @@
 #include "names.h"
 #include "status.h"
 #include "task_memory.h"
+#include "untouched.h"
 
 namespace axle::host {
 namespace {
@@ -128,6 +129,7 @@ bool finish(Task *task, const axle_completion *given) noexcept {
     plugin_fault(task->library, "complete was called inside submit");
   }
   check_live_blocks(task);
+  if (const char *problem = untouched_problem(task)) break_rule(task, problem);
   record_completion(task, given);
   free_live_blocks(task);
   if (task->completion.status != AXLE_STATUS_OK) free_outputs(task);

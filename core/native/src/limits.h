@@ -35,6 +35,7 @@ constexpr uint64_t kAttachAnswerBytesMax = 4096;
 constexpr uint64_t kSpecsMax = 256;  // tensors or arguments of one op or model
 constexpr uint64_t kDocBytesMax = 1023;
 constexpr uint64_t kFaultLinesMax = 100;  // logged for one plugin; all are counted
+constexpr uint64_t kFaultKindsMax = 256;  // of all plugins: logged once, past those lines too
 
 // ---- how the host works --------------------------------------------------------------------------
 constexpr uint64_t kCopiedInputBytesMax = 1023;       // smaller than a pin costs

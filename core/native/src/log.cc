@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cstdio>
 #include <mutex>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "limits.h"
@@ -29,6 +31,14 @@ Log &the_log() {
 
 std::atomic<uint64_t> fault_count{0};
 std::atomic<uint64_t> unnamed_fault_count{0};
+
+// Whether this plugin broke this rule for the first time, as far as is kept in mind.
+bool is_new_kind(const PluginLibrary *library, const std::string &rule) {
+  static auto *mutex = new std::mutex;
+  static auto *kinds = new std::set<std::pair<const PluginLibrary *, std::string>>;
+  std::lock_guard<std::mutex> lock(*mutex);
+  return kinds->size() < kFaultKindsMax && kinds->emplace(library, rule).second;
+}
 
 const char *level_name(uint32_t level) { return level == AXLE_LOG_WARN ? "warning" : "error"; }
 
@@ -61,16 +71,22 @@ void log_write(uint32_t level, const char *plugin, const char *message) noexcept
   // No memory for a line: nothing is left to say it with.
 }
 
-void plugin_fault(const PluginLibrary *library, const std::string &rule) noexcept {
+void plugin_fault(const PluginLibrary *library, const std::string &rule) noexcept try {
   fault_count.fetch_add(1, std::memory_order_relaxed);
   std::atomic<uint64_t> &lines = library == nullptr ? unnamed_fault_count : library->fault_count;
   const uint64_t line = lines.fetch_add(1, std::memory_order_relaxed);
-  if (line >= kFaultLinesMax) return;
+  // What was not said yet is said however much else went wrong before.
+  const bool is_new = is_new_kind(library, rule);
+  if (line >= kFaultLinesMax && !is_new) return;
   const char *name = library == nullptr ? "plugin" : library->name.c_str();
   log_write(AXLE_LOG_ERROR, name, rule.c_str());
   if (line + 1 == kFaultLinesMax) {
-    log_write(AXLE_LOG_ERROR, name, "further faults of this plugin are counted but not logged");
+    log_write(
+        AXLE_LOG_ERROR, name,
+        "further faults of this plugin are counted but not logged, unless they break another rule");
   }
+} catch (...) {
+  // No memory to keep it in mind; it is counted.
 }
 
 uint64_t plugin_fault_count() noexcept { return fault_count.load(std::memory_order_relaxed); }

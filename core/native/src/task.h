@@ -70,6 +70,18 @@ struct Output {
   OutputChunk *last;
 };
 
+// What a plugin may only read of a task, as it was: see untouched.h.
+struct Untouched {
+  bool is_noted;
+  bool data_may_change;
+  uint64_t fields;
+  uint64_t tensors;
+  uint64_t shapes;
+  uint64_t data;
+  uint64_t arg_list;
+  uint64_t arg_values;
+};
+
 struct Task {
   static constexpr uint64_t kMagic = 0x4b5341545f4c5841;  // "AXL_TASK"
 
@@ -99,6 +111,8 @@ struct Task {
   Output *outputs = nullptr;
   OutputRoom room;
   std::string broken_rule;  // the first one; empty for none
+
+  Untouched untouched{};  // set before the plugin has the task
 
   // Set by complete().
   axle_completion completion{};

@@ -182,3 +182,22 @@ test('faults are logged up to a number, and counted past it', async () => {
   // 100 faults, the line that says so, and the few that plugins log themselves.
   expect(allLines.length).toBeLessThan(110);
 });
+
+test('a fault of a new kind is logged past that number, once', async () => {
+  const overconsumed = () =>
+    allLines.filter((line) => line.includes('consumed more bytes of a stream')).length;
+  expect(overconsumed()).toBe(0);
+  const faults = await faultsDuring(async () => {
+    for (let i = 0; i < 3; i++) await overconsume();
+  });
+  expect(faults).toBe(3);
+  await expect.poll(overconsumed).toBe(1);
+});
+
+async function overconsume(): Promise<void> {
+  const stream = withArgs([['overconsume', ArgType.INT, 1]], (argsId) =>
+    binding.streamOpen(pluginId, 0, TestOp.echo, 1, argsId),
+  );
+  await completionOf(binding.streamWrite(stream, Uint8Array.of(1), false, 100, 0));
+  await binding.streamClose(stream);
+}

@@ -6,6 +6,7 @@ import type { BinaryInput, ClassifyOptions } from '../client.js';
 import type { CallOutcome } from '../dispatch.js';
 import { AxleError } from '../errors.js';
 import { knownOptions, refuseUnknownOptions } from '../known-options.js';
+import type { Limits } from '../limits.js';
 import type { Model } from '../models/model.js';
 import type { Chain } from '../plans/chain.js';
 import { classifyChain } from '../plans/classify.js';
@@ -31,6 +32,16 @@ export class ClassifyChains {
   }
 }
 
+/** @throws AxleError INVALID_ARGUMENT of an option that there is not, or a topK out of range. */
+export function topKOf(options: ClassifyOptions, { topKMax }: Pick<Limits, 'topKMax'>): number {
+  refuseUnknownOptions(options, knownOptions.classify);
+  const { topK = 1 } = options;
+  if (!Number.isInteger(topK) || topK < 1 || topK > topKMax) {
+    throw argumentError('topK', topK, `a whole number from 1 to ${topKMax}`);
+  }
+  return topK;
+}
+
 export class ClassifyCall implements CallWork<ClassifyResult> {
   private model: Model | undefined;
 
@@ -43,12 +54,9 @@ export class ClassifyCall implements CallWork<ClassifyResult> {
 
   async prepare(cancellation: Cancellation): Promise<CallRequest> {
     const { session, options } = this;
-    refuseUnknownOptions(options, knownOptions.classify);
-    const { topKMax, imageBytesMax } = session.limits;
-    const { topK = 1, model: reference = defaultClassifyModel } = options;
-    if (!Number.isInteger(topK) || topK < 1 || topK > topKMax) {
-      throw argumentError('topK', topK, `a whole number from 1 to ${topKMax}`);
-    }
+    const topK = topKOf(options, session.limits);
+    const { imageBytesMax } = session.limits;
+    const { model: reference = defaultClassifyModel } = options;
     const model = await cancellation.race(session.model(reference));
     this.model = model;
     const source = await readBinaryInput(this.input, 'image', imageBytesMax, cancellation);

@@ -22,6 +22,19 @@ export function codecChain(op: 'compress' | 'decompress', args: OpArgs): Chain {
   return { op, main: 0, steps: [step(op, { usesModel: false, args })] };
 }
 
+/** @throws AxleError INVALID_ARGUMENT of an option that there is not, or a value that it cannot have. */
+export function compressChoiceOf(options: CompressOptions): CodecChoice {
+  refuseUnknownOptions(options, knownOptions.compress);
+  return chooseCodec(options);
+}
+
+/** @throws as `compressChoiceOf`. */
+export function decompressArgsOf(options: DecompressOptions): OpArgs {
+  refuseUnknownOptions(options, knownOptions.decompress);
+  outputBytesMaxOf(options);
+  return decompressArgs(options);
+}
+
 /** What compress and decompress have in common. */
 export abstract class CodecCall<R> implements CallWork<R> {
   private recycle: () => void = () => undefined;
@@ -84,8 +97,7 @@ export class CompressCall extends CodecCall<CompressResult> {
   }
 
   protected chain(): Chain {
-    refuseUnknownOptions(this.options, knownOptions.compress);
-    this.choice = chooseCodec(this.options);
+    this.choice = compressChoiceOf(this.options);
     return codecChain('compress', compressArgs(this.choice));
   }
 
@@ -111,8 +123,7 @@ export class DecompressCall extends CodecCall<DecompressResult> {
   }
 
   protected chain(): Chain {
-    refuseUnknownOptions(this.options, knownOptions.decompress);
-    return codecChain('decompress', decompressArgs(this.options));
+    return codecChain('decompress', decompressArgsOf(this.options));
   }
 
   protected outputBytesMax(): number {

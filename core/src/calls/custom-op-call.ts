@@ -21,13 +21,11 @@ export class CustomOpCall implements CallWork<RunResult> {
   ) {}
 
   prepare(): CallRequest {
-    refuseUnknownOptions(this.options, knownOptions.run);
+    checkRunOptions(this.options);
     const { runtime, limits } = this.session;
     const op = this.customOps.find(runtime.registry, this.reference);
     this.op = op;
     const { args, into } = this.options;
-    if (args !== undefined) checkArgs(args);
-    checkInto(into);
     const plain = args === undefined && !op.needsArgs;
     const chain = plain ? op.chain : customOpChain(op, args ?? {}, limits.argBytesMax);
     return { chain, model: undefined, inputs: namedTensors(this.inputs, op), into };
@@ -44,6 +42,13 @@ export class CustomOpCall implements CallWork<RunResult> {
       fallbacks: report.fallbacks,
     };
   }
+}
+
+/** @throws AxleError INVALID_ARGUMENT of an option that there is not, or is of another kind. */
+export function checkRunOptions(options: RunOptions): void {
+  refuseUnknownOptions(options, knownOptions.run);
+  if (options.args !== undefined) checkArgs(options.args);
+  checkInto(options.into);
 }
 
 function checkArgs(args: unknown): void {

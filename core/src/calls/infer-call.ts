@@ -11,7 +11,7 @@ import type { InferResult } from '../results.js';
 import type { Session } from '../session.js';
 import type { CallRequest, CallWork } from '../session-call.js';
 import { setOwn } from '../set-own.js';
-import type { Tensor } from '../tensor.js';
+import type { AnyTensor } from '../tensor.js';
 
 export const inferChain: Chain = {
   op: 'infer',
@@ -62,7 +62,7 @@ function takerOf({ name, inputs, maxBatchSize }: Model): InputTaker {
 }
 
 function tensorsByName(outputs: readonly NamedTensor[]): InferResult['outputs'] {
-  const byName: Record<string, Tensor> = {};
-  for (const { name, tensor } of outputs) setOwn(byName, name, tensor);
+  const byName: Record<string, AnyTensor> = {};
+  for (const { name, tensor } of outputs) setOwn(byName, name, tensor as AnyTensor);
   return byName;
 }

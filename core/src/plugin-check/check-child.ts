@@ -1,10 +1,11 @@
 // One rule against one plugin, in a process of its own: it may crash or hang. argv: the job as JSON.
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
-import { faultsSeen, tasksByDevice } from './host-connection.js';
+import { outstandingQuestion, tellParent } from './check-message.js';
+import { faultsSeen, outstandingText, tasksByDevice } from './host-connection.js';
 import { endGroup } from './process-group.js';
 import { RuleBroken, RuleSkipped, type Subject } from './rule.js';
-import { rules } from './rules.js';
+import { givenArgsRule, rules } from './rules.js';
 
 export interface CheckJob extends Subject {
   readonly rule: string;
@@ -27,20 +28,16 @@ export type CheckReport = CheckVerdict & {
   readonly tasks: Readonly<Record<string, number>>;
 };
 
-/** What comes over the channel: whenever the plugin's `close` begins or ends, and at last the report. */
-export type CheckMessage = CheckReport | { readonly closing: boolean };
-
 async function verdictOf({ rule: id, ...subject }: CheckJob): Promise<CheckVerdict> {
-  const rule = rules.find((candidate) => candidate.id === id);
+  const rule = [...rules, givenArgsRule].find((candidate) => candidate.id === id);
   if (rule === undefined) return failure(`there is no rule '${id}'`, 'result');
   try {
     await rule.check(subject);
   } catch (error) {
     return explain(error);
   }
-  const { count, lines } = faultsSeen();
-  if (count === 0) return { verdict: 'pass' };
-  return failure([...new Set(lines)].slice(0, 3).join('; '), 'contract');
+  const faults = faultsSeen();
+  return faults === undefined ? { verdict: 'pass' } : failure(faults, 'contract');
 }
 
 function failure(reason: string, cause: FailureCause): CheckVerdict {
@@ -48,14 +45,23 @@ function failure(reason: string, cause: FailureCause): CheckVerdict {
 }
 
 function explain(error: unknown): CheckVerdict {
-  if (error instanceof RuleSkipped) return { verdict: 'skip', reason: error.message };
+  if (error instanceof RuleSkipped) {
+    const faults = faultsSeen();
+    if (faults !== undefined) return failure(faults, 'contract');
+    return { verdict: 'skip', reason: error.message };
+  }
   const status = (error as { status?: unknown }).status;
   if (status === ErrorCode.UNAVAILABLE) {
     return { verdict: 'skip', reason: `not available here: ${messageOf(error)}` };
   }
-  const { count, lines } = faultsSeen();
-  if (!(error instanceof RuleBroken) || count === 0) return failure(messageOf(error), 'result');
-  return failure(`${messageOf(error)} (${lines.at(-1) ?? ''})`, 'contract');
+  const faults = faultsSeen();
+  if (!(error instanceof RuleBroken) || faults === undefined) {
+    return failure(messageOf(error), 'result');
+  }
+  const message = messageOf(error);
+  // The plugin host says the same in the message of a task that it spoils.
+  const isSaid = message.includes(faults.replace(/ \(\d+ times\)$/, ''));
+  return failure(isSaid ? message : `${message} (${faults})`, 'contract');
 }
 
 /** Nobody would end this process when it hangs, or those that the plugin starts. */
@@ -64,10 +70,14 @@ function onParentLost(): void {
 }
 
 process.on('disconnect', onParentLost);
+process.on('message', (question) => {
+  if (question !== outstandingQuestion) return;
+  void tellParent({ outstanding: outstandingText() ?? '' });
+});
 // Lost before there was a listener.
 if (!process.connected) onParentLost();
 const verdict = await verdictOf(JSON.parse(process.argv[2] ?? '{}') as CheckJob);
 const report: CheckReport = { ...verdict, tasks: tasksByDevice() };
+await tellParent(report);
 process.off('disconnect', onParentLost);
-process.send?.(report);
 process.disconnect();

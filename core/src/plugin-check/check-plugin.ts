@@ -7,7 +7,7 @@ import { Course } from './course.js';
 import { readGivenModel } from './given-model.js';
 import { runRule, type RuleRun } from './rule-process.js';
 import type { CheckedPlugin, Subject } from './rule.js';
-import { rules } from './rules.js';
+import { givenArgsRefused, givenArgsRule, rules } from './rules.js';
 
 const timeoutMsDefault = 30_000;
 /** Most rules that are tried at once. */
@@ -16,6 +16,11 @@ export const checkJobsMax = 64;
 export interface CheckOptions {
   /** That the plugin is opened with. */
   readonly options?: Readonly<Record<string, string>>;
+  /**
+   * Values of arguments that custom ops are tried with, as texts, by NAME or OP:NAME: 'true', '1', '1.5', a text, or of
+   * bytes 'hex:00ff'. Required ones that are not there are made up.
+   */
+  readonly args?: Readonly<Record<string, string>>;
   /** The plugin whose results are taken for right; absent: the rules that need one are skipped. */
   readonly oracle?: CheckedPlugin;
   /** Models to try it on, beside those that the rules make: paths of .onnx files, or of folders in Triton's layout. */
@@ -56,7 +61,7 @@ export const pluginRules: readonly { readonly id: string; readonly title: string
  * Holds a plugin against the rules of plugin.h, each in a process of its own with a watchdog, so that one that crashes,
  * hangs or never completes a task fails that rule and no other.
  *
- * @throws AxleError INVALID_ARGUMENT for `jobs` out of range, an oracle that does not open, and of a model in `models`
+ * @throws AxleError INVALID_ARGUMENT for `jobs` out of range, `args` that no op describes, an oracle that does not open, and of a model in `models`
  * that cannot be read, before any rule is tried; the signal's reason.
  */
 export async function checkPlugin(path: string, options: CheckOptions = {}): Promise<RuleResult[]> {
@@ -70,12 +75,16 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
   const subject: Subject = {
     path: resolve(path),
     options: options.options ?? {},
+    args: options.args ?? {},
     models,
     ...(oracle === undefined ? {} : { oracle: { ...oracle, path: resolve(oracle.path) } }),
   };
   const wanted = options.rules ?? rules.map(({ id }) => id);
   const chosen = rules.filter(({ id }) => wanted.includes(id));
   const course = new Course(options.timeoutMs ?? timeoutMsDefault);
+  if (Object.keys(subject.args ?? {}).length > 0) {
+    await checkArgs(subject, course.timeoutMs, options.signal);
+  }
   if (subject.oracle !== undefined && chosen.some(({ usesOracle }) => usesOracle === true)) {
     await checkOracle(subject.oracle, course.timeoutMs, options.signal);
   }
@@ -106,6 +115,21 @@ export async function checkPlugin(path: string, options: CheckOptions = {}): Pro
     stop.abort();
   }
   return results;
+}
+
+/**
+ * Asks the plugin for its arguments, in a process of its own. One that does not even open is for the rules to tell.
+ *
+ * @throws AxleError INVALID_ARGUMENT when an argument is none, or has a value that is not of its type.
+ */
+async function checkArgs(
+  subject: Subject,
+  timeoutMs: number,
+  signal = new AbortController().signal,
+): Promise<void> {
+  const { report } = await runRule(givenArgsRule.id, subject, timeoutMs, signal);
+  if (report.verdict !== 'fail' || !report.reason.startsWith(givenArgsRefused)) return;
+  throw new AxleError('INVALID_ARGUMENT', report.reason.slice(givenArgsRefused.length));
 }
 
 /**

@@ -6,6 +6,8 @@ export interface Exit {
   /** Whether the plugin's `close` was called and has not returned. */
   readonly closing: boolean;
   readonly timedOut: boolean;
+  /** Which tasks it waited for then; '' = none, or it could not say. */
+  readonly outstanding: string;
   readonly timeoutMs: number;
   readonly code: number | null;
   readonly killedBy: NodeJS.Signals | null;
@@ -20,6 +22,7 @@ export function verdictOfExit({
   report,
   closing,
   timedOut,
+  outstanding,
   timeoutMs,
   code,
   killedBy,
@@ -27,7 +30,7 @@ export function verdictOfExit({
   left,
 }: Exit): CheckVerdict {
   const said = tellingLine(errors);
-  if (timedOut) return failure(hangReason(report, closing, timeoutMs), 'hang');
+  if (timedOut) return failure(hangReason(report, closing, outstanding, timeoutMs), 'hang');
   if (killedBy !== null) {
     return failure(`the process was ended by ${killedBy}${said && `: ${said}`}`, 'crash');
   }
@@ -45,12 +48,17 @@ export function verdictOfExit({
   return report;
 }
 
-function hangReason(report: CheckReport | undefined, closing: boolean, timeoutMs: number): string {
+function hangReason(
+  report: CheckReport | undefined,
+  closing: boolean,
+  outstanding: string,
+  timeoutMs: number,
+): string {
   const within = `within ${timeoutMs / 1000} s`;
   if (closing) return `its close did not return ${within}`;
   if (report !== undefined)
     return `the process did not exit ${within}: a thread of the plugin's holds it`;
-  return `no end of it ${within}: a task was never completed, or a slot waits`;
+  return `no end of it ${within}: ${outstanding || 'a task was never completed, or a slot waits'}`;
 }
 
 function failure(reason: string, cause: FailureCause): CheckVerdict {

@@ -2,7 +2,9 @@ import { readdirSync } from 'node:fs';
 
 /** Windows of rounds of work: caches and pools fill up in the first; what is lost grows in every one after it. */
 const windows = 3;
-const roundsPerWindow = 20;
+/** The first one warms up. */
+export const windowsInAll = windows + 1;
+const roundsPerWindowPlain = 20;
 /** In every window. A driver may open a few now and then. */
 const [descriptorsMax, threadsMax] = [16, 16];
 /** Since the start, at any time: a machine is not to be filled up to prove a leak. */
@@ -22,15 +24,18 @@ export interface RepeatedWork {
   readonly perRound: number;
   /** What a round may leave behind in the long run. */
   readonly bytesPerRoundMax: number;
+  /** Rounds of each window; default 20. */
+  readonly roundsPerWindow?: number;
 }
 
 /**
  * Says what rounds of work leave behind for good; undefined = nothing to speak of.
  *
- * A process holds memory for a while for reasons of its own, so only what grows in every window of 20 rounds counts.
+ * A process holds memory for a while for reasons of its own, so only what grows in every window counts.
  */
 export async function leftBehind(job: RepeatedWork): Promise<string | undefined> {
   const { work, what, perRound, bytesPerRoundMax } = job;
+  const { roundsPerWindow = roundsPerWindowPlain } = job;
   const start = held();
   let before = start;
   let least: Held = { bytes: Infinity, descriptors: Infinity, threads: Infinity };
@@ -43,7 +48,6 @@ export async function leftBehind(job: RepeatedWork): Promise<string | undefined>
     }
     globalThis.gc?.();
     const after = held();
-    // The first one warms up.
     if (window > 0) least = lesser(least, grown(after, before));
     before = after;
   }

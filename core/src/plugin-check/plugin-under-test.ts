@@ -3,11 +3,15 @@ import type {
   NativeBinding,
   NativeFile,
   NativeModelInfo,
+  NativeOpInfo,
   NativePluginInfo,
   NativeSupport,
 } from '../native-binding.js';
-import type { CheckMessage } from './check-child.js';
+import { tellParent } from './check-message.js';
+import type { GivenArgs } from './given-args.js';
 import { completionOf, connected, type TaskCompletion } from './host-connection.js';
+import { samplesOf } from './samples/op-samples.js';
+import type { OpSample } from './samples/sample.js';
 import { StreamUnderTest } from './stream-under-test.js';
 
 /** Outputs of one task may be this large unless a rule says otherwise. */
@@ -55,15 +59,26 @@ export class PluginUnderTest {
   private constructor(
     private readonly binding: NativeBinding,
     readonly info: NativePluginInfo,
+    private readonly args: GivenArgs,
   ) {}
 
   /** @throws what the plugin host throws: an Error with `status`. */
   static async open(
     path: string,
     options: Readonly<Record<string, string>>,
+    args: GivenArgs = {},
   ): Promise<PluginUnderTest> {
     const binding = connected();
-    return new PluginUnderTest(binding, await binding.pluginOpen(path, options));
+    return new PluginUnderTest(binding, await binding.pluginOpen(path, options), args);
+  }
+
+  /** Of all its ops. */
+  samples(): OpSample[] {
+    return this.info.ops.flatMap((op) => this.samplesOf(op));
+  }
+
+  samplesOf(op: NativeOpInfo): OpSample[] {
+    return samplesOf(op, this.args);
   }
 
   /** As a client sees it: 'cpu-fallback:0'. */
@@ -141,7 +156,8 @@ export class PluginUnderTest {
       for (const id of argsIds.values()) this.binding.argsFree(id);
     }
     const device = this.deviceOfQueue.get(queue) ?? '';
-    return ids.map((id) => ({ id, completion: completionOf(id, device) }));
+    const submit = { device, what: 'tasks', count: ids.length } as const;
+    return ids.map((id, place) => ({ id, completion: completionOf(id, submit, place) }));
   }
 
   /** One task alone. */
@@ -157,9 +173,9 @@ export class PluginUnderTest {
 
   /** Says when it begins and ends: the process may have to be ended meanwhile. */
   async close(): Promise<void> {
-    process.send?.({ closing: true } satisfies CheckMessage);
+    await tellParent({ closing: true });
     await this.binding.pluginClose(this.info.pluginId);
-    process.send?.({ closing: false } satisfies CheckMessage);
+    await tellParent({ closing: false });
   }
 
   private withArgs<T>(args: readonly NativeArg[] | undefined, work: (argsId: number) => T): T {

@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import type { CheckMessage, CheckReport } from './check-child.js';
+import type { CheckReport } from './check-child.js';
+import { outstandingQuestion, type CheckMessage } from './check-message.js';
 import { verdictOfExit } from './child-exit.js';
 import { endGroup, groupSize } from './process-group.js';
 import type { Subject } from './rule.js';
@@ -16,6 +17,8 @@ const errorTextMax = 65_536;
 /** After the process of a rule: processes that the plugin started must have ended too by then. */
 const graceMs = 500;
 const pollMs = 10;
+/** For a process whose time is over: it may say what it waits for, unless its JavaScript stands still. */
+const answerMs = 500;
 
 /** What came of one rule, and the time that it took and was given. */
 export interface RuleRun {
@@ -47,9 +50,18 @@ export async function runRule(
   });
   let report: CheckReport | undefined;
   let closing = false;
+  let outstanding = '';
+  let timedOut = false;
+  const kill = () => endGroup(child.pid as number);
   child.on('message', (message: CheckMessage) => {
-    if ('closing' in message) closing = message.closing;
-    else report = message;
+    if ('closing' in message) {
+      closing = message.closing;
+    } else if ('outstanding' in message) {
+      outstanding = message.outstanding;
+      kill();
+    } else if (!timedOut) {
+      report = message;
+    }
   });
   let errors = '';
   child.stderr?.on(
@@ -58,24 +70,41 @@ export async function runRule(
   );
   const drained = Promise.all([once(child, 'close'), once(child, 'disconnect')]);
   drained.catch(() => undefined);
-  let timedOut = false;
-  const kill = () => endGroup(child.pid as number);
+  let lastWatchdog: NodeJS.Timeout | undefined;
   const watchdog = setTimeout(() => {
     timedOut = true;
-    kill();
+    if (!child.connected) {
+      kill();
+      return;
+    }
+    // It may have ended meanwhile.
+    child.send(outstandingQuestion, () => undefined);
+    lastWatchdog = setTimeout(kill, answerMs);
   }, timeoutMs);
   signal.addEventListener('abort', kill);
   try {
     const [code, killedBy] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
     clearTimeout(watchdog);
+    clearTimeout(lastWatchdog);
     const left = await processesLeft(child, drained);
     signal.throwIfAborted();
-    const exit = { report, closing, timedOut, timeoutMs, code, killedBy, errors, left };
+    const exit = {
+      report,
+      closing,
+      timedOut,
+      outstanding,
+      timeoutMs,
+      code,
+      killedBy,
+      errors,
+      left,
+    };
     const verdict = verdictOfExit(exit);
     const ms = performance.now() - startedAt;
     return { report: { ...verdict, tasks: report?.tasks ?? {} }, ms, timeoutMs };
   } finally {
     clearTimeout(watchdog);
+    clearTimeout(lastWatchdog);
     signal.removeEventListener('abort', kill);
   }
 }

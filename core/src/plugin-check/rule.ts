@@ -1,8 +1,12 @@
+import type { GivenArgs } from './given-args.js';
+
 /** A shared library and the options that it is opened with. */
 export interface CheckedPlugin {
   /** Absolute. */
   readonly path: string;
   readonly options: Readonly<Record<string, string>>;
+  /** Arguments that its custom ops are tried with, by NAME or OP:NAME. */
+  readonly args?: GivenArgs;
 }
 
 /** Which plugin a rule is held against. */

@@ -25,7 +25,8 @@ export class StreamUnderTest {
 
   /** One write, which need not use up `data`. */
   write(data: Uint8Array, end: boolean, cap = outputBytesMax): Promise<TaskCompletion> {
-    return completionOf(this.binding.streamWrite(this.id, data, end, cap, 0), this.device);
+    const id = this.binding.streamWrite(this.id, data, end, cap, 0);
+    return completionOf(id, { device: this.device, what: 'writes', count: 1 }, 0);
   }
 
   /**

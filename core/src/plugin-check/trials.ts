@@ -1,16 +1,15 @@
 import { messageOf } from '../errors.js';
 import { ErrorCode } from '../generated/constants.js';
-import type { TaskCompletion } from './host-connection.js';
+import { endsOn, type DeviceEnds, type TaskCompletion } from './host-connection.js';
 import { PluginUnderTest, type ModelSource, type SubmittedTask } from './plugin-under-test.js';
 import { Attempts, broken, type CheckedPlugin } from './rule.js';
-import { samplesOf } from './samples/op-samples.js';
-import { outputBytes, type OpSample } from './samples/sample.js';
+import { isCustom, outputBytes, type OpSample } from './samples/sample.js';
 
 export async function withPlugin<T>(
-  { path, options }: CheckedPlugin,
+  { path, options, args }: CheckedPlugin,
   work: (plugin: PluginUnderTest) => Promise<T>,
 ): Promise<T> {
-  const plugin = await PluginUnderTest.open(path, options);
+  const plugin = await PluginUnderTest.open(path, options, args);
   try {
     return await work(plugin);
   } finally {
@@ -54,23 +53,41 @@ export async function withSamples(
   },
 ): Promise<void> {
   await withPlugin(subject, async (plugin) => {
-    const samples = plugin.info.ops.flatMap(samplesOf).filter(wanted.filter);
+    const samples = plugin.samples().filter(wanted.filter);
     const attempts = new Attempts(wanted.none);
     for (const device of plugin.info.devices.keys()) {
       for (const sample of samples) {
         const source = sample.model?.source ?? null;
         const { score, reason } = plugin.supports(device, sample.request, source);
-        attempts.add(score > 0 ? undefined : notTaken(plugin, device, sample, reason));
-        if (score === 0) continue;
+        if (score === 0) {
+          attempts.add(notTaken(plugin, device, sample, reason));
+          continue;
+        }
+        const before = endsOn(plugin.deviceName(device));
         await withQueue(plugin, device, (queue) =>
           withModel(plugin, device, sample, (ready) =>
             work({ plugin, device, queue, sample: ready }),
           ),
         );
+        attempts.add(refusedAll(sample, before, endsOn(plugin.deviceName(device))));
       }
     }
     attempts.check();
   });
+}
+
+/** Why tasks of a custom op, which may refuse them, show nothing: each was refused. */
+export function refusedAll(
+  sample: OpSample,
+  before: DeviceEnds,
+  { tasks, results, lastFailure }: DeviceEnds,
+): string | undefined {
+  const mayRefuse = isCustom(sample) && tasks > before.tasks && results === before.results;
+  return mayRefuse ? refusalText(sample, lastFailure) : undefined;
+}
+
+export function refusalText({ label }: OpSample, message: string): string {
+  return `${label} refused all that was made up for it: ${message}; where it needs other arguments, give them with --arg NAME=VALUE`;
 }
 
 /** For a device whose supports() was 0. */

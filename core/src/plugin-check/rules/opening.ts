@@ -3,14 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { ErrorCode, HealthState } from '../../generated/constants.js';
 import { PluginUnderTest } from '../plugin-under-test.js';
-import { broken, type Rule } from '../rule.js';
-import { samplesOf } from '../samples/op-samples.js';
+import { leftBehind, windowsInAll } from '../left-behind.js';
+import { broken, type CheckedPlugin, type Rule } from '../rule.js';
 import { smaller } from '../samples/sample.js';
 import { unknownFormat } from '../samples/damaged-models.js';
 import { allOf, withPlugin, withSamples, type Trial } from '../trials.js';
 
 const reopenings = 20;
 const queuesAtOnce = 64;
+/** Openings in each window of the rule 'opening-leaks', and for about how long it goes on: a driver may take its time. */
+const [openingsMin, openingsMax, openingsMs] = [4, 160, 6000];
+const timedOpenings = 3;
+const leakBytesPerOpeningMax = 4 * 1024;
+/** Less cannot be told from what a process does for itself. */
+const leakBytesMin = 512 * 1024;
+const leakBytesPerQueueMax = 512;
 /** health() may block for milliseconds, not for a round trip to a server. */
 const healthMsMax = 250;
 const healthCalls = 3;
@@ -24,6 +31,32 @@ const countingMsMax = 2000;
 
 function threadCount(): number {
   return readdirSync('/proc/self/task').length;
+}
+
+function openOddly({ path, options }: CheckedPlugin): Promise<PluginUnderTest> {
+  return PluginUnderTest.open(path, { ...options, 'axle.check.no-such-option': '1' });
+}
+
+async function useQueues(plugin: PluginUnderTest, device: number): Promise<void> {
+  const queues = Array.from({ length: queuesAtOnce }, () => plugin.openQueue(device));
+  await Promise.all(queues.map((queue) => plugin.closeQueue(queue)));
+}
+
+/** The first one does what the others find done. */
+async function leastOpeningMs(subject: CheckedPlugin): Promise<number> {
+  let least = Infinity;
+  for (let i = 0; i < timedOpenings; i++) {
+    const startedAt = performance.now();
+    await reopen(subject);
+    least = Math.min(least, performance.now() - startedAt);
+  }
+  return least;
+}
+
+async function reopen(subject: CheckedPlugin): Promise<void> {
+  await withPlugin(subject, () => Promise.resolve());
+  const odd = await openOddly(subject).catch(() => undefined);
+  await odd?.close();
 }
 
 /** The least mean of some rounds, milliseconds: other processes slow some of them down. */
@@ -59,9 +92,8 @@ export const openingRules: readonly Rule[] = [
   {
     id: 'unknown-option',
     title: 'refuses an option that it does not know with INVALID_ARGUMENT',
-    check: async ({ path, options }) => {
-      const odd = { ...options, 'axle.check.no-such-option': '1' };
-      const outcome = await PluginUnderTest.open(path, odd).catch((error: unknown) => error);
+    check: async (subject) => {
+      const outcome = await openOddly(subject).catch((error: unknown) => error);
       if (outcome instanceof PluginUnderTest) {
         await outcome.close();
         broken('it opened with the option axle.check.no-such-option=1');
@@ -83,6 +115,23 @@ export const openingRules: readonly Rule[] = [
     },
   },
   {
+    id: 'opening-leaks',
+    title: 'holds no more memory, descriptors and threads after it was opened and closed often',
+    check: async (subject) => {
+      const openingMs = await leastOpeningMs(subject);
+      const fitting = Math.floor(openingsMs / windowsInAll / openingMs);
+      const openings = Math.min(Math.max(fitting, openingsMin), openingsMax);
+      const left = await leftBehind({
+        work: () => reopen(subject),
+        what: 'openings, and as many that were refused for an option,',
+        perRound: 1,
+        roundsPerWindow: openings,
+        bytesPerRoundMax: Math.max(leakBytesPerOpeningMax, leakBytesMin / openings),
+      });
+      if (left !== undefined) broken(left);
+    },
+  },
+  {
     id: 'health',
     title: `reports health that is in range, within ${healthMsMax} ms`,
     check: (subject) =>
@@ -100,6 +149,55 @@ export const openingRules: readonly Rule[] = [
         }
       }),
   },
+  {
+    id: 'refusals',
+    title: 'says why when supports() is 0',
+    check: (subject) =>
+      withPlugin(subject, (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          for (const sample of plugin.samples()) {
+            const source = sample.model?.source ?? null;
+            for (const model of source === null ? [null] : [source, unknownFormat(source)]) {
+              const { score, reason } = plugin.supports(device, sample.request, model);
+              if (score === 0 && reason === '') {
+                broken(`supports() is 0 for ${sample.label}, and does not say why`);
+              }
+            }
+          }
+        }
+        return Promise.resolve();
+      }),
+  },
+  {
+    id: 'queues',
+    title: `opens and closes ${queuesAtOnce} queues at once`,
+    check: (subject) =>
+      withPlugin(subject, async (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          await useQueues(plugin, device);
+        }
+      }),
+  },
+  {
+    id: 'queue-leaks',
+    title: 'holds no more memory, descriptors and threads after many queues than after a few',
+    check: (subject) =>
+      withPlugin(subject, async (plugin) => {
+        for (const device of plugin.info.devices.keys()) {
+          const left = await leftBehind({
+            work: () => useQueues(plugin, device),
+            what: 'queues',
+            perRound: queuesAtOnce,
+            bytesPerRoundMax: queuesAtOnce * leakBytesPerQueueMax,
+          });
+          if (left !== undefined) broken(left);
+        }
+      }),
+  },
+];
+
+/** What it says of itself while it works, and of what it did. */
+export const reportingRules: readonly Rule[] = [
   {
     id: 'statistics',
     title: 'counts each task once, where it counts them',
@@ -142,36 +240,6 @@ export const openingRules: readonly Rule[] = [
           broken(
             `it took ${busy.toFixed(1)} ms to say whether it runs ${sample.label} while tasks ran`,
           );
-        }
-      }),
-  },
-  {
-    id: 'refusals',
-    title: 'says why when supports() is 0',
-    check: (subject) =>
-      withPlugin(subject, (plugin) => {
-        for (const device of plugin.info.devices.keys()) {
-          for (const sample of plugin.info.ops.flatMap(samplesOf)) {
-            const source = sample.model?.source ?? null;
-            for (const model of source === null ? [null] : [source, unknownFormat(source)]) {
-              const { score, reason } = plugin.supports(device, sample.request, model);
-              if (score === 0 && reason === '') {
-                broken(`supports() is 0 for ${sample.label}, and does not say why`);
-              }
-            }
-          }
-        }
-        return Promise.resolve();
-      }),
-  },
-  {
-    id: 'queues',
-    title: `opens and closes ${queuesAtOnce} queues at once`,
-    check: (subject) =>
-      withPlugin(subject, async (plugin) => {
-        for (const device of plugin.info.devices.keys()) {
-          const queues = Array.from({ length: queuesAtOnce }, () => plugin.openQueue(device));
-          await Promise.all(queues.map((queue) => plugin.closeQueue(queue)));
         }
       }),
   },

@@ -3,13 +3,12 @@ import { gzipSync } from 'node:zlib';
 import { DataType, ErrorCode, OPS } from '../../generated/constants.js';
 import type { TaskCompletion } from '../host-connection.js';
 import { leftBehind } from '../left-behind.js';
-import type { PluginUnderTest } from '../plugin-under-test.js';
-import { Attempts, broken, type CheckedPlugin, type Rule } from '../rule.js';
-import { samplesOf } from '../samples/op-samples.js';
-import { isPure, isStreamable, outputBytes, smaller, type OpSample } from '../samples/sample.js';
+import { broken, type Rule } from '../rule.js';
+import { isPure, outputBytes, smaller } from '../samples/sample.js';
 import { text } from '../samples/text.js';
+import { inputOf, withStreamSamples, type StreamTrial } from '../stream-trials.js';
 import type { StreamOutcome, StreamUnderTest } from '../stream-under-test.js';
-import { hasMessage, isRefusal, notTaken, withPlugin, withQueue } from '../trials.js';
+import { hasMessage, isRefusal, withQueue } from '../trials.js';
 
 const pieceSizes = [1000, 7] as const;
 const smallCap = 7;
@@ -17,48 +16,8 @@ const streamsAtOnce = 32;
 /** Of streams at once: so little that each keeps output for its next write. */
 const sharedCap = 50;
 const cancelledStreams = 32;
-const streamsPerRound = 16;
+const streamsPerRound = 32;
 const leakBytesPerRoundMax = 400 * 1024;
-
-interface StreamTrial {
-  readonly plugin: PluginUnderTest;
-  readonly device: number;
-  readonly sample: OpSample;
-}
-
-/** Runs `work` with each sample of an op with streams, on each device that takes it. */
-async function withStreamSamples(
-  subject: CheckedPlugin,
-  work: (trial: StreamTrial) => Promise<void>,
-  wanted: { readonly filter: (sample: OpSample) => boolean; readonly none: string } = {
-    filter: () => true,
-    none: 'none of its ops is STREAMABLE with bytes as its input',
-  },
-): Promise<void> {
-  await withPlugin(subject, async (plugin) => {
-    const samples = plugin.info.ops.flatMap(samplesOf).filter(fitsStream).filter(wanted.filter);
-    const attempts = new Attempts(wanted.none);
-    for (const device of plugin.info.devices.keys()) {
-      for (const sample of samples) {
-        const { score, reason } = plugin.supports(device, sample.request, null);
-        attempts.add(score > 0 ? undefined : notTaken(plugin, device, sample, reason));
-        if (score > 0) await work({ plugin, device, sample });
-      }
-    }
-    attempts.check();
-  });
-}
-
-function fitsStream(sample: OpSample): boolean {
-  const [input, ...others] = sample.request.inputs;
-  const isBytes = input?.dtype === DataType.UINT8 && input.dims.length === 1;
-  return isStreamable(sample) && isBytes && others.length === 0;
-}
-
-function inputOf({ request }: OpSample): Uint8Array {
-  const data = request.inputs[0]?.data ?? [];
-  return data instanceof Uint8Array ? data : Buffer.concat(data);
-}
 
 async function withStream<T>(
   { plugin, device, sample }: StreamTrial,
@@ -223,14 +182,21 @@ async function checkDamage(trial: StreamTrial): Promise<void> {
   }
 }
 
+/** One stream that comes to its end or does not, and one that is closed while it has a write. */
+async function useStreams(trial: StreamTrial, input: Uint8Array, end: boolean): Promise<void> {
+  await withStream(trial, (stream) => stream.writeAll(input, end));
+  const stream = trial.plugin.openStream(trial.device, trial.sample.request);
+  const written = stream.write(input, true);
+  await stream.close();
+  await written;
+}
+
 async function checkLeaks(trial: StreamTrial): Promise<void> {
   const small = { ...trial, sample: smaller(trial.sample) };
   const input = inputOf(small.sample);
   const left = await leftBehind({
     work: async () => {
-      for (let i = 0; i < streamsPerRound; i++) {
-        await withStream(small, (stream) => stream.writeAll(input, i % 2 === 0));
-      }
+      for (let i = 0; i < streamsPerRound; i += 2) await useStreams(small, input, i % 4 === 0);
     },
     what: 'streams',
     perRound: streamsPerRound,

@@ -1,12 +1,13 @@
 import { DataType, ErrorCode } from '../../generated/constants.js';
 import { leftBehind } from '../left-behind.js';
 import type { SubmittedTask, TaskInput } from '../plugin-under-test.js';
-import { broken, type Rule } from '../rule.js';
-import { isCustom, isPure, outputBytes, plain, smaller } from '../samples/sample.js';
+import { broken, RuleSkipped, skipped, type Rule, type Subject } from '../rule.js';
+import { isCustom, isPure, outputBytes, plain, smaller, type OpSample } from '../samples/sample.js';
 import {
   allOf,
   checkCompletion,
   hasMessage,
+  refusalText,
   sameOutputs,
   withSamples,
   type Trial,
@@ -65,6 +66,7 @@ async function checkWrongInputs({ plugin, queue, sample }: Trial): Promise<void>
 }
 
 async function checkLarge({ plugin, queue, sample }: Trial): Promise<void> {
+  checkCompletion(sample, await plugin.run(queue, sample.request));
   const large = sample.vary({ ...plain, size: 'large' });
   const completion = await plugin.run(queue, large.request);
   const { status } = completion;
@@ -133,15 +135,44 @@ async function checkCancels({ plugin, queue, sample }: Trial): Promise<void> {
   checkCompletion(small, await plugin.run(queue, request));
 }
 
+/** An op of the plugin's own may refuse what was made up for it; but then nothing shows that it works. */
+async function checkRuns(subject: Subject): Promise<void> {
+  const ran = new Set<string>();
+  const refused = new Map<string, string>();
+  let needsNoModel = false;
+  const all = {
+    filter: ({ model }: OpSample) => {
+      needsNoModel ||= model === undefined;
+      return true;
+    },
+    none: 'it offers no op',
+  };
+  const work = async ({ plugin, queue, sample }: Trial) => {
+    const completion = await plugin.run(queue, sample.request);
+    checkCompletion(sample, completion);
+    if (completion.status === ErrorCode.OK) ran.add(sample.label);
+    else refused.set(sample.label, refusalText(sample, completion.message));
+  };
+  await withSamples(subject, work, all).catch((error: unknown) => {
+    if (!(error instanceof RuleSkipped)) throw error;
+    // What was refused is told below.
+    if (refused.size > 0) return;
+    // Models may be of a format that is not tried here; all else it has to take somewhere.
+    if (needsNoModel) broken(`no task gave a result: ${error.message}`);
+    throw error;
+  });
+  const reasons = [...refused].filter(([label]) => !ran.has(label)).map(([, text]) => text);
+  if (reasons.length === 0) return;
+  if (ran.size === 0) broken(`no task gave a result: ${reasons.join('; ')}`);
+  skipped(`not every op gave a result: ${reasons.join('; ')}`);
+}
+
 /** What holds for each task. */
 export const taskRules: readonly Rule[] = [
   {
     id: 'runs',
     title: 'runs each op, and gives what the op means',
-    check: (subject) =>
-      withSamples(subject, async ({ plugin, queue, sample }) => {
-        checkCompletion(sample, await plugin.run(queue, sample.request));
-      }),
+    check: checkRuns,
   },
   {
     id: 'scatter',
@@ -169,7 +200,7 @@ export const taskRules: readonly Rule[] = [
   },
   {
     id: 'inputs-unchanged',
-    title: 'leaves its inputs as they are',
+    title: 'leaves its inputs, what describes them and its arguments as they are',
     check: (subject) =>
       withSamples(subject, async ({ plugin, queue, sample }) => {
         const own = (data: TaskInput['data']) =>

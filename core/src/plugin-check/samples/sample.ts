@@ -8,8 +8,11 @@ import type { TinyModel } from './tiny-models.js';
 /** What goes into a sample. The same op on contents that differ in `seed` alone has inputs of the same shapes. */
 export interface Content {
   readonly seed: number;
-  /** 'small': the least input that makes sense, for many tasks at once; 'large': some MiB, of custom ops only. */
-  readonly size: 'small' | 'plain' | 'large';
+  /**
+   * 'small': the least input that makes sense, for many tasks at once. Of custom ops only: 'large': some MiB; 'none' and
+   * 'one': each size that the description leaves open is 0, or 1.
+   */
+  readonly size: 'small' | 'plain' | 'large' | 'none' | 'one';
 }
 
 /** A task that an op must take, and what is known of its result. */
@@ -27,6 +30,8 @@ export interface OpSample {
   readonly problemOf: (completion: TaskCompletion) => string | undefined;
   /** The op is the plugin's own: that these inputs make sense to it is a guess, so it may refuse them. */
   readonly mayRefuse: boolean;
+  /** Of a custom op: other arguments that fit its description, which it takes, or refuses with a message. */
+  readonly otherArgs?: readonly (readonly NativeArg[])[];
   /** The same with other content. */
   readonly vary: (content: Content) => OpSample;
 }
