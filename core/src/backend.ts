@@ -1,3 +1,4 @@
+import type { Cancellation } from './cancellation.js';
 import type { AxleError } from './errors.js';
 import type {
   ArgTypeName,
@@ -66,6 +67,13 @@ export interface Backend {
    * @returns undefined: there is none to have.
    */
   allocate?(byteLength: number): Promise<Uint8Array | undefined>;
+  /**
+   * Keeps a tensor where its tasks run, for those that name it; it has a `place` of this backend then. Absent: it keeps none,
+   * and of tasks that ask for it the outputs come as ever.
+   *
+   * @throws AxleError as the backend says; the reason of `cancellation`.
+   */
+  keep?(tensor: Tensor, cancellation: Cancellation): Promise<Tensor>;
   /** Best effort; the task still settles. */
   cancel(task: BackendTask): void;
 
@@ -214,6 +222,8 @@ export interface BackendTask {
   readonly outputBytesMax: number;
   /** Where outputs may be laid, as far as the backend can and they fit; others come in memory of its own. */
   readonly into?: Uint8Array | undefined;
+  /** Outputs are to stay with the backend, as far as it can keep them. */
+  readonly keeps?: boolean | undefined;
   /** On the runtime's clock, milliseconds; undefined = none. */
   readonly deadlineAt: number | undefined;
   /** -100..100, higher first. Core has put its tasks in order; a backend that queues them again goes by it. */

@@ -10,7 +10,7 @@ import type { CallReport, FailedAttempt, StepReport, TimingMs } from './results.
 import type { QueuedTask, TaskListener, Ticket } from './scheduling/device-queue.js';
 import { taskPublisher } from './task-channel.js';
 import type { TaskName } from './task-event.js';
-import { privateTensor } from './tensor.js';
+import { privateTensor, releaseTensor } from './tensor.js';
 import { activeTrace } from './trace-context.js';
 
 /** After a failure with one of these another device may do better; any other would fail there too. */
@@ -86,7 +86,11 @@ export class CallExecution implements TaskListener, CancelListener {
     costs.observe(segment.cost, this.bytes, outcome.timing);
     const { listener } = this.parts.uses;
     if (listener !== undefined) this.tellUses(listener, outcome);
-    if (this.over) return;
+    if (this.over) {
+      // Nobody will see what was kept for them.
+      if (this.call.keeps === true) releaseAll(outcome.outputs);
+      return;
+    }
     this.values = outcome.outputs;
     const { making } = outcome;
     if (making === undefined) {
@@ -178,6 +182,7 @@ export class CallExecution implements TaskListener, CancelListener {
         inputs,
         outputBytesMax: call.outputBytesMax,
         into: isLast ? call.into : undefined,
+        keeps: isLast ? call.keeps : undefined,
         deadlineAt: call.deadlineAt,
         batchKey: policy.itemsMax === 1 ? batchKeys.alone : batchKeys.of(inputs),
         modelKey: segment.modelKey,
@@ -207,6 +212,7 @@ export class CallExecution implements TaskListener, CancelListener {
   private inputsOf({ first, backend }: Segment): readonly NamedTensor[] {
     const { adapt } = this.call.chain.steps[first] as ChainStep;
     const inputs = adapt === undefined || first === 0 ? this.values : adapt(this.values);
+    checkPlaces(inputs, backend.name);
     return backend.takesInputsThatChange === true ? inputs : privateInputs(inputs);
   }
 
@@ -223,6 +229,7 @@ export class CallExecution implements TaskListener, CancelListener {
     try {
       this.listener.succeeded({ outputs: this.values, report });
     } catch (error) {
+      if (call.keeps === true) releaseAll(this.values);
       this.listener.failed(error, false);
     }
   }
@@ -274,7 +281,20 @@ function mayHaveRun(error: AxleError): AxleError {
   );
 }
 
+function releaseAll(outputs: readonly NamedTensor[]): void {
+  for (const { tensor } of outputs) releaseTensor(tensor);
+}
+
 const noFallbacks: readonly FailedAttempt[] = Object.freeze([]);
+
+/** @throws AxleError FAILED_PRECONDITION for one whose bytes lie with another backend. */
+function checkPlaces(inputs: readonly NamedTensor[], backend: string): void {
+  for (const { name, tensor } of inputs) {
+    if (tensor.place === undefined || tensor.place.backend === backend) continue;
+    const message = `the tensor given as '${name}' is kept by ${tensor.place.backend}, and the call would run on ${backend}`;
+    throw new AxleError('FAILED_PRECONDITION', message);
+  }
+}
 
 function privateInputs(inputs: readonly NamedTensor[]): readonly NamedTensor[] {
   if (!inputs.some(({ tensor }) => tensor.mayChange)) return inputs;

@@ -9,11 +9,14 @@ import type {
   DevicesReport,
   ExplainReport,
   InferResult,
+  KeptInferResult,
+  KeptRunResult,
   ModelReport,
   RunResult,
 } from './results.js';
 import type { CodecStream } from './codec-stream.js';
 import type { CodecWebStream } from './codec-web-stream.js';
+import type { KeptTensor } from './kept-tensor.js';
 import type { Tensor } from './tensor.js';
 
 /**
@@ -56,10 +59,22 @@ export interface InferOptions extends CallOptions {
    * they are good until the memory is used again. Others come in memory of their own.
    */
   readonly into?: Uint8Array | undefined;
+  /** Outputs stay where the call runs, for calls to come: they are KeptTensors. With it `into` is of no use. */
+  readonly keep?: false | undefined;
+}
+
+/** Of infer that leaves its outputs where it runs. */
+export interface KeepingInferOptions extends Omit<InferOptions, 'into' | 'keep'> {
+  readonly keep: true;
+  readonly into?: undefined;
 }
 
 /** Tensors by input name; a bare typed array or array of strings takes the shape that the model asks for. */
-export type NamedInputs = Readonly<Record<string, Tensor | ArrayBufferView | readonly string[]>>;
+export type NamedInputs = Readonly<
+  Record<string, Tensor | KeptTensor | ArrayBufferView | readonly string[]>
+>;
+
+export type PutOptions = Pick<CallOptions, 'signal' | 'deadlineMs'>;
 
 export interface ExplainOptions {
   /** Of classify (default 'glyphs') and infer. */
@@ -76,6 +91,14 @@ export interface RunOptions extends CallOptions {
   readonly args?: Readonly<Record<string, CustomOpArg | undefined>> | undefined;
   /** As that of infer. */
   readonly into?: Uint8Array | undefined;
+  /** As that of infer. */
+  readonly keep?: false | undefined;
+}
+
+/** Of run that leaves its outputs where it runs. */
+export interface KeepingRunOptions extends Omit<RunOptions, 'into' | 'keep'> {
+  readonly keep: true;
+  readonly into?: undefined;
 }
 
 export interface CompressOptions extends CallOptions {
@@ -121,6 +144,16 @@ export interface Client extends AsyncDisposable {
    * Runs a model: a name in the repository, NAME:VERSION, or the path of a model folder or .onnx file. Inputs with more
    * items than the model's `maxBatchSize` are run as they are, with those of no other call.
    */
+  infer(
+    model: string | URL,
+    inputs: NamedInputs,
+    options: KeepingInferOptions,
+  ): Promise<KeptInferResult>;
+  infer(
+    model: string | URL,
+    inputs: readonly NamedInputs[],
+    options: KeepingInferOptions,
+  ): Promise<KeptInferResult[]>;
   infer(model: string | URL, inputs: NamedInputs, options?: InferOptions): Promise<InferResult>;
   infer(
     model: string | URL,
@@ -129,6 +162,12 @@ export interface Client extends AsyncDisposable {
   ): Promise<InferResult[]>;
 
   /** Runs a custom op of some plugin: NAME (its highest version) or NAME@VERSION. */
+  run(op: string, inputs: NamedInputs, options: KeepingRunOptions): Promise<KeptRunResult>;
+  run(
+    op: string,
+    inputs: readonly NamedInputs[],
+    options: KeepingRunOptions,
+  ): Promise<KeptRunResult[]>;
   run(op: string, inputs: NamedInputs, options?: RunOptions): Promise<RunResult>;
   run(op: string, inputs: readonly NamedInputs[], options?: RunOptions): Promise<RunResult[]>;
 
@@ -170,6 +209,12 @@ export interface Client extends AsyncDisposable {
    * @throws AxleError INVALID_ARGUMENT for a length that is none, RESOURCE_EXHAUSTED for more than there is in one piece.
    */
   allocate(byteLength: number): Promise<Uint8Array>;
+
+  /**
+   * Keeps a tensor where calls run, for any number of them: on the server of a client of one, else as a copy in this process.
+   * Its limits are `keptTensorsMax` and `keptBytesMax`; a server counts what it keeps, too.
+   */
+  put(tensor: Tensor, options?: PutOptions): Promise<KeptTensor>;
 
   /** Devices that run something, and backends that this machine cannot have with the reason. */
   devices(): Promise<DevicesReport>;

@@ -22,6 +22,8 @@ export interface Call {
   readonly outputBytesMax: number;
   /** Where outputs may be laid. */
   readonly into?: Uint8Array | undefined;
+  /** Outputs stay where they are made. */
+  readonly keeps?: boolean | undefined;
   readonly preference: Preference;
   readonly priority: number;
   readonly deadlineAt: number | undefined;

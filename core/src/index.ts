@@ -8,7 +8,10 @@ export type {
   ExplainOptions,
   DecompressOptions,
   InferOptions,
+  KeepingInferOptions,
+  KeepingRunOptions,
   NamedInputs,
+  PutOptions,
   RunOptions,
 } from './client.js';
 export type { CallEvent, CallSummary } from './call-channel.js';
@@ -35,6 +38,7 @@ export type {
   ErrorCodeName,
   HealthStateName,
 } from './generated/constants.js';
+export { KeptTensor } from './kept-tensor.js';
 export { defaultLimits } from './limits.js';
 export type { Limits } from './limits.js';
 export type { PluginSpec } from './plugin-spec.js';
@@ -49,6 +53,8 @@ export type {
   ExplainReport,
   FailedAttempt,
   InferResult,
+  KeptInferResult,
+  KeptRunResult,
   Label,
   ModelReport,
   PlanReport,

@@ -27,7 +27,7 @@ export type {
 } from './backend.js';
 export { BoundedLabels, otherLabel } from './bounded-labels.js';
 export type { CallObserver, ObservedCall } from './call-observer.js';
-export type { Cancellation } from './cancellation.js';
+export type { Cancellation, CancelListener } from './cancellation.js';
 export type { CallOutcome } from './dispatch.js';
 export type { DirectCalls, DirectListener } from './direct-calls.js';
 export { directCallsMode } from './direct-calls-mode.js';
@@ -75,6 +75,6 @@ export { Runtime } from './runtime.js';
 export { Session } from './session.js';
 export { timerMsMax } from './timer-limit.js';
 export type { CallRequest, CallWork } from './session-call.js';
-export { adoptTensor } from './tensor.js';
+export { adoptTensor, tensorElsewhere, type TensorPlace } from './tensor.js';
 export { copiedBytes } from './copied-bytes.js';
 export { attachMemory, MappedMemory, SharedMemory } from './shared-memory.js';

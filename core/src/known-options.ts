@@ -5,6 +5,7 @@ import type {
   DecompressOptions,
   ExplainOptions,
   InferOptions,
+  PutOptions,
   RunOptions,
 } from './client.js';
 import type { ClientTlsOptions, ConnectOptions, ReconnectOptions } from './connect.js';
@@ -21,8 +22,9 @@ const ofCalls = ['signal', 'deadlineMs', 'priority', 'device', 'strict'] as cons
 export const knownOptions = {
   call: namesOf<CallOptions>(...ofCalls),
   classify: namesOf<ClassifyOptions>(...ofCalls, 'model', 'topK'),
-  infer: namesOf<InferOptions>(...ofCalls, 'into'),
-  run: namesOf<RunOptions>(...ofCalls, 'args', 'into'),
+  infer: namesOf<InferOptions>(...ofCalls, 'into', 'keep'),
+  run: namesOf<RunOptions>(...ofCalls, 'args', 'into', 'keep'),
+  put: namesOf<PutOptions>('signal', 'deadlineMs'),
   compress: namesOf<CompressOptions>(...ofCalls, 'codec', 'level'),
   decompress: namesOf<DecompressOptions>(...ofCalls, 'codec', 'outputBytesMax'),
   connect: namesOf<ConnectOptions>(

@@ -35,6 +35,10 @@ export interface Limits {
   readonly topKMax: number;
   /** Calls of one session that have not been answered; one more is refused. */
   readonly callsInFlightMax: number;
+  /** Tensors that one client keeps between calls. */
+  readonly keptTensorsMax: number;
+  /** The same in bytes. A server has a limit of its own besides. */
+  readonly keptBytesMax: number;
   /** Elements of one array call that are worked on at once; the rest wait in the call, not in a queue. */
   readonly arrayConcurrency: number;
   /** Tasks that wait for one device; one more is refused. */
@@ -67,6 +71,8 @@ export const defaultLimits: Limits = {
   deviceModelBytesMax: 16_384 * MiB,
   topKMax: 1000,
   callsInFlightMax: 4096,
+  keptTensorsMax: 4096,
+  keptBytesMax: 1024 * MiB,
   arrayConcurrency: 64,
   queueDepthMax: 4096,
   tenantQueueDepthMax: 4096,

@@ -28,6 +28,9 @@ import type {
   ExplainOptions,
   NamedInputs,
   InferOptions,
+  KeepingInferOptions,
+  KeepingRunOptions,
+  PutOptions,
   RunOptions,
 } from './client.js';
 import { CustomOps, describeCustomOps, noOpName } from './custom-ops.js';
@@ -35,7 +38,10 @@ import { chooseCodec, compressArgs, decompressArgs, outputBytesMaxOf } from './c
 import type { CodecStream } from './codec-stream.js';
 import { DeviceCodecStream } from './device-codec-stream.js';
 import { toWebStream, type CodecWebStream } from './codec-web-stream.js';
+import { argumentError } from './argument-error.js';
 import { AxleError, messageOf } from './errors.js';
+import type { KeptTensor } from './kept-tensor.js';
+import { KeptTensors } from './kept-tensors.js';
 import { knownOptions, refuseUnknownOptions } from './known-options.js';
 import type { Model } from './models/model.js';
 import { bytesOf } from './models/opened-models.js';
@@ -57,10 +63,17 @@ import type {
   ExplainReport,
   CustomOpReport,
   InferResult,
+  KeptInferResult,
+  KeptRunResult,
   ModelReport,
   RunResult,
 } from './results.js';
 import { checkOptions, type Session } from './session.js';
+import type { CallWork } from './session-call.js';
+import { Tensor } from './tensor.js';
+
+type AnyInferResult = InferResult | KeptInferResult;
+type AnyRunResult = RunResult | KeptRunResult;
 
 /** The client of a runtime in this process. */
 export class LocalClient implements Client {
@@ -68,11 +81,13 @@ export class LocalClient implements Client {
   private readonly onClose: () => Promise<void>;
   private readonly classifyChains = new ClassifyChains();
   private readonly customOps = new CustomOps();
+  private readonly kept: KeptTensors;
   private closing: Promise<void> | undefined;
 
   /** @param onClose frees what the client alone holds, such as the runtime. */
   constructor(session: Session, onClose: () => Promise<void>) {
     this.session = session;
+    this.kept = new KeptTensors(session.limits);
     this.onClose = onClose;
   }
 
@@ -87,6 +102,16 @@ export class LocalClient implements Client {
     return this.all(input, options, check, (one, its) => this.classifyOne(one, its));
   }
 
+  infer(
+    model: string | URL,
+    inputs: NamedInputs,
+    options: KeepingInferOptions,
+  ): Promise<KeptInferResult>;
+  infer(
+    model: string | URL,
+    inputs: readonly NamedInputs[],
+    options: KeepingInferOptions,
+  ): Promise<KeptInferResult[]>;
   infer(model: string | URL, inputs: NamedInputs, options?: InferOptions): Promise<InferResult>;
   infer(
     model: string | URL,
@@ -96,8 +121,8 @@ export class LocalClient implements Client {
   infer(
     model: string | URL,
     inputs: NamedInputs | readonly NamedInputs[],
-    options: InferOptions = {},
-  ): Promise<InferResult | InferResult[]> {
+    options: InferOptions | KeepingInferOptions = {},
+  ): Promise<AnyInferResult | AnyInferResult[]> {
     if (!isArray(inputs)) return this.inferOne(model, inputs, options);
     if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     const check = () => {
@@ -106,13 +131,19 @@ export class LocalClient implements Client {
     return this.all(inputs, options, check, (one, its) => this.inferOne(model, one, its));
   }
 
+  run(op: string, inputs: NamedInputs, options: KeepingRunOptions): Promise<KeptRunResult>;
+  run(
+    op: string,
+    inputs: readonly NamedInputs[],
+    options: KeepingRunOptions,
+  ): Promise<KeptRunResult[]>;
   run(op: string, inputs: NamedInputs, options?: RunOptions): Promise<RunResult>;
   run(op: string, inputs: readonly NamedInputs[], options?: RunOptions): Promise<RunResult[]>;
   run(
     op: string,
     inputs: NamedInputs | readonly NamedInputs[],
-    options: RunOptions = {},
-  ): Promise<RunResult | RunResult[]> {
+    options: RunOptions | KeepingRunOptions = {},
+  ): Promise<AnyRunResult | AnyRunResult[]> {
     if (typeof op !== 'string') return Promise.reject(noOpName(op));
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
     if (options.into !== undefined) return Promise.reject(oneIntoForMany());
@@ -224,8 +255,20 @@ export class LocalClient implements Client {
     });
   }
 
+  put(tensor: Tensor, options: PutOptions = {}): Promise<KeptTensor> {
+    const { session, kept } = this;
+    return session.call('put', options, (cancellation) => {
+      refuseUnknownOptions(options, knownOptions.put);
+      if (!((tensor as unknown) instanceof Tensor)) {
+        throw argumentError('tensor', tensor, 'a Tensor; Tensor.from makes one');
+      }
+      return kept.put(session.runtime.registry, tensor, cancellation);
+    });
+  }
+
   close(): Promise<void> {
     this.session.close();
+    this.kept.releaseAll();
     this.closing ??= this.onClose();
     return this.closing;
   }
@@ -246,18 +289,38 @@ export class LocalClient implements Client {
   private inferOne(
     reference: string | URL,
     inputs: NamedInputs,
-    options: InferOptions,
-  ): Promise<InferResult> {
-    return this.session.execute(
-      'infer',
-      options,
-      new InferCall(this.session, reference, inputs, options),
-    );
+    options: InferOptions | KeepingInferOptions,
+  ): Promise<AnyInferResult> {
+    const call = new InferCall(this.session, reference, inputs, options, this.kept);
+    return this.executeWith(inputs, 'infer', options, call);
   }
 
-  private runOne(reference: string, inputs: NamedInputs, options: RunOptions): Promise<RunResult> {
-    const call = new CustomOpCall(this.customOps, this.session, reference, inputs, options);
-    return this.session.execute(reference, options, call);
+  private runOne(
+    reference: string,
+    inputs: NamedInputs,
+    options: RunOptions | KeepingRunOptions,
+  ): Promise<AnyRunResult> {
+    const { customOps, session, kept } = this;
+    const call = new CustomOpCall(customOps, session, reference, inputs, options, kept);
+    return this.executeWith(inputs, reference, options, call);
+  }
+
+  /** What is kept and among its inputs stays until the call is over. */
+  private executeWith<R>(
+    inputs: NamedInputs,
+    op: string,
+    options: CallOptions,
+    call: CallWork<R>,
+  ): Promise<R> {
+    let end: (() => void) | undefined;
+    try {
+      end = this.kept.use(inputs);
+    } catch (error) {
+      if (!(error instanceof AxleError)) throw error;
+      return Promise.reject(error);
+    }
+    const result = this.session.execute(op, options, call);
+    return end === undefined ? result : result.finally(end);
   }
 
   private compressOne(input: BinaryInput, options: CompressOptions): Promise<CompressResult> {

@@ -4,6 +4,7 @@ import type { NamedTensor, TensorSpec } from './backend.js';
 import type { NamedInputs } from './client.js';
 import { AxleError, messageOf } from './errors.js';
 import { DATA_TYPE_BYTES } from './generated/constants.js';
+import { KeptTensor, tensorBeneath } from './kept-tensor.js';
 import { Tensor, tensorOver, type TensorData } from './tensor.js';
 
 /** What takes named inputs: a model or a custom op. */
@@ -53,10 +54,15 @@ export function checkNamed(tensors: readonly NamedTensor[], taker: InputTaker): 
 function namedTensor(name: string, value: unknown, taker: InputTaker): NamedTensor {
   const spec = specOf(taker, name);
   if (spec === undefined) throw unknownInput(name, taker);
-  const given: Tensor | undefined = value instanceof Tensor ? (value as Tensor) : undefined;
+  const given = tensorGiven(value);
   if (given === undefined) return { name, tensor: shapedTensor(value, spec, taker) };
   checkInput(given, spec, taker);
   return { name, tensor: given };
+}
+
+function tensorGiven(value: unknown): Tensor | undefined {
+  if (value instanceof Tensor) return value as Tensor;
+  return value instanceof KeptTensor ? tensorBeneath(value as KeptTensor) : undefined;
 }
 
 function specOf(taker: InputTaker, name: string): TensorSpec | undefined {

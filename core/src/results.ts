@@ -5,6 +5,7 @@ import type {
   DeviceKindName,
   ErrorCodeName,
 } from './generated/constants.js';
+import type { KeptTensor } from './kept-tensor.js';
 import type { AnyTensor } from './tensor.js';
 
 /** Where the time of a call went, milliseconds. Steps of a chain are added up. */
@@ -66,10 +67,22 @@ export interface InferResult extends CallReport {
   readonly outputs: Readonly<Record<string, AnyTensor>>;
 }
 
+/** Of infer with `keep`. */
+export interface KeptInferResult extends Omit<InferResult, 'outputs'> {
+  /** By the model's output names. */
+  readonly outputs: Readonly<Record<string, KeptTensor>>;
+}
+
 export interface RunResult extends CallReport {
   readonly op: string;
   /** By the names that the op declares, '0', '1', ... where it declares none. */
   readonly outputs: Readonly<Record<string, AnyTensor>>;
+}
+
+/** Of run with `keep`. */
+export interface KeptRunResult extends Omit<RunResult, 'outputs'> {
+  /** By name, as those of RunResult. */
+  readonly outputs: Readonly<Record<string, KeptTensor>>;
 }
 
 /** A custom op: 'vendor.example/blur'. */

@@ -13,6 +13,8 @@ export type CallRequest = Pick<Call, 'chain' | 'model' | 'inputs'> & {
   readonly outputBytesMax?: number;
   /** Where outputs may be laid; default: nowhere in particular. */
   readonly into?: Uint8Array | undefined;
+  /** Outputs stay where they are made. */
+  readonly keeps?: boolean | undefined;
 };
 
 /** What one call of an op is, from what the caller gave to what the caller gets. */
@@ -79,6 +81,10 @@ export class SessionCall<R> extends Cancellation implements Call, CallListener {
 
   get into(): Uint8Array | undefined {
     return this.prepared.into;
+  }
+
+  get keeps(): boolean | undefined {
+    return this.prepared.keeps;
   }
 
   get tenant(): string {

@@ -68,7 +68,17 @@ let newTensor: <T extends DataTypeName>(
   shape: readonly number[],
   segments: readonly Uint8Array[],
   mayChange?: boolean,
+  place?: TensorPlace,
 ) => Tensor<T>;
+
+/** Where the bytes of a tensor lie that are not in this process. */
+export interface TensorPlace {
+  /** Name of the backend that they lie with. */
+  readonly backend: string;
+  readonly byteLength: number;
+  /** Frees them. */
+  release(): void;
+}
 
 /**
  * A dense, row-major, little-endian tensor. `bytes` is its raw form as KServe v2 defines it, which is what devices and
@@ -76,8 +86,8 @@ let newTensor: <T extends DataTypeName>(
  */
 export class Tensor<T extends DataTypeName = DataTypeName> {
   static {
-    newTensor = (dtype, shape, segments, mayChange) =>
-      new Tensor(ownKey, dtype, shape, segments, mayChange);
+    newTensor = (dtype, shape, segments, mayChange, place) =>
+      new Tensor(ownKey, dtype, shape, segments, mayChange, place);
   }
 
   private joined: Uint8Array | undefined;
@@ -91,6 +101,8 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
     readonly segments: readonly Uint8Array[],
     /** Another process may write to the memory at any time: only code that no value of a byte can harm may read it. */
     readonly mayChange = false,
+    /** @internal Of one that a caller sees as KeptTensor only; it has no segments. */
+    readonly place: TensorPlace | undefined = undefined,
   ) {
     // Callers in plain JavaScript have no types to tell them.
     if (key === ownKey) return;
@@ -163,7 +175,7 @@ export class Tensor<T extends DataTypeName = DataTypeName> {
 
   /** Of the raw form. */
   get byteLength(): number {
-    let bytes = 0;
+    let bytes = this.place?.byteLength ?? 0;
     // `length` is compiled in place, `byteLength` of a typed array is a call.
     for (const segment of this.segments) bytes += segment.length;
     return bytes;
@@ -249,6 +261,20 @@ export function adoptTensor(
   mayChange = false,
 ): Tensor {
   return newTensor(dtype, shape, segments, mayChange);
+}
+
+/** For core's own use: one whose bytes lie elsewhere. */
+export function tensorElsewhere(
+  dtype: DataTypeName,
+  shape: readonly number[],
+  place: TensorPlace,
+): Tensor {
+  return newTensor(dtype, shape, [], false, place);
+}
+
+/** For core's own use: nobody wants it any more; of effect where its bytes lie elsewhere. */
+export function releaseTensor({ place }: Tensor): void {
+  place?.release();
 }
 
 /** For core's own use: the same in memory that nobody else writes to; itself if it is there already. */

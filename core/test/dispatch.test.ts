@@ -1,10 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 
-import type { BackendTask } from '../src/backend.js';
+import type { BackendTask, NamedTensor } from '../src/backend.js';
 import { Cancellation } from '../src/cancellation.js';
 import { AxleError } from '../src/errors.js';
 import type { Model } from '../src/models/model.js';
 import { fusedRange, singleOp } from '../src/op.js';
+import { tensorElsewhere } from '../src/tensor.js';
 import { TestBackend } from './test-backend.js';
 import {
   compressChain,
@@ -322,6 +323,35 @@ describe('Dispatch', () => {
     );
     await Promise.all(calls);
     expect(backend.batchesSeen.map((batch) => batch.length).sort()).toEqual([1, 1, 1, 1, 1, 4]);
+  });
+
+  it('lets go of what a device keeps for a call that nobody waits for any more', async () => {
+    const released: string[] = [];
+    const gate = deferred();
+    const placed = (name: string, backend: string): NamedTensor => {
+      const release = () => released.push(name);
+      return { name, tensor: tensorElsewhere('UINT8', [5], { backend, byteLength: 5, release }) };
+    };
+    const backend = new TestBackend('a', [compress], async () => {
+      await gate.promise;
+      return [[placed('late', 'a')]];
+    });
+    // It is past stopping.
+    backend.cancel = () => undefined;
+    const { run } = dispatchOver(backend);
+    const cancellation = new Cancellation(undefined, undefined);
+    const call = run(compressChain, value(1), { cancellation, keeps: true });
+    await new Promise(setImmediate);
+    expect(backend.batchesSeen).toHaveLength(1);
+    cancellation.cancel(new Error('given up'));
+    await expect(call).rejects.toThrow('given up');
+    expect(released).toEqual([]);
+    gate.resolve();
+    await vi.waitFor(() => {
+      expect(released).toEqual(['late']);
+    });
+    const elsewhere = run(compressChain, [placed('x', 'b')]);
+    await expect(elsewhere).rejects.toMatchObject({ code: 'FAILED_PRECONDITION' });
   });
 
   it('takes a waiting task out when its call is cancelled, and stops a running one', async () => {

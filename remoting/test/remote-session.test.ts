@@ -3,14 +3,20 @@ import { duplexPair, type Duplex } from 'node:stream';
 import {
   AxleError,
   type BackendTask,
+  type CancelListener,
   type Device,
   type ModelSource,
   type TaskOutcome,
+  Tensor,
+  tensorElsewhere,
+  type TensorPlace,
 } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { goawayOf } from '../src/connection/connection.js';
 import type { NamedOnServer } from '../src/client/named-models.js';
+import { KeptHandle, KeptPlace } from '../src/client/kept-place.js';
+import { RemotePut } from '../src/client/remote-put.js';
 import { RemoteModels } from '../src/client/remote-models.js';
 import { noCredentials } from '../src/client/credentials.js';
 import type { ConnectionTimes } from '../src/connection/times.js';
@@ -214,7 +220,10 @@ describe('a session', () => {
       );
       session.hold(binding);
       session.call(
-        new RemoteCall(session, session.newHandle(), task, binding, { deviceIdAt: () => '' }),
+        new RemoteCall(session, session.newHandle(), task, binding, {
+          name: 'remote',
+          deviceIdAt: () => '',
+        }),
       );
       await first.hears('CALL');
       first.far.destroy();
@@ -251,6 +260,72 @@ describe('a session', () => {
     first.say({ type: 'LOADED', id: load.id, ...counts });
     await loading;
     await first.hears('RELEASE');
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
+
+  it('lets go of a tensor that was put for nobody', async () => {
+    const { session, first } = await openSession();
+    let giveUp: (reason: unknown) => void = () => undefined;
+    const cancellation = {
+      subscribe: ({ cancelled }: CancelListener) => {
+        giveUp = cancelled;
+      },
+    };
+    const tensor = Tensor.from('UINT8', new Uint8Array(8), [8]);
+    const put = RemotePut.send(session, 'remote', tensor, cancellation);
+    await first.hears('PUT');
+    giveUp(new Error('given up'));
+    await expect(put).rejects.toThrow('given up');
+    await first.hears('CANCEL');
+    const [{ id }] = first.frames.filter(({ type }) => type === 'PUT') as [Frame];
+    first.say({ type: 'DONE', id });
+    await first.hears('RELEASE');
+    expect(first.frames.at(-1)).toMatchObject({ type: 'RELEASE', id });
+    session.close(new AxleError('CANCELLED', 'over'));
+  });
+
+  it('names what the server keeps, in its place among the inputs, and releases a handle once', async () => {
+    const { session, first } = await openSession();
+    const client = session.connected();
+    const binding = new RemoteBinding(
+      bindFrame(session.newHandle()),
+      true,
+      undefined,
+      () => undefined,
+    );
+    session.hold(binding);
+    const outcomes: TaskOutcome[] = [];
+    const here = Tensor.from('UINT8', new Uint8Array(8), [8]);
+    const place = new KeptPlace('remote', 8, new KeptHandle(client, 77, 2), 1);
+    const inputs = [here, tensorElsewhere('UINT8', [8], place), here].map((tensor, i) => {
+      return { name: `${i}`, tensor };
+    });
+    const task = { ...taskOf((outcome) => outcomes.push(outcome)), inputs, keeps: true };
+    session.call(new RemoteCall(session, session.newHandle(), task, binding, noDevices));
+    await first.hears('CALL');
+    const [call] = first.frames.filter(({ type }) => type === 'CALL') as [Frame];
+    expect(call).toMatchObject({
+      keep: true,
+      omit: true,
+      inputs: [
+        { source: 'INLINE', slot: 0 },
+        { source: 'HANDLE', slot: 1, handle: 77, output: 1 },
+        { source: 'INLINE', slot: 2 },
+      ],
+    });
+    const omitted = { source: 'OMITTED', dtype: 'UINT8', shape: [4], name: '', bytes: 4 } as const;
+    const outputs = [0, 1].map((slot) => ({ ...omitted, slot }));
+    first.say({ ...resultOf(call.id), outputs } as Frame);
+    while (outcomes.length === 0) await turn();
+    const [outcome] = outcomes as [TaskOutcome & { ok: true }];
+    const [one, other] = outcome.outputs.map(({ tensor }) => tensor.place as TensorPlace);
+    expect(one).toMatchObject({ byteLength: 4, output: 0 });
+    one?.release();
+    one?.release();
+    other?.release();
+    await first.hears('RELEASE');
+    const released = first.frames.filter(({ type }) => type === 'RELEASE');
+    expect(released).toMatchObject([{ id: call.id }]);
     session.close(new AxleError('CANCELLED', 'over'));
   });
 
@@ -295,7 +370,7 @@ describe('a session', () => {
   });
 });
 
-const noDevices = { deviceIdAt: () => '' };
+const noDevices = { name: 'remote', deviceIdAt: () => '' };
 
 /** A task of the op that `bindFrame` binds. */
 function taskOf(settle: (outcome: TaskOutcome) => void, priority = 0): BackendTask {

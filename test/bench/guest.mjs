@@ -81,17 +81,48 @@ async function runOnce(image, socket, commandLine, { memoryMiB, memoryFile } = {
 }
 
 /**
- * `axle serve` with the echo plugin, and a socket that gives back what comes, for as long as `work` takes.
+ * Gives back what comes, as it comes.
+ *
+ * @param {import('node:net').Socket} socket
+ */
+function echoPieces(socket) {
+  socket.pipe(socket);
+}
+
+/**
+ * Gives each message back when all of it is there, as whoever computes something with it must: its first four bytes say how
+ * long it is.
+ *
+ * @param {import('node:net').Socket} socket
+ */
+function echoMessages(socket) {
+  /** @type {Buffer[]} */
+  let pieces = [];
+  let there = 0;
+  socket.on('data', (piece) => {
+    pieces.push(/** @type {Buffer} */ (piece));
+    there += piece.length;
+    const [first] = pieces;
+    if (first === undefined || there < 4 || there < first.readUInt32LE(0)) return;
+    for (const each of pieces) socket.write(each);
+    pieces = [];
+    there = 0;
+  });
+}
+
+/**
+ * `axle serve` with the echo plugin, and sockets that give back what comes, for as long as `work` takes.
  *
  * @template T
  * @param {string} folder
- * @param {(places: { server: string, echo: string }) => Promise<T>} work
+ * @param {(places: { server: string, echo: string, messages: string }) => Promise<T>} work
  * @param {string} [listenOptions] of the server
  * @returns {Promise<T>}
  */
 async function withPlaces(folder, work, listenOptions = '') {
   const server = join(folder, 'axle.sock');
   const echo = join(folder, 'echo.sock');
+  const messages = join(folder, 'messages.sock');
   const plugin = join(ROOT, 'plugins/echo/build/libaxle_echo.so');
   const args = [
     'serve',
@@ -102,16 +133,20 @@ async function withPlaces(folder, work, listenOptions = '') {
     `echo=${plugin}`,
   ];
   const serving = new LineProcess(process.execPath, [join(ROOT, 'cli/bin/axle.js'), ...args]);
-  const listener = createServer((socket) => {
-    socket.on('error', () => undefined);
-    socket.pipe(socket);
-  });
+  const listeners = [echoPieces, echoMessages].map((answer) =>
+    createServer((socket) => {
+      socket.on('error', () => undefined);
+      answer(socket);
+    }),
+  );
   try {
     await serving.line();
-    await once(listener.listen(echo), 'listening');
-    return await work({ server, echo });
+    for (const [i, path] of [echo, messages].entries()) {
+      await once(listeners[i]?.listen(path) ?? [], 'listening');
+    }
+    return await work({ server, echo, messages });
   } finally {
-    listener.close();
+    for (const listener of listeners) listener.close();
     await serving.stop();
   }
 }
@@ -214,43 +249,83 @@ const PARTS = [
 /**
  * @param {readonly string[]} serials
  * @param {number} bytes
- * @returns {Row[]} microseconds; beside no peer
+ * @param {number} part
+ * @returns {number} microseconds
  */
-function partRows(serials, bytes) {
-  const lines = serials.map((serial) =>
-    (new RegExp(`^parts ${bytes} ([\\d ]+)`, 'm').exec(serial)?.[1] ?? '').split(' ').map(Number),
-  );
+function medianPart(serials, bytes, part) {
+  const pattern = new RegExp(`^parts ${bytes} ([\\d ]+)`, 'm');
+  const lines = serials.map((serial) => (pattern.exec(serial)?.[1] ?? '').split(' ').map(Number));
+  return median(lines.map((line) => line[part] ?? NaN));
+}
+
+/**
+ * Where the time of a call goes, beside what the raw echo takes for the same; 0 is what it does not have.
+ *
+ * @param {{ ours: readonly string[], raw: readonly string[] }} serials
+ * @param {number} bytes
+ * @returns {Row[]} microseconds
+ */
+function partRows({ ours, raw }, bytes) {
   return PARTS.map((part, i) => {
-    const value = median(lines.map((line) => line[i] ?? NaN));
+    const value = medianPart(ours, bytes, i);
+    const peerValue = medianPart(raw, bytes, i);
     return row({
       ...{ bench: 'guest', case: `${bytes} B: ${part}`, unit: 'us', value, goal: null },
-      ...{ peer: 'a part of the row above', peerValue: value, ratio: 1 },
+      ...{ peer: 'the same part of the raw echo', peerValue, ratio: peerValue / value },
     });
+  });
+}
+
+/**
+ * Of processes that just started: before compilers made anything of the loops of either end.
+ *
+ * @param {string} ours what the first guest printed
+ * @param {string} raw
+ * @returns {Row}
+ */
+function firstRoundsRow(ours, raw) {
+  const [value = NaN, peerValue = NaN] = [ours, raw].map((serial) =>
+    Number([...serial.matchAll(/^first 16 (\d+)\r?$/gm)].at(-1)?.[1] ?? NaN),
+  );
+  return row({
+    ...{ bench: 'guest', case: '16 B, the first 199 rounds', unit: 'us', value, goal: null },
+    ...{ peer: 'the first of the raw echo', peerValue, ratio: peerValue / value },
   });
 }
 
 /** @param {string} folder */
 async function roundTripRows(folder) {
   const bench = buildGuest('bench');
-  return withPlaces(folder, async ({ server, echo }) => {
+  return withPlaces(folder, async ({ server, echo, messages }) => {
     const rounds = [];
     for (let i = 0; i < ROUND_TRIPS; i++) {
-      const raw = timesIn((await runOnce(bench, echo, 'raw')).serial);
-      const { serial } = await runOnce(bench, server);
-      rounds.push({ raw, ours: timesIn(serial), serial });
+      const whole = timesIn((await runOnce(bench, messages, 'raw')).serial);
+      const { serial: raw } = await runOnce(bench, echo, 'raw');
+      const { serial: ours } = await runOnce(bench, server);
+      rounds.push({ whole, raw: timesIn(raw), ours: timesIn(ours), serials: { raw, ours } });
     }
-    const serials = rounds.map(({ serial }) => serial);
-    return [16, 4096, 2 ** 20].flatMap((bytes) => {
-      const ours = rounds.map((round) => round.ours.get(bytes) ?? NaN);
-      const raw = rounds.map((round) => round.raw.get(bytes) ?? NaN);
+    const ours = rounds.map(({ serials }) => serials.ours);
+    const raw = rounds.map(({ serials }) => serials.raw);
+    const rows = [16, 4096, 2 ** 20].flatMap((bytes) => {
+      const us = rounds.map((round) => round.ours.get(bytes) ?? NaN);
+      const rawUs = rounds.map((round) => round.raw.get(bytes) ?? NaN);
       const whole = row({
         ...{ bench: 'guest', case: `${bytes} B there and back`, unit: 'us' },
         // Both ends on the host are processes of Node.
-        ...{ value: median(ours), peer: 'raw echo on the same port', peerValue: median(raw) },
-        ...{ ratio: median(raw.map((us, i) => us / (ours[i] ?? NaN))), goal: 1 / WITHIN },
+        ...{ value: median(us), peer: 'raw echo on the same port', peerValue: median(rawUs) },
+        ...{ ratio: median(rawUs.map((each, i) => each / (us[i] ?? NaN))), goal: 1 / WITHIN },
       });
-      return bytes > 4096 ? [whole] : [whole, ...partRows(serials, bytes)];
+      if (bytes <= 4096) return [whole, ...partRows({ ours, raw }, bytes)];
+      const wholeUs = rounds.map((round) => round.whole.get(bytes) ?? NaN);
+      // A raw echo of pieces sends the first back while the last are on their way, which no op can.
+      const besideWhole = row({
+        ...{ bench: 'guest', case: `${bytes} B, beside whole messages`, unit: 'us', goal: null },
+        ...{ value: median(us), peer: 'raw echo of whole messages', peerValue: median(wholeUs) },
+        ratio: median(wholeUs.map((each, i) => each / (us[i] ?? NaN))),
+      });
+      return [whole, besideWhole];
     });
+    return [firstRoundsRow(ours[0] ?? '', raw[0] ?? ''), ...rows];
   });
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A host that a function did not expect. The first byte of an input says in which pieces the rest comes and how much memory the
-// function has; the rest is what the host says.
+// function has, and by STREAMS whether it reads and answers in pieces; the rest is what the host says.
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +10,10 @@
 
 #define MEMORY_BYTES 64u
 #define TEXT_BYTES 24u
+#define STREAMS 8u
+#define PIECE_BYTES 7u
+// Of each piece that comes, more than a window goes for a few of them.
+#define ANSWER_BYTES (AXLE_FUNCTION_WINDOW_BYTES / 4u)
 
 typedef struct script {
   const uint8_t *at;
@@ -28,10 +32,11 @@ static void check(int holds) {
 static int32_t script_send(void *context, const void *data, uint32_t bytes) {
   const script *s = (const script *)context;
   check(bytes > 0 && data != NULL);
-  // All of it is there to be read.
-  uint8_t sum = 0;
-  for (uint32_t i = 0; i < bytes; i++) sum ^= ((const uint8_t *)data)[i];
-  const uint32_t most = sum % 8 == 7 ? s->piece : s->piece * 256;
+  // All of it is there to be read: one call that the sanitizer looks at, and none for each byte.
+  static uint8_t copy[4096];
+  const uint32_t taken = bytes < sizeof(copy) ? bytes : sizeof(copy);
+  memcpy(copy, data, taken);
+  const uint32_t most = copy[taken - 1] % 8 == 7 ? s->piece : taken;
   return (int32_t)(bytes < most ? bytes : most);
 }
 
@@ -70,6 +75,28 @@ static void look_at(const uint8_t *data, uint32_t bytes, const uint8_t *memory, 
   free(text);
 }
 
+// A call in pieces. Returns 0 while there may be another one.
+static int32_t stream_back(axle_function *function) {
+  static const uint8_t answer[ANSWER_BYTES];
+  uint8_t *piece = malloc(PIECE_BYTES);
+  check(piece != NULL);
+  int32_t error = axle_function_begin_answer(function, 200, "text/plain");
+  check(error == 0 && axle_function_begin_answer(function, 200, "") != 0);
+  int32_t got = 1;
+  while (error == 0 && got > 0) {
+    got = axle_function_read(function, piece, PIECE_BYTES);
+    check(got <= (int32_t)PIECE_BYTES);
+    for (int32_t i = 0; i < got; i++) seen ^= piece[i];
+    if (got < 0) error = -got;
+    if (got > 0) error = axle_function_write(function, answer, ANSWER_BYTES);
+  }
+  free(piece);
+  if (error == 0) error = axle_function_end(function);
+  const int is_over = error == AXLE_STATUS_CANCELLED || error == AXLE_STATUS_RESOURCE_EXHAUSTED;
+  check((error != 0 && !is_over) || function->call == 0);
+  return is_over ? 0 : error;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   if (bytes == 0) return 0;
   script s = {data + 1, bytes - 1, data[0] % 16u + 1u, 1};
@@ -86,6 +113,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   if (error == 0) {
     look_at(function.setup, function.setup_bytes, memory, capacity);
     error = axle_function_ready(&function);
+  }
+  while (error == 0 && (data[0] & STREAMS) != 0) {
+    error = axle_function_begin(&function, NULL);
+    if (error != 0) break;
+    look_at(function.head, function.head_bytes, memory, capacity);
+    error = stream_back(&function);
   }
   while (error == 0 && axle_function_next(&function, NULL) == 0) {
     look_at(function.head, function.head_bytes, memory, capacity);

@@ -40,7 +40,8 @@
 #define VECTORS 48
 
 static uint64_t start_ticks;
-static uint32_t ticks_per_us = 1;
+// In 2^-32 of a microsecond.
+static uint32_t tick_parts = UINT32_MAX;
 static const char *command_line = "";
 
 // ---- ports -------------------------------------------------------------------------------------
@@ -152,12 +153,16 @@ static void calibrate(void) {
     const measurement next = measure_millisecond();
     if (next.doubt < best.doubt) best = next;
   }
-  ticks_per_us = best.ticks / 1000 > 0 ? best.ticks / 1000 : 1;
+  uint32_t rest = 0;
+  const uint64_t parts = divide((uint64_t)1000 << 32, best.ticks, &rest);
+  tick_parts = parts < UINT32_MAX ? (uint32_t)parts : UINT32_MAX;
 }
 
+// By multiplication: it is read several times in each call, and `divide` takes longer than all else there.
 uint64_t axle_now_us(void) {
-  uint32_t rest = 0;
-  return divide(ticks() - start_ticks, ticks_per_us, &rest);
+  const uint64_t since = ticks() - start_ticks;
+  const uint64_t low = (since & UINT32_MAX) * tick_parts;
+  return (since >> 32) * tick_parts + (low >> 32);
 }
 
 static uint64_t clock_us(void *context) {

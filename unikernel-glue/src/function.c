@@ -180,7 +180,8 @@ int32_t axle_function_open(axle_function *f, const axle_function_options *option
   f->head_bytes = 0;
   f->body_bytes = 0;
   f->call = 0;
-  f->unused_credit = 0;
+  f->client = NULL;
+  f->frame_left = 0;
   for (;;) {
     frame got;
     int32_t error = receive_frame(f, &got, NULL);
@@ -223,37 +224,104 @@ int32_t axle_function_fail(axle_function *f, const char *code, const char *messa
   return send_failure(f, call, code, message);
 }
 
-// Begins a call: its head, and room for its body behind it.
-static int32_t take_head(axle_function *f, frame *got, axle_client *client, int *fits) {
-  uint8_t length[4];
-  if (got->bytes < sizeof(length)) return AXLE_STATUS_DATA_LOSS;
-  const int32_t error = receive_all(f, length, sizeof(length), client);
-  if (error != 0) return error;
-  const uint32_t head_bytes = (uint32_t)axle_load(length, 4);
-  got->bytes -= (uint32_t)sizeof(length);
-  if (head_bytes > got->bytes || head_bytes > AXLE_FUNCTION_HEAD_BYTES_MAX)
-    return AXLE_STATUS_DATA_LOSS;
-  got->bytes -= head_bytes;
-  *fits = head_bytes <= f->capacity;
-  f->call = got->call;
-  f->setup_bytes = 0;
-  f->head = f->memory;
-  f->head_bytes = *fits ? head_bytes : 0;
-  f->body = f->memory + f->head_bytes;
-  f->body_bytes = 0;
-  f->unused_credit = 0;
-  return receive_all(f, *fits ? f->memory : NULL, head_bytes, client);
+// ---- a call ------------------------------------------------------------------------------------
+
+// The frame of its body that is read was the last one, and is over.
+static void end_body(axle_function *f) {
+  if (f->frame_left == 0 && f->frame_is_end) f->has_body_ended = 1;
 }
 
-// Adds to the body of the call.
-static int32_t take_body(axle_function *f, const frame *got, axle_client *client, int *fits) {
-  const uint32_t at = f->head_bytes + f->body_bytes;
-  *fits = *fits && got->bytes <= f->capacity - at;
-  const int32_t error = receive_all(f, *fits ? f->memory + at : NULL, got->bytes, client);
+// Nobody waits for the answer: heard, and over.
+static int32_t end_cancelled(axle_function *f) {
+  int32_t error = send_header(f, TYPE_CANCEL, 0, f->call, 0);
+  if (error == 0) error = axle_function_fail(f, "CANCELLED", "nobody waits for the answer");
+  return error != 0 ? error : AXLE_STATUS_CANCELLED;
+}
+
+static int32_t take_credit(axle_function *f, const frame *got) {
+  uint8_t bytes[4];
+  if (got->bytes != sizeof(bytes)) return AXLE_STATUS_DATA_LOSS;
+  const int32_t error = receive_all(f, bytes, sizeof(bytes), f->client);
   if (error != 0) return error;
-  if (*fits) f->body_bytes += got->bytes;
-  f->unused_credit += got->bytes;
-  if (got->is_end || !*fits || f->unused_credit < CREDIT_LOT_BYTES) return 0;
+  const uint64_t credit = f->answer_credit + axle_load(bytes, 4);
+  if (credit > AXLE_FUNCTION_WINDOW_BYTES) return AXLE_STATUS_DATA_LOSS;
+  f->answer_credit = (uint32_t)credit;
+  return 0;
+}
+
+// The next frame. Of the body of the call under way the payload is left in the stream.
+static int32_t take_frame(axle_function *f) {
+  frame got;
+  const int32_t error = receive_frame(f, &got, f->client);
+  if (error != 0) return error;
+  if (got.type == TYPE_CALL || got.type == TYPE_SETUP) return AXLE_STATUS_DATA_LOSS;
+  if (got.call == f->call && got.type == TYPE_CREDIT) return take_credit(f, &got);
+  if (got.call == f->call && got.type == TYPE_CANCEL) {
+    return got.bytes > 0 ? AXLE_STATUS_DATA_LOSS : end_cancelled(f);
+  }
+  // Of a call that is over.
+  if (got.call != f->call || got.type != TYPE_DATA || f->has_body_ended) {
+    return receive_all(f, NULL, got.bytes, f->client);
+  }
+  f->frame_left = got.bytes;
+  f->frame_is_end = got.is_end;
+  end_body(f);
+  return 0;
+}
+
+// Begins a call: its head.
+static int32_t take_head(axle_function *f, const frame *got) {
+  uint8_t length[4];
+  if (got->bytes < sizeof(length)) return AXLE_STATUS_DATA_LOSS;
+  int32_t error = receive_all(f, length, sizeof(length), f->client);
+  if (error != 0) return error;
+  const uint32_t head_bytes = (uint32_t)axle_load(length, 4);
+  const uint32_t left = got->bytes - (uint32_t)sizeof(length);
+  if (head_bytes > left || head_bytes > AXLE_FUNCTION_HEAD_BYTES_MAX) return AXLE_STATUS_DATA_LOSS;
+  const int fits = head_bytes <= f->capacity;
+  error = receive_all(f, fits ? f->memory : NULL, head_bytes, f->client);
+  if (error != 0) return error;
+  f->call = got->call;
+  f->head_bytes = fits ? head_bytes : 0;
+  f->body = f->memory + f->head_bytes;
+  f->frame_left = left - head_bytes;
+  f->frame_is_end = got->is_end;
+  f->answer_credit = AXLE_FUNCTION_WINDOW_BYTES;
+  end_body(f);
+  return fits ? 0
+              : axle_function_fail(f, "RESOURCE_EXHAUSTED",
+                                   "the call is longer than the guest takes");
+}
+
+int32_t axle_function_begin(axle_function *f, axle_client *client) {
+  f->client = client;
+  f->call = 0;
+  f->setup_bytes = 0;
+  f->head = f->memory;
+  for (;;) {
+    frame got;
+    f->body_bytes = f->held_at = f->held_bytes = 0;
+    f->has_body_ended = f->has_answered = 0;
+    f->unused_credit = 0;
+    // Of the call before.
+    int32_t error = receive_all(f, NULL, f->frame_left, client);
+    f->frame_left = 0;
+    if (error == 0) error = receive_frame(f, &got, client);
+    if (error != 0) return error;
+    if (got.type == TYPE_SETUP) return AXLE_STATUS_DATA_LOSS;
+    if (got.type != TYPE_CALL) {
+      f->frame_left = got.bytes;
+      continue;
+    }
+    error = take_head(f, &got);
+    if (error != 0 || f->call != 0) return error;
+  }
+}
+
+// Tells of bytes of the body that were used.
+static int32_t give_credit(axle_function *f, uint32_t bytes) {
+  f->unused_credit += bytes;
+  if (f->has_body_ended || f->unused_credit < CREDIT_LOT_BYTES) return 0;
   uint8_t credit[4];
   axle_store(credit, 4, f->unused_credit);
   f->unused_credit = 0;
@@ -261,70 +329,152 @@ static int32_t take_body(axle_function *f, const frame *got, axle_client *client
   return sent != 0 ? sent : send_all(f, credit, sizeof(credit));
 }
 
-int32_t axle_function_next(axle_function *f, axle_client *client) {
-  f->call = 0;
-  for (;;) {
-    frame got;
-    int fits = 1;
-    int32_t error = receive_frame(f, &got, client);
-    if (error != 0) return error;
-    if (got.type == TYPE_CALL && f->call == 0) {
-      error = take_head(f, &got, client, &fits);
-    } else if (got.type == TYPE_CANCEL && f->call != 0 && got.call == f->call) {
-      // While its body comes: heard, and over.
-      error = send_header(f, TYPE_CANCEL, 0, got.call, 0);
-      if (error == 0) error = axle_function_fail(f, "CANCELLED", "nobody waits for the answer");
-    } else if (got.type == TYPE_CALL || got.type == TYPE_SETUP) {
-      return AXLE_STATUS_DATA_LOSS;
-    }
-    if (error != 0) return error;
-    const int is_body =
-        f->call != 0 && got.call == f->call && (got.type == TYPE_CALL || got.type == TYPE_DATA);
-    if (!is_body) {
-      // Of a call that is over.
-      error = receive_all(f, NULL, got.bytes, client);
-      if (error != 0) return error;
-      continue;
-    }
-    error = take_body(f, &got, client, &fits);
-    if (error == 0 && !fits) {
-      error =
-          axle_function_fail(f, "RESOURCE_EXHAUSTED", "the call is longer than the guest takes");
-    }
-    if (error != 0) return error;
-    if (f->call != 0 && got.is_end) return 0;
-  }
+// Where a status is told in place of a length.
+static int32_t as_length(int32_t error, uint32_t bytes) {
+  return error != 0 ? -error : (int32_t)bytes;
 }
 
-int32_t axle_function_answer(axle_function *f, uint16_t status, const char *content_type,
-                             const void *body, uint32_t bytes) {
-  const uint32_t call = f->call;
+static uint32_t least(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+int32_t axle_function_read(axle_function *f, void *to, uint32_t capacity) {
+  if (f->call == 0 || capacity == 0) return -AXLE_STATUS_INVALID_ARGUMENT;
+  if (f->held_bytes > 0) {
+    const uint32_t bytes = least(capacity, f->held_bytes);
+    copy_bytes(to, f->memory + f->head_bytes + f->held_at, bytes);
+    f->held_at += bytes;
+    f->held_bytes -= bytes;
+    return as_length(give_credit(f, bytes), bytes);
+  }
+  while (f->frame_left == 0) {
+    if (f->has_body_ended) return 0;
+    const int32_t error = take_frame(f);
+    if (error != 0) return -error;
+  }
+  const uint32_t bytes = least(capacity, f->frame_left);
+  const int32_t error = receive_all(f, (uint8_t *)to, bytes, f->client);
+  if (error != 0) return -error;
+  f->frame_left -= bytes;
+  end_body(f);
+  return as_length(give_credit(f, bytes), bytes);
+}
+
+int32_t axle_function_next(axle_function *f, axle_client *client) {
+  int32_t error = axle_function_begin(f, client);
+  while (error == 0) {
+    const uint32_t left = f->capacity - f->head_bytes - f->body_bytes;
+    uint8_t more;
+    const int32_t got = left > 0
+                            ? axle_function_read(f, f->memory + f->head_bytes + f->body_bytes, left)
+                            : axle_function_read(f, &more, 1);
+    if (got == 0) return 0;
+    if (got > 0 && left > 0) {
+      f->body_bytes += (uint32_t)got;
+      continue;
+    }
+    if (got > 0) {
+      error =
+          axle_function_fail(f, "RESOURCE_EXHAUSTED", "the call is longer than the guest takes");
+    } else if (got != -AXLE_STATUS_CANCELLED) {
+      error = -got;
+    }
+    if (error == 0) error = axle_function_begin(f, client);
+  }
+  return error;
+}
+
+// ---- its answer --------------------------------------------------------------------------------
+
+// Keeps what comes of the body of the call, so that what comes behind it can be read.
+static int32_t hold_body(axle_function *f) {
+  uint8_t *held = f->memory + f->head_bytes;
+  const uint32_t room = f->capacity - f->head_bytes - f->held_bytes;
+  if (f->body_bytes > 0 || f->frame_left > room) {
+    const int32_t error = axle_function_fail(
+        f, "RESOURCE_EXHAUSTED", "more of the call came during its answer than the guest keeps");
+    return error != 0 ? error : AXLE_STATUS_RESOURCE_EXHAUSTED;
+  }
+  // Forwards, to a lower place: right where the two overlap.
+  for (uint32_t i = 0; i < f->held_bytes && f->held_at > 0; i++) {
+    ((volatile uint8_t *)held)[i] = held[f->held_at + i];
+  }
+  f->held_at = 0;
+  const int32_t error = receive_all(f, held + f->held_bytes, f->frame_left, f->client);
+  f->held_bytes += f->frame_left;
+  f->frame_left = 0;
+  end_body(f);
+  return error;
+}
+
+static int32_t await_credit(axle_function *f) {
+  while (f->answer_credit == 0) {
+    const int32_t error = f->frame_left > 0 ? hold_body(f) : take_frame(f);
+    if (error != 0) return error;
+  }
+  return 0;
+}
+
+// In parts of at most what there is credit for.
+static int32_t send_parts(axle_function *f, const uint8_t *at, uint32_t bytes, int is_last) {
+  while (bytes > 0) {
+    int32_t error = await_credit(f);
+    if (error != 0) return error;
+    const uint32_t part = least(least(bytes, f->answer_credit), PART_BYTES);
+    f->answer_credit -= part;
+    bytes -= part;
+    error = send_header(f, TYPE_DATA, is_last && bytes == 0 ? FLAG_END : 0, f->call, part);
+    if (error == 0) error = send_all(f, at, part);
+    if (error != 0) return error;
+    at += part;
+  }
+  return 0;
+}
+
+// With the first bytes of its body.
+static int32_t send_head(axle_function *f, uint16_t status, const char *content_type,
+                         const void *body, uint32_t bytes, uint8_t flags) {
   writer json;
   uint8_t length[4];
-  if (bytes > AXLE_FUNCTION_ANSWER_BYTES_MAX || call == 0) return AXLE_STATUS_INVALID_ARGUMENT;
   json.bytes = 0;
   add(&json, "{\"status\":");
   add_number(&json, status);
   add(&json, ",\"headers\":{\"content-type\":");
   add_text(&json, content_type);
   add(&json, "}}");
-  f->call = 0;
   axle_store(length, 4, json.bytes);
-  const uint8_t *at = (const uint8_t *)body;
-  uint32_t part = bytes < PART_BYTES ? bytes : PART_BYTES;
-  uint8_t flags = part == bytes ? FLAG_END : 0;
-  const uint32_t first_bytes = (uint32_t)sizeof(length) + json.bytes + part;
-  int32_t error = send_header(f, TYPE_ANSWER, flags, call, first_bytes);
+  const uint32_t all = (uint32_t)sizeof(length) + json.bytes + bytes;
+  f->has_answered = 1;
+  f->answer_credit -= bytes;
+  int32_t error = send_header(f, TYPE_ANSWER, flags, f->call, all);
   if (error == 0) error = send_all(f, length, sizeof(length));
   if (error == 0) error = send_all(f, json.data, json.bytes);
-  while (error == 0) {
-    error = send_all(f, at, part);
-    at += part;
-    bytes -= part;
-    if (error != 0 || bytes == 0) break;
-    part = bytes < PART_BYTES ? bytes : PART_BYTES;
-    flags = part == bytes ? FLAG_END : 0;
-    error = send_header(f, TYPE_DATA, flags, call, part);
-  }
-  return error;
+  return error != 0 ? error : send_all(f, body, bytes);
+}
+
+int32_t axle_function_answer(axle_function *f, uint16_t status, const char *content_type,
+                             const void *body, uint32_t bytes) {
+  if (f->call == 0 || f->has_answered) return AXLE_STATUS_INVALID_ARGUMENT;
+  const uint32_t first = least(bytes, PART_BYTES);
+  const uint8_t flags = first == bytes ? FLAG_END : 0;
+  int32_t error = send_head(f, status, content_type, body, first, flags);
+  if (error == 0) error = send_parts(f, (const uint8_t *)body + first, bytes - first, 1);
+  f->call = 0;
+  // Then it was answered by that.
+  return error == AXLE_STATUS_CANCELLED || error == AXLE_STATUS_RESOURCE_EXHAUSTED ? 0 : error;
+}
+
+int32_t axle_function_begin_answer(axle_function *f, uint16_t status, const char *content_type) {
+  if (f->call == 0 || f->has_answered) return AXLE_STATUS_INVALID_ARGUMENT;
+  return send_head(f, status, content_type, NULL, 0, 0);
+}
+
+int32_t axle_function_write(axle_function *f, const void *data, uint32_t bytes) {
+  if (f->call == 0 || !f->has_answered) return AXLE_STATUS_INVALID_ARGUMENT;
+  return send_parts(f, (const uint8_t *)data, bytes, 0);
+}
+
+int32_t axle_function_end(axle_function *f) {
+  const uint32_t call = f->call;
+  if (call == 0 || !f->has_answered) return AXLE_STATUS_INVALID_ARGUMENT;
+  f->call = 0;
+  return send_header(f, TYPE_DATA, FLAG_END, call, 0);
 }

@@ -1,16 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A guest that does to its host what the body of a call says: echo, die, hang, garbage, long, lie, flood. With `refuse` or
-// `silent` as MODE of its environment it does not even start.
+// `silent` as MODE of its environment it does not even start; with `stream` it sends each body back as it comes, with room for
+// little of it, but for what begins with `pour` or `stop`: much more than came, or nothing after the first piece.
 #include "../guest/platform.h"
 #include "axle/function.h"
 
 #define CALL_BYTES (3u << 20)
+#define ANSWER_BYTES (1u << 20)
+// Of a stream: a window, and the head of a call.
+#define STREAM_BYTES (AXLE_FUNCTION_WINDOW_BYTES + 65536u)
+#define PIECE_BYTES 50000u
+#define POURED_BYTES (64u << 20)
 #define SECOND_US 1000000u
 
 static axle_function function;
 static uint8_t memory[CALL_BYTES];
-static uint8_t answer[AXLE_FUNCTION_ANSWER_BYTES_MAX];
+static uint8_t answer[ANSWER_BYTES];
 
 static int is(const uint8_t *text, uint32_t bytes, const char *word) {
   uint32_t i = 0;
@@ -85,6 +91,43 @@ static int32_t obey(void) {
   return axle_function_answer(&function, 200, "application/octet-stream", body, bytes);
 }
 
+static int32_t pour(void) {
+  for (uint32_t sent = 0; sent < POURED_BYTES; sent += ANSWER_BYTES) {
+    const int32_t error = axle_function_write(&function, answer, ANSWER_BYTES);
+    if (error != 0) return error;
+  }
+  return axle_function_end(&function);
+}
+
+// One call, in pieces.
+static int32_t stream_back(void) {
+  int32_t got = axle_function_read(&function, answer, PIECE_BYTES);
+  if (got < 0) return -got;
+  int32_t error = axle_function_begin_answer(&function, 200, "application/x-stream");
+  if (error != 0) return error;
+  if (got == 4 && is(answer, 4, "pour")) return pour();
+  if (got == 4 && is(answer, 4, "stop")) {
+    return axle_function_fail(&function, "DATA_LOSS", "no more of it");
+  }
+  while (got > 0) {
+    error = axle_function_write(&function, answer, (uint32_t)got);
+    if (error != 0) return error;
+    got = axle_function_read(&function, answer, PIECE_BYTES);
+  }
+  return got < 0 ? -got : axle_function_end(&function);
+}
+
+static void stream_all(void) {
+  int32_t error = 0;
+  while (error == 0) {
+    error = axle_function_begin(&function, NULL);
+    if (error == 0) error = stream_back();
+    if (error != AXLE_STATUS_CANCELLED) continue;
+    axle_print("a call was given up\n");
+    error = 0;
+  }
+}
+
 void axle_main(const void *start_info) {
   static axle_transport pool;
   static axle_function_options options;
@@ -96,7 +139,10 @@ void axle_main(const void *start_info) {
   if (axle_function_open(&function, &options) != 0) return;
   if (is_told("\"MODE\":\"refuse\"")) axle_function_refuse(&function, "NOT_FOUND", "no reason");
   if (is_told("\"MODE\":\"silent\"")) hang();
+  const int streams = is_told("\"MODE\":\"stream\"");
+  if (streams) function.capacity = STREAM_BYTES;
   int32_t error = axle_function_ready(&function);
+  if (error == 0 && streams) stream_all();
   while (error == 0) {
     error = axle_function_next(&function, NULL);
     if (error == 0) error = obey();

@@ -33,6 +33,7 @@
 #define STATUS_FEATURES_OK 8u
 
 #define FEATURE_MULTIPORT 2u
+#define FEATURE_EVENTS 0x20000000u  // VIRTIO_F_EVENT_IDX
 // Of the second word of features.
 #define FEATURE_VERSION_1 1u
 
@@ -54,6 +55,7 @@
 #define DESCRIPTOR_WRITE 2u
 #define AVAILABLE_NO_INTERRUPT 1u
 #define USED_NO_NOTIFY 1u
+#define INTERRUPT_ALL 3u
 
 static uint32_t get(const axle_virtio_console *v, uint32_t reg) {
   return *(const volatile uint32_t *)(v->registers + reg);
@@ -81,9 +83,27 @@ static void offer(axle_virtio_queue *q, uint32_t buffer, uint32_t bytes) {
   q->available_index++;
 }
 
-static void notify(axle_virtio_console *v, const axle_virtio_queue *q, uint32_t number) {
+// Whether the device wants to know of what was offered since it was last asked (2.7.7.2, 2.7.10).
+static int wants_notice(const axle_virtio_console *v, axle_virtio_queue *q) {
+  const uint16_t offered = (uint16_t)(q->available_index - q->notified);
+  const uint16_t behind = (uint16_t)(q->available_index - q->available_event - 1);
+  q->notified = q->available_index;
+  return v->has_events ? behind < offered : (q->used_flags & USED_NO_NOTIFY) == 0;
+}
+
+static void notify(axle_virtio_console *v, axle_virtio_queue *q, uint32_t number) {
   barrier();
-  if ((q->used_flags & USED_NO_NOTIFY) == 0) set(v, REG_QUEUE_NOTIFY, number);
+  if (wants_notice(v, q)) set(v, REG_QUEUE_NOTIFY, number);
+}
+
+// Interrupts for what comes next in the queue. By events that is said again each time, and holds until then.
+static void let_in(const axle_virtio_console *v, axle_virtio_queue *q) {
+  q->used_event = q->seen;
+  if (!v->has_events) q->available_flags = 0;
+}
+
+static void keep_out(const axle_virtio_console *v, axle_virtio_queue *q) {
+  if (!v->has_events) q->available_flags = AVAILABLE_NO_INTERRUPT;
 }
 
 static int has_used(const axle_virtio_queue *q) { return q->seen != q->used_index; }
@@ -99,39 +119,45 @@ static uint32_t take_used(axle_virtio_queue *q, uint32_t *bytes, uint32_t bytes_
   return buffer;
 }
 
-// With a buffer of `bytes` for each descriptor, from `buffers` on.
+// With `count` buffers of `bytes`, from `buffers` on, each with its descriptor.
 static int32_t start_queue(axle_virtio_console *v, axle_virtio_queue *q, uint32_t number,
-                           const void *buffers, uint32_t bytes, uint16_t flags) {
+                           const void *buffers, uint32_t count, uint32_t bytes, uint16_t flags) {
   set(v, REG_QUEUE_SELECT, number);
   if (get(v, REG_QUEUE_SIZE_MAX) < AXLE_VIRTIO_BUFFERS) return AXLE_STATUS_FAILED_PRECONDITION;
-  for (uint32_t i = 0; i < AXLE_VIRTIO_BUFFERS; i++) {
+  for (uint32_t i = 0; i < count; i++) {
     q->descriptors[i].address = (uintptr_t)buffers + (uintptr_t)(i * bytes);
     q->descriptors[i].bytes = bytes;
     q->descriptors[i].flags = flags;
     q->descriptors[i].next = 0;
   }
-  q->available_flags = AVAILABLE_NO_INTERRUPT;
+  q->available_flags = 0;
+  keep_out(v, q);
   q->available_index = 0;
   q->seen = 0;
+  q->notified = 0;
+  // Of none that comes soon.
+  q->used_event = UINT16_MAX;
   set(v, REG_QUEUE_SIZE, AXLE_VIRTIO_BUFFERS);
   set_address(v, REG_QUEUE_DESCRIPTORS, q->descriptors);
   set_address(v, REG_QUEUE_DRIVER, &q->available_flags);
   set_address(v, REG_QUEUE_DEVICE, &q->used_flags);
   set(v, REG_QUEUE_READY, 1);
   if (flags != DESCRIPTOR_WRITE) return 0;
-  for (uint32_t i = 0; i < AXLE_VIRTIO_BUFFERS; i++) offer(q, i, bytes);
+  for (uint32_t i = 0; i < count; i++) offer(q, i, bytes);
   return 0;
 }
 
 static int32_t start_port(axle_virtio_console *v, uint32_t receive, uint32_t transmit) {
   v->receive_number = receive;
   v->transmit_number = transmit;
-  const int32_t error = start_queue(v, &v->receive, receive, v->receive_buffers,
-                                    AXLE_VIRTIO_BUFFER_BYTES, DESCRIPTOR_WRITE);
+  const int32_t error =
+      start_queue(v, &v->receive, receive, v->receive_buffers, AXLE_VIRTIO_BUFFERS,
+                  AXLE_VIRTIO_BUFFER_BYTES, DESCRIPTOR_WRITE);
   if (error != 0) return error;
-  for (uint32_t i = 0; i < AXLE_VIRTIO_BUFFERS; i++) v->free[i] = (uint16_t)i;
-  v->free_count = AXLE_VIRTIO_BUFFERS;
-  return start_queue(v, &v->transmit, transmit, v->transmit_buffers, AXLE_VIRTIO_BUFFER_BYTES, 0);
+  for (uint32_t i = 0; i < AXLE_VIRTIO_TRANSMIT_BUFFERS; i++) v->free[i] = (uint16_t)i;
+  v->free_count = AXLE_VIRTIO_TRANSMIT_BUFFERS;
+  return start_queue(v, &v->transmit, transmit, v->transmit_buffers, AXLE_VIRTIO_TRANSMIT_BUFFERS,
+                     AXLE_VIRTIO_TRANSMIT_BYTES, 0);
 }
 
 // ---- ports -------------------------------------------------------------------------------------
@@ -221,6 +247,7 @@ int32_t axle_virtio_console_open(axle_virtio_console *v, volatile void *register
   v->platform.context = platform->context;
   v->platform.now_us = platform->now_us;
   v->platform.sleep = platform->sleep;
+  v->spin_us = AXLE_VIRTIO_SPIN_US;
   v->is_reading = 0;
   v->is_closed = 0;
   v->port = 0;
@@ -229,9 +256,11 @@ int32_t axle_virtio_console_open(axle_virtio_console *v, volatile void *register
   set(v, REG_FEATURES_SELECT, 1);
   if ((get(v, REG_FEATURES) & FEATURE_VERSION_1) == 0) return AXLE_STATUS_FAILED_PRECONDITION;
   set(v, REG_FEATURES_SELECT, 0);
-  const uint32_t ports = get(v, REG_FEATURES) & FEATURE_MULTIPORT;
+  const uint32_t features = get(v, REG_FEATURES) & (FEATURE_MULTIPORT | FEATURE_EVENTS);
+  const uint32_t ports = features & FEATURE_MULTIPORT;
+  v->has_events = (features & FEATURE_EVENTS) != 0;
   set(v, REG_DRIVER_FEATURES_SELECT, 0);
-  set(v, REG_DRIVER_FEATURES, ports);
+  set(v, REG_DRIVER_FEATURES, features);
   set(v, REG_DRIVER_FEATURES_SELECT, 1);
   set(v, REG_DRIVER_FEATURES, FEATURE_VERSION_1);
   const uint32_t ready = STATUS_ACKNOWLEDGE | STATUS_DRIVER | STATUS_FEATURES_OK;
@@ -242,10 +271,10 @@ int32_t axle_virtio_console_open(axle_virtio_console *v, volatile void *register
     error = start_port(v, QUEUE_RECEIVE_0, QUEUE_TRANSMIT_0);
   } else {
     error = start_queue(v, &v->control_receive, QUEUE_CONTROL_RECEIVE, v->control_buffers,
-                        AXLE_VIRTIO_CONTROL_BYTES, DESCRIPTOR_WRITE);
+                        AXLE_VIRTIO_BUFFERS, AXLE_VIRTIO_CONTROL_BYTES, DESCRIPTOR_WRITE);
     if (error == 0) {
-      error =
-          start_queue(v, &v->control_transmit, QUEUE_CONTROL_TRANSMIT, v->control_message, 0, 0);
+      error = start_queue(v, &v->control_transmit, QUEUE_CONTROL_TRANSMIT, v->control_message, 1,
+                          AXLE_VIRTIO_CONTROL_BYTES, 0);
     }
   }
   if (error != 0) return error;
@@ -259,8 +288,9 @@ int32_t axle_virtio_console_open(axle_virtio_console *v, volatile void *register
 
 static void take_sent(axle_virtio_console *v) {
   uint32_t bytes = 0;
-  while (has_used(&v->transmit) && v->free_count < AXLE_VIRTIO_BUFFERS) {
-    v->free[v->free_count++] = (uint16_t)take_used(&v->transmit, &bytes, 0);
+  while (has_used(&v->transmit) && v->free_count < AXLE_VIRTIO_TRANSMIT_BUFFERS) {
+    const uint32_t buffer = take_used(&v->transmit, &bytes, 0) % AXLE_VIRTIO_TRANSMIT_BUFFERS;
+    v->free[v->free_count++] = (uint16_t)buffer;
   }
 }
 
@@ -272,7 +302,7 @@ static int32_t console_send(void *context, const void *data, uint32_t bytes) {
   take_sent(v);
   while (sent < bytes && v->free_count > 0) {
     const uint32_t left = bytes - sent;
-    const uint32_t piece = left < AXLE_VIRTIO_BUFFER_BYTES ? left : AXLE_VIRTIO_BUFFER_BYTES;
+    const uint32_t piece = left < AXLE_VIRTIO_TRANSMIT_BYTES ? left : AXLE_VIRTIO_TRANSMIT_BYTES;
     const uint32_t buffer = v->free[--v->free_count];
     copy_bytes(v->transmit_buffers[buffer], at + sent, piece);
     offer(&v->transmit, buffer, piece);
@@ -318,29 +348,42 @@ static int is_ready(axle_virtio_console *v, uint32_t events) {
 
 static uint64_t console_now_us(void *context) { return now((const axle_virtio_console *)context); }
 
+// Looks for longer the next time where that would have spared it the sleep, which costs two changes of threads and an
+// interrupt; and where it would not, for as short as can be.
+static void adapt_spin(axle_virtio_console *v, uint64_t waited_us) {
+  if (waited_us > AXLE_VIRTIO_SPIN_US_MAX) {
+    v->spin_us = AXLE_VIRTIO_SPIN_US;
+  } else if (waited_us > v->spin_us) {
+    v->spin_us *= 2;
+    if (v->spin_us > AXLE_VIRTIO_SPIN_US_MAX) v->spin_us = AXLE_VIRTIO_SPIN_US_MAX;
+  }
+}
+
 static void console_wait(void *context, uint32_t events, uint64_t until_us) {
   axle_virtio_console *v = (axle_virtio_console *)context;
-  const uint64_t spin_until_us = now(v) + AXLE_VIRTIO_SPIN_US;
+  const uint64_t from_us = now(v);
   do {
     if (is_ready(v, events)) return;
-  } while (now(v) < spin_until_us);
-  if ((events & AXLE_WAIT_RECEIVE) != 0) v->receive.available_flags = 0;
-  if ((events & AXLE_WAIT_SEND) != 0) v->transmit.available_flags = 0;
-  v->control_receive.available_flags = 0;
+  } while (now(v) - from_us < v->spin_us);
+  if ((events & AXLE_WAIT_RECEIVE) != 0) let_in(v, &v->receive);
+  if ((events & AXLE_WAIT_SEND) != 0) let_in(v, &v->transmit);
+  let_in(v, &v->control_receive);
   barrier();
   if (!is_ready(v, events)) v->platform.sleep(v->platform.context, until_us);
-  v->receive.available_flags = AVAILABLE_NO_INTERRUPT;
-  v->transmit.available_flags = AVAILABLE_NO_INTERRUPT;
-  v->control_receive.available_flags = AVAILABLE_NO_INTERRUPT;
+  keep_out(v, &v->receive);
+  keep_out(v, &v->transmit);
+  keep_out(v, &v->control_receive);
   // Its line goes low, so that the next one shows.
-  set(v, REG_INTERRUPT_ACK, get(v, REG_INTERRUPT_STATUS));
+  set(v, REG_INTERRUPT_ACK, INTERRUPT_ALL);
+  adapt_spin(v, now(v) - from_us);
 }
 
 // The console stays: what is on its way out goes first.
 static void console_close(void *context) {
   axle_virtio_console *v = (axle_virtio_console *)context;
   const uint64_t until_us = now(v) + AXLE_CLIENT_LEAVE_US;
-  while (v->free_count < AXLE_VIRTIO_BUFFERS && !is_closed(v) && now(v) < until_us) take_sent(v);
+  while (v->free_count < AXLE_VIRTIO_TRANSMIT_BUFFERS && !is_closed(v) && now(v) < until_us)
+    take_sent(v);
 }
 
 axle_transport axle_virtio_console_transport(axle_virtio_console *v) {

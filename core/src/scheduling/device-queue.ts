@@ -413,6 +413,10 @@ export class Ticket implements Schedulable<Ticket>, BackendTask {
     return this.task.into;
   }
 
+  get keeps(): boolean | undefined {
+    return this.task.keeps;
+  }
+
   get deadlineAt(): number | undefined {
     return this.task.deadlineAt;
   }

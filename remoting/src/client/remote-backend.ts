@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import {
   argsKey,
   AxleError,
+  type Cancellation,
   type Backend,
   type BackendStream,
   type BackendTask,
@@ -18,6 +19,7 @@ import {
   type StreamOptions,
   type Support,
   type SupportQuery,
+  type Tensor,
 } from '@axle/core/internal';
 
 import { writeArgs } from '../arguments.js';
@@ -26,6 +28,7 @@ import { NamedModels, type PublishAs } from './named-models.js';
 import { RemoteBinding } from './remote-binding.js';
 import { RemoteCall, type DeviceIds } from './remote-call.js';
 import { RemoteModels, type RemoteModel } from './remote-models.js';
+import { RemotePut } from './remote-put.js';
 import { RemoteSession, type SessionOptions } from './remote-session.js';
 import { RemoteStream } from './remote-stream.js';
 import { toWireUs } from '../wire/time.js';
@@ -159,6 +162,10 @@ export class RemoteBackend implements Backend, DeviceIds {
   async allocate(byteLength: number): Promise<Uint8Array | undefined> {
     const arena = await this.session.knownArena();
     return arena?.lend(byteLength);
+  }
+
+  keep(tensor: Tensor, cancellation: Cancellation): Promise<Tensor> {
+    return RemotePut.send(this.session, this.name, tensor, cancellation);
   }
 
   submit(device: Device, batch: readonly BackendTask[]): void {

@@ -22,6 +22,7 @@ import type { RawFrame } from '../wire/frame-splitter.js';
 import { fromWireUs, toWireUs } from '../wire/time.js';
 import { WireError } from '../wire/wire-error.js';
 import type { Journalled } from './journal.js';
+import { KeptHandle, KeptPlace } from './kept-place.js';
 import { connectionLost, outcomeUnknown } from './lost-call.js';
 import type { PendingAnswer } from './pending-answer.js';
 import type { RemoteBinding } from './remote-binding.js';
@@ -116,19 +117,28 @@ export class RemoteCall implements PendingAnswer, Journalled {
       return;
     }
     const ranges = client.arena && new CallRanges(client.arena);
+    const { inputs, keeps = false } = task;
+    const named = namedInputs(inputs);
+    if (named?.some(({ handle }) => handle.client !== client) === true) {
+      // Not within `submit`.
+      queueMicrotask(() => {
+        this.onFailed(keptElsewhere());
+      });
+      return;
+    }
     const { records, following } = new OutgoingTensors(
-      task.inputs,
+      named === undefined ? inputs : bytesHere(inputs),
       false,
       wireLimits.payloadBytesMax,
       ranges,
     );
-    ranges?.takePlace(task.into, this.needs.outputBytes);
+    if (!keeps) ranges?.takePlace(task.into, this.needs.outputBytes);
     this.ranges = ranges;
     this.ask(client, {
       type: 'CALL',
       id,
-      keep: false,
-      omit: false,
+      keep: keeps,
+      omit: keeps,
       replay,
       binding: this.needs.id,
       // 0 would be none.
@@ -136,7 +146,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
       priority: task.priority,
       place: ranges?.place,
       trace: task.trace,
-      inputs: records,
+      inputs: named === undefined ? records : withNamed(records, named),
     });
     if (following.length > 0) client.sendTensors(id, following);
     this.begun(client, now);
@@ -212,6 +222,7 @@ export class RemoteCall implements PendingAnswer, Journalled {
     if (this.result !== undefined) throw new WireError('WRONG_STATE', 'RESULT');
     if (this.isHandedOn && isWhole(result)) return this.endAsCame(result, raw);
     const incoming = new IncomingTensors(true);
+    if (this.task.keeps === true) return this.beginKept(result, incoming);
     for (const output of result.outputs) {
       if (output.source === 'SHARED' && this.ranges !== undefined) {
         incoming.addShared(output, output.name, this.ranges.read(output));
@@ -227,6 +238,22 @@ export class RemoteCall implements PendingAnswer, Journalled {
     this.result = result;
     this.incoming = incoming;
     if (!incoming.isComplete) this.client?.expectData(this.handle);
+    return this.endIfComplete(incoming);
+  }
+
+  /** Of a call whose outputs stay there: nothing of them comes. */
+  private beginKept(result: ResultFrame, incoming: IncomingTensors): boolean {
+    const { client, handle: id, devices } = this;
+    if (client === undefined) throw new WireError('WRONG_STATE', 'RESULT');
+    const handle = new KeptHandle(client, id, result.outputs.length);
+    for (const output of result.outputs) {
+      if (output.source !== 'OMITTED') throw new WireError('WRONG_STATE', 'RESULT');
+      const { bytes, slot, name } = output;
+      incoming.addPlaced(output, name, new KeptPlace(devices.name, bytes, handle, slot));
+    }
+    this.freeRanges();
+    this.result = result;
+    this.incoming = incoming;
     return this.endIfComplete(incoming);
   }
 
@@ -258,7 +285,8 @@ export class RemoteCall implements PendingAnswer, Journalled {
     const now = performance.now();
     const wireMs = this.wireMs(result, now);
     const outputs = incoming.read();
-    if (this.isKept) this.acknowledge(outputs);
+    // Of one whose outputs stay the server remembers nothing else.
+    if (this.isKept && this.task.keeps !== true) this.acknowledge(outputs);
     this.settle({
       ok: true,
       outputs,
@@ -338,6 +366,50 @@ function isWhole({ outputs, steps, fallbacks }: ResultFrame): boolean {
 }
 
 const noOutputs: readonly NamedTensor[] = [];
+/** An input that the server keeps. */
+interface NamedInput {
+  readonly slot: number;
+  readonly handle: KeptHandle;
+  readonly output: number;
+}
+
+/** Undefined: none of them is. */
+function namedInputs(inputs: readonly NamedTensor[]): NamedInput[] | undefined {
+  let named: NamedInput[] | undefined;
+  for (let slot = 0; slot < inputs.length; slot++) {
+    const place = inputs[slot]?.tensor.place;
+    if (!(place instanceof KeptPlace)) continue;
+    const { handle, output } = place;
+    (named ??= []).push({ slot, handle, output });
+  }
+  return named;
+}
+
+/** The others, with the slots that they have among all. */
+function bytesHere(inputs: readonly NamedTensor[]): NamedTensor[] {
+  return inputs.flatMap((input, position) =>
+    input.tensor.place === undefined ? [{ ...input, position }] : [],
+  );
+}
+
+function withNamed(
+  records: CallFrame['inputs'],
+  named: readonly NamedInput[],
+): CallFrame['inputs'] {
+  const all = [
+    ...records,
+    ...named.map(({ slot, handle, output }) => {
+      return { source: 'HANDLE', slot, handle: handle.id, output } as const;
+    }),
+  ];
+  return all.sort((a, b) => a.slot - b.slot);
+}
+
+function keptElsewhere(): AxleError {
+  const message =
+    'a tensor that this call names ended with the connection that it was kept on; put it, or make it, again';
+  return new AxleError('ABORTED', message);
+}
 
 /** Bytes of the outputs that are too large for a frame, as they lie in shared memory. */
 function roomFor({ outputs }: ResultFrame): number {
@@ -366,5 +438,7 @@ function anotherServer(): AxleError {
 }
 
 export interface DeviceIds {
+  /** Of the backend whose devices they are. */
+  readonly name: string;
   deviceIdAt(index: number): string;
 }

@@ -1,6 +1,12 @@
-import { adoptTensor, Tensor, type NamedTensor } from '@axle/core/internal';
+import {
+  adoptTensor,
+  Tensor,
+  tensorElsewhere,
+  type NamedTensor,
+  type TensorPlace,
+} from '@axle/core/internal';
 
-import type { InputTensor, OutputTensor, SharedTensor } from '../wire/frames.js';
+import type { AbsentTensor, InputTensor, OutputTensor, SharedTensor } from '../wire/frames.js';
 import { WireError } from '../wire/wire-error.js';
 
 type Announced = Exclude<
@@ -55,6 +61,15 @@ export class IncomingTensors {
     const inPlace = !this.sparse || slot === this.tensors.length;
     const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
     // Pushing onto an empty array makes room for 17.
+    if (this.tensors.length === 0) this.tensors = [named];
+    else this.tensors.push(named);
+  }
+
+  /** Whose bytes stay where they are. */
+  addPlaced({ dtype, shape, slot }: AbsentTensor, name: string, place: TensorPlace): void {
+    const tensor = tensorElsewhere(dtype, shape, place);
+    const inPlace = slot === this.tensors.length;
+    const named = inPlace ? { name, tensor } : { name, tensor, position: slot };
     if (this.tensors.length === 0) this.tensors = [named];
     else this.tensors.push(named);
   }

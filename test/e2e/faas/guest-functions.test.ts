@@ -12,7 +12,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildGuest, buildGuestFunction } from '../../../scripts/guests.mjs';
 import { guestKernelPackage } from '../../../scripts/setup/guest-kernel.mjs';
 import { isOnPath } from '../../../scripts/setup/system-packages.mjs';
-import { axlePath } from '../serve.js';
+import { axlePath, bytesOf } from '../serve.js';
 import { GateClient, type Answer } from './gate-client.js';
 import { startFaas, type RunningFrontEnd } from './start-faas.js';
 
@@ -155,6 +155,42 @@ describe.skipIf(lack !== undefined)(`functions that are guests${lack ? ` (${lack
       });
       expect(await call('bodies', 'well')).toMatchObject({ status: 200, text: 'well' });
       expect((await logOf('bodies')).match(/ axle: up$/gm)).toHaveLength(1);
+    },
+    timeout,
+  );
+
+  it(
+    'read and answer in pieces what is longer than their memory, as fast as both ends go',
+    async () => {
+      await deployBad('streams', {
+        environment: { MODE: 'stream' },
+        concurrency: 1,
+        memoryMiB: 64,
+      });
+      // Eight windows there and back at once, in 1 MiB of the guest's.
+      const long = Buffer.from(bytesOf(8 * 2 ** 20).map((byte) => 32 + (byte % 90)));
+      const back = await call('streams', long);
+      expect(back).toMatchObject({
+        status: 200,
+        headers: { 'content-type': 'application/x-stream' },
+      });
+      expect(Buffer.from(back.text).equals(long)).toBe(true);
+      expect(await call('streams', '')).toMatchObject({ status: 200, text: '' });
+      const { text: poured } = await call('streams', 'pour');
+      expect(poured.length).toBe(64 * 2 ** 20);
+      // One that is cut off by the guest, and one that its caller leaves.
+      await expect(call('streams', 'stop')).rejects.toThrow();
+      const stop = new AbortController();
+      const left = await fetch(`${running.url}/function/streams`, {
+        method: 'POST',
+        body: 'pour',
+        signal: stop.signal,
+      });
+      await left.body?.getReader().read();
+      stop.abort();
+      await expect.poll(() => logOf('streams'), soon).toContain(' a call was given up');
+      expect(await call('streams', 'well')).toMatchObject({ status: 200, text: 'well' });
+      expect((await logOf('streams')).match(/ axle: up$/gm)).toHaveLength(1);
     },
     timeout,
   );

@@ -15,16 +15,22 @@
 extern "C" {
 #endif
 
+/* Of each queue. */
 #define AXLE_VIRTIO_BUFFERS 32u
+/* What QEMU hands on at once of what the host sends. */
 #define AXLE_VIRTIO_BUFFER_BYTES 4096u
+/* QEMU hands each on by a call of the system of its own: few and large ones, of the same memory as those that receive. */
+#define AXLE_VIRTIO_TRANSMIT_BUFFERS 8u
+#define AXLE_VIRTIO_TRANSMIT_BYTES 16384u
 /* Of messages about ports. */
 #define AXLE_VIRTIO_CONTROL_BYTES 64u
 /* Of one device's registers. */
 #define AXLE_VIRTIO_MMIO_BYTES 0x200u
 /* How long the device may take to offer a port. */
 #define AXLE_VIRTIO_PORT_US 2000000u
-/* How long it looks before it sleeps. */
+/* How long it looks before it sleeps: the least; and the most, to which it comes by doubling while waits end within that. */
 #define AXLE_VIRTIO_SPIN_US 50u
+#define AXLE_VIRTIO_SPIN_US_MAX 200u
 
 typedef struct axle_virtio_platform {
   void *context;
@@ -52,13 +58,15 @@ typedef struct axle_virtio_queue {
   volatile uint16_t available_flags;
   volatile uint16_t available_index;
   volatile uint16_t available[AXLE_VIRTIO_BUFFERS];
-  uint16_t available_event;
+  volatile uint16_t used_event; /* by the driver: interrupt when this one of `used` is there */
   uint8_t padding[58];
   volatile uint16_t used_flags;
   volatile uint16_t used_index;
   volatile axle_virtio_used used[AXLE_VIRTIO_BUFFERS];
-  uint16_t used_event;
-  uint16_t seen; /* of used_index */
+  volatile uint16_t
+      available_event; /* by the device: notify when this one of `available` is there */
+  uint16_t seen;       /* of used_index */
+  uint16_t notified;   /* of available_index */
 } __attribute__((aligned(64))) axle_virtio_queue;
 
 typedef struct axle_virtio_console {
@@ -69,17 +77,19 @@ typedef struct axle_virtio_console {
   axle_virtio_queue control_receive;
   axle_virtio_queue control_transmit;
   uint8_t receive_buffers[AXLE_VIRTIO_BUFFERS][AXLE_VIRTIO_BUFFER_BYTES];
-  uint8_t transmit_buffers[AXLE_VIRTIO_BUFFERS][AXLE_VIRTIO_BUFFER_BYTES];
+  uint8_t transmit_buffers[AXLE_VIRTIO_TRANSMIT_BUFFERS][AXLE_VIRTIO_TRANSMIT_BYTES];
   uint8_t control_buffers[AXLE_VIRTIO_BUFFERS][AXLE_VIRTIO_CONTROL_BYTES];
   uint8_t control_message[AXLE_VIRTIO_CONTROL_BYTES];
   uint32_t port;                            /* 0: the only one */
   uint32_t receive_number, transmit_number; /* of the port's queues */
   /* The buffer that is being read. */
   uint32_t reading, reading_at, reading_bytes;
+  uint32_t spin_us;
   uint8_t is_reading;
   uint8_t is_closed;   /* the host's side */
+  uint8_t has_events;  /* each side says when it wants to be told */
   uint16_t free_count; /* buffers of `transmit` */
-  uint16_t free[AXLE_VIRTIO_BUFFERS];
+  uint16_t free[AXLE_VIRTIO_TRANSMIT_BUFFERS];
 } axle_virtio_console;
 
 /* Whether a console is there: `registers` are AXLE_VIRTIO_MMIO_BYTES of a slot of virtio-mmio. */
