@@ -114,7 +114,7 @@ uint32_t probe_cards(const std::string &library, const std::string &xclbin) {
   }
   if (WIFSIGNALED(status)) {
     unavailable("XRT ends its process (signal " + std::to_string(WTERMSIG(status)) +
-                "); source its setup.sh, which sets XILINX_XRT: " + said);
+                "); was its setup.sh sourced, which sets XILINX_XRT? " + said);
   }
   constexpr const char *kMark = "axle-fpga-cards ";
   const size_t at = said.rfind(kMark);
