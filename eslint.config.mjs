@@ -12,6 +12,7 @@ export default tseslint.config(
           'core/tsconfig.json',
           'plugins/cpu-fallback/tsconfig.json',
           'plugins/cuda/tsconfig.json',
+          'plugins/fpga-xrt/tsconfig.json',
           'remoting/tsconfig.json',
           'axle/tsconfig.json',
           'faas/tsconfig.json',

@@ -5,6 +5,7 @@ import { AxleError, type Client, type ConnectOptions, type PluginSpec } from '@a
 import { connectLocal, connectTo, registerScheme } from '@axle/core/internal';
 import { plugin as cpuFallback } from '@axle/plugin-cpu-fallback';
 import { plugin as cuda } from '@axle/plugin-cuda';
+import { plugin as fpga } from '@axle/plugin-fpga-xrt';
 
 import { traceWhereSdkIsRegistered } from './automatic-tracing.js';
 
@@ -61,12 +62,12 @@ export async function connect(
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
   const plugins = [options.plugins ?? []].flat();
-  // A caller that names it has options of its own for it.
-  const ours = plugins.some(({ name }) => name === cuda.name) ? [cpuFallback] : [cpuFallback, cuda];
+  // A caller that names one has options of its own for it.
+  const others = [cuda, fpga].filter((ours) => plugins.every(({ name }) => name !== ours.name));
   return {
     ...options,
     models: [...modelFoldersOf(options), shippedModels],
-    plugins: [...ours, ...plugins],
+    plugins: [cpuFallback, ...others, ...plugins],
   };
 }
 

@@ -34,7 +34,7 @@ export const BUILD_PACKAGES = [
 /**
  * The command-line tools that the tests and the demo compare with, openssl, which makes their certificates, a browser, and
  * what guests are built for and run in: machines of 32 bits and of the other byte order, and a virtual machine monitor; xz
- * unpacks modules of kernels.
+ * unpacks modules of kernels. Verilator makes the FPGA's kernels run without one.
  *
  * @type {readonly SystemPackage[]}
  */
@@ -53,6 +53,7 @@ export const TEST_TOOL_PACKAGES = [
   { name: 'qemu-system-x86', command: 'qemu-system-x86_64' },
   { name: 'iproute2', command: 'ip' },
   { name: 'xz-utils', command: 'xz' },
+  { name: 'verilator', command: 'verilator' },
 ];
 
 /** @type {readonly SystemPackage[]} */

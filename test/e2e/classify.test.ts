@@ -11,7 +11,7 @@ import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { hugePng, sampleImages, type Sample } from './images.js';
-import { unavailableBesidesCuda } from './plugins.js';
+import { unavailableBesidesCards } from './plugins.js';
 import { inProcess, ways, type Way } from './ways.js';
 
 let device = 'cpu-fallback:0';
@@ -357,7 +357,7 @@ describe('a client', () => {
       expect.arrayContaining(['infer', 'compress', 'decompress', 'classify[preprocess..topk]']),
     );
     expect(cpu).toMatchObject({ kind: 'CPU', emulated: false, health: 'OK' });
-    expect(await unavailableBesidesCuda(client)).toEqual([]);
+    expect(await unavailableBesidesCards(client)).toEqual([]);
     const models = await client.models();
     expect(models.map(({ name, labels, problem }) => [name, labels, problem])).toEqual([
       ['glyphs', 34, undefined],
@@ -453,7 +453,7 @@ describe('a client', () => {
     await using other = await connect({ plugins: [plugin] });
     const { devices } = await other.devices();
     expect(devices.filter(({ backend }) => backend === 'cpu-fallback')).toHaveLength(1);
-    expect(await unavailableBesidesCuda(other)).toEqual([
+    expect(await unavailableBesidesCards(other)).toEqual([
       { backend: 'cpu-fallback', reason: expect.stringMatching(/already/) as string },
     ]);
     expect((await other.classify(first.path)).results[0]?.label).toBe(first.label);

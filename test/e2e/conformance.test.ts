@@ -11,6 +11,8 @@ import {
   cpuPlugin,
   emulatedCuda,
   emulatedCudaDevice,
+  emulatedFpga,
+  noEmulatedFpga,
   pluginsFolder,
   wrappedCpuPlugin,
   type BuiltPlugin,
@@ -27,6 +29,8 @@ interface Conforming {
   readonly devices: readonly string[];
   /** Rules that do not apply to it. All others must pass: a plugin that stops offering something fails here. */
   readonly skips: readonly string[];
+  /** Why it cannot be opened here. */
+  readonly absent?: string | undefined;
   /** Of one rule; default 30 s. */
   readonly timeoutMs?: number;
 }
@@ -62,6 +66,17 @@ const conforming: Readonly<Record<string, Conforming>> = {
       ...noModels.filter((id) => !/^oracle-(de)?compress$/.test(id)),
     ],
     // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
+    timeoutMs: 240_000,
+  },
+  'fpga-xrt': {
+    plugin: emulatedFpga,
+    devices: ['fpga-xrt:0'],
+    skips: [
+      ...['changing-inputs', 'large', ...idsOf('batch', 'stream')],
+      ...noModels.filter((id) => id !== 'oracle-compress'),
+    ],
+    absent: noEmulatedFpga,
+    // Each byte is simulated clock by clock.
     timeoutMs: 240_000,
   },
   fault: {
@@ -124,9 +139,11 @@ describe('every plugin of this checkout', () => {
     expectDevices(results, ['fault:0']);
   }, 300_000);
 
-  it.each(Object.entries(conforming))(
+  it.for(Object.entries(conforming))(
     '%s keeps the rules, on its own devices',
-    async (_, { plugin, devices, skips, timeoutMs: ruleMs = timeoutMs }) => {
+    { timeout: 600_000 },
+    async ([, { plugin, devices, skips, absent, timeoutMs: ruleMs = timeoutMs }], { skip }) => {
+      if (absent !== undefined) skip(absent);
       const { path, options } = plugin;
       const results = await checkPlugin(path, {
         options,
@@ -139,7 +156,6 @@ describe('every plugin of this checkout', () => {
       expect(wrongVerdicts(results, skips)).toEqual([]);
       expectDevices(results, devices);
     },
-    600_000,
   );
 });
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { connect } from 'axle';
 import { describe, expect, it } from 'vitest';
 
-import { unavailableBesidesCuda } from './plugins.js';
+import { unavailableBesidesCards } from './plugins.js';
 
 const path = fileURLToPath(new URL('../../plugins/echo/build/libaxle_echo.so', import.meta.url));
 
@@ -36,7 +36,7 @@ describe('the echo plugin', () => {
     [{ spin: '5' }, "no option 'spin'"],
   ])('refuses the options %j', async (options, reason) => {
     await using client = await connect({ plugins: [{ name: 'echo', path, options }] });
-    expect(await unavailableBesidesCuda(client)).toEqual([
+    expect(await unavailableBesidesCards(client)).toEqual([
       { backend: 'echo', reason: expect.stringContaining(reason) as string },
     ]);
   });
@@ -74,7 +74,7 @@ describe('the echo plugin', () => {
 
   it('is not there for a device that it does not have', async () => {
     await using client = await connect({ plugins: [{ name: 'echo', path, device: 1 }] });
-    expect(await unavailableBesidesCuda(client)).toEqual([
+    expect(await unavailableBesidesCards(client)).toEqual([
       { backend: 'echo', reason: "plugin 'echo' has no device 1: it has 1 here, counted from 0" },
     ]);
     await using other = await connect({ plugins: [{ name: 'echo', path, device: 0 }] });

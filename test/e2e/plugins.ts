@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -40,8 +41,21 @@ export const emulatedCuda: BuiltPlugin = builtPlugin('cuda', {
 /** Its first device; the UUID is the emulated driver's. */
 export const emulatedCudaDevice = 'cuda:GPU-656d756c-6174-6564-2d67-70752d303030';
 
-/** What a client lists as unavailable, but for the CUDA plugin: whether that is there depends on the machine. */
-export async function unavailableBesidesCuda(client: Client): Promise<unknown[]> {
+const emulatedXrt = join(pluginsFolder, 'fpga-xrt/build/emulated');
+
+/** The FPGA plugin on our own XRT, whose card is the Verilated kernels. */
+export const emulatedFpga: BuiltPlugin = builtPlugin('fpga-xrt', {
+  library: join(emulatedXrt, 'libxrt_coreutil.so.2'),
+  xclbin: join(emulatedXrt, 'emulated.xclbin'),
+});
+
+/** Why the emulated card is not there, or nothing: it takes verilator to build it. */
+export const noEmulatedFpga = existsSync(join(emulatedXrt, 'libxrt_coreutil.so.2'))
+  ? undefined
+  : 'no emulated FPGA: install verilator, remove plugins/fpga-xrt/build and run npm run setup';
+
+/** What a client lists as unavailable, but for plugins of cards: whether those are there depends on the machine. */
+export async function unavailableBesidesCards(client: Client): Promise<unknown[]> {
   const { unavailable } = await client.devices();
-  return unavailable.filter(({ backend }) => backend !== 'cuda');
+  return unavailable.filter(({ backend }) => !['cuda', 'fpga-xrt'].includes(backend));
 }

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { connect, type Client } from 'axle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { unavailableBesidesCuda } from './plugins.js';
+import { unavailableBesidesCards } from './plugins.js';
 
 const path = fileURLToPath(
   new URL('../../plugins/template/build/libaxle_template.so', import.meta.url),
@@ -39,7 +39,7 @@ describe('the plugin to copy', () => {
 
   it('is unavailable with an option that it does not know', async () => {
     await using other = await connect({ plugins: [{ ...spec, options: { speed: '2' } }] });
-    expect(await unavailableBesidesCuda(other)).toEqual([
+    expect(await unavailableBesidesCards(other)).toEqual([
       { backend: 'template', reason: expect.stringContaining("no option 'speed'") as string },
     ]);
   });
