@@ -10,6 +10,7 @@
 #include "../src/kernels/language.h"
 
 #define AXLE_KERNEL extern "C"
+#define AXLE_UNROLL
 #define AXLE_SHARED(type, name, count)    \
   static const char name##_key = 0;       \
   type *const name = static_cast<type *>( \
@@ -56,6 +57,7 @@ inline unsigned match_any(uint32_t value) {
 }
 inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
 inline int count_leading_zeros(unsigned mask) { return __builtin_clz(mask); }
+inline float square_root(float value) { return __builtin_sqrtf(value); }
 
 }  // namespace axle::cuda::kernels
 

@@ -25,6 +25,8 @@ struct Options {
   uint64_t queue_memory_bytes =
       0;  // queue_memory_bytes=N: most device memory that one queue's tasks
           // hold at once; 0 = as much as there is
+  uint64_t model_memory_bytes = 0;  // model_memory_bytes=N: most weights of models that stay on a
+                                    // device at once; 0 = as much as there is
 };
 
 // Throws Failure (INVALID_ARGUMENT) for an option that is unknown or has a bad value.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The entry points. The host finds them by name; kernel_names.h lists them.
+// The entry points: those of networks are in the headers of their kind. The host finds them by name;
+// kernel_names.h lists them.
+#include "convolution.h"
+#include "elementwise.h"
+#include "gemm.h"
 #include "lz4_compress.h"
 #include "lz4_decompress.h"
 

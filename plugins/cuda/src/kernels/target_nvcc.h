@@ -5,6 +5,7 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __global__
+#define AXLE_UNROLL _Pragma("unroll")
 #define AXLE_SHARED(type, name, count) __shared__ type name[count]
 
 namespace axle::cuda::kernels {
@@ -27,6 +28,7 @@ __device__ inline int count_trailing_zeros(unsigned mask) {
   return __ffs(static_cast<int>(mask)) - 1;
 }
 __device__ inline int count_leading_zeros(unsigned mask) { return __clz(static_cast<int>(mask)); }
+__device__ inline float square_root(float value) { return __fsqrt_rn(value); }
 
 }  // namespace axle::cuda::kernels
 
