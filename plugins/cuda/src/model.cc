@@ -29,8 +29,8 @@ std::vector<axle_tensor_spec> specs_of(const std::vector<NetworkPort> &ports) {
 
 void check_format(const axle_model_source &source) {
   if (std::strcmp(source.format, "onnx") == 0) return;
-  throw Failure(AXLE_STATUS_UNIMPLEMENTED, std::string("format \"") + source.format +
-                                               "\" is not known; cuda runs \"onnx\"");
+  throw Failure(AXLE_STATUS_UNIMPLEMENTED,
+                std::string("format \"") + source.format + "\" is not known; cuda runs \"onnx\"");
 }
 
 // Runs `body`; what it throws names the model.

@@ -38,9 +38,9 @@ uint64_t check_bytes(const axle_tensor &tensor, uint64_t element_bytes, const st
            !__builtin_mul_overflow(wanted, static_cast<uint64_t>(tensor.dims[i]), &wanted);
   }
   if (!fits || wanted != bytes) {
-    throw Failure(AXLE_STATUS_INVALID_ARGUMENT, one_line(what + " " + tensor_text(tensor) +
-                                                         " came with " + std::to_string(bytes) +
-                                                         " bytes"));
+    throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
+                  one_line(what + " " + tensor_text(tensor) + " came with " +
+                           std::to_string(bytes) + " bytes"));
   }
   return bytes;
 }

@@ -27,15 +27,17 @@ AXLE_DEVICE inline Pixels pixels_at(const WindowShape &w, const float *in, uint3
     const uint32_t place = inside ? n % area : 0;
     pixels.from[i] = in + (image * w.channels + channel) * w.height * w.width;
     // What is no pixel lies so far above that nothing of its window is in the image.
-    pixels.y[i] = inside ? static_cast<int>(place / w.out_width * w.stride_y) - static_cast<int>(w.pad_y)
-                         : -(1 << 30);
+    pixels.y[i] =
+        inside ? static_cast<int>(place / w.out_width * w.stride_y) - static_cast<int>(w.pad_y)
+               : -(1 << 30);
     pixels.x[i] = static_cast<int>(place % w.out_width * w.stride_x) - static_cast<int>(w.pad_x);
   }
   return pixels;
 }
 
 AXLE_DEVICE inline float pixel_or_zero(const WindowShape &w, const float *plane, int y, int x) {
-  const bool inside = y >= 0 && x >= 0 && y < static_cast<int>(w.height) && x < static_cast<int>(w.width);
+  const bool inside =
+      y >= 0 && x >= 0 && y < static_cast<int>(w.height) && x < static_cast<int>(w.width);
   return inside ? plane[static_cast<uint32_t>(y) * w.width + static_cast<uint32_t>(x)] : 0.0f;
 }
 
@@ -68,8 +70,8 @@ AXLE_DEVICE inline void convolve(const ConvShape &shape, const float *in, const 
   const uint32_t group = block_x() / tiles;
   const uint32_t tile = block_x() % tiles;
   const float *kernel = weights + group * rows * depth;
-  const Operand left = {kernel, rows, depth, depth, 1, tile / tiles_across * T::kRows,
-                        is_wide(kernel, depth)};
+  const Operand left = {
+      kernel, rows, depth, depth, 1, tile / tiles_across * T::kRows, is_wide(kernel, depth)};
   const uint32_t first = tile % tiles_across * T::kColumns;
   constexpr unsigned kAlong = T::kColumns / 4;
   const Piece piece = {thread_x() % kAlong * 4, thread_x() / kAlong};
@@ -77,7 +79,8 @@ AXLE_DEVICE inline void convolve(const ConvShape &shape, const float *in, const 
   Sums<T> sums;
   multiply_tile<T>(
       left, false, piece,
-      [&](const Piece &at, uint32_t k0) { return load_windows(w, pixels, k0 + at.k, depth); }, sums);
+      [&](const Piece &at, uint32_t k0) { return load_windows(w, pixels, k0 + at.k, depth); },
+      sums);
   AXLE_UNROLL
   for (unsigned j = 0; j < T::kEach; j++) {
     const uint32_t column = first + place_of<T>(thread_x() % T::kAcross, j);
@@ -165,7 +168,8 @@ AXLE_KERNEL void axle_pool(axle::cuda::kernels::PoolShape shape, const float *in
       if (inside || (shape.counts_padding != 0 && y < y_end && x < x_end)) counted++;
       if (!inside) continue;
       const float value = plane[static_cast<uint32_t>(y) * w.width + static_cast<uint32_t>(x)];
-      result = shape.averages != 0 ? result + value : (value > result || is_nan(value) ? value : result);
+      result =
+          shape.averages != 0 ? result + value : (value > result || is_nan(value) ? value : result);
     }
   }
   out[at] = shape.averages != 0 ? result / static_cast<float>(counted) : result;

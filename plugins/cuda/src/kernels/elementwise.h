@@ -13,8 +13,7 @@ AXLE_KERNEL void axle_unary(axle::cuda::kernels::UnaryStep step, uint32_t count,
   if (at < count) y[at] = apply(step, x[at]);
 }
 
-AXLE_KERNEL void axle_binary(axle::cuda::kernels::Binary what,
-                             axle::cuda::kernels::UnaryStep after,
+AXLE_KERNEL void axle_binary(axle::cuda::kernels::Binary what, axle::cuda::kernels::UnaryStep after,
                              axle::cuda::kernels::BroadcastShape shape, const float *a,
                              const float *b, float *y) {
   using namespace axle::cuda::kernels;

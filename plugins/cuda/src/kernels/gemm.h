@@ -197,8 +197,8 @@ AXLE_DEVICE inline void gemm(const GemmShape &shape, const float *a, const float
   a += batch * shape.a_batch;
   b += batch * shape.b_batch;
   c += batch * shape.m * shape.n;
-  Operand left = {a, shape.m, shape.k, shape.a_row, shape.a_column, tile / tiles_across * T::kRows,
-                  false};
+  Operand left = {
+      a, shape.m, shape.k, shape.a_row, shape.a_column, tile / tiles_across * T::kRows, false};
   left.wide = is_wide(a, left.along_k() ? shape.a_row : shape.a_column);
   Operand right = {
       b, shape.n, shape.k, shape.b_column, shape.b_row, tile % tiles_across * T::kColumns, false};

@@ -4,26 +4,26 @@
 #ifndef AXLE_CUDA_KERNELS_KERNEL_NAMES_H
 #define AXLE_CUDA_KERNELS_KERNEL_NAMES_H
 
-#define AXLE_CUDA_KERNELS(X) \
-  X(axle_lz4_compress)       \
-  X(axle_lz4_offsets)        \
-  X(axle_lz4_gather)         \
-  X(axle_lz4_decompress)     \
+#define AXLE_CUDA_KERNELS(X)    \
+  X(axle_lz4_compress)          \
+  X(axle_lz4_offsets)           \
+  X(axle_lz4_gather)            \
+  X(axle_lz4_decompress)        \
   X(axle_lz4_decompress_linked) \
-  X(axle_gemm_128)               \
-  X(axle_gemm_64)                \
-  X(axle_gemm_few_rows)          \
-  X(axle_gemm_few_rows_across)   \
-  X(axle_conv_128)               \
-  X(axle_conv_64)                \
-  X(axle_conv_direct)            \
-  X(axle_pool)                   \
-  X(axle_unary)                  \
-  X(axle_binary)                 \
-  X(axle_copy)                   \
-  X(axle_batch_norm)             \
-  X(axle_softmax)                \
-  X(axle_mean)                   \
+  X(axle_gemm_128)              \
+  X(axle_gemm_64)               \
+  X(axle_gemm_few_rows)         \
+  X(axle_gemm_few_rows_across)  \
+  X(axle_conv_128)              \
+  X(axle_conv_64)               \
+  X(axle_conv_direct)           \
+  X(axle_pool)                  \
+  X(axle_unary)                 \
+  X(axle_binary)                \
+  X(axle_copy)                  \
+  X(axle_batch_norm)            \
+  X(axle_softmax)               \
+  X(axle_mean)                  \
   X(axle_layer_norm)
 
 #endif

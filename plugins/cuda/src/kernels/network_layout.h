@@ -92,8 +92,9 @@ struct ConvShape {
 
 struct PoolShape {
   WindowShape window;
-  uint32_t averages;       // 0: the largest
-  uint32_t counts_padding;  // an average is over that much, the padding after the last row and column included
+  uint32_t averages;  // 0: the largest
+  uint32_t
+      counts_padding;  // an average is over that much, the padding after the last row and column included
   uint32_t pad_y_after, pad_x_after;
 };
 

@@ -8,8 +8,8 @@ namespace axle::cuda {
 
 namespace {
 
-constexpr const char *kTakesActivation[] = {"Add", "BatchNormalization", "Conv", "Div",
-                                            "Gemm", "MatMul",             "Mul",  "Sub"};
+constexpr const char *kTakesActivation[] = {
+    "Add", "BatchNormalization", "Conv", "Div", "Gemm", "MatMul", "Mul", "Sub"};
 
 bool is(const NetworkNode &node, const char *name) { return std::strcmp(node.op->name, name) == 0; }
 
@@ -24,7 +24,9 @@ bool takes_activation(const NetworkNode &node) {
 class Fuser {
  public:
   explicit Fuser(Network &network)
-      : network_(network), readers_(network.values.size(), 0), maker_(network.values.size(), kNoValue) {
+      : network_(network),
+        readers_(network.values.size(), 0),
+        maker_(network.values.size(), kNoValue) {
     for (const NetworkNode &node : network.nodes) {
       for (const size_t input : node.inputs) {
         if (input != kNoValue) readers_[input]++;

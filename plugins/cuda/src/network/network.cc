@@ -113,7 +113,8 @@ class Builder {
 
   void add_output(const OnnxValue &output) {
     NetworkPort port = port_of(output, "an output");
-    if (!output.has_shape) unsupported("output " + quoted(output.name) + ", which declares no shape");
+    if (!output.has_shape)
+      unsupported("output " + quoted(output.name) + ", which declares no shape");
     port.value = find(output.name);
     if (network().values[port.value].kind == NetworkValue::Kind::kIntegers) {
       unsupported("output " + quoted(output.name) + ", which is a constant of INT64");
@@ -123,7 +124,8 @@ class Builder {
 
   size_t find(std::string_view name) {
     const auto found = values_.find(name);
-    if (found == values_.end()) wrong("the value " + quoted(name) + " is used, but nothing makes it");
+    if (found == values_.end())
+      wrong("the value " + quoted(name) + " is used, but nothing makes it");
     const NetworkValue &value = network().values[found->second];
     if (value.kind == NetworkValue::Kind::kAbsent) unsupported(value.why + ", " + quoted(name));
     return found->second;
@@ -143,7 +145,8 @@ class Builder {
     }
     const Operator *op = find_operator(node.op);
     if (op == nullptr) {
-      if (!is_onnx_operator(node.op)) wrong("operator " + quoted(node.op) + " does not exist in ONNX");
+      if (!is_onnx_operator(node.op))
+        wrong("operator " + quoted(node.op) + " does not exist in ONNX");
       unsupported("the operator " + std::string(node.op));
     }
     add_known_node(node, *op);

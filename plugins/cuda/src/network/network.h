@@ -21,11 +21,11 @@ struct NetworkValue {
   enum class Kind { kComputed, kWeight, kIntegers, kAbsent };
   Kind kind = Kind::kComputed;
   std::string name;
-  Dims dims;                       // of constants
-  uint64_t weight_at = 0;          // kWeight: where it begins among the weights
-  std::optional<float> scalar;     // kWeight, of one element: what it is
-  std::vector<int64_t> integers;   // kIntegers
-  std::string why;                 // kAbsent: why nobody can read it
+  Dims dims;                      // of constants
+  uint64_t weight_at = 0;         // kWeight: where it begins among the weights
+  std::optional<float> scalar;    // kWeight, of one element: what it is
+  std::vector<int64_t> integers;  // kIntegers
+  std::string why;                // kAbsent: why nobody can read it
 };
 
 struct NetworkAttribute {

@@ -61,8 +61,8 @@ size_t axis_of(const Planner &planner, int64_t axis, size_t rank) {
 }
 
 int64_t product(const Dims &dims, size_t from, size_t to) {
-  return elements_of(Dims(dims.begin() + static_cast<ptrdiff_t>(from),
-                          dims.begin() + static_cast<ptrdiff_t>(to)));
+  return elements_of(
+      Dims(dims.begin() + static_cast<ptrdiff_t>(from), dims.begin() + static_cast<ptrdiff_t>(to)));
 }
 
 }  // namespace axle::cuda

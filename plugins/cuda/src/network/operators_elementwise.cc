@@ -17,9 +17,9 @@ using kernels::Unary;
 using kernels::UnaryStep;
 
 constexpr std::pair<const char *, Unary> kUnary[] = {
-    {"Erf", Unary::kErf},         {"Exp", Unary::kExp},   {"LeakyRelu", Unary::kLeakyRelu},
-    {"Neg", Unary::kNegate},      {"Relu", Unary::kRelu}, {"Sigmoid", Unary::kSigmoid},
-    {"Sqrt", Unary::kSqrt},       {"Tanh", Unary::kTanh},
+    {"Erf", Unary::kErf},    {"Exp", Unary::kExp},   {"LeakyRelu", Unary::kLeakyRelu},
+    {"Neg", Unary::kNegate}, {"Relu", Unary::kRelu}, {"Sigmoid", Unary::kSigmoid},
+    {"Sqrt", Unary::kSqrt},  {"Tanh", Unary::kTanh},
 };
 
 void add_unary(Planner &planner, const UnaryStep &step) {
@@ -67,7 +67,8 @@ BroadcastShape shape_of(const Planner &planner, const Dims &a, const Dims &b, co
     if (size == 1) continue;
     const uint32_t last = shape.rank - 1;
     // One behind the other in both operands: one dimension.
-    if (shape.rank > 0 && shape.a[last] == a_strides[i] * size && shape.b[last] == b_strides[i] * size) {
+    if (shape.rank > 0 && shape.a[last] == a_strides[i] * size &&
+        shape.b[last] == b_strides[i] * size) {
       shape.dims[last] *= size;
       shape.a[last] = a_strides[i];
       shape.b[last] = b_strides[i];
@@ -92,8 +93,8 @@ void plan_binary(Planner &planner, Binary what) {
   const Place right = planner.place(1);
   const Place to = planner.make_output(out);
   planner.for_each_element(shape.count, [=](Launcher &launcher, uint32_t blocks) {
-    launcher.lane.launch(launcher.kernels.axle_binary, blocks, kernels::kNetworkThreads, what, after,
-                         shape, launcher.at(left), launcher.at(right), launcher.at(to));
+    launcher.lane.launch(launcher.kernels.axle_binary, blocks, kernels::kNetworkThreads, what,
+                         after, shape, launcher.at(left), launcher.at(right), launcher.at(to));
   });
 }
 

@@ -34,12 +34,12 @@ void add_gemm(Planner &planner, const GemmShape &shape, Place a, Place b, Place 
     kernel = &Kernels::axle_gemm_128;
     blocks = tiles(shape, kLargeTile);
   }
-  planner.for_each_block(
-      static_cast<uint32_t>(blocks),  // no more than elements
-      [=](Launcher &launcher, uint32_t count) {
-        launcher.lane.launch(launcher.kernels.*kernel, count, kernels::kNetworkThreads, shape,
-                             launcher.at(a), launcher.at(b), launcher.at(bias), launcher.at(c));
-      });
+  planner.for_each_block(static_cast<uint32_t>(blocks),  // no more than elements
+                         [=](Launcher &launcher, uint32_t count) {
+                           launcher.lane.launch(launcher.kernels.*kernel, count,
+                                                kernels::kNetworkThreads, shape, launcher.at(a),
+                                                launcher.at(b), launcher.at(bias), launcher.at(c));
+                         });
 }
 
 uint32_t size(int64_t value) { return static_cast<uint32_t>(value); }
@@ -48,8 +48,8 @@ uint32_t size(int64_t value) { return static_cast<uint32_t>(value); }
 void set_bias(const Planner &planner, const Dims &dims, GemmShape &shape) {
   const uint32_t columns = dims.empty() ? 1 : size(dims.back());
   const uint32_t rows = dims.size() < 2 ? 1 : size(dims[dims.size() - 2]);
-  const bool fits = dims.size() <= 2 && (columns == 1 || columns == shape.n) &&
-                    (rows == 1 || rows == shape.m);
+  const bool fits =
+      dims.size() <= 2 && (columns == 1 || columns == shape.n) && (rows == 1 || rows == shape.m);
   if (!fits) planner.mismatch("has a C that does not fit its product");
   shape.bias_column = columns == 1 ? 0 : 1;
   shape.bias_row = rows == 1 ? 0 : columns;

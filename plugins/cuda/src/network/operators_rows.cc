@@ -32,7 +32,8 @@ void plan_batch_normalization(Planner &planner) {
   const Dims dims = planner.dims(0);
   if (dims.size() < 2) planner.mismatch("takes images and channels");
   if (planner.integer("training_mode", 0) != 0) planner.unsupported("is in training mode");
-  if (planner.opset() < 9 && planner.integer("spatial", 1) != 1) planner.unsupported("is not spatial");
+  if (planner.opset() < 9 && planner.integer("spatial", 1) != 1)
+    planner.unsupported("is not spatial");
   for (size_t i = 1; i < 5; i++) {
     if (planner.dims(i) != Dims{dims[1]}) planner.mismatch("takes one number for each channel");
   }

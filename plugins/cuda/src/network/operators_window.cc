@@ -132,8 +132,8 @@ uint64_t tiles(uint64_t rows, uint64_t columns, uint64_t groups, uint32_t side) 
 void plan_pool(Planner &planner, bool averages) {
   const Dims in = planner.dims(0);
   if (planner.integer("storage_order", 0) != 0) planner.unsupported("counts columns first");
-  const Window window =
-      read_window(planner, in, planner.integers("kernel_shape"), planner.integer("ceil_mode", 0) != 0);
+  const Window window = read_window(planner, in, planner.integers("kernel_shape"),
+                                    planner.integer("ceil_mode", 0) != 0);
   for (const Side *side : {&window.y, &window.x}) {
     const int64_t reach = side->dilation * (side->kernel - 1) + 1;
     if (side->pad >= reach || side->pad_after >= reach) {
@@ -165,7 +165,8 @@ void plan_conv(Planner &planner) {
   }
   const Dims kernel(weights.begin() + 2, weights.end());
   const std::vector<int64_t> declared = planner.integers("kernel_shape");
-  if (!declared.empty() && declared != kernel) planner.mismatch("has a kernel_shape of other sizes than its weights");
+  if (!declared.empty() && declared != kernel)
+    planner.mismatch("has a kernel_shape of other sizes than its weights");
   const Window window = read_window(planner, in, kernel, false);
   const int64_t groups = planner.integer("group", 1);
   const int64_t channels = weights[0];

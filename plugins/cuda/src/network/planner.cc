@@ -158,9 +158,7 @@ Place Planner::place(size_t input) {
   return place;
 }
 
-Place Planner::bias() {
-  return node_->bias == kNoValue ? Place() : places_[node_->bias];
-}
+Place Planner::bias() { return node_->bias == kNoValue ? Place() : places_[node_->bias]; }
 
 const std::vector<int64_t> &Planner::integers(size_t input) const {
   const NetworkValue &value = network_.values[value_of(input)];

@@ -62,7 +62,8 @@ class Reader {
           model_.nodes.push_back(node(bytes_of(field)));
           break;
         case 5:
-          if (model_.initializers.size() == kOnnxTensorsMax) refuse("it has more than 65536 tensors");
+          if (model_.initializers.size() == kOnnxTensorsMax)
+            refuse("it has more than 65536 tensors");
           model_.initializers.push_back(read_onnx_tensor(bytes_of(field), source_));
           break;
         case 11:

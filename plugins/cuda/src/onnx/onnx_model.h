@@ -24,13 +24,13 @@ struct OnnxTensor {
   std::string_view name;
   int32_t type = 0;
   std::vector<int64_t> dims;
-  uint64_t count = 0;     // of elements
-  std::string_view raw;   // `count` elements, little-endian, where has_raw
-  bool has_raw = false;   // else they are in one of these
+  uint64_t count = 0;    // of elements
+  std::string_view raw;  // `count` elements, little-endian, where has_raw
+  bool has_raw = false;  // else they are in one of these
   std::vector<float> floats;
   std::vector<int64_t> int64s;
 
-  void read_floats(float *to) const;  // FLOAT only
+  void read_floats(float *to) const;      // FLOAT only
   std::vector<int64_t> integers() const;  // INT64 only
 };
 

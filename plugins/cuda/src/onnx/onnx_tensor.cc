@@ -41,7 +41,8 @@ void count_elements(OnnxTensor &tensor) {
   if (tensor.dims.size() > AXLE_RANK_MAX) refuse(tensor, "has more than 16 dimensions");
   tensor.count = 1;
   for (const int64_t size : tensor.dims) {
-    if (size < 0 || __builtin_mul_overflow(tensor.count, static_cast<uint64_t>(size), &tensor.count)) {
+    if (size < 0 ||
+        __builtin_mul_overflow(tensor.count, static_cast<uint64_t>(size), &tensor.count)) {
       refuse(tensor, "has a shape that is not possible");
     }
   }
