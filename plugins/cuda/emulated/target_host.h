@@ -58,6 +58,7 @@ inline unsigned match_any(uint32_t value) {
 inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
 inline int count_leading_zeros(unsigned mask) { return __builtin_clz(mask); }
 inline float square_root(float value) { return __builtin_sqrtf(value); }
+inline double square_root(double value) { return __builtin_sqrt(value); }
 
 }  // namespace axle::cuda::kernels
 

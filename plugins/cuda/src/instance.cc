@@ -8,11 +8,20 @@
 #include "abi_struct.h"
 #include "device_code.h"
 #include "failure.h"
+#include "image/image_ops.h"
 #include "infer.h"
 #include "lz4_ops.h"
 #include "ops.h"
 
 namespace axle::cuda {
+
+namespace {
+
+const Model &model_of(const TaskRun &run) {
+  return *reinterpret_cast<const Model *>(run.task().model);
+}
+
+}  // namespace
 
 Instance::Instance(const axle_host &host, const Options &options)
     : host_(host), options_(options), driver_(options.driver) {
@@ -154,10 +163,19 @@ void Instance::run(Device &device, Queue &queue, const OpEntry &op, const TaskRu
                    GpuContext &context) noexcept {
   Gpu &gpu = *device.gpu;
   try {
+    const ImageOpPlace place = {gpu, context, queue.quota};
     switch (op.op) {
+      case AXLE_OP_PREPROCESS:
+        run_preprocess(runs, place);
+        break;
+      case AXLE_OP_TOPK:
+        run_topk(runs, place);
+        break;
+      case AXLE_OP_CLASSIFY:
+        run_classify(model_of(*runs[0]), runs, place);
+        break;
       case AXLE_OP_INFER:
-        infer(*reinterpret_cast<const Model *>(runs[0]->task().model), runs, gpu, context,
-              queue.quota);
+        infer(model_of(*runs[0]), runs, gpu, context, queue.quota);
         break;
       default:
         run_codec(*runs[0], gpu, context, queue.quota);

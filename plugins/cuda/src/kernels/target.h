@@ -11,7 +11,7 @@
 //   sync_threads()               all threads of the block come here before any goes on
 //   sync_warp()                  the same for a warp, whose 32 lanes must all come here
 //   ballot(p) shuffle(v, lane) match_any(v)   of all 32 lanes; match_any: the lanes with the same v
-//   square_root(v)               correctly rounded
+//   square_root(v)               of float or double, correctly rounded
 //
 // All warp functions are for whole warps: a kernel keeps the lanes of a warp together and lets a value
 // decide what a lane does.

@@ -29,6 +29,7 @@ __device__ inline int count_trailing_zeros(unsigned mask) {
 }
 __device__ inline int count_leading_zeros(unsigned mask) { return __clz(static_cast<int>(mask)); }
 __device__ inline float square_root(float value) { return __fsqrt_rn(value); }
+__device__ inline double square_root(double value) { return __dsqrt_rn(value); }
 
 }  // namespace axle::cuda::kernels
 
