@@ -548,11 +548,39 @@ describe('a model that the plugin has no kernels for', () => {
   });
 });
 
-describe('models', () => {
-  it('of the shipped repository are run where the caller insists on the device', async () => {
-    const folderOf = join(shippedModels, 'samples', 'A.png');
-    const { steps } = await client.classify(folderOf, { model: 'glyphs', device: 'cuda' });
-    const ran = steps.find(({ device }) => device === emulatedCudaDevice);
-    expect(ran).toBeDefined();
+describe('classify on the emulated device', () => {
+  it.each([
+    ['glyphs', '7.jpg'],
+    ['glyphs', 'K.png'],
+    ['mlp', 'A.png'],
+    ['mlp', 'R.jpg'],
+  ])('gives with %s of %s the labels that the CPU plugin gives', async (model, picture) => {
+    const path = join(shippedModels, 'samples', picture);
+    // Three go through the kernel, 34 are more than it looks for.
+    for (const topK of [3, 34]) {
+      const given = await client.classify(path, { model, topK, device: 'cuda' });
+      const wanted = await client.classify(path, { model, topK, device: 'cpu' });
+      const fused = given.steps.filter(({ device }) => device === emulatedCudaDevice);
+      expect(fused.map(({ step }) => step)).toEqual(['preprocess..topk']);
+      expect(given.results.length).toBe(topK);
+      given.results.forEach(({ label, score }, i) => {
+        const other = wanted.results.find((one) => one.label === label);
+        expect(score).toBeCloseTo(other?.score ?? NaN, 4);
+        // Those that are next to nothing may change places.
+        if (score > 1e-4) expect(wanted.results[i]?.label).toBe(label);
+      });
+    }
+  });
+
+  it('scales pictures of several sizes in one batch as the CPU plugin does', async () => {
+    const pictures = ['7.jpg', 'A.png', 'K.png', 'R.jpg'].map((name) =>
+      join(shippedModels, 'samples', name),
+    );
+    const options = { model: 'glyphs', topK: 1 } as const;
+    const given = await client.classify(pictures, { ...options, device: 'cuda' });
+    const wanted = await client.classify(pictures, { ...options, device: 'cpu' });
+    expect(given.map(({ results }) => results[0]?.label)).toEqual(
+      wanted.map(({ results }) => results[0]?.label),
+    );
   });
 });

@@ -51,8 +51,15 @@ inline uint32_t shuffle(uint32_t value, unsigned from) {
 }
 inline unsigned match_any(uint32_t value) {
   const Exchanged &all = exchange(value);
+  // Bytes first, which compilers make of many at once; eight of them to bits by one product.
+  uint8_t equal[32];
+  for (unsigned i = 0; i < 32; i++) equal[i] = all.values[i] == value ? 1 : 0;
   unsigned mask = 0;
-  for (unsigned i = 0; i < 32; i++) mask |= (all.values[i] == value ? 1u : 0u) << i;
+  for (unsigned i = 0; i < 4; i++) {
+    uint64_t eight = 0;
+    __builtin_memcpy(&eight, equal + 8 * i, sizeof(eight));
+    mask |= static_cast<unsigned>((eight * 0x0102040810204080u) >> 56) << (8 * i);
+  }
   return mask;
 }
 inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
