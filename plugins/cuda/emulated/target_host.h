@@ -10,6 +10,7 @@
 #include "../src/kernels/language.h"
 
 #define AXLE_KERNEL extern "C"
+#define AXLE_NOINLINE
 #define AXLE_UNROLL
 #define AXLE_SHARED(type, name, count)    \
   static const char name##_key = 0;       \

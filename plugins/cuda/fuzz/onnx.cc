@@ -18,7 +18,8 @@ namespace {
 void check(const Failure &failure) {
   const std::string message = failure.what();
   const int32_t status = failure.status();
-  const bool refuses = status == AXLE_STATUS_INVALID_ARGUMENT || status == AXLE_STATUS_UNIMPLEMENTED;
+  const bool refuses =
+      status == AXLE_STATUS_INVALID_ARGUMENT || status == AXLE_STATUS_UNIMPLEMENTED;
   if (!refuses || message.empty() || message.find('\n') != std::string::npos) std::abort();
 }
 

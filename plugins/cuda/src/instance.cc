@@ -24,7 +24,7 @@ const Model &model_of(const TaskRun &run) {
 }  // namespace
 
 Instance::Instance(const axle_host &host, const Options &options)
-    : host_(host), options_(options), driver_(options.driver) {
+    : host_(host), options_(options), driver_(options.driver), nvml_(options.nvml) {
   // The emulated driver finds its kernels by their names.
   if (device_code() == nullptr && !driver_.emulated()) {
     throw Failure(AXLE_STATUS_UNAVAILABLE,
@@ -73,6 +73,9 @@ void Instance::fill(uint32_t device, axle_statistics *statistics) const {
   filled.batches = counted.batches;
   filled.compute_ns = counted.compute_ns;
   filled.memory_used_bytes = counted.gpu->memory_used_bytes();
+  const NvmlReading reading = nvml_.read(counted.gpu->id());
+  filled.utilization_percent = reading.utilization_percent;
+  filled.temperature_celsius = reading.temperature_celsius;
   fill_struct(statistics, filled);
 }
 

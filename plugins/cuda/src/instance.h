@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "driver/driver.h"
+#include "driver/nvml.h"
 #include "gpu.h"
 #include "model.h"
 #include "ops.h"
@@ -71,6 +72,7 @@ class Instance {
   const axle_host &host_;
   const Options options_;
   const Driver driver_;
+  const Nvml nvml_;
   std::vector<std::unique_ptr<Device>> devices_;
 };
 

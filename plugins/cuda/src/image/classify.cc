@@ -166,10 +166,9 @@ void run_classify(const Model &model, const TaskRuns &runs, const ImageOpPlace &
   const auto cost = [](const Classification &image) {
     return image.preprocess->from_bytes() + uint64_t{image.preprocess->elements()} * sizeof(float);
   };
-  in_parts(together, place.gpu.options().slab_bytes, cost,
-           [&](const std::vector<Classification> &part) {
-             classify_part(classifier, part, place.gpu);
-           });
+  in_parts(
+      together, place.gpu.options().slab_bytes, cost,
+      [&](const std::vector<Classification> &part) { classify_part(classifier, part, place.gpu); });
   for (const Classification &image : others) classify_part(classifier, {image}, place.gpu);
 }
 

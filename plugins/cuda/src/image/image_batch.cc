@@ -42,8 +42,8 @@ ImageBatch::ImageBatch(std::vector<Item> items) : items_(std::move(items)) {
   for (Image &image : images_) {
     if (image.across > 1 || image.down > 1) {
       any_averaged_ = true;
-      image.averaged = layout_.add(uint64_t{image.averaged_width} * image.averaged_height *
-                                   output_.channels);
+      image.averaged =
+          layout_.add(uint64_t{image.averaged_width} * image.averaged_height * output_.channels);
     }
     if (image.scaled != 0 && first.standardizes) image.resized = layout_.add(first.elements());
   }

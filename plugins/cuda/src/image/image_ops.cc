@@ -37,7 +37,8 @@ void preprocess_part(const std::vector<PixelTask> &tasks, const ImageOpPlace &pl
   lane.out.reserve(out_bytes);
   images.fill(lane.in.data());
   const uint64_t copy_ns = watch.lap_ns();
-  images.launch(lane, place.context.kernels, lane.in.data(), memory.at(images_at), memory.at(out_at));
+  images.launch(lane, place.context.kernels, lane.in.data(), memory.at(images_at),
+                memory.at(out_at));
   lane.copy_out(lane.out.data(), memory.at(out_at), out_bytes);
   lane.mark();
   lane.await();

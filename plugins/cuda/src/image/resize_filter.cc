@@ -20,7 +20,8 @@ double lanczos(double x) { return std::fabs(x) < kLobes ? sinc(x) * sinc(x / kLo
 }  // namespace
 
 ResizeFilter::ResizeFilter(uint32_t size, uint32_t wanted)
-    : block(std::max(size / wanted / kFilteredScaleMin, 1u)), left(size / block + (size % block != 0)) {
+    : block(std::max(size / wanted / kFilteredScaleMin, 1u)),
+      left(size / block + (size % block != 0)) {
   // In pixels of what is left, of which the last may be cut.
   const double extent = static_cast<double>(size) / static_cast<double>(block);
   const double scale = extent / static_cast<double>(wanted);

@@ -53,8 +53,8 @@ TopK::TopK(const Arguments &arguments) {
   softmax_ = arguments.boolean("softmax", false);
 }
 
-void TopK::launch(Lane &lane, const Kernels &with, cu::Ptr rows, uint32_t row_count,
-                  cu::Ptr scores, cu::Ptr results) const {
+void TopK::launch(Lane &lane, const Kernels &with, cu::Ptr rows, uint32_t row_count, cu::Ptr scores,
+                  cu::Ptr results) const {
   const auto k = static_cast<uint32_t>(k_);
   const uint32_t by_softmax = softmax_ ? 1 : 0;
   const cu::Ptr best = results + uint64_t{row_count} * k * sizeof(int32_t);

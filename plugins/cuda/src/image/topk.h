@@ -18,7 +18,9 @@ class TopK {
 
   bool on_device() const { return k_ <= kernels::kTopkMax; }
   // Of each row, in the memory that launch() fills: indices of all rows, then their scores.
-  uint64_t result_bytes(uint64_t rows) const { return rows * k_ * (sizeof(int32_t) + sizeof(float)); }
+  uint64_t result_bytes(uint64_t rows) const {
+    return rows * k_ * (sizeof(int32_t) + sizeof(float));
+  }
 
   // `rows` is a table of as many ScoreRows on the device.
   void launch(Lane &lane, const Kernels &with, cu::Ptr rows, uint32_t row_count, cu::Ptr scores,

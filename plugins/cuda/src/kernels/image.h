@@ -25,7 +25,8 @@ AXLE_DEVICE inline uint8_t filtered(const uint8_t *base, const Image &image, uin
   const uint32_t width = averages ? image.averaged_width : image.width;
   const ImageTaps column = reinterpret_cast<const ImageTaps *>(base + image.columns)[x];
   const ImageTaps row = reinterpret_cast<const ImageTaps *>(base + image.rows)[y];
-  const auto *across = reinterpret_cast<const float *>(base + image.column_weights) + column.weights;
+  const auto *across =
+      reinterpret_cast<const float *>(base + image.column_weights) + column.weights;
   const auto *down = reinterpret_cast<const float *>(base + image.row_weights) + row.weights;
   float sum = 0;
   for (uint32_t i = 0; i < column.count; i++) {
@@ -84,8 +85,7 @@ AXLE_KERNEL void axle_image_resize(const axle::cuda::kernels::Image *images, uin
        at += blocks * kImageThreads) {
     const uint32_t x = at / output.channels % output.width;
     const uint32_t y = at / output.channels / output.width;
-    base[image.resized + at] =
-        filtered(base, image, output.channels, y, x, at % output.channels);
+    base[image.resized + at] = filtered(base, image, output.channels, y, x, at % output.channels);
   }
 }
 
@@ -125,8 +125,7 @@ AXLE_KERNEL void axle_image_moments(const axle::cuda::kernels::Image *images, ui
 }
 
 // A thread for each number of the network's input.
-AXLE_KERNEL void axle_image_normalize(const axle::cuda::kernels::Image *images,
-                                      const uint8_t *base,
+AXLE_KERNEL void axle_image_normalize(const axle::cuda::kernels::Image *images, const uint8_t *base,
                                       axle::cuda::kernels::ImageOutput output, float *to) {
   using namespace axle::cuda::kernels;
   const uint32_t area = output.width * output.height;
@@ -146,8 +145,8 @@ AXLE_KERNEL void axle_image_normalize(const axle::cuda::kernels::Image *images,
     value = static_cast<float>(pixels[place * output.channels + c]);
     value = (value - moments.centre) / moments.spread;
   } else {
-    value = static_cast<float>(pixel_at(base, image, output.channels, place / output.width,
-                                        place % output.width, c));
+    value = static_cast<float>(
+        pixel_at(base, image, output.channels, place / output.width, place % output.width, c));
   }
   const float mean = reinterpret_cast<const float *>(base + output.mean)[c];
   const float std = reinterpret_cast<const float *>(base + output.std)[c];

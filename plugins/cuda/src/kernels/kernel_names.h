@@ -24,11 +24,11 @@
   X(axle_batch_norm)            \
   X(axle_softmax)               \
   X(axle_mean)                  \
-  X(axle_layer_norm)             \
-  X(axle_image_average)          \
-  X(axle_image_resize)           \
-  X(axle_image_moments)          \
-  X(axle_image_normalize)        \
+  X(axle_layer_norm)            \
+  X(axle_image_average)         \
+  X(axle_image_resize)          \
+  X(axle_image_moments)         \
+  X(axle_image_normalize)       \
   X(axle_topk)
 
 #endif

@@ -98,7 +98,8 @@ AXLE_DEVICE inline float error_function(float x) {
   return x < 0 ? -positive : positive;
 }
 
-AXLE_DEVICE inline float apply(const UnaryStep &step, float x) {
+// Not written out at each of its places: tiles have 64 of them.
+AXLE_NOINLINE AXLE_DEVICE inline float apply(UnaryStep step, float x) {
   switch (step.what) {
     case Unary::kNone:
       return x;

@@ -6,6 +6,7 @@
 //   AXLE_KERNEL void name(...)   an entry point, found by its name
 //   AXLE_DEVICE                  a function that kernels call (language.h)
 //   AXLE_SHARED(T, name, n)      n values that a block's threads share; not set to anything
+//   AXLE_NOINLINE                before a function that is called and not written out at each call
 //   AXLE_UNROLL                  before a loop whose body is to be written out, for registers have no index
 //   thread_x() block_x() block_threads() grid_blocks() lane()
 //   sync_threads()               all threads of the block come here before any goes on

@@ -8,6 +8,7 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __attribute__((global))
+#define AXLE_NOINLINE __attribute__((noinline))
 #define AXLE_UNROLL _Pragma("unroll")
 #define AXLE_SHARED(type, name, count) __attribute__((shared)) type name[count]
 

@@ -5,6 +5,7 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __global__
+#define AXLE_NOINLINE __noinline__
 #define AXLE_UNROLL _Pragma("unroll")
 #define AXLE_SHARED(type, name, count) __shared__ type name[count]
 
