@@ -27,6 +27,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
+const onCuda = { device: 'cuda', strict: true } as const;
 const perOperator = 1e-5;
 const perNetwork = 1e-4;
 
@@ -558,10 +559,12 @@ describe('classify on the emulated device', () => {
     const path = join(shippedModels, 'samples', picture);
     // Three go through the kernel, 34 are more than it looks for.
     for (const topK of [3, 34]) {
-      const given = await client.classify(path, { model, topK, device: 'cuda' });
+      const given = await client.classify(path, { model, topK, ...onCuda });
       const wanted = await client.classify(path, { model, topK, device: 'cpu' });
-      const fused = given.steps.filter(({ device }) => device === emulatedCudaDevice);
-      expect(fused.map(({ step }) => step)).toEqual(['preprocess..topk']);
+      // In one task or in several, as the router has measured them; that the fused one gives the same is the kit's rule
+      // `oracle-classify`.
+      const onGpu = given.steps.filter(({ device }) => device === emulatedCudaDevice);
+      expect(onGpu.map(({ step }) => step).join()).toMatch(/infer|preprocess\.\.topk/);
       expect(given.results.length).toBe(topK);
       given.results.forEach(({ label, score }, i) => {
         const other = wanted.results.find((one) => one.label === label);
@@ -577,7 +580,7 @@ describe('classify on the emulated device', () => {
       join(shippedModels, 'samples', name),
     );
     const options = { model: 'glyphs', topK: 1 } as const;
-    const given = await client.classify(pictures, { ...options, device: 'cuda' });
+    const given = await client.classify(pictures, { ...options, ...onCuda });
     const wanted = await client.classify(pictures, { ...options, device: 'cpu' });
     expect(given.map(({ results }) => results[0]?.label)).toEqual(
       wanted.map(({ results }) => results[0]?.label),
