@@ -3,6 +3,9 @@ import protobuf from 'protobufjs/minimal.js';
 
 /** onnx.TensorProto.DataType FLOAT. */
 const FLOAT = 1;
+/** onnx.TensorProto.DataType INT64. */
+const INT64 = 7;
+const opsetDefault = 13;
 
 /**
  * @typedef {object} OnnxValue
@@ -12,9 +15,20 @@ const FLOAT = 1;
  */
 
 /**
- * @typedef {object} OnnxWeight FP32
+ * A whole number is an INT, a list of them INTS.
+ *
+ * @typedef {Readonly<Record<string, number | string | readonly number[] | { readonly float: number }>>} OnnxAttributes
+ */
+
+/**
+ * @typedef {readonly [operator: string, inputs: readonly string[], outputs: readonly string[], attributes?: OnnxAttributes]} OnnxNode
+ */
+
+/**
+ * @typedef {object} OnnxWeight FP32, or INT64
  * @property {string} name
  * @property {readonly number[]} shape
+ * @property {readonly number[]} [integers]
  * @property {Float32Array} [data]
  * @property {string} [location] file that holds the data, as the model names it
  */
@@ -23,15 +37,16 @@ const FLOAT = 1;
  * @typedef {object} OnnxGraph
  * @property {readonly OnnxValue[]} inputs
  * @property {readonly OnnxValue[]} outputs
- * @property {readonly (readonly [operator: string, inputs: readonly string[], outputs: readonly string[]])[]} nodes
+ * @property {readonly OnnxNode[]} nodes
  * @property {readonly OnnxWeight[]} [weights]
+ * @property {number} [opset] default 13
  */
 
 /**
  * @param {OnnxGraph} contents
  * @returns {Uint8Array}
  */
-export function onnxModel({ inputs, outputs, nodes, weights = [] }) {
+export function onnxModel({ inputs, outputs, nodes, weights = [], opset = opsetDefault }) {
   const graph = protobuf.Writer.create();
   for (const node of nodes) writeNested(graph, 1, writeNode(...node));
   graph.uint32(tag(2, 2)).string('test');
@@ -39,12 +54,12 @@ export function onnxModel({ inputs, outputs, nodes, weights = [] }) {
   for (const input of inputs) writeNested(graph, 11, writeValue(input));
   for (const output of outputs) writeNested(graph, 12, writeValue(output));
 
-  const opset = protobuf.Writer.create();
-  opset.uint32(tag(1, 2)).string('').uint32(tag(2, 0)).int64(13);
+  const operators = protobuf.Writer.create();
+  operators.uint32(tag(1, 2)).string('').uint32(tag(2, 0)).int64(opset);
   const model = protobuf.Writer.create();
   model.uint32(tag(1, 0)).int64(8);
   writeNested(model, 7, graph);
-  writeNested(model, 8, opset);
+  writeNested(model, 8, operators);
   return model.finish();
 }
 
@@ -137,19 +152,42 @@ function writeNested(into, field, message) {
  * @param {string} operator
  * @param {readonly string[]} inputs
  * @param {readonly string[]} outputs
+ * @param {OnnxAttributes} [attributes]
  */
-function writeNode(operator, inputs, outputs) {
+function writeNode(operator, inputs, outputs, attributes = {}) {
   const node = protobuf.Writer.create();
   for (const input of inputs) node.uint32(tag(1, 2)).string(input);
   for (const output of outputs) node.uint32(tag(2, 2)).string(output);
-  return node.uint32(tag(4, 2)).string(operator);
+  node.uint32(tag(4, 2)).string(operator);
+  for (const [name, value] of Object.entries(attributes)) {
+    writeNested(node, 5, writeAttribute(name, value));
+  }
+  return node;
+}
+
+/**
+ * @param {string} name
+ * @param {OnnxAttributes[string]} value
+ */
+function writeAttribute(name, value) {
+  const attribute = protobuf.Writer.create();
+  attribute.uint32(tag(1, 2)).string(name);
+  /** @param {number} type onnx.AttributeProto.AttributeType */
+  const typed = (type) => attribute.uint32(tag(20, 0)).int32(type);
+  if (typeof value === 'number') return typed(2).uint32(tag(3, 0)).int64(value);
+  if (typeof value === 'string') return typed(3).uint32(tag(4, 2)).string(value);
+  if ('float' in value) return typed(1).uint32(tag(2, 5)).float(value.float);
+  for (const one of value) attribute.uint32(tag(8, 0)).int64(one);
+  return typed(7);
 }
 
 /** @param {OnnxWeight} weight */
-function writeWeight({ name, shape, data, location }) {
+function writeWeight({ name, shape, data, location, integers }) {
   const tensor = protobuf.Writer.create();
   for (const size of shape) tensor.uint32(tag(1, 0)).int64(size);
-  tensor.uint32(tag(2, 0)).int32(FLOAT).uint32(tag(8, 2)).string(name);
+  tensor.uint32(tag(2, 0)).int32(integers === undefined ? FLOAT : INT64);
+  tensor.uint32(tag(8, 2)).string(name);
+  for (const integer of integers ?? []) tensor.uint32(tag(7, 0)).int64(integer);
   if (data !== undefined) {
     tensor.uint32(tag(9, 2)).bytes(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
   }

@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import { benchBatching } from './batching.mjs';
 import { benchClassify } from './classify.mjs';
 import { benchCompress } from './compress.mjs';
+import { benchCuda } from './cuda.mjs';
 import { benchDispatch } from './dispatch.mjs';
 import { benchDoors } from './doors.mjs';
 import { benchFaas } from './faas.mjs';
@@ -20,6 +21,7 @@ import { formatTable } from './table.mjs';
 const BENCHES = {
   classify: benchClassify,
   compress: benchCompress,
+  cuda: benchCuda,
   dispatch: benchDispatch,
   batching: benchBatching,
   remoting: benchRemoting,

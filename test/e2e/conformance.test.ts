@@ -61,10 +61,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   cuda: {
     plugin: emulatedCuda,
     devices: [emulatedCudaDevice],
-    skips: [
-      ...['changing-inputs', 'large', 'arguments', ...idsOf('batch', 'stream')],
-      ...noModels.filter((id) => !/^oracle-(de)?compress$/.test(id)),
-    ],
+    skips: ['changing-inputs', 'large', ...idsOf('stream')],
     // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
     timeoutMs: 240_000,
   },

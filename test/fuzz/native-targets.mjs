@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import { ROOT } from '../../scripts/repository.mjs';
 import { isOnPath } from '../../scripts/setup/system-packages.mjs';
+import { layeredModel, onnxModel } from '../onnx-model.mjs';
 import { functionSeeds } from '../wire/function-seeds.mjs';
 import { clientSeeds, wireSeeds } from '../wire/seeds.mjs';
 
@@ -29,6 +30,34 @@ function lz4Seeds() {
   ].map((hex) => Uint8Array.from(Buffer.from(hex, 'hex')));
 }
 
+/** Two networks with about every kind of attribute and weight. */
+function onnxSeeds() {
+  const data = (/** @type {number} */ count) => new Float32Array(count).fill(0.5);
+  return [
+    layeredModel([3, 4, 2], () => 0.5),
+    onnxModel({
+      inputs: [{ name: 'x', shape: ['n', 2, 5, 5] }],
+      outputs: [{ name: 'y', shape: ['n', 8] }],
+      nodes: [
+        ['Conv', ['x', 'w', 'b'], ['c'], { pads: [1, 1, 1, 1], strides: [2, 2], group: 1 }],
+        ['LeakyRelu', ['c'], ['r'], { alpha: { float: 0.1 } }],
+        ['MaxPool', ['r'], ['p'], { kernel_shape: [2, 2], auto_pad: 'SAME_UPPER' }],
+        ['Transpose', ['p'], ['t'], { perm: [0, 2, 3, 1] }],
+        ['Concat', ['t', 't'], ['k'], { axis: -1 }],
+        ['Softmax', ['k'], ['s'], { axis: 1 }],
+        ['Reshape', ['s', 'to'], ['f']],
+        ['Gemm', ['f', 'g'], ['y'], { transB: 1, alpha: { float: 2 } }],
+      ],
+      weights: [
+        { name: 'w', shape: [2, 2, 3, 3], data: data(36) },
+        { name: 'b', shape: [2], data: data(2) },
+        { name: 'to', shape: [2], integers: [0, -1] },
+        { name: 'g', shape: [8, 36], data: data(288) },
+      ],
+    }),
+  ];
+}
+
 /** By name. @type {ReadonlyMap<string, NativeTarget>} */
 export const nativeTargets = new Map([
   ['archives', { about: 'zstd, lz4 and gzip, whole and as streams', folder: PLUGIN }],
@@ -40,6 +69,14 @@ export const nativeTargets = new Map([
       about: 'lz4 frames and blocks, by the kernels of the CUDA plugin on the host',
       folder: 'plugins/cuda',
       seeds: lz4Seeds,
+    },
+  ],
+  [
+    'cuda-onnx',
+    {
+      about: 'ONNX files, as the CUDA plugin reads them and plans their networks',
+      folder: 'plugins/cuda',
+      seeds: onnxSeeds,
     },
   ],
   [

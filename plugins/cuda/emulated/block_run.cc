@@ -122,15 +122,17 @@ class BlockRun {
 
   // Lets the others go on.
   void wait() {
-    if (++waits_ > 2u * threads_) {
-      std::fprintf(
-          stderr,
-          "emulated CUDA: thread %u of block %u waits at a point that others of its block or "
-          "warp never reach\n",
-          place.thread, place.block);
-      std::abort();
-    }
+    if (++waits_ > 2u * threads_) stuck();
     to_next(*fibers_[place.thread], false);
+  }
+
+  [[gnu::cold, gnu::noinline]] static void stuck() {
+    std::fprintf(
+        stderr,
+        "emulated CUDA: thread %u of block %u waits at a point that others of its block or "
+        "warp never reach\n",
+        place.thread, place.block);
+    std::abort();
   }
 
   void to_next(Fiber &self, bool ends) {

@@ -287,8 +287,9 @@ AXLE_DRIVER Result cuMemcpyDtoDAsync_v2(Ptr to, Ptr from, size_t bytes, cu::Stre
 AXLE_DRIVER Result cuMemsetD8Async(Ptr to, unsigned char value, size_t bytes, cu::Stream stream) {
   if (const Result result = ready(); result != kSuccess) return result;
   if (!current->memory.contains(to, bytes)) return kInvalidValue;
-  return enqueue(stream, [to, value, bytes]() -> Result {
-    std::memset(reinterpret_cast<void *>(to), value, bytes);
+  const int filled = value == 0 ? current->poison() : value;
+  return enqueue(stream, [to, filled, bytes]() -> Result {
+    std::memset(reinterpret_cast<void *>(to), filled, bytes);
     return kSuccess;
   });
 }

@@ -29,6 +29,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+// By a jump and not by a return: to whom a fiber returns is never whom it was called by, which processors take to be so.
 // Saves what a callee must keep on the running stack, leaves its pointer in *from, and takes up `to`.
 extern "C" void axle_fiber_switch(void **from, void *to);
 
@@ -53,7 +54,8 @@ axle_fiber_switch:
   popq %r12
   popq %rbx
   popq %rbp
-  ret
+  popq %rcx
+  jmp *%rcx
 .size axle_fiber_switch, .-axle_fiber_switch
 )");
 #elif defined(__aarch64__)

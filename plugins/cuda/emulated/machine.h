@@ -101,6 +101,8 @@ class Device {
   // Faults on demand: true when this is the one that was asked for.
   bool launch_fails();
   bool is_lost();
+  // What a byte is that is to be wiped.
+  int poison() const { return static_cast<int>(settings().poison); }
   void copy_takes(size_t bytes) const;
   void configure(const Settings &settings);
 

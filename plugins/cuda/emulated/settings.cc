@@ -18,6 +18,7 @@ constexpr std::pair<std::string_view, uint64_t Settings::*> kSettings[] = {
     {"context-ms", &Settings::context_ms},
     {"copy-us-per-mib", &Settings::copy_us_per_mib},
     {"copy-us", &Settings::copy_us},
+    {"poison", &Settings::poison},
     {"init-fails", &Settings::init_fails},
     {"context-fails", &Settings::context_fails},
     {"alloc-fails", &Settings::alloc_fails},

@@ -10,6 +10,8 @@
 #include "../src/kernels/language.h"
 
 #define AXLE_KERNEL extern "C"
+#define AXLE_NOINLINE
+#define AXLE_UNROLL
 #define AXLE_SHARED(type, name, count)    \
   static const char name##_key = 0;       \
   type *const name = static_cast<type *>( \
@@ -50,12 +52,21 @@ inline uint32_t shuffle(uint32_t value, unsigned from) {
 }
 inline unsigned match_any(uint32_t value) {
   const Exchanged &all = exchange(value);
+  // Bytes first, which compilers make of many at once; eight of them to bits by one product.
+  uint8_t equal[32];
+  for (unsigned i = 0; i < 32; i++) equal[i] = all.values[i] == value ? 1 : 0;
   unsigned mask = 0;
-  for (unsigned i = 0; i < 32; i++) mask |= (all.values[i] == value ? 1u : 0u) << i;
+  for (unsigned i = 0; i < 4; i++) {
+    uint64_t eight = 0;
+    __builtin_memcpy(&eight, equal + 8 * i, sizeof(eight));
+    mask |= static_cast<unsigned>((eight * 0x0102040810204080u) >> 56) << (8 * i);
+  }
   return mask;
 }
 inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
 inline int count_leading_zeros(unsigned mask) { return __builtin_clz(mask); }
+inline float square_root(float value) { return __builtin_sqrtf(value); }
+inline double square_root(double value) { return __builtin_sqrt(value); }
 
 }  // namespace axle::cuda::kernels
 

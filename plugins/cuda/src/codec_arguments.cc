@@ -2,6 +2,7 @@
 #include "arguments.h"
 #include "failure.h"
 #include "lz4_ops.h"
+#include "tensor_checks.h"
 
 namespace axle::cuda {
 
@@ -29,6 +30,17 @@ void check_codec_arguments(uint32_t op, const axle_arg *args, uint64_t arg_count
   if (level > kLz4LevelMax) {
     throw Failure(AXLE_STATUS_UNIMPLEMENTED,
                   "cuda compresses lz4 with levels 1 and 2, not " + std::to_string(level));
+  }
+}
+
+void run_codec(TaskRun &run, const Gpu &gpu, GpuContext &context, Quota &quota) {
+  const axle_task &task = run.task();
+  check_codec_arguments(task.op, task.args, task.arg_count);
+  check_byte_input(task);
+  if (task.op == AXLE_OP_COMPRESS) {
+    lz4_compress(run, gpu, context, quota);
+  } else {
+    lz4_decompress(run, gpu, context, quota);
   }
 }
 

@@ -124,6 +124,23 @@ void Gpu::run_thread() {
   }
 }
 
+void Gpu::use(const std::function<void(GpuContext &)> &body) {
+  {
+    std::unique_lock<std::mutex> lock(mutex_);
+    wake_.wait(lock, [this] { return prepared_; });
+    if (lost_.status != AXLE_STATUS_OK) throw Failure(lost_.status, lost_.message);
+  }
+  driver_->context_set(context_);
+  try {
+    body(ready_);
+  } catch (...) {
+    note_failure();
+    driver_->context_set(nullptr);
+    throw;
+  }
+  driver_->context_set(nullptr);
+}
+
 // By the first thread that comes; the others wait for it.
 void Gpu::prepare() {
   std::unique_lock<std::mutex> lock(mutex_);
@@ -163,6 +180,7 @@ void Gpu::make_context() {
   ready_.memory = std::make_unique<DeviceMemory>(driver_);
   memory_ = ready_.memory.get();
   ready_.lanes = std::make_unique<LanePool>(driver_, options_.lanes, options_.slab_bytes);
+  ready_.models = std::make_unique<ResidentModels>(*ready_.memory, options_.model_memory_bytes);
   constexpr uint64_t kNsPerMs = 1000000;
   const uint64_t end_ns = host_.now_ns();
   host_.log(AXLE_LOG_INFO,
@@ -187,6 +205,7 @@ void Gpu::release() noexcept {
   if (context_ == nullptr) return;
   driver_->context_set(context_);
   memory_ = nullptr;
+  ready_.models.reset();
   ready_.lanes.reset();
   ready_.memory.reset();
   if (module_ != nullptr) driver_->module_unload(module_);

@@ -19,6 +19,7 @@
 #include "kernels/kernel_names.h"
 #include "lane.h"
 #include "options.h"
+#include "resident_models.h"
 
 namespace axle::cuda {
 
@@ -37,6 +38,7 @@ struct GpuContext {
   Kernels kernels;
   std::unique_ptr<DeviceMemory> memory;
   std::unique_ptr<LanePool> lanes;
+  std::unique_ptr<ResidentModels> models;
 };
 
 // One GPU, or one slice of one (MIG). The constructor only asks the driver for names; context, kernels,
@@ -65,6 +67,10 @@ class Gpu {
   Reason lost() const;
   // To be told of every failure of the driver: after some the device is not used again.
   void note_failure() noexcept;  // inside a catch block
+
+  // Runs `body` on the calling thread, which may wait until the device is ready. Throws Failure: UNAVAILABLE where the
+  // device cannot be used, and what `body` throws.
+  void use(const std::function<void(GpuContext &)> &body);
 
   struct Work {
     Job job;

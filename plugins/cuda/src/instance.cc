@@ -1,20 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "instance.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
 #include "abi_struct.h"
 #include "device_code.h"
 #include "failure.h"
+#include "image/image_ops.h"
+#include "infer.h"
 #include "lz4_ops.h"
 #include "ops.h"
-#include "tensor_checks.h"
 
 namespace axle::cuda {
 
+namespace {
+
+const Model &model_of(const TaskRun &run) {
+  return *reinterpret_cast<const Model *>(run.task().model);
+}
+
+}  // namespace
+
 Instance::Instance(const axle_host &host, const Options &options)
-    : host_(host), options_(options), driver_(options.driver) {
+    : host_(host), options_(options), driver_(options.driver), nvml_(options.nvml) {
   // The emulated driver finds its kernels by their names.
   if (device_code() == nullptr && !driver_.emulated()) {
     throw Failure(AXLE_STATUS_UNAVAILABLE,
@@ -63,13 +73,38 @@ void Instance::fill(uint32_t device, axle_statistics *statistics) const {
   filled.batches = counted.batches;
   filled.compute_ns = counted.compute_ns;
   filled.memory_used_bytes = counted.gpu->memory_used_bytes();
+  const NvmlReading reading = nvml_.read(counted.gpu->id());
+  filled.utilization_percent = reading.utilization_percent;
+  filled.temperature_celsius = reading.temperature_celsius;
   fill_struct(statistics, filled);
 }
 
 void Instance::check_support(uint32_t device, const axle_op_query &query) const {
   at(device);
   const OpEntry &op = find_op(query.op, query.op_version, query.chain_first, query.chain_last);
-  check_codec_arguments(op.op, query.args, query.arg_count);
+  if (op.op == AXLE_OP_COMPRESS || op.op == AXLE_OP_DECOMPRESS) {
+    check_codec_arguments(op.op, query.args, query.arg_count);
+  }
+  if (op.needs_model && query.source != nullptr) Model::check(*query.source);
+}
+
+std::unique_ptr<Model> Instance::load_model(uint32_t device, const axle_model_source &source) {
+  std::unique_ptr<Model> model = Model::load(source);
+  at(device).gpu->use([&](GpuContext &context) {
+    const LanePool::Lease lane = context.lanes->take();
+    context.models->pin(*model, *lane);
+  });
+  return model;
+}
+
+void Instance::unload_model(std::unique_ptr<Model> model) noexcept {
+  for (const auto &device : devices_) {
+    try {
+      device->gpu->use([&](GpuContext &context) { context.models->forget(*model); });
+    } catch (...) {
+      continue;  // a lost device's memory goes with its context
+    }
+  }
 }
 
 void Instance::submit(Queue &queue, axle_task *const *tasks, uint64_t n) {
@@ -79,15 +114,22 @@ void Instance::submit(Queue &queue, axle_task *const *tasks, uint64_t n) {
                                                     " tasks, not " + std::to_string(n));
   }
   const axle_task &first = *tasks[0];
-  find_op(first.op, first.op_version, first.chain_first, first.chain_last);
+  const OpEntry &op = find_op(first.op, first.op_version, first.chain_first, first.chain_last);
+  for (uint64_t i = 0; i < n; i++) {
+    if (tasks[i]->op != first.op || (op.batchable() && tasks[i]->model != first.model)) {
+      throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "the tasks of a submit share op and model");
+    }
+    if (op.needs_model && tasks[i]->model == nullptr) {
+      throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
+                    std::string("op ") + op.name + " runs a model, and the task has none");
+    }
+  }
   const uint64_t now_ns = host_.now_ns();
   std::vector<Gpu::Work> work;
-  work.reserve(n);
-  for (uint64_t i = 0; i < n; i++) {
-    if (tasks[i]->op != first.op) {
-      throw Failure(AXLE_STATUS_INVALID_ARGUMENT, "the tasks of a submit share their op");
-    }
-    work.push_back(make_work(queue, tasks[i], now_ns));
+  const uint64_t at_once = op.batchable() ? n : 1;
+  work.reserve(n / at_once);
+  for (uint64_t i = 0; i < n; i += at_once) {
+    work.push_back(make_work(queue, op, tasks + i, at_once, now_ns));
   }
   if (at(queue.device).gpu->submit(std::move(work))) return;
   throw Failure(AXLE_STATUS_RESOURCE_EXHAUSTED,
@@ -95,41 +137,67 @@ void Instance::submit(Queue &queue, axle_task *const *tasks, uint64_t n) {
                     " tasks wait for the device; submit again when some have completed");
 }
 
-Gpu::Work Instance::make_work(Queue &queue, axle_task *task, uint64_t now_ns) {
+Gpu::Work Instance::make_work(Queue &queue, const OpEntry &op, axle_task *const *tasks, uint64_t n,
+                              uint64_t now_ns) {
+  struct Batch {
+    std::vector<TaskRun> runs;
+    TaskRuns wanted;
+  };
   Device &device = at(queue.device);
-  // What ending the task takes is had before it is accepted.
-  auto shared = std::make_shared<TaskRun>(host_, task, now_ns);
-  return {[this, &device, &queue, shared](GpuContext &context) {
-            if (shared->begin()) run(device, queue, *shared, context);
-            finish(device, *shared);
+  // What ending the tasks takes is had before they are accepted.
+  auto batch = std::make_shared<Batch>();
+  batch->runs.reserve(n);
+  batch->wanted.reserve(n);
+  for (uint64_t i = 0; i < n; i++) batch->runs.emplace_back(host_, tasks[i], now_ns);
+  return {[&device, &queue, &op, batch](GpuContext &context) {
+            for (TaskRun &run : batch->runs) {
+              if (run.begin()) batch->wanted.push_back(&run);
+            }
+            if (!batch->wanted.empty()) run(device, queue, op, batch->wanted, context);
+            finish(device, batch->runs);
           },
-          [&device, shared](const Reason &reason) {
-            shared->fail(reason);
-            finish(device, *shared);
+          [&device, batch](const Reason &reason) {
+            for (TaskRun &run : batch->runs) run.fail(reason);
+            finish(device, batch->runs);
           }};
 }
 
-void Instance::run(Device &device, Queue &queue, TaskRun &run, GpuContext &context) noexcept {
+void Instance::run(Device &device, Queue &queue, const OpEntry &op, const TaskRuns &runs,
+                   GpuContext &context) noexcept {
+  Gpu &gpu = *device.gpu;
   try {
-    const axle_task &task = run.task();
-    check_codec_arguments(task.op, task.args, task.arg_count);
-    check_byte_input(task);
-    if (task.op == AXLE_OP_COMPRESS) {
-      lz4_compress(run, *device.gpu, context, queue.quota);
-    } else {
-      lz4_decompress(run, *device.gpu, context, queue.quota);
+    const ImageOpPlace place = {gpu, context, queue.quota};
+    switch (op.op) {
+      case AXLE_OP_PREPROCESS:
+        run_preprocess(runs, place);
+        break;
+      case AXLE_OP_TOPK:
+        run_topk(runs, place);
+        break;
+      case AXLE_OP_CLASSIFY:
+        run_classify(model_of(*runs[0]), runs, place);
+        break;
+      case AXLE_OP_INFER:
+        infer(model_of(*runs[0]), runs, gpu, context, queue.quota);
+        break;
+      default:
+        run_codec(*runs[0], gpu, context, queue.quota);
+        break;
     }
   } catch (...) {
-    device.gpu->note_failure();
-    run.fail(current_reason());
+    gpu.note_failure();
+    for (TaskRun *run : runs) run->fail(current_reason());
   }
   device.batches++;
 }
 
-void Instance::finish(Device &device, TaskRun &run) noexcept {
-  device.compute_ns += run.compute_ns;
-  (run.failed() ? device.tasks_failed : device.tasks_completed)++;
-  run.complete();
+void Instance::finish(Device &device, std::vector<TaskRun> &runs) noexcept {
+  // Tasks that ran together all carry the time of the whole.
+  for (TaskRun &run : runs) {
+    device.compute_ns += run.compute_ns / std::max<uint32_t>(run.batch_size, 1);
+    (run.failed() ? device.tasks_failed : device.tasks_completed)++;
+  }
+  for (TaskRun &run : runs) run.complete();
 }
 
 }  // namespace axle::cuda

@@ -9,7 +9,10 @@
 #include <vector>
 
 #include "driver/driver.h"
+#include "driver/nvml.h"
 #include "gpu.h"
+#include "model.h"
+#include "ops.h"
 #include "options.h"
 #include "task_run.h"
 
@@ -37,6 +40,11 @@ class Instance {
   // Throws Failure when the device cannot run at all what `query` asks about.
   void check_support(uint32_t device, const axle_op_query &query) const;
 
+  // Throws Failure. The model's weights are on the device.
+  std::unique_ptr<Model> load_model(uint32_t device, const axle_model_source &source);
+  // Whichever device it was loaded on.
+  void unload_model(std::unique_ptr<Model> model) noexcept;
+
   const Options &options() const { return options_; }
   void check_device(uint32_t device) const { at(device); }  // throws Failure (NOT_FOUND)
   // Throws Failure, and has taken none, when the tasks cannot be run.
@@ -55,13 +63,16 @@ class Instance {
   };
 
   Device &at(uint32_t device) const;  // throws Failure (NOT_FOUND)
-  Gpu::Work make_work(Queue &queue, axle_task *task, uint64_t now_ns);
-  void run(Device &device, Queue &queue, TaskRun &run, GpuContext &context) noexcept;
-  static void finish(Device &device, TaskRun &run) noexcept;
+  Gpu::Work make_work(Queue &queue, const OpEntry &op, axle_task *const *tasks, uint64_t n,
+                      uint64_t now_ns);
+  static void run(Device &device, Queue &queue, const OpEntry &op, const TaskRuns &runs,
+                  GpuContext &context) noexcept;
+  static void finish(Device &device, std::vector<TaskRun> &runs) noexcept;
 
   const axle_host &host_;
   const Options options_;
   const Driver driver_;
+  const Nvml nvml_;
   std::vector<std::unique_ptr<Device>> devices_;
 };
 

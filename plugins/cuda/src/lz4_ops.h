@@ -14,6 +14,9 @@ constexpr int64_t kLz4LevelMax = 2;
 // does not exist.
 void check_codec_arguments(uint32_t op, const axle_arg *args, uint64_t arg_count);
 
+// A task of compress or decompress. Throws Failure.
+void run_codec(TaskRun &run, const Gpu &gpu, GpuContext &context, Quota &quota);
+
 // Input 0 to a frame, piece by piece through as many lanes as are free, so that copies and kernels of
 // different pieces overlap.
 void lz4_compress(TaskRun &run, const Gpu &gpu, GpuContext &context, Quota &quota);

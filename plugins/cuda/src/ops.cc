@@ -12,9 +12,23 @@ namespace {
 
 constexpr uint32_t kPure = AXLE_OP_FLAG_PURE | AXLE_OP_FLAG_IDEMPOTENT;
 
+constexpr uint32_t kBatchable = kPure | AXLE_OP_FLAG_BATCHABLE;
+
+// Of the steps of classify: preprocess and topk.
+constexpr uint32_t kClassifyFirst = 1;
+constexpr uint32_t kClassifyLast = 3;
+
 constexpr OpEntry kOps[] = {
-    {AXLE_OP_COMPRESS, AXLE_OP_COMPRESS_VERSION, kPure, "compress", "Bytes to lz4."},
-    {AXLE_OP_DECOMPRESS, AXLE_OP_DECOMPRESS_VERSION, kPure, "decompress", "lz4 to bytes."},
+    {AXLE_OP_PREPROCESS, AXLE_OP_PREPROCESS_VERSION, kBatchable, 0, 0, false, "preprocess",
+     "Pixels to a model's input, with scaling and standardisation."},
+    {AXLE_OP_INFER, AXLE_OP_INFER_VERSION, kBatchable, 0, 0, true, "infer",
+     "A feed-forward ONNX network of FP32."},
+    {AXLE_OP_TOPK, AXLE_OP_TOPK_VERSION, kBatchable, 0, 0, false, "topk", "The k best scores."},
+    {AXLE_OP_CLASSIFY, AXLE_OP_CLASSIFY_VERSION, kBatchable, kClassifyFirst, kClassifyLast, true,
+     "classify", "preprocess, infer and topk in one task; only labels come back."},
+    {AXLE_OP_COMPRESS, AXLE_OP_COMPRESS_VERSION, kPure, 0, 0, false, "compress", "Bytes to lz4."},
+    {AXLE_OP_DECOMPRESS, AXLE_OP_DECOMPRESS_VERSION, kPure, 0, 0, false, "decompress",
+     "lz4 to bytes."},
 };
 
 [[noreturn]] void refuse(const std::string &what) {
@@ -34,9 +48,10 @@ const OpEntry &find_op(uint32_t op, uint32_t version, uint32_t chain_first, uint
       refuse("runs version " + std::to_string(entry.version) + " of " + entry.name + ", not " +
              std::to_string(version));
     }
-    if (chain_first != 0 || chain_last != 0) {
-      refuse(std::string("runs ") + entry.name + " as a whole, not steps " +
-             std::to_string(chain_first) + " to " + std::to_string(chain_last) + " of it");
+    if (chain_first != entry.chain_first || chain_last != entry.chain_last) {
+      refuse("runs steps " + std::to_string(entry.chain_first) + " to " +
+             std::to_string(entry.chain_last) + " of " + entry.name + " in one task, not " +
+             std::to_string(chain_first) + " to " + std::to_string(chain_last));
     }
     return entry;
   }

@@ -13,8 +13,13 @@ struct OpEntry {
   uint32_t op;
   uint32_t version;
   uint32_t flags;
+  uint32_t chain_first;
+  uint32_t chain_last;
+  bool needs_model;
   const char *name;
   const char *doc;
+
+  bool batchable() const { return (flags & AXLE_OP_FLAG_BATCHABLE) != 0; }
 };
 
 uint32_t op_count();

@@ -31,6 +31,8 @@ Options parse_options(const axle_option *options, uint64_t option_count) {
     const std::string key = options[i].key;
     if (key == "driver") {
       parsed.driver = options[i].value;
+    } else if (key == "nvml") {
+      parsed.nvml = options[i].value;
     } else if (key == "threads") {
       parsed.threads = parse_number(options[i], 1, kThreadsMax);
     } else if (key == "lanes") {
@@ -39,11 +41,13 @@ Options parse_options(const axle_option *options, uint64_t option_count) {
       parsed.slab_bytes = parse_number(options[i], kSlabBytesMin, kSlabBytesMax);
     } else if (key == "queue_memory_bytes") {
       parsed.queue_memory_bytes = parse_number(options[i], 1, UINT64_MAX);
+    } else if (key == "model_memory_bytes") {
+      parsed.model_memory_bytes = parse_number(options[i], 1, UINT64_MAX);
     } else {
       throw Failure(AXLE_STATUS_INVALID_ARGUMENT,
                     one_line("option " + key +
-                             " is not known; cuda has driver, threads, lanes, slab_bytes and "
-                             "queue_memory_bytes"));
+                             " is not known; cuda has driver, nvml, threads, lanes, slab_bytes, "
+                             "queue_memory_bytes and model_memory_bytes"));
     }
   }
   return parsed;

@@ -55,6 +55,8 @@ void op_info(axle_instance *, uint32_t index, axle_op_info *info) {
   filled.version = op.version;
   filled.doc = op.doc;
   filled.flags = op.flags;
+  filled.chain_first = op.chain_first;
+  filled.chain_last = op.chain_last;
   axle::cuda::fill_struct(info, filled);
 }
 
@@ -70,6 +72,25 @@ void health(axle_instance *instance, uint32_t device, axle_health *health) {
 
 void statistics(axle_instance *instance, uint32_t device, axle_statistics *statistics) {
   axle::cuda::guarded(nullptr, [&] { instance->fill(device, statistics); });
+}
+
+axle_model *handle(axle::cuda::Model *model) { return reinterpret_cast<axle_model *>(model); }
+axle::cuda::Model *object(axle_model *model) {
+  return reinterpret_cast<axle::cuda::Model *>(model);
+}
+
+int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_source *source,
+                   axle_model **model, axle_error *error) {
+  return axle::cuda::guarded(
+      error, [&] { *model = handle(instance->load_model(device, *source).release()); });
+}
+
+void model_unload(axle_instance *instance, axle_model *model) {
+  instance->unload_model(std::unique_ptr<axle::cuda::Model>(object(model)));
+}
+
+void model_info(axle_instance *, axle_model *model, axle_model_info *info) {
+  axle::cuda::guarded(nullptr, [&] { object(model)->fill(info); });
 }
 
 int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue **queue,
@@ -103,6 +124,9 @@ constexpr axle_plugin make_plugin() {
   plugin.supports = supports;
   plugin.health = health;
   plugin.statistics = statistics;
+  plugin.model_load = model_load;
+  plugin.model_unload = model_unload;
+  plugin.model_info = model_info;
   plugin.queue_open = queue_open;
   plugin.queue_close = queue_close;
   plugin.submit = submit;

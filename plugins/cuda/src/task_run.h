@@ -5,6 +5,7 @@
 #include <axle/plugin.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "failure.h"
 
@@ -68,6 +69,21 @@ class TaskRun {
   Reason reason_;
   const char *fixed_message_ = nullptr;  // instead of the reason's own
 };
+
+// Tasks that are worked on together.
+using TaskRuns = std::vector<TaskRun *>;
+
+// Runs `body` with each; what it throws fails that task alone.
+template <class Body>
+void for_each_run(const TaskRuns &runs, Body &&body) {
+  for (TaskRun *run : runs) {
+    try {
+      body(*run);
+    } catch (...) {
+      run->fail(current_reason());
+    }
+  }
+}
 
 }  // namespace axle::cuda
 

@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The entry points. The host finds them by name; kernel_names.h lists them.
+// The entry points: those of networks and images are in the headers of their kind. The host finds them by name;
+// kernel_names.h lists them.
+#include "convolution.h"
+#include "elementwise.h"
+#include "gemm.h"
+#include "image.h"
 #include "lz4_compress.h"
 #include "lz4_decompress.h"
+#include "topk.h"
 
 using namespace axle::cuda::kernels;
 

@@ -6,10 +6,13 @@
 //   AXLE_KERNEL void name(...)   an entry point, found by its name
 //   AXLE_DEVICE                  a function that kernels call (language.h)
 //   AXLE_SHARED(T, name, n)      n values that a block's threads share; not set to anything
+//   AXLE_NOINLINE                before a function that is called and not written out at each call
+//   AXLE_UNROLL                  before a loop whose body is to be written out, for registers have no index
 //   thread_x() block_x() block_threads() grid_blocks() lane()
 //   sync_threads()               all threads of the block come here before any goes on
 //   sync_warp()                  the same for a warp, whose 32 lanes must all come here
 //   ballot(p) shuffle(v, lane) match_any(v)   of all 32 lanes; match_any: the lanes with the same v
+//   square_root(v)               of float or double, correctly rounded
 //
 // All warp functions are for whole warps: a kernel keeps the lanes of a warp together and lets a value
 // decide what a lane does.

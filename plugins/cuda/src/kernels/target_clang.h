@@ -8,6 +8,8 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __attribute__((global))
+#define AXLE_NOINLINE __attribute__((noinline))
+#define AXLE_UNROLL _Pragma("unroll")
 #define AXLE_SHARED(type, name, count) __attribute__((shared)) type name[count]
 
 namespace axle::cuda::kernels {
@@ -39,6 +41,8 @@ AXLE_DEVICE inline unsigned match_any(uint32_t value) {
 }
 AXLE_DEVICE inline int count_trailing_zeros(unsigned mask) { return __builtin_ctz(mask); }
 AXLE_DEVICE inline int count_leading_zeros(unsigned mask) { return __builtin_clz(mask); }
+AXLE_DEVICE inline float square_root(float value) { return __nvvm_sqrt_rn_f(value); }
+AXLE_DEVICE inline double square_root(double value) { return __nvvm_sqrt_rn_d(value); }
 
 }  // namespace axle::cuda::kernels
 

@@ -5,6 +5,8 @@
 #include "language.h"
 
 #define AXLE_KERNEL extern "C" __global__
+#define AXLE_NOINLINE __noinline__
+#define AXLE_UNROLL _Pragma("unroll")
 #define AXLE_SHARED(type, name, count) __shared__ type name[count]
 
 namespace axle::cuda::kernels {
@@ -27,6 +29,8 @@ __device__ inline int count_trailing_zeros(unsigned mask) {
   return __ffs(static_cast<int>(mask)) - 1;
 }
 __device__ inline int count_leading_zeros(unsigned mask) { return __clz(static_cast<int>(mask)); }
+__device__ inline float square_root(float value) { return __fsqrt_rn(value); }
+__device__ inline double square_root(double value) { return __dsqrt_rn(value); }
 
 }  // namespace axle::cuda::kernels
 
