@@ -47,7 +47,7 @@ describe('the echo plugin', () => {
       { name: 'second', path, options: { spin_us: '50' } },
     ];
     await using client = await connect({ plugins });
-    expect(await unavailableBesidesCuda(client)).toEqual([]);
+    expect(await unavailableBesidesCards(client)).toEqual([]);
     for (const device of ['echo', 'second']) {
       const on = { device, strict: true };
       const result = await client.run('echo.axle/echo', { bytes: Uint8Array.of(7) }, on);
@@ -59,7 +59,7 @@ describe('the echo plugin', () => {
     ];
     await using refused = await connect({ plugins: named });
     const reason = "there is a backend named 'echo' already; give one of them another name";
-    expect(await unavailableBesidesCuda(refused)).toEqual([{ backend: 'echo', reason }]);
+    expect(await unavailableBesidesCards(refused)).toEqual([{ backend: 'echo', reason }]);
   });
 
   it('has outputs whose data is of the type that their dtype says', async () => {
