@@ -61,7 +61,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   cuda: {
     plugin: emulatedCuda,
     devices: [emulatedCudaDevice],
-    skips: ['changing-inputs', 'large', ...idsOf('stream')],
+    skips: ['changing-inputs', 'large', 'arguments', ...idsOf('stream')],
     // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
     timeoutMs: 240_000,
   },
@@ -69,7 +69,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
     plugin: emulatedFpga,
     devices: ['fpga-xrt:0'],
     skips: [
-      ...['changing-inputs', 'large', ...idsOf('batch', 'stream')],
+      ...['changing-inputs', 'large', 'arguments', ...idsOf('batch', 'stream')],
       ...noModels.filter((id) => id !== 'oracle-compress'),
     ],
     absent: noEmulatedFpga,

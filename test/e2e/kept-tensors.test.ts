@@ -125,6 +125,17 @@ describe.each(ways)('tensors that are kept, %s', (_, open) => {
     }
   });
 
+  it('take none when there are too many of them already', async () => {
+    await using axle = await open({ limits: { keptBytesMax: MiB } });
+    const tensor = tensorOf(new Uint8Array(32 * MiB));
+    // More than the server keeps for a connection.
+    for (let i = 0; i < 40; i++) {
+      const call = axle.run(echo, { bytes: tensor }, { keep: true });
+      await expect(call).rejects.toThrow(/^33554432 bytes more than the 0 kept are past the limit/);
+    }
+    expect((await axle.put(tensorOf(bytesOf(600)))).byteLength).toBe(600);
+  });
+
   it('are not made of what is none, nor for calls that were given up', async () => {
     await using axle = await open();
     const wrong = { code: 'INVALID_ARGUMENT' };

@@ -22,6 +22,8 @@ const timedTasks = 5;
 const repetitions = 8;
 const leakTasksPerRound = 256;
 const leakBytesPerTaskMax = 512;
+/** Rounds of a window: as many as fit into its time, so that slow devices are looked at in minutes too. */
+const [leakRoundsMin, leakRoundsMax, leakWindowMs] = [5, 20, 1000];
 const passedDeadlineMs = 0.001;
 
 /** The same bytes in many odd pieces, the first of them not aligned to anything. */
@@ -267,11 +269,19 @@ export const taskRules: readonly Rule[] = [
       withSamples(subject, async ({ plugin, queue, sample }) => {
         const { request } = smaller(sample);
         const requests = new Array<typeof request>(leakTasksPerRound).fill(request);
+        const work = () => allOf(plugin.submit(queue, requests));
+        const startedAt = performance.now();
+        await work();
+        const fitting = Math.floor(leakWindowMs / (performance.now() - startedAt));
+        const rounds = Math.min(Math.max(fitting, leakRoundsMin), leakRoundsMax);
+        // What a window may leave is the same for few rounds: memory comes and goes by more than they could leak.
+        const windowBytesMax = leakRoundsMax * leakTasksPerRound * leakBytesPerTaskMax;
         const left = await leftBehind({
-          work: () => allOf(plugin.submit(queue, requests)),
+          work,
           what: 'tasks',
           perRound: leakTasksPerRound,
-          bytesPerRoundMax: leakTasksPerRound * leakBytesPerTaskMax,
+          roundsPerWindow: rounds,
+          bytesPerRoundMax: windowBytesMax / rounds,
         });
         if (left !== undefined) broken(`${sample.label}: ${left}`);
       }),
