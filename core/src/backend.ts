@@ -171,6 +171,8 @@ export interface ModelSource {
   readonly format: 'onnx';
   /** SHA-256 of the canonical manifest, hex: equal for equal content. */
   readonly contentId: string;
+  /** The same of files and companions together: equal for what is run alike, too. Absent: the content id. */
+  readonly servingId?: string | undefined;
   /** The model itself first; names are relative to the model's folder. */
   readonly files: readonly ModelFile[];
   /**

@@ -44,7 +44,7 @@ export { inferChain } from './calls/infer-call.js';
 export { checkNamed, namedTensors } from './named-inputs.js';
 export { LruMap } from './lru-map.js';
 export { LocalClient } from './local-client.js';
-export { contentIdOf, manifestOf, sha256Of, sortedByName } from './models/manifest.js';
+export { contentIdOf, manifestOf, servingIdOf, sha256Of, sortedByName } from './models/manifest.js';
 export type { ModelCatalogue } from './models/library.js';
 export type { QueuePolicy } from './models/config.js';
 export type { Model } from './models/model.js';

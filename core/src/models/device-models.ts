@@ -2,6 +2,7 @@ import type { Backend, Device, LoadedModel, ModelSource } from '../backend.js';
 import { AxleError, messageOf } from '../errors.js';
 import type { Limits } from '../limits.js';
 import type { Model } from './model.js';
+import { servingIdOf } from './manifest.js';
 import { bytesOf } from './opened-models.js';
 import { ReloadValue, type Valued } from './reload-value.js';
 
@@ -72,13 +73,13 @@ export class DeviceModels {
       memoryBytes > 0 ? Math.floor(memoryBytes * modelMemoryShare) : limits.deviceModelBytesMax;
   }
 
-  has(contentId: string): boolean {
-    return this.placed.get(contentId)?.loaded !== undefined;
+  has(source: ModelSource): boolean {
+    return this.placed.get(this.idOf(source))?.loaded !== undefined;
   }
 
   /** The model, pinned, at once when it is there: the common case costs no promise. */
-  pin(contentId: string): PlacedModel | undefined {
-    const placed = this.placed.get(contentId);
+  pin(source: ModelSource): PlacedModel | undefined {
+    const placed = this.placed.get(this.idOf(source));
     if (placed?.loaded === undefined) return undefined;
     this.use(placed);
     return placed;
@@ -92,8 +93,7 @@ export class DeviceModels {
    * is in use, which is no failure to load.
    */
   async load(model: Model, onFailure: (error: unknown) => void): Promise<PlacedModel> {
-    const { contentId } = model.source;
-    const placed = this.placed.get(contentId) ?? this.begin(model, onFailure);
+    const placed = this.placed.get(this.idOf(model.source)) ?? this.begin(model, onFailure);
     this.use(placed);
     await placed.loading;
     return placed;
@@ -106,11 +106,16 @@ export class DeviceModels {
    * @throws AxleError as the backend's `unloadModel`.
    */
   async unloadOne(contentId: string): Promise<void> {
-    const placed = this.placed.get(contentId);
-    if (placed?.loaded === undefined) return;
-    this.takeOut([placed]);
-    await placed.unused();
-    await this.backend.unloadModel(placed.loaded);
+    const placed = [...this.placed.values()].filter(
+      ({ source, loaded }) => source.contentId === contentId && loaded !== undefined,
+    );
+    this.takeOut(placed);
+    await Promise.all(
+      placed.map(async (each) => {
+        await each.unused();
+        await this.backend.unloadModel(each.loaded as LoadedModel);
+      }),
+    );
   }
 
   /** Unloads everything, waiting for loads that are under way. */
@@ -125,6 +130,11 @@ export class DeviceModels {
     );
   }
 
+  /** The same bytes may stand under several names: who makes the batches there is told of each one's config. */
+  private idOf(source: ModelSource): string {
+    return this.backend.batches === 'there' ? servingIdOf(source) : source.contentId;
+  }
+
   private use(placed: PlacedModel): void {
     placed.pins += 1;
     placed.usedAt = ++this.uses;
@@ -137,7 +147,8 @@ export class DeviceModels {
     const leaving = this.takeOut(this.inTheWayOf(source, bytes));
     const began = this.clock();
     const placed = new PlacedModel(source, bytes, this.loadAfter(leaving, model));
-    this.placed.set(source.contentId, placed);
+    const id = this.idOf(source);
+    this.placed.set(id, placed);
     placed.loading.then(
       (loaded) => {
         placed.loadMs = this.clock() - began;
@@ -146,7 +157,7 @@ export class DeviceModels {
         this.worth.assess(placed);
       },
       (error: unknown) => {
-        if (this.placed.get(source.contentId) === placed) this.placed.delete(source.contentId);
+        if (this.placed.get(id) === placed) this.placed.delete(id);
         onFailure(error);
       },
     );
@@ -233,7 +244,7 @@ export class DeviceModels {
 
   /** From now on they are not here: who wants one loads it anew. */
   private takeOut(placed: readonly PlacedModel[]): readonly PlacedModel[] {
-    for (const { source } of placed) this.placed.delete(source.contentId);
+    for (const { source } of placed) this.placed.delete(this.idOf(source));
     return placed;
   }
 

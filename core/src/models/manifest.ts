@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setImmediate as turn } from 'node:timers/promises';
 
-import type { ModelFile } from '../backend.js';
+import type { ModelFile, ModelSource } from '../backend.js';
 
 /**
  * The canonical manifest of a model: a line for each file, sorted by name in code-unit order: the file's SHA-256 in
@@ -19,6 +19,11 @@ export async function manifestOf(files: readonly ModelFile[]): Promise<string> {
 /** SHA-256, in hex, of the canonical manifest: equal for equal content wherever it lies. */
 export async function contentIdOf(files: readonly ModelFile[]): Promise<string> {
   return sha256Of(new TextEncoder().encode(await manifestOf(files)));
+}
+
+/** What a model is known by to whoever reads its companions, too. */
+export function servingIdOf({ contentId, servingId }: ModelSource): string {
+  return servingId ?? contentId;
 }
 
 /** In the order of the manifest. */

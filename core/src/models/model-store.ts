@@ -33,12 +33,12 @@ export class ModelStore {
   }
 
   has(device: Device, model: Model): boolean {
-    return this.devices.get(device.id)?.has(model.source.contentId) ?? false;
+    return this.devices.get(device.id)?.has(model.source) ?? false;
   }
 
   /** The loaded model at once when it is there, pinned until the caller's `unpin`. */
   pin(device: Device, model: Model): PlacedModel | undefined {
-    return this.devices.get(device.id)?.pin(model.source.contentId);
+    return this.devices.get(device.id)?.pin(model.source);
   }
 
   /** Why the model is not to be loaded now: it failed a short while ago. Undefined = it may be. */
@@ -48,9 +48,8 @@ export class ModelStore {
 
   /** Why the model is on no device: the last try to load it failed, and no other passed. Undefined: nothing is known of it. */
   loadFailure(model: Model): unknown {
-    const { contentId } = model.source;
     const devices = [...this.devices];
-    if (devices.some(([, models]) => models.has(contentId))) return undefined;
+    if (devices.some(([, models]) => models.has(model.source))) return undefined;
     return devices
       .map(([deviceId]) => this.failures.standing(deviceId, model))
       .find((failure) => failure !== undefined);

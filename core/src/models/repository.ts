@@ -310,12 +310,14 @@ export class ModelRepository {
       metadata,
     );
     const companions = [configFile, labelsFile].filter((file) => file !== undefined);
+    const contentId = await contentIdOf(files);
+    const servingId = await contentIdOf([...files, ...companions]);
     return {
       name,
       version,
       path: resolve(location.modelFolder ?? location.file),
       isElsewhere: false,
-      source: { name, format: 'onnx', contentId: await contentIdOf(files), files, companions },
+      source: { name, format: 'onnx', contentId, servingId, files, companions },
       inputs: metadata.inputs,
       outputs: metadata.outputs,
       maxBatchSize,

@@ -1,6 +1,7 @@
 import {
   hasFlag,
   sameRange,
+  servingIdOf,
   type Device,
   type LoadedModel,
   type ModelSource,
@@ -134,13 +135,13 @@ export class FarDevice {
   }
 
   /** Whether the model was sent to it. */
-  has({ contentId }: ModelSource): boolean {
-    return this.models.has(contentId);
+  has(source: ModelSource): boolean {
+    return this.models.has(servingIdOf(source));
   }
 
   /** Whether a call with the model was answered there. */
-  isLoaded({ contentId }: ModelSource): boolean {
-    return this.models.get(contentId)?.isThere === true;
+  isLoaded(source: ModelSource): boolean {
+    return this.models.get(servingIdOf(source))?.isThere === true;
   }
 
   /** Models of which calls were answered there, with the tenants whose calls these were. */
@@ -152,18 +153,18 @@ export class FarDevice {
   }
 
   /** When a call was sent there last with a model, on the clock of `performance`. */
-  usedAt({ contentId }: ModelSource): number {
-    return this.models.get(contentId)?.usedAt ?? 0;
+  usedAt(source: ModelSource): number {
+    return this.models.get(servingIdOf(source))?.usedAt ?? 0;
   }
 
   /** The model as the server's connections know it, for a tenant's call. */
   modelOf({ source }: LoadedModel, tenant: string, now: number): LoadedModel {
-    let sent = this.models.get(source.contentId);
+    let sent = this.models.get(servingIdOf(source));
     if (sent === undefined) {
       const unknown = { inputs: [], outputs: [], memoryBytes: 0, handle: undefined };
       const loaded = { source, device: this.device, ...unknown };
       sent = { loaded, bytes: bytesOf(source), tenants: new Set(), isThere: false, usedAt: now };
-      this.models.set(source.contentId, sent);
+      this.models.set(servingIdOf(source), sent);
       this.onModels();
     }
     sent.usedAt = now;
@@ -172,29 +173,29 @@ export class FarDevice {
   }
 
   /** Whether the server was found not to have a model that is only named. */
-  lacks({ contentId }: ModelSource, now: number): boolean {
-    const until = this.lacked.get(contentId);
+  lacks(source: ModelSource, now: number): boolean {
+    const until = this.lacked.get(servingIdOf(source));
     if (until === undefined) return false;
-    if (until <= now) this.lacked.delete(contentId);
+    if (until <= now) this.lacked.delete(servingIdOf(source));
     return until > now;
   }
 
   noteLacked(source: ModelSource, now: number): void {
     this.unload(source);
-    this.lacked.set(source.contentId, now + lackedMs);
+    this.lacked.set(servingIdOf(source), now + lackedMs);
   }
 
   /** A call with the model was answered. */
-  noteLoaded({ contentId }: ModelSource): void {
-    const sent = this.models.get(contentId);
+  noteLoaded(source: ModelSource): void {
+    const sent = this.models.get(servingIdOf(source));
     if (sent !== undefined) sent.isThere = true;
   }
 
   /** Takes the model from the server's connections. */
-  unload({ contentId }: ModelSource): void {
-    const sent = this.models.get(contentId);
+  unload(source: ModelSource): void {
+    const sent = this.models.get(servingIdOf(source));
     if (sent === undefined) return;
-    this.models.delete(contentId);
+    this.models.delete(servingIdOf(source));
     this.onModels();
     this.member.unload(sent.loaded);
   }

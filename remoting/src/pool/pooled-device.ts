@@ -1,4 +1,4 @@
-import type { Device, Health, ModelSource } from '@axle/core/internal';
+import { servingIdOf, type Device, type Health, type ModelSource } from '@axle/core/internal';
 
 import type { FarDevice } from './far-device.js';
 import type { Member } from './member.js';
@@ -46,11 +46,12 @@ export class PooledDevice implements Device {
 
   /** Those that were sent the model: there may be a thousand to look at, and tasks come more often than models. */
   having(source: ModelSource): ReadonlySet<FarDevice> {
-    let found = this.havingModel.get(source.contentId);
+    const id = servingIdOf(source);
+    let found = this.havingModel.get(id);
     if (found === undefined) {
       found = new Set(this.all.filter((device) => device.has(source)));
       if (this.havingModel.size >= havingMax) this.havingModel.clear();
-      this.havingModel.set(source.contentId, found);
+      this.havingModel.set(id, found);
     }
     return found;
   }

@@ -5,6 +5,7 @@ import {
   AxleError,
   OpenedModels,
   contentIdOf,
+  servingIdOf,
   sha256Of,
   type Limits,
   type Model,
@@ -245,8 +246,10 @@ export class ServerModels {
       await this.check(tenant, stored, digests.get(file.name), file.data);
     }
     // Nobody may tell by a device whether somebody else has the same model, nor be computed together with them.
-    const scoped = createHash('sha256').update(`${tenant}\0${source.contentId}`).digest('hex');
-    return { ...model, source: { ...source, contentId: scoped } };
+    const scoped = (id: string) => createHash('sha256').update(`${tenant}\0${id}`).digest('hex');
+    const contentId = scoped(source.contentId);
+    const servingId = scoped(servingIdOf(source));
+    return { ...model, source: { ...source, contentId, servingId } };
   }
 
   private async check(
