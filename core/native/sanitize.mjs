@@ -42,7 +42,8 @@ const KINDS = {
     environment: {
       // Only calls from instrumented code are looked at: V8 and libuv synchronise in ways it cannot see.
       TSAN_OPTIONS:
-        'ignore_noninstrumented_modules=1:halt_on_error=1:abort_on_error=1:allocator_may_return_null=1',
+        'ignore_noninstrumented_modules=1:halt_on_error=1:abort_on_error=1:allocator_may_return_null=1' +
+        `:suppressions=${join(HERE, 'tsan-suppressions.txt')}`,
     },
   },
 };
