@@ -23,6 +23,7 @@
 #endif
 
 #ifdef AXLE_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef AXLE_TSAN
@@ -142,6 +143,10 @@ Fiber::~Fiber() {
 void Fiber::start(Body body) {
   body_ = body;
   fake_stack_ = nullptr;
+#ifdef AXLE_ASAN
+  // The body before never returned: what it had on the stack is still marked.
+  __asan_unpoison_memory_region(stack_, stack_bytes_);
+#endif
   auto *top = reinterpret_cast<void **>(static_cast<char *>(stack_) + stack_bytes_);
 #if defined(__x86_64__)
   // Six registers, the address to return to, and one word so that the stack is aligned as after a call.
