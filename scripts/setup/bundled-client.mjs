@@ -1,5 +1,5 @@
 // Makes one module of many of what `axle` consists of, for processes that start often: Node takes a third of the time to load it.
-import { readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { join, sep } from 'node:path';
 import { rolldown } from 'rolldown';
@@ -31,9 +31,12 @@ export async function bundleClient() {
     external: (id) => !/^[./]/.test(id) && !TAKEN_IN.some((name) => isOf(id, name)),
     plugins: [{ name: 'own-place', transform: placedAsBefore }],
   });
-  rmSync(OUTPUT, { recursive: true, force: true });
   const { output } = await bundle.write({ dir: OUTPUT, format: 'esm' });
   await bundle.close();
+  // Only what is of no use any more goes: instances may start meanwhile.
+  for (const file of readdirSync(OUTPUT)) {
+    if (!output.some(({ fileName }) => fileName === file)) rmSync(join(OUTPUT, file));
+  }
   for (const part of output) {
     for (const id of part.type === 'chunk' ? [...part.imports, ...part.dynamicImports] : []) {
       const isOwn = output.some(({ fileName }) => fileName === id);
