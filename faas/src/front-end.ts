@@ -91,11 +91,15 @@ export class FrontEnd {
     const failed = failureLog(log);
     const host = new FunctionCalls({
       provider,
-      prepare: async (deployment) => ({
-        bundle: await bundles.load(deployment.bundleId),
-        secrets: await secrets.read(deployment.secrets),
-        pool: await poolOf?.(deployment),
-      }),
+      prepare: async (deployment) => {
+        // At once: a call waits for all of them.
+        const [bundle, secretsRead, pool] = await Promise.all([
+          bundles.load(deployment.bundleId),
+          secrets.read(deployment.secrets),
+          poolOf?.(deployment),
+        ]);
+        return { bundle, secrets: secretsRead, pool };
+      },
       log: (name, line) => logs.write(name, line),
       failed,
       ...(prefetch === undefined ? {} : { prefetch }),
