@@ -13,7 +13,7 @@ import { sourceFiles } from './source-files.mjs';
  * @property {string} folder a last segment of `*` makes each sub-folder an area of its own
  * @property {readonly string[]} packages npm packages, by their entry; `*` ends a prefix
  * @property {readonly string[]} [testPackages] the same for its tests only
- * @property {readonly string[]} folders folders whose files may be imported by path
+ * @property {readonly string[]} folders folders whose files may be imported by path, or included
  * @property {readonly string[]} headers C headers
  */
 
@@ -21,7 +21,8 @@ import { sourceFiles } from './source-files.mjs';
 export const AREAS = [
   // The addon has the wire protocol's codec in C.
   { folder: 'core', packages: [], folders: [], headers: ['axle/wire.h'] },
-  { folder: 'plugins/*', packages: [], folders: [], headers: ['axle/plugin.h'] },
+  { folder: 'plugins/common', packages: [], folders: [], headers: ['axle/plugin.h'] },
+  { folder: 'plugins/*', packages: [], folders: ['plugins/common'], headers: ['axle/plugin.h'] },
   { folder: 'remoting', packages: ['@axle/core'], folders: ['proto'], headers: [] },
   { folder: 'unikernel-glue', packages: [], folders: [], headers: [] },
   {
@@ -169,7 +170,9 @@ function includeViolations({ area, folder }, path, text, headers) {
     const target = posix.normalize(posix.join(posix.dirname(path), included));
     const suffix = `/${posix.normalize(included).replace(/^(\.\.\/)+/, '')}`;
     const candidates = headers.filter((header) => header === target || header.endsWith(suffix));
-    const foreign = candidates.filter((header) => !isWithin(folder, header));
+    const foreign = candidates.filter(
+      (header) => ![folder, ...area.folders].some((each) => isWithin(each, header)),
+    );
     if (foreign.length === 0 || foreign.length < candidates.length) return [];
     const message = `${folder} may not include ${foreign[0]}`;
     return [{ path, line: lineAt(text, index), message }];

@@ -44,9 +44,13 @@ describe('the check of import directions', () => {
       '#include "../../../core/native/src/task.h"',
       'plugins/x may not include',
     ],
+    ['plugins/common/a.cc', '#include "device.h"', 'plugins/common may not include plugins/x'],
   ])('refuses in %s: %s', (path, text, message) => {
-    const task = { path: 'core/native/src/task.h', text: '' };
-    const found = findViolations([{ path, text }, task]);
+    const others = ['core/native/src/task.h', 'plugins/x/src/device.h'].map((other) => ({
+      path: other,
+      text: '',
+    }));
+    const found = findViolations([{ path, text }, ...others]);
     expect(found).toHaveLength(1);
     expect(found[0]).toMatchObject({ path, line: 1 });
     expect(found[0]?.message).toContain(message);
@@ -57,9 +61,11 @@ describe('the check of import directions', () => {
     ['axle/src/a.ts', "import { Tensor } from '@axle/core';"],
     ['faas/test/a.ts', "import { b } from '@axle/faas';"],
     ['plugins/x/src/a.cc', '#include <axle/plugin.h>\n#include "own.h"'],
+    ['plugins/x/src/a.cc', '#include "common/failure.h"'],
     ['core/test/a.test.ts', "import { onnxModel } from '../../test/onnx-model.mjs';"],
   ])('lets pass in %s: %s', (path, text) => {
-    expect(findViolations([{ path, text }])).toEqual([]);
+    const shared = { path: 'plugins/common/failure.h', text: '' };
+    expect(findViolations([{ path, text }, shared])).toEqual([]);
   });
 });
 

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../src/failure.h"
+#include "common/failure.h"
 #include "guarded_memory.h"
 #include "target.h"
 
@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     for (const std::string_view element : elements) next = append_element(next, element);
     check(next == joined.data() + body_bytes);
     check(body_bytes == 0 || std::memcmp(joined.data(), body.data(), body_bytes) == 0);
-  } catch (const Failure &failure) {
+  } catch (const axle::Failure &failure) {
     check(failure.status() == AXLE_STATUS_INVALID_ARGUMENT);
   }
   return 0;

@@ -8,8 +8,8 @@
 #include <cstring>
 #include <string>
 
-#include "../src/failure.h"
 #include "../test/onnx_writer.h"
+#include "common/failure.h"
 #include "guarded_memory.h"
 #include "target.h"
 
@@ -52,7 +52,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   source.file_count = 2;
   try {
     for (const std::string &name : scan_onnx(source).external_files) check(name == kWeightsName);
-  } catch (const Failure &failure) {
+  } catch (const axle::Failure &failure) {
     const std::string message = failure.what();
     check(failure.status() == AXLE_STATUS_INVALID_ARGUMENT);
     check(!message.empty() && message.find('\n') == std::string::npos);

@@ -3,7 +3,7 @@
 
 #include <cstring>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::cpu {
 

@@ -3,7 +3,7 @@
 
 #include <cstddef>
 
-#include "arguments.h"
+#include "common/arguments.h"
 #include "tensor_data.h"
 
 namespace axle::cpu {

@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "codecs/codec.h"
-#include "task_run.h"
+#include "common/task_run.h"
 #include "worker_pool.h"
 
 namespace axle::cpu {

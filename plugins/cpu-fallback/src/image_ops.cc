@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "arguments.h"
+#include "common/arguments.h"
 #include "input_match.h"
 #include "ort_values.h"
 #include "preprocess.h"

@@ -2,8 +2,8 @@
 #ifndef AXLE_CPU_IMAGE_OPS_H
 #define AXLE_CPU_IMAGE_OPS_H
 
+#include "common/task_run.h"
 #include "model.h"
-#include "task_run.h"
 #include "worker_pool.h"
 
 namespace axle::cpu {

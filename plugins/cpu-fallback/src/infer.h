@@ -2,8 +2,8 @@
 #ifndef AXLE_CPU_INFER_H
 #define AXLE_CPU_INFER_H
 
+#include "common/task_run.h"
 #include "model.h"
-#include "task_run.h"
 
 namespace axle::cpu {
 

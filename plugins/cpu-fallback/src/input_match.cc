@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "input_match.h"
 
-#include "failure.h"
+#include "common/failure.h"
 #include "tensor_data.h"
 
 namespace axle::cpu {

@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "image_ops.h"
 #include "infer.h"
 #include "machine.h"
@@ -15,6 +15,11 @@
 namespace axle::cpu {
 
 namespace {
+
+constexpr const char *kLate =
+    "the deadline passed while the task waited for a thread; allow more time or open the plugin "
+    "with "
+    "more threads";
 
 const Model &model_of(const TaskRun &run) {
   return *reinterpret_cast<const Model *>(run.task().model);
@@ -158,7 +163,7 @@ void Instance::queue(std::vector<WorkerPool::Job> jobs) {
 
 void Instance::run_batch(TaskBatch &batch, const Body &body) noexcept {
   for (TaskRun &run : batch.runs) {
-    if (run.begin()) batch.wanted.push_back(&run);
+    if (run.begin(kLate)) batch.wanted.push_back(&run);
   }
   if (!batch.wanted.empty()) {
     try {

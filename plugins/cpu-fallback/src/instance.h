@@ -9,12 +9,12 @@
 #include <string>
 #include <vector>
 
+#include "common/task_run.h"
 #include "compression.h"
 #include "model.h"
 #include "ops.h"
 #include "options.h"
 #include "ort_runtime.h"
-#include "task_run.h"
 #include "worker_pool.h"
 
 namespace axle::cpu {

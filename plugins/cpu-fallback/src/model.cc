@@ -5,8 +5,8 @@
 #include <string_view>
 #include <utility>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "onnx_scan.h"
 #include "tensor_data.h"
 

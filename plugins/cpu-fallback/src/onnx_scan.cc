@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "failure.h"
+#include "common/failure.h"
 #include "protobuf_reader.h"
 
 namespace axle::cpu {

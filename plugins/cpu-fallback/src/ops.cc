@@ -4,7 +4,7 @@
 #include <iterator>
 #include <string>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::cpu {
 

@@ -7,7 +7,7 @@
 #include <map>
 #include <mutex>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::cpu {
 

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "bytes_elements.h"
-#include "failure.h"
+#include "common/failure.h"
 #include "scratch.h"
 #include "tensor_data.h"
 

@@ -6,8 +6,8 @@
 
 #include <vector>
 
+#include "common/task_run.h"
 #include "ort_runtime.h"
-#include "task_run.h"
 
 namespace axle::cpu {
 

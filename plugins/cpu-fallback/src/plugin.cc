@@ -6,11 +6,11 @@
 #include <cstring>
 #include <memory>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "instance.h"
 
-using axle::cpu::Failure;
+using axle::Failure;
 using axle::cpu::Instance;
 using axle::cpu::Model;
 using axle::cpu::Stream;
@@ -40,7 +40,7 @@ void check_device(uint32_t device) {
 
 int32_t open(const axle_host *host, const axle_option *options, uint64_t option_count,
              axle_instance **instance, axle_error *error) {
-  return axle::cpu::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     if (host->abi_major != AXLE_ABI_MAJOR || host->abi_minor != AXLE_ABI_MINOR ||
         host->struct_size < sizeof(axle_host)) {
       throw Failure(AXLE_STATUS_FAILED_PRECONDITION,
@@ -54,7 +54,7 @@ int32_t open(const axle_host *host, const axle_option *options, uint64_t option_
 
 void close(axle_instance *instance) {
   delete instance;
-  axle::cpu::guarded(nullptr, [] { axle::cpu::release_codec_memory(); });
+  axle::guarded(nullptr, [] { axle::cpu::release_codec_memory(); });
 }
 
 uint32_t device_count(axle_instance *) { return 1; }
@@ -74,12 +74,12 @@ void op_info(axle_instance *, uint32_t index, axle_op_info *info) {
   filled.flags = op.flags;
   filled.chain_first = op.chain_first;
   filled.chain_last = op.chain_last;
-  axle::cpu::fill_struct(info, filled);
+  axle::fill_struct(info, filled);
 }
 
 uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query *query,
                   axle_error *why) {
-  const int32_t status = axle::cpu::guarded(why, [&] {
+  const int32_t status = axle::guarded(why, [&] {
     check_device(device);
     instance->check_support(*query);
   });
@@ -87,7 +87,7 @@ uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query 
 }
 
 void health(axle_instance *instance, uint32_t, axle_health *health) {
-  axle::cpu::guarded(nullptr, [&] { instance->fill(health); });
+  axle::guarded(nullptr, [&] { instance->fill(health); });
 }
 
 void statistics(axle_instance *instance, uint32_t, axle_statistics *statistics) {
@@ -96,7 +96,7 @@ void statistics(axle_instance *instance, uint32_t, axle_statistics *statistics) 
 
 int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_source *source,
                    axle_model **model, axle_error *error) {
-  return axle::cpu::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     check_device(device);
     *model = handle(instance->load_model(*source).release());
   });
@@ -112,7 +112,7 @@ void model_info(axle_instance *, axle_model *model, axle_model_info *info) {
 }
 
 int32_t queue_open(axle_instance *, uint32_t device, axle_queue **queue, axle_error *error) {
-  return axle::cpu::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     check_device(device);
     *queue = new axle_queue;
   });
@@ -122,12 +122,12 @@ void queue_close(axle_instance *, axle_queue *queue) { delete queue; }
 
 int32_t submit(axle_instance *instance, axle_queue *, axle_task *const *tasks, uint64_t n,
                axle_error *error) {
-  return axle::cpu::guarded(error, [&] { instance->submit(tasks, n); });
+  return axle::guarded(error, [&] { instance->submit(tasks, n); });
 }
 
 int32_t stream_open(axle_instance *instance, const axle_stream_config *config, axle_stream **stream,
                     axle_error *error) {
-  return axle::cpu::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     check_device(config->device);
     *stream = handle(instance->open_stream(*config).release());
   });
@@ -135,7 +135,7 @@ int32_t stream_open(axle_instance *instance, const axle_stream_config *config, a
 
 int32_t stream_write(axle_instance *instance, axle_stream *stream, axle_task *task,
                      axle_error *error) {
-  return axle::cpu::guarded(error, [&] { instance->submit_write(*object(stream), task); });
+  return axle::guarded(error, [&] { instance->submit_write(*object(stream), task); });
 }
 
 void stream_close(axle_instance *, axle_stream *stream) { delete object(stream); }

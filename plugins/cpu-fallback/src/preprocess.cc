@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "arguments.h"
-#include "failure.h"
+#include "common/arguments.h"
+#include "common/failure.h"
 #include "scratch.h"
 #include "tensor_data.h"
 

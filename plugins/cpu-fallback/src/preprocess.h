@@ -7,11 +7,10 @@
 #include <cstdint>
 #include <vector>
 
+#include "common/arguments.h"
 #include "resize.h"
 
 namespace axle::cpu {
-
-class Arguments;
 
 // UINT8 [height, width, channels] -> FP32 of one image, as the op "preprocess" says.
 class Preprocess {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "protobuf_reader.h"
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::cpu {
 

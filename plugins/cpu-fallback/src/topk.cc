@@ -6,8 +6,8 @@
 #include <limits>
 #include <numeric>
 
-#include "arguments.h"
-#include "failure.h"
+#include "common/arguments.h"
+#include "common/failure.h"
 
 namespace axle::cpu {
 

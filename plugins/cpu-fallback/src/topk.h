@@ -7,11 +7,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "task_run.h"
+#include "common/arguments.h"
+#include "common/task_run.h"
 
 namespace axle::cpu {
-
-class Arguments;
 
 // The k best of a row of scores, as the op "topk" says.
 class TopK {

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <thread>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "onnx_writer.h"
 #include "test_host.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <limits>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "onnx_writer.h"
 #include "test_host.h"
 

@@ -2,7 +2,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "onnx_writer.h"
 #include "test_host.h"
 

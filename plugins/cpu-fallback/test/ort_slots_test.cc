@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "onnx_writer.h"
 #include "ort_runtime.h"
 #include "test_host.h"

@@ -3,7 +3,7 @@
 // How the codecs hang together with tasks and streams; the codecs have tests of their own.
 #include <algorithm>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "test_host.h"
 
 using namespace axle::test;

@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "harness.h"
+#include "common/test/harness.h"
 
 namespace axle::test {
 

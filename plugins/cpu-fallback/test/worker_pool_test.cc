@@ -6,7 +6,7 @@
 #include <memory>
 #include <numeric>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "machine.h"
 
 using axle::cpu::WorkerPool;

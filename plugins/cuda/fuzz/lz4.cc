@@ -10,7 +10,7 @@
 
 #include "../emulated/block_run.h"
 #include "../emulated/kernels.h"
-#include "failure.h"
+#include "common/failure.h"
 #include "kernels/lz4_layout.h"
 #include "lz4_frame.h"
 

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "failure.h"
+#include "common/failure.h"
 #include "model.h"
 
+using axle::Failure;
 using axle::cuda::Dims;
-using axle::cuda::Failure;
 using axle::cuda::Model;
 
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "arguments.h"
-#include "failure.h"
+#include "common/arguments.h"
+#include "common/byte_input.h"
+#include "common/failure.h"
 #include "lz4_ops.h"
 #include "tensor_checks.h"
 

@@ -2,9 +2,9 @@
 #ifndef AXLE_CUDA_INFER_H
 #define AXLE_CUDA_INFER_H
 
+#include "common/task_run.h"
 #include "gpu.h"
 #include "model.h"
-#include "task_run.h"
 
 namespace axle::cuda {
 

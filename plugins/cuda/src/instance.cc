@@ -5,9 +5,9 @@
 #include <cstring>
 #include <utility>
 
-#include "abi_struct.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "device_code.h"
-#include "failure.h"
 #include "image/image_ops.h"
 #include "infer.h"
 #include "lz4_ops.h"

@@ -8,13 +8,13 @@
 #include <memory>
 #include <vector>
 
+#include "common/task_run.h"
 #include "driver/driver.h"
 #include "driver/nvml.h"
 #include "gpu.h"
 #include "model.h"
 #include "ops.h"
 #include "options.h"
-#include "task_run.h"
 
 namespace axle::cuda {
 

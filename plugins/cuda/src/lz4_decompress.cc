@@ -4,8 +4,8 @@
 #include <deque>
 
 #include "block_layout.h"
-#include "byte_output.h"
-#include "input_reader.h"
+#include "common/byte_output.h"
+#include "common/input_reader.h"
 #include "kernels/lz4_layout.h"
 #include "lz4_frame.h"
 #include "lz4_ops.h"

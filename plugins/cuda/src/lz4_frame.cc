@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lz4_frame.h"
 
-#include "failure.h"
+#include "common/failure.h"
 #include "xxh32_stream.h"
 
 namespace axle::cuda {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "input_reader.h"
+#include "common/input_reader.h"
 
 namespace axle::cuda {
 

@@ -2,8 +2,8 @@
 #ifndef AXLE_CUDA_LZ4_OPS_H
 #define AXLE_CUDA_LZ4_OPS_H
 
+#include "common/task_run.h"
 #include "gpu.h"
-#include "task_run.h"
 
 namespace axle::cuda {
 

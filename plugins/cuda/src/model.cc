@@ -4,8 +4,8 @@
 #include <cstring>
 #include <utility>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "tensor_checks.h"
 
 namespace axle::cuda {

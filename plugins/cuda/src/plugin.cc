@@ -3,12 +3,12 @@
 // The plugin's table: each slot translates between the C ABI and Instance, and lets no exception out.
 #include <axle/plugin.h>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "instance.h"
 #include "ops.h"
 
-using axle::cuda::Failure;
+using axle::Failure;
 using axle::cuda::Instance;
 using axle::cuda::Queue;
 
@@ -26,7 +26,7 @@ constexpr uint32_t kHardwareScore = 100;
 
 int32_t open(const axle_host *host, const axle_option *options, uint64_t option_count,
              axle_instance **instance, axle_error *error) {
-  return axle::cuda::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     if (host->abi_major != AXLE_ABI_MAJOR || host->abi_minor != AXLE_ABI_MINOR ||
         host->struct_size < sizeof(axle_host)) {
       throw Failure(AXLE_STATUS_FAILED_PRECONDITION,
@@ -43,7 +43,7 @@ void close(axle_instance *instance) { delete instance; }
 uint32_t device_count(axle_instance *instance) { return instance->device_count(); }
 
 void device_info(axle_instance *instance, uint32_t device, axle_device_info *info) {
-  axle::cuda::guarded(nullptr, [&] { instance->fill(device, info); });
+  axle::guarded(nullptr, [&] { instance->fill(device, info); });
 }
 
 uint32_t op_count(axle_instance *) { return axle::cuda::op_count(); }
@@ -57,21 +57,21 @@ void op_info(axle_instance *, uint32_t index, axle_op_info *info) {
   filled.flags = op.flags;
   filled.chain_first = op.chain_first;
   filled.chain_last = op.chain_last;
-  axle::cuda::fill_struct(info, filled);
+  axle::fill_struct(info, filled);
 }
 
 uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query *query,
                   axle_error *why) {
-  const int32_t status = axle::cuda::guarded(why, [&] { instance->check_support(device, *query); });
+  const int32_t status = axle::guarded(why, [&] { instance->check_support(device, *query); });
   return status == AXLE_STATUS_OK ? kHardwareScore : 0;
 }
 
 void health(axle_instance *instance, uint32_t device, axle_health *health) {
-  axle::cuda::guarded(nullptr, [&] { instance->fill(device, health); });
+  axle::guarded(nullptr, [&] { instance->fill(device, health); });
 }
 
 void statistics(axle_instance *instance, uint32_t device, axle_statistics *statistics) {
-  axle::cuda::guarded(nullptr, [&] { instance->fill(device, statistics); });
+  axle::guarded(nullptr, [&] { instance->fill(device, statistics); });
 }
 
 axle_model *handle(axle::cuda::Model *model) { return reinterpret_cast<axle_model *>(model); }
@@ -81,8 +81,8 @@ axle::cuda::Model *object(axle_model *model) {
 
 int32_t model_load(axle_instance *instance, uint32_t device, const axle_model_source *source,
                    axle_model **model, axle_error *error) {
-  return axle::cuda::guarded(
-      error, [&] { *model = handle(instance->load_model(device, *source).release()); });
+  return axle::guarded(error,
+                       [&] { *model = handle(instance->load_model(device, *source).release()); });
 }
 
 void model_unload(axle_instance *instance, axle_model *model) {
@@ -90,12 +90,12 @@ void model_unload(axle_instance *instance, axle_model *model) {
 }
 
 void model_info(axle_instance *, axle_model *model, axle_model_info *info) {
-  axle::cuda::guarded(nullptr, [&] { object(model)->fill(info); });
+  axle::guarded(nullptr, [&] { object(model)->fill(info); });
 }
 
 int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue **queue,
                    axle_error *error) {
-  return axle::cuda::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     instance->check_device(device);
     *queue = new axle_queue(device, instance->options().queue_memory_bytes);
   });
@@ -105,7 +105,7 @@ void queue_close(axle_instance *, axle_queue *queue) { delete queue; }
 
 int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
                axle_error *error) {
-  return axle::cuda::guarded(error, [&] { instance->submit(*queue, tasks, n); });
+  return axle::guarded(error, [&] { instance->submit(*queue, tasks, n); });
 }
 
 constexpr axle_plugin make_plugin() {

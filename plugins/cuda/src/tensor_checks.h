@@ -11,10 +11,7 @@ namespace axle::cuda {
 
 // The host has checked all of this already; a plugin that reads past a buffer takes the host down with it.
 
-// Throws Failure (INVALID_ARGUMENT) unless the task has one input, UINT8 [n], whose segments hold n bytes.
-void check_byte_input(const axle_task &task);
-
-// The same unless the segments of `tensor` hold `element_bytes` for each element. Returns how many bytes they are.
+// Throws Failure (INVALID_ARGUMENT) unless the segments of `tensor` hold `element_bytes` for each element. Returns how many bytes they are.
 // `what` names the tensor: "input \"x\"".
 uint64_t check_bytes(const axle_tensor &tensor, uint64_t element_bytes, const std::string &what);
 

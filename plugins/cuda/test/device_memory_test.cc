@@ -3,12 +3,12 @@
 
 #include <cstring>
 
+#include "common/test/harness.h"
 #include "emulation.h"
-#include "harness.h"
 
+using axle::Failure;
 using axle::cuda::DeviceBlock;
 using axle::cuda::DeviceMemory;
-using axle::cuda::Failure;
 using axle::cuda::Quota;
 using axle::test::Emulation;
 

@@ -3,12 +3,12 @@
 
 #include <string>
 
+#include "common/test/harness.h"
 #include "emulation.h"
-#include "harness.h"
 
+using axle::Failure;
 using axle::cuda::Driver;
 using axle::cuda::DriverFailure;
-using axle::cuda::Failure;
 using axle::test::Emulation;
 namespace cu = axle::cuda::cu;
 

@@ -6,12 +6,12 @@
 #include <string>
 #include <vector>
 
-#include "failure.h"
-#include "harness.h"
+#include "common/failure.h"
+#include "common/test/harness.h"
 #include "xxh32_stream.h"
 
-using axle::cuda::Failure;
-using axle::cuda::InputReader;
+using axle::Failure;
+using axle::InputReader;
 using axle::cuda::Lz4FrameHead;
 using axle::cuda::Xxh32Stream;
 

@@ -3,13 +3,13 @@
 
 #include <string>
 
-#include "failure.h"
-#include "harness.h"
+#include "common/failure.h"
+#include "common/test/harness.h"
 #include "model.h"
 #include "network/planner.h"
 #include "onnx_bytes.h"
 
-using axle::cuda::Failure;
+using axle::Failure;
 using axle::cuda::Model;
 using axle::cuda::Plan;
 using axle::test::Message;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "driver/nvml.h"
 
-#include "harness.h"
+#include "common/test/harness.h"
 
 using axle::cuda::Nvml;
 using axle::cuda::NvmlReading;

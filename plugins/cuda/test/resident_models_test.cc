@@ -5,13 +5,13 @@
 #include <memory>
 #include <string>
 
+#include "common/test/harness.h"
 #include "emulation.h"
-#include "harness.h"
 #include "model.h"
 #include "onnx_bytes.h"
 
+using axle::Failure;
 using axle::cuda::DeviceMemory;
-using axle::cuda::Failure;
 using axle::cuda::Lane;
 using axle::cuda::Model;
 using axle::cuda::ResidentModels;

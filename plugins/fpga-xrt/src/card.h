@@ -15,7 +15,7 @@
 
 #include "block_slot.h"
 #include "card_handles.h"
-#include "failure.h"
+#include "common/failure.h"
 #include "options.h"
 
 namespace axle::fpga {

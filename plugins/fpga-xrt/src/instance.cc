@@ -4,12 +4,12 @@
 #include <cstring>
 #include <utility>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/byte_input.h"
+#include "common/failure.h"
 #include "lz4_compress.h"
 #include "ops.h"
 #include "probe.h"
-#include "tensor_checks.h"
 #include "xclbin_file.h"
 
 namespace axle::fpga {

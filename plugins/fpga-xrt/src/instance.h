@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "card.h"
+#include "common/task_run.h"
 #include "options.h"
-#include "task_run.h"
 #include "xrt/library.h"
 
 namespace axle::fpga {

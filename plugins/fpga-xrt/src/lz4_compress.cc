@@ -9,9 +9,9 @@
 #include <deque>
 #include <string>
 
-#include "arguments.h"
-#include "byte_output.h"
-#include "input_reader.h"
+#include "common/arguments.h"
+#include "common/byte_output.h"
+#include "common/input_reader.h"
 
 namespace axle::fpga {
 

@@ -3,7 +3,7 @@
 #define AXLE_FPGA_LZ4_COMPRESS_H
 
 #include "card.h"
-#include "task_run.h"
+#include "common/task_run.h"
 
 namespace axle::fpga {
 

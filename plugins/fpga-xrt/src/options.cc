@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::fpga {
 

@@ -3,12 +3,12 @@
 // The plugin's table: each slot translates between the C ABI and Instance, and lets no exception out.
 #include <axle/plugin.h>
 
-#include "abi_struct.h"
-#include "failure.h"
+#include "common/abi_struct.h"
+#include "common/failure.h"
 #include "instance.h"
 #include "ops.h"
 
-using axle::fpga::Failure;
+using axle::Failure;
 using axle::fpga::Instance;
 using axle::fpga::Queue;
 
@@ -24,7 +24,7 @@ constexpr uint32_t kHardwareScore = 100;
 
 int32_t open(const axle_host *host, const axle_option *options, uint64_t option_count,
              axle_instance **instance, axle_error *error) {
-  return axle::fpga::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     if (host->abi_major != AXLE_ABI_MAJOR || host->abi_minor != AXLE_ABI_MINOR ||
         host->struct_size < sizeof(axle_host)) {
       throw Failure(AXLE_STATUS_FAILED_PRECONDITION,
@@ -41,7 +41,7 @@ void close(axle_instance *instance) { delete instance; }
 uint32_t device_count(axle_instance *instance) { return instance->device_count(); }
 
 void device_info(axle_instance *instance, uint32_t device, axle_device_info *info) {
-  axle::fpga::guarded(nullptr, [&] { instance->fill(device, info); });
+  axle::guarded(nullptr, [&] { instance->fill(device, info); });
 }
 
 uint32_t op_count(axle_instance *) { return axle::fpga::op_count(); }
@@ -53,26 +53,26 @@ void op_info(axle_instance *, uint32_t index, axle_op_info *info) {
   filled.version = op.version;
   filled.doc = op.doc;
   filled.flags = op.flags;
-  axle::fpga::fill_struct(info, filled);
+  axle::fill_struct(info, filled);
 }
 
 uint32_t supports(axle_instance *instance, uint32_t device, const axle_op_query *query,
                   axle_error *why) {
-  const int32_t status = axle::fpga::guarded(why, [&] { instance->check_support(device, *query); });
+  const int32_t status = axle::guarded(why, [&] { instance->check_support(device, *query); });
   return status == AXLE_STATUS_OK ? kHardwareScore : 0;
 }
 
 void health(axle_instance *instance, uint32_t device, axle_health *health) {
-  axle::fpga::guarded(nullptr, [&] { instance->fill(device, health); });
+  axle::guarded(nullptr, [&] { instance->fill(device, health); });
 }
 
 void statistics(axle_instance *instance, uint32_t device, axle_statistics *statistics) {
-  axle::fpga::guarded(nullptr, [&] { instance->fill(device, statistics); });
+  axle::guarded(nullptr, [&] { instance->fill(device, statistics); });
 }
 
 int32_t queue_open(axle_instance *instance, uint32_t device, axle_queue **queue,
                    axle_error *error) {
-  return axle::fpga::guarded(error, [&] {
+  return axle::guarded(error, [&] {
     instance->check_device(device);
     *queue = new axle_queue{{device}};
   });
@@ -82,7 +82,7 @@ void queue_close(axle_instance *, axle_queue *queue) { delete queue; }
 
 int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks, uint64_t n,
                axle_error *error) {
-  return axle::fpga::guarded(error, [&] { instance->submit(*queue, tasks, n); });
+  return axle::guarded(error, [&] { instance->submit(*queue, tasks, n); });
 }
 
 constexpr axle_plugin make_plugin() {

@@ -14,7 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::fpga {
 

@@ -4,7 +4,7 @@
 #include <cstdio>
 
 #include "card_handles.h"
-#include "failure.h"
+#include "common/failure.h"
 #include "probe.h"
 #include "xclbin_file.h"
 #include "xrt/library.h"
@@ -25,7 +25,7 @@ int main(int argc, char **argv) {
     std::printf("axle-fpga-cards %u\n", cards);
     return 0;
   } catch (...) {
-    std::fprintf(stderr, "%s\n", axle::fpga::current_reason().message.c_str());
+    std::fprintf(stderr, "%s\n", axle::current_reason().message.c_str());
     return 1;
   }
 }

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "failure.h"
+#include "common/failure.h"
 
 namespace axle::fpga {
 

@@ -14,7 +14,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "harness.h"
+#include "common/test/harness.h"
 #include "kernel_bench.h"
 
 using namespace axle::fpga;  // NOLINT: the tests are about all of it

@@ -5,8 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "../failure.h"
 #include "api.h"
+#include "common/failure.h"
 
 namespace axle::cuda {
 

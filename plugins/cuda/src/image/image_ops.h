@@ -4,7 +4,7 @@
 
 #include "../gpu.h"
 #include "../model.h"
-#include "../task_run.h"
+#include "common/task_run.h"
 
 namespace axle::cuda {
 

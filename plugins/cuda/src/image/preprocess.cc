@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../failure.h"
 #include "../kernels/network_layout.h"
 #include "../tensor_checks.h"
+#include "common/failure.h"
 
 namespace axle::cuda {
 

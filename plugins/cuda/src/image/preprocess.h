@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "../arguments.h"
+#include "common/arguments.h"
 
 namespace axle::cuda {
 

@@ -2,10 +2,10 @@
 #ifndef AXLE_CUDA_IMAGE_TOPK_H
 #define AXLE_CUDA_IMAGE_TOPK_H
 
-#include "../arguments.h"
 #include "../gpu.h"
 #include "../kernels/image_layout.h"
-#include "../task_run.h"
+#include "common/arguments.h"
+#include "common/task_run.h"
 
 namespace axle::cuda {
 

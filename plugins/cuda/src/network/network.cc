@@ -4,7 +4,7 @@
 #include <cstring>
 #include <unordered_map>
 
-#include "../failure.h"
+#include "common/failure.h"
 #include "operators.h"
 #include "planner.h"
 

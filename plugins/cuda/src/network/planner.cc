@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <map>
 
-#include "../failure.h"
+#include "common/failure.h"
 #include "operators.h"
 
 namespace axle::cuda {

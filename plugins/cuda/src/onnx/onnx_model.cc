@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnx_model.h"
 
-#include "../failure.h"
+#include "common/failure.h"
 #include "onnx_tensor.h"
 #include "protobuf_reader.h"
 

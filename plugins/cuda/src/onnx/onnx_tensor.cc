@@ -5,7 +5,7 @@
 #include <cstring>
 #include <string>
 
-#include "../failure.h"
+#include "common/failure.h"
 #include "protobuf_reader.h"
 
 namespace axle::cuda {

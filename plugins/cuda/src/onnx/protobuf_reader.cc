@@ -4,7 +4,7 @@
 #include <cstring>
 #include <string>
 
-#include "../failure.h"
+#include "common/failure.h"
 
 namespace axle::cuda {
 

@@ -3,7 +3,7 @@
 
 #include <dlfcn.h>
 
-#include "../failure.h"
+#include "common/failure.h"
 
 namespace axle::fpga {
 

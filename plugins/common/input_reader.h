@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_FPGA_INPUT_READER_H
-#define AXLE_FPGA_INPUT_READER_H
+#ifndef AXLE_PLUGINS_COMMON_INPUT_READER_H
+#define AXLE_PLUGINS_COMMON_INPUT_READER_H
 
 #include <axle/plugin.h>
 
 #include <algorithm>
 #include <cstring>
 
-namespace axle::fpga {
+namespace axle {
 
 // Reads the segments of an input one after another, each byte once.
 class InputReader {
@@ -47,6 +47,6 @@ class InputReader {
   uint64_t left_bytes_ = 0;
 };
 
-}  // namespace axle::fpga
+}  // namespace axle
 
 #endif

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_CUDA_ARGUMENTS_H
-#define AXLE_CUDA_ARGUMENTS_H
+#ifndef AXLE_PLUGINS_COMMON_ARGUMENTS_H
+#define AXLE_PLUGINS_COMMON_ARGUMENTS_H
 
 #include <axle/plugin.h>
 
 #include <string>
 #include <vector>
 
-namespace axle::cuda {
+namespace axle {
 
 // The named arguments of an op. Getters return the fallback where there is no such argument, and throw
 // Failure (INVALID_ARGUMENT) where it has another type.
@@ -32,6 +32,6 @@ class Arguments {
   uint64_t count_;
 };
 
-}  // namespace axle::cuda
+}  // namespace axle
 
 #endif

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_FPGA_TASK_RUN_H
-#define AXLE_FPGA_TASK_RUN_H
+#ifndef AXLE_PLUGINS_COMMON_TASK_RUN_H
+#define AXLE_PLUGINS_COMMON_TASK_RUN_H
 
 #include <axle/plugin.h>
 
 #include <cstdint>
+#include <vector>
 
 #include "failure.h"
 
-namespace axle::fpga {
+namespace axle {
 
 // Time since the last lap, on the host's clock.
 class Stopwatch {
@@ -36,8 +37,9 @@ class TaskRun {
   const axle_host &host() const { return host_; }
   const axle_task &task() const { return *task_; }
 
-  // Notes that work begins. False when nobody wants the result any more; the task then has failed.
-  bool begin() noexcept;
+  // Notes that work begins. False when nobody wants the result any more; the task then has failed. `late` is its
+  // message where the deadline passed before, and lives as long as the run.
+  bool begin(const char *late = kLate) noexcept;
   // Throws Failure (CANCELLED) once nobody waits for the task.
   void check_wanted() const;
 
@@ -56,11 +58,18 @@ class TaskRun {
   // Ends the task; at most once, and nothing else is called afterwards.
   void complete() noexcept;
 
+  axle_task *raw() const { return task_; }
+
   uint32_t batch_size = 1;
   uint64_t transfer_ns = 0;
   uint64_t compute_ns = 0;
+  uint64_t consumed_bytes = 0;
+  bool stream_more = false;
 
  private:
+  static constexpr const char *kLate =
+      "the deadline passed while the task waited for the device; allow more time";
+
   const axle_host &host_;
   axle_task *task_;
   uint64_t submitted_ns_;
@@ -69,6 +78,21 @@ class TaskRun {
   const char *fixed_message_ = nullptr;  // instead of the reason's own
 };
 
-}  // namespace axle::fpga
+// Tasks that are worked on together.
+using TaskRuns = std::vector<TaskRun *>;
+
+// Runs `body` with each; what it throws fails that task alone.
+template <class Body>
+void for_each_run(const TaskRuns &runs, Body &&body) {
+  for (TaskRun *run : runs) {
+    try {
+      body(*run);
+    } catch (...) {
+      run->fail(current_reason());
+    }
+  }
+}
+
+}  // namespace axle
 
 #endif

@@ -5,7 +5,7 @@
 
 #include "failure.h"
 
-namespace axle::cuda {
+namespace axle {
 
 const axle_arg *Arguments::find(const char *name) const {
   for (uint64_t i = 0; i < count_; i++) {
@@ -55,4 +55,4 @@ std::vector<float> Arguments::floats(const char *name, size_t count, float fallb
   return values;
 }
 
-}  // namespace axle::cuda
+}  // namespace axle

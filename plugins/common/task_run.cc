@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace axle::cpu {
+namespace axle {
 
 void TaskRun::fail(const Reason &reason) noexcept {
   reason_.status = reason.status;
@@ -14,7 +14,7 @@ void TaskRun::fail(const Reason &reason) noexcept {
   }
 }
 
-bool TaskRun::begin() noexcept {
+bool TaskRun::begin(const char *late) noexcept {
   const uint64_t now_ns = host_.now_ns();
   queue_ns_ = now_ns - std::min(now_ns, submitted_ns_);
   if (host_.cancelled(task_)) {
@@ -24,21 +24,22 @@ bool TaskRun::begin() noexcept {
   }
   if (task_->deadline_ns != 0 && now_ns >= task_->deadline_ns) {
     reason_.status = AXLE_STATUS_DEADLINE_EXCEEDED;
-    fixed_message_ =
-        "the deadline passed while the task waited for a thread; allow more time or open the "
-        "plugin "
-        "with more threads";
+    fixed_message_ = late;
     return false;
   }
   return true;
 }
 
-void *TaskRun::allocate(uint64_t bytes) {
-  void *data = host_.alloc(task_, bytes, AXLE_MEMORY_HOST);
+void TaskRun::check_wanted() const {
+  if (host_.cancelled(task_)) throw Failure(AXLE_STATUS_CANCELLED, "cancelled while it ran");
+}
+
+void *TaskRun::allocate(uint64_t bytes, uint32_t kind) {
+  void *data = host_.alloc(task_, bytes, kind);
   if (data == nullptr) {
     throw Failure(AXLE_STATUS_RESOURCE_EXHAUSTED,
                   "an output of " + std::to_string(bytes) +
-                      " bytes does not fit: the call's limit is " +
+                      " bytes more does not fit: the call's limit is " +
                       std::to_string(task_->output_bytes_max) +
                       " bytes in all, or the host is out of memory");
   }
@@ -76,4 +77,4 @@ void TaskRun::complete() noexcept {
   host_.complete(task_, &completion);
 }
 
-}  // namespace axle::cpu
+}  // namespace axle

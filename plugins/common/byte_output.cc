@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
-namespace axle::cuda {
+namespace axle {
 
 namespace {
 
@@ -47,4 +47,4 @@ void ByteOutput::emit() {
   bytes_ = 0;
 }
 
-}  // namespace axle::cuda
+}  // namespace axle

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstring>
 
-namespace axle::cuda {
+namespace axle {
 
 namespace {
 
@@ -36,7 +36,7 @@ Reason current_reason() noexcept {
   } catch (const std::exception &exception) {
     reason.status = AXLE_STATUS_INTERNAL;
     try {
-      reason.message = one_line(std::string("cuda: ") + exception.what());
+      reason.message = one_line(std::string("unexpected: ") + exception.what());
     } catch (...) {
       reason.message.clear();
     }
@@ -73,4 +73,4 @@ std::string one_line(const std::string &text, size_t bytes_max) {
   return line;
 }
 
-}  // namespace axle::cuda
+}  // namespace axle

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_FPGA_FAILURE_H
-#define AXLE_FPGA_FAILURE_H
+#ifndef AXLE_PLUGINS_COMMON_FAILURE_H
+#define AXLE_PLUGINS_COMMON_FAILURE_H
 
 #include <axle/plugin.h>
 
@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace axle::fpga {
+namespace axle {
 
 // How errors travel inside the plugin. It never crosses the ABI: every slot and every job catches it.
 class Failure : public std::runtime_error {
@@ -52,6 +52,6 @@ int32_t guarded(axle_error *error, Body &&body) noexcept {
   }
 }
 
-}  // namespace axle::fpga
+}  // namespace axle
 
 #endif

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_FPGA_BYTE_OUTPUT_H
-#define AXLE_FPGA_BYTE_OUTPUT_H
+#ifndef AXLE_PLUGINS_COMMON_BYTE_OUTPUT_H
+#define AXLE_PLUGINS_COMMON_BYTE_OUTPUT_H
 
 #include <cstdint>
 
 #include "task_run.h"
 
-namespace axle::fpga {
+namespace axle {
 
 // The one output of an op that gives bytes, handed over piecemeal: large pieces as they come, small ones
 // together, since a task may not emit any number of chunks.
@@ -33,6 +33,6 @@ class ByteOutput {
   bool emitted_ = false;
 };
 
-}  // namespace axle::fpga
+}  // namespace axle
 
 #endif

@@ -2,8 +2,8 @@
 //
 // A test runner in a page: TEST(name) { ... CHECK(x); CHECK_EQ(a, b); } and one main. Arguments choose
 // tests by a part of their name.
-#ifndef AXLE_FPGA_TEST_HARNESS_H
-#define AXLE_FPGA_TEST_HARNESS_H
+#ifndef AXLE_PLUGINS_COMMON_TEST_HARNESS_H
+#define AXLE_PLUGINS_COMMON_TEST_HARNESS_H
 
 #include <functional>
 #include <sstream>

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#ifndef AXLE_FPGA_ABI_STRUCT_H
-#define AXLE_FPGA_ABI_STRUCT_H
+#ifndef AXLE_PLUGINS_COMMON_ABI_STRUCT_H
+#define AXLE_PLUGINS_COMMON_ABI_STRUCT_H
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-namespace axle::fpga {
+namespace axle {
 
 // Copies `value` to a struct that the host made, no further than the struct_size that the host knows.
 template <class Struct>
@@ -20,6 +20,6 @@ void fill_struct(Struct *to, const Struct &value) {
               bytes);
 }
 
-}  // namespace axle::fpga
+}  // namespace axle
 
 #endif
