@@ -30,7 +30,7 @@ void read_heads(const uint8_t *data, size_t bytes) {
   axle_tensor tensor = {};
   tensor.segments = segments;
   tensor.segment_count = 2;
-  InputReader input(tensor);
+  axle::InputReader input(tensor);
   Lz4FrameHead head;
   try {
     bool first = true;
@@ -38,7 +38,7 @@ void read_heads(const uint8_t *data, size_t bytes) {
       first = false;
       if (head.block_bytes_max < (64u << 10) || head.block_bytes_max > (4u << 20)) std::abort();
     }
-  } catch (const Failure &failure) {
+  } catch (const axle::Failure &failure) {
     const int32_t status = failure.status();
     if (status != AXLE_STATUS_INVALID_ARGUMENT && status != AXLE_STATUS_DATA_LOSS) std::abort();
   }
