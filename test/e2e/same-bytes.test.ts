@@ -6,6 +6,7 @@ import { connect, type Client } from 'axle';
 
 import { addModel } from '../onnx-model.mjs';
 import { writeModel } from './doors/models.js';
+import { openPool } from './pool-kit.js';
 import { folder, serveUnix } from './serve.js';
 
 const models = join(folder, 'models');
@@ -32,6 +33,16 @@ describe('one model under two names, each with a config of its own', () => {
     expect(await batchSizes(axle, 'single')).toEqual([1]);
     expect(await batchSizes(axle, 'batched')).toEqual([callsAtOnce]);
   });
+});
+
+it('counts as two models of a pool, with one copy each', async () => {
+  await serveUnix('counted.sock');
+  const { client, backend } = await openPool('counted');
+  const names = ['batched', 'single'];
+  for (const name of names) {
+    await client.infer(join(models, name), { x: new Float32Array(4) });
+  }
+  expect(backend.models).toEqual(names.map((name) => ({ name, copies: 1 })));
 });
 
 /** Those that are seen where so many calls come at once. */

@@ -21,8 +21,8 @@ export class ModelDemand {
   private readonly models = new Map<string, Demand>();
 
   /** @param tookMs on a device, for one task alone */
-  note(contentId: string, tookMs: number, now: number): void {
-    const demand = this.at(contentId, now);
+  note(servingId: string, tookMs: number, now: number): void {
+    const demand = this.at(servingId, now);
     demand.busyMs += tookMs;
   }
 
@@ -31,14 +31,14 @@ export class ModelDemand {
    *
    * @param parallel tasks that a device does at a time
    */
-  copies(contentId: string, parallel: number, now: number): number {
-    const { busyMs } = this.at(contentId, now);
+  copies(servingId: string, parallel: number, now: number): number {
+    const { busyMs } = this.at(servingId, now);
     return Math.max(1, Math.ceil(busyMs / decayMs / (busyPartMax * parallel)));
   }
 
   /** Whether one of so many copies may go: fewer have been enough for a while. */
-  hasSurplus(contentId: string, there: number, wanted: number, now: number): boolean {
-    const demand = this.at(contentId, now);
+  hasSurplus(servingId: string, there: number, wanted: number, now: number): boolean {
+    const demand = this.at(servingId, now);
     if (there <= wanted) {
       demand.surplusSince = undefined;
       return false;
@@ -50,15 +50,15 @@ export class ModelDemand {
   }
 
   /** Of models that no device has any more nothing is kept. */
-  keepOnly(contentIds: ReadonlySet<string>): void {
-    for (const id of this.models.keys()) if (!contentIds.has(id)) this.models.delete(id);
+  keepOnly(servingIds: ReadonlySet<string>): void {
+    for (const id of this.models.keys()) if (!servingIds.has(id)) this.models.delete(id);
   }
 
-  private at(contentId: string, now: number): Demand {
-    let demand = this.models.get(contentId);
+  private at(servingId: string, now: number): Demand {
+    let demand = this.models.get(servingId);
     if (demand === undefined) {
       demand = { busyMs: 0, asOf: now, surplusSince: undefined };
-      this.models.set(contentId, demand);
+      this.models.set(servingId, demand);
     }
     demand.busyMs *= Math.exp((demand.asOf - now) / decayMs);
     demand.asOf = now;

@@ -5,6 +5,7 @@ import {
   hasFlag,
   OpFlag,
   sameRange,
+  servingIdOf,
   singleOp,
   type Backend,
   type BackendStream,
@@ -215,10 +216,11 @@ export class PoolBackend implements Backend {
     for (const { devices, state } of this.pool.members) {
       if (state === 'lost') continue;
       for (const { loaded } of devices.flatMap((device) => device.loadedModels)) {
-        const { name, contentId } = loaded.source;
-        const known = copies.get(contentId)?.copies ?? 0;
+        const { source } = loaded;
+        const servingId = servingIdOf(source);
+        const known = copies.get(servingId)?.copies ?? 0;
         if (known > 0 || copies.size < modelsToldMax) {
-          copies.set(contentId, { name, copies: known + 1 });
+          copies.set(servingId, { name: source.name, copies: known + 1 });
         }
       }
     }

@@ -1,4 +1,4 @@
-import { asAxleError, type AxleError, type LoadedModel } from '@axle/core/internal';
+import { asAxleError, servingIdOf, type AxleError, type LoadedModel } from '@axle/core/internal';
 
 import type { Chooser } from './chooser.js';
 import type { FarDevice } from './far-device.js';
@@ -30,7 +30,7 @@ export class Replicas {
   /** That were made so far. */
   made = 0;
   private readonly demand = new ModelDemand();
-  /** On their way, by content and kind; when they may be tried again, once they failed. */
+  /** On their way, by what is served and kind; when they may be tried again, once they failed. */
   private readonly loading = new Map<string, number>();
 
   constructor(
@@ -40,7 +40,7 @@ export class Replicas {
 
   /** To be told of each task that was answered. */
   note({ source }: LoadedModel, tookMs: number): void {
-    this.demand.note(source.contentId, tookMs, this.options.clock());
+    this.demand.note(servingIdOf(source), tookMs, this.options.clock());
   }
 
   /** To be called every so often. */
@@ -49,7 +49,7 @@ export class Replicas {
     const known = new Set<string>();
     for (const pooled of devices) {
       for (const copies of copiesOn(pooled, now)) {
-        known.add(copies.loaded.source.contentId);
+        known.add(servingIdOf(copies.loaded.source));
         this.adjust(pooled, copies, now);
       }
     }
@@ -57,12 +57,12 @@ export class Replicas {
   }
 
   private adjust(pooled: PooledDevice, { loaded, tenants, places }: Copies, now: number): void {
-    const { contentId } = loaded.source;
+    const servingId = servingIdOf(loaded.source);
     const [first] = places;
     if (first === undefined) return;
-    const wanted = this.demand.copies(contentId, first.device.parallel, now);
+    const wanted = this.demand.copies(servingId, first.device.parallel, now);
     if (places.length < wanted) void this.add(pooled, loaded, tenants, places, now);
-    else if (this.demand.hasSurplus(contentId, places.length, wanted, now)) {
+    else if (this.demand.hasSurplus(servingId, places.length, wanted, now)) {
       leastUsed(places, loaded).unload(loaded.source);
     }
   }
@@ -74,7 +74,7 @@ export class Replicas {
     having: readonly FarDevice[],
     now: number,
   ): Promise<void> {
-    const key = `${pooled.pooledKind} ${loaded.source.contentId}`;
+    const key = `${pooled.pooledKind} ${servingIdOf(loaded.source)}`;
     if ((this.loading.get(key) ?? 0) > now) return;
     const [tenant = ''] = tenants;
     const target = this.chooser.placeForModel(pooled.all, loaded, tenant, new Set(having));
@@ -99,11 +99,11 @@ function copiesOn({ all }: PooledDevice, now: number): Iterable<Copies> {
   for (const place of all) {
     if (!place.member.takes('', now)) continue;
     for (const { loaded, tenants } of place.loadedModels) {
-      const { contentId } = loaded.source;
-      let copies = found.get(contentId);
+      const servingId = servingIdOf(loaded.source);
+      let copies = found.get(servingId);
       if (copies === undefined) {
         copies = { loaded, tenants: new Set(), places: [] };
-        found.set(contentId, copies);
+        found.set(servingId, copies);
       }
       copies.places.push(place);
       for (const tenant of tenants) copies.tenants.add(tenant);
