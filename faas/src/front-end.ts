@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { AxleError } from 'axle';
 
@@ -40,7 +40,7 @@ export const frontEndUser = 'admin';
 const adminPaths = /^\/(system|axle|ui)(\/|$)/;
 
 export interface FrontEndOptions {
-  /** A folder that is this front end's alone. */
+  /** A folder that is this front end's alone; a relative path is from where the process is now. */
   readonly state: string;
   readonly gateway: Address;
   /** Undefined: no metrics. */
@@ -79,7 +79,9 @@ export class FrontEnd {
 
   /** @throws AxleError FAILED_PRECONDITION where another front end has the state, or a port is taken; DATA_LOSS. */
   static async start(options: FrontEndOptions): Promise<FrontEnd> {
-    const { state, password, provider, poolOf, prefetch, log } = options;
+    const { password, provider, poolOf, prefetch, log } = options;
+    // Instances work in folders of their own, where another path would lead elsewhere.
+    const state = resolve(options.state);
     // First: it tells whether another front end has the folder.
     const callStore = await CallStore.open(join(state, 'queue'), log);
     const bundles = await BundleStore.open(join(state, 'bundles'), {

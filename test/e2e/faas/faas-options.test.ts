@@ -126,6 +126,30 @@ describe('axle faas', () => {
     expect(await said).toContain('all functions use axle+unix:/none as one tenant');
   });
 
+  it.each(['process', 'thread'])(
+    'takes a state folder by a path from where it is started (%s)',
+    async (kind) => {
+      const here = mkdtempSync(join(place, 'here-'));
+      const started = await startFaas(
+        ['--state', './state', '--metrics', 'none', '--pool', 'none', '--instances', kind],
+        { environment: { TMPDIR: place }, before: `cd '${here}';` },
+      );
+      const password = readFileSync(join(here, 'state', 'password'), 'utf8').trim();
+      const authorization = `Basic ${Buffer.from(`admin:${password}`).toString('base64')}`;
+      const gate = new GateClient(() => started.url, authorization);
+      await gate.deploy('handled', "export default () => 'handled';");
+      expect((await gate.ask('GET', '/function/handled')).text).toBe('handled');
+      const files = {
+        'axle-function.json': JSON.stringify({ name: 'program', command: ['./run.sh'] }),
+        'run.sh': '#!/bin/sh\ncat\n',
+      };
+      await gate.deploy('program', files);
+      expect((await gate.ask('POST', '/function/program', { body: 'x' })).text).toBe('x');
+      started.process.kill('SIGTERM');
+      expect(await once(started.process, 'exit')).toEqual([0, null]);
+    },
+  );
+
   it('gives each function its own token of a pool, and the others that of all', async () => {
     const tokens = fileOf('tokens.json', '{"told": "of its own"}');
     const started = await startFaas(
