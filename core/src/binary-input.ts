@@ -238,7 +238,9 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 
 function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Array> {
   if (typeof input !== 'object' || input === null) return false;
-  return typeof (input as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === 'function';
+  return (
+    typeof (input as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === 'function'
+  );
 }
 
 function tooLarge(what: InputKind, bytes: number, bytesMax: number): AxleError {
