@@ -57,6 +57,7 @@ static const char *const faults[] = {
     [FAULT_CROSS_QUEUES] = "cross-queues",
     [FAULT_WRONG_CLOCK] = "wrong-clock",
     [FAULT_CANCEL_ANOTHER] = "cancel-another",
+    [FAULT_ONE_THREAD] = "one-thread",
     [FAULT_STICKY_ARGUMENT] = "sticky-argument",
     [FAULT_LONG_TIMES] = "long-times",
     [FAULT_CRASH_ON_ODD_VALUE] = "crash-on-odd-value",

@@ -218,6 +218,14 @@ static void queue_close(axle_instance *instance, axle_queue *queue) {
   free(queue);
 }
 
+/* As of a driver whose context belongs to the thread that used it first. */
+static int is_first_thread(void) {
+  static atomic_flag is_taken = ATOMIC_FLAG_INIT;
+  static _Thread_local int is_first;
+  if (!atomic_flag_test_and_set(&is_taken)) is_first = 1;
+  return is_first;
+}
+
 /* How many of n tasks are not lost. */
 static uint64_t kept_of(const axle_instance *instance, uint64_t n) {
   if (instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS) return FEW_TASKS;
@@ -228,6 +236,10 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
                       uint64_t n, axle_error *error) {
   const wrapped *wrapped = instance->wrapped;
   spoil_thread(instance);
+  if (instance->fault == FAULT_ONE_THREAD && !is_first_thread()) {
+    snprintf(error->message, sizeof error->message, "this thread has no context of the device");
+    return AXLE_STATUS_UNAVAILABLE;
+  }
   if (instance->fault == FAULT_LOST) {
     snprintf(error->message, sizeof error->message, "the device is lost");
     return AXLE_STATUS_UNAVAILABLE;

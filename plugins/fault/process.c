@@ -24,7 +24,7 @@ void spoil_process(const axle_instance *instance) {
       umask(CHANGED_UMASK);
       return;
     case FAULT_CHANGE_VARIABLE:
-      setenv("AXLE_FAULT_WAS_HERE", "1", 1);
+      setenv("PATH", "/", 1);
       return;
     case FAULT_IGNORE_SIGNAL:
       signal(SIGUSR2, SIG_IGN);

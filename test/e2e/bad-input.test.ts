@@ -28,6 +28,11 @@ describe('what no type allows', () => {
     ['a model', () => axle.infer(bare, { image }), /model is .*give a name/],
     ['a codec', () => axle.compress(bytes, { codec: bare }), /there is no codec .*give one of/],
     ['a codec in a list', () => axle.compress(bytes, { codec: ['zstd'] as never }), /no codec/],
+    [
+      'an error',
+      () => axle.compress(bytes, { priority: new Error('e') as never }),
+      /^priority is Error: e; give a whole number from -100 to 100$/,
+    ],
     ['no plugin', () => connect({ plugins: [nothing] }), /one of 'plugins' is null; give {name/],
     [
       'an iterable that is none',

@@ -52,6 +52,7 @@ const found: readonly (readonly [rule: string, fault: string, reason: RegExp])[]
   ['process-unchanged', 'round-up', /^after submit of .* how the calling thread calculates$/],
   ['queues-together', 'cross-queues', /another result than alone while other queues have tasks$/],
   ['times', 'long-times', /told a compute_ns of .* ms, and was back after .* ms$/],
+  ['threads', 'one-thread', /^used by two threads at once: .* has no context of the device/],
   ['supports', 'slow-supports', /took \d+\.\d ms to say whether/],
   ['refusals', 'silent-refusal', /does not say why/],
   ['queues', 'few-queues', /there are 8 queues/],

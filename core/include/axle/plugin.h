@@ -35,10 +35,10 @@
  *              any thread; calls that name the same task must not overlap, except cancelled().
  *   Exceptions No C++ exception and no longjmp crosses this boundary, in either direction.
  *   Fork       A plugin is not used in a forked child.
- *   Process    It is shared with the host and with other plugins: a plugin changes no working directory,
- *              umask, environment variable, locale, signal handler or descriptor that it did not open.
- *              What it sets on a thread of the host's (blocked signals, rounding, denormals) it sets back
- *              before it returns.
+ *   Process    It is shared with the host and with other plugins: a plugin leaves alone the working
+ *              directory, umask, locale, signal handlers, environment variables that are set, and
+ *              descriptors that it did not open. What it sets on a thread of the host's (blocked signals,
+ *              rounding, denormals) it sets back before it returns.
  *   Instances  One plugin may be open several times at once, with other options each time: what belongs
  *              to one opening (tasks, counters, caches) is its instance's and no static's. It describes
  *              itself alike whenever it is opened with the same options.

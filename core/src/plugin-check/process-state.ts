@@ -3,6 +3,8 @@ import { readFileSync, readlinkSync } from 'node:fs';
 /** What all of a process shares, or all that runs on the thread that calls submit, as text, by what it is. */
 type ProcessState = ReadonlyMap<string, string>;
 
+/** Those that are set from the start. */
+const variables = Object.keys(process.env).sort();
 const standardDescriptors = [0, 1, 2];
 
 /** As things are now. */
@@ -12,7 +14,7 @@ export function processState(): ProcessState {
     ['the working directory', readlinkSync('/proc/self/cwd')],
     // process.umask() would set it for a moment.
     ['the umask', statusFields('Umask')],
-    ['the environment variables', JSON.stringify(Object.entries(process.env).sort())],
+    ['the environment variables', environment()],
     ['what signals do', statusFields('SigIgn', 'SigCgt')],
     ['the signals that the calling thread blocks', statusFields('SigBlk')],
     ['the descriptors 0 to 2', standardDescriptors.map(targetOf).join(' ')],
@@ -24,6 +26,11 @@ export function processState(): ProcessState {
 export function stateChange(before: ProcessState): string | undefined {
   const changed = [...processState()].filter(([what, text]) => before.get(what) !== text);
   return changed.length === 0 ? undefined : changed.map(([what]) => what).join(', ');
+}
+
+/** A library of a plugin's may be told something by a variable that nobody has set. */
+function environment(): string {
+  return JSON.stringify(variables.map((name) => [name, process.env[name]]));
 }
 
 /** Of the first thread, which is this one. See proc_pid_status(5). */

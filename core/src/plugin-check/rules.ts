@@ -11,6 +11,7 @@ import { tensorOracleRules } from './rules/oracle-tensors.js';
 import { rangeOracleRules, rangeRules } from './rules/ranges.js';
 import { streamRules } from './rules/streams.js';
 import { surroundingsRules } from './rules/surroundings.js';
+import { threadRules } from './rules/threads.js';
 import { taskRules } from './rules/tasks.js';
 
 export { givenArgsRefused, givenArgsRule } from './rules/given-args-rule.js';
@@ -22,6 +23,7 @@ export const rules: readonly Rule[] = [
   ...reportingRules,
   ...taskRules,
   ...surroundingsRules,
+  ...threadRules,
   ...contentRules,
   ...changingInputRules,
   ...batchRules,
