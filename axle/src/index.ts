@@ -62,8 +62,9 @@ export async function connect(
 
 function withDefaults(options: ConnectOptions): ConnectOptions {
   const plugins = [options.plugins ?? []].flat();
-  // A caller that names one has options of its own for it.
-  const others = [cuda, fpga].filter((ours) => plugins.every(({ name }) => name !== ours.name));
+  // A caller that names one has options of its own for it. One that is no plugin is told so by core.
+  const names = plugins.map((plugin: PluginSpec | null | undefined) => plugin?.name);
+  const others = [cuda, fpga].filter(({ name }) => !names.includes(name));
   return {
     ...options,
     models: [...modelFoldersOf(options), shippedModels],

@@ -237,7 +237,10 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 }
 
 function isIterable(input: unknown): input is Readable | ReadableStream<Uint8Array> {
-  return typeof input === 'object' && input !== null && Symbol.asyncIterator in input;
+  if (typeof input !== 'object' || input === null) return false;
+  return (
+    typeof (input as { [Symbol.asyncIterator]?: unknown })[Symbol.asyncIterator] === 'function'
+  );
 }
 
 function tooLarge(what: InputKind, bytes: number, bytesMax: number): AxleError {

@@ -41,8 +41,9 @@ export function decompressArgs({ codec }: DecompressOptions): OpArgs {
   return { codec: Codec[codec] };
 }
 
-function checkCodec(codec: string): void {
-  if (Object.hasOwn(Codec, codec)) return;
+function checkCodec(codec: unknown): void {
+  // Another value may have no text, or be one by chance: ['zstd'].
+  if (typeof codec === 'string' && Object.hasOwn(Codec, codec)) return;
   throw new AxleError(
     'INVALID_ARGUMENT',
     `there is no codec ${inspect(codec)}; give one of ${Object.keys(Codec).join(', ')}`,

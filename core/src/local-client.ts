@@ -82,6 +82,8 @@ export class LocalClient implements Client {
   private readonly classifyChains = new ClassifyChains();
   private readonly customOps = new CustomOps();
   private readonly kept: KeptTensors;
+  /** Of streams that have not closed. Those that nobody wrote to are no calls yet, and their timers would hold the process. */
+  private readonly streamEnds = new Set<Cancellation>();
   private closing: Promise<void> | undefined;
 
   /** @param onClose frees what the client alone holds, such as the runtime. */
@@ -124,9 +126,9 @@ export class LocalClient implements Client {
     options: InferOptions | KeepingInferOptions = {},
   ): Promise<AnyInferResult | AnyInferResult[]> {
     if (!isArray(inputs)) return this.inferOne(model, inputs, options);
-    if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     const check = () => {
       refuseUnknownOptions(options, knownOptions.infer);
+      if (options.into !== undefined) throw oneIntoForMany();
     };
     return this.all(inputs, options, check, (one, its) => this.inferOne(model, one, its));
   }
@@ -146,9 +148,9 @@ export class LocalClient implements Client {
   ): Promise<AnyRunResult | AnyRunResult[]> {
     if (typeof op !== 'string') return Promise.reject(noOpName(op));
     if (!isArray(inputs)) return this.runOne(op, inputs, options);
-    if (options.into !== undefined) return Promise.reject(oneIntoForMany());
     const check = () => {
       checkRunOptions(options);
+      if (options.into !== undefined) throw oneIntoForMany();
     };
     return this.all(inputs, options, check, (one, its) => this.runOne(op, one, its));
   }
@@ -268,6 +270,8 @@ export class LocalClient implements Client {
 
   close(): Promise<void> {
     this.session.close();
+    for (const end of this.streamEnds) end.dispose();
+    this.streamEnds.clear();
     this.kept.releaseAll();
     this.closing ??= this.onClose();
     return this.closing;
@@ -384,7 +388,9 @@ export class LocalClient implements Client {
     );
     const end = new Cancellation(options.signal, options.deadlineMs);
     end.subscribe({ cancelled: (reason) => stream.destroy(reason as Error) });
+    this.streamEnds.add(end);
     stream.once('close', () => {
+      this.streamEnds.delete(end);
       end.dispose();
     });
     return stream;

@@ -176,12 +176,12 @@ export class Session {
 
   /** The model under this reference if it was read before: the common case costs no promise. */
   knownModel(reference: string | URL): Model | undefined {
-    return this.models.known(reference);
+    return isReference(reference) ? this.models.known(reference) : undefined;
   }
 
   /** The model under this reference, read once; a failure is not remembered. */
   async model(reference: string | URL): Promise<Model> {
-    if (typeof reference !== 'string' && !(reference instanceof URL)) {
+    if (!isReference(reference)) {
       throw argumentError('model', reference, 'a name, NAME:VERSION, a path or a file URL');
     }
     return this.models.open(reference);
@@ -208,6 +208,11 @@ export class Session {
 export function preferenceOf({ device, strict }: CallOptions): Preference {
   if (device === undefined && strict === undefined) return noPreference;
   return { device, strict: strict ?? false };
+}
+
+/** Others may have the text of a name by chance, such as ['mlp'], or no text at all. */
+function isReference(reference: unknown): reference is string | URL {
+  return typeof reference === 'string' || reference instanceof URL;
 }
 
 const none: ReadonlySet<Cancellation> = new Set();

@@ -85,6 +85,7 @@ describe('a range of classify', () => {
     message: '',
     outputs,
     batchSize: 1,
+    timesNs: { queue_ns: 0, transfer_ns: 0, compute_ns: 0 },
     consumedBytes: 0,
     more: false,
   });

@@ -21,6 +21,7 @@ void arguments_describe(const axle_instance *instance, axle_op_info *info) {
     case FAULT_CRASH_ON_ARGUMENT:
     case FAULT_CRASH_ON_ZERO:
     case FAULT_SILENT_ARGUMENT:
+    case FAULT_STICKY_ARGUMENT:
       info->args = &gain;
       info->arg_count = 1;
       return;
@@ -38,13 +39,14 @@ static int is_keep(const axle_task *task) {
   return 0;
 }
 
-int32_t arguments_check(const axle_instance *instance, const axle_task *task, const char **why) {
+int32_t arguments_check(axle_instance *instance, const axle_task *task, const char **why) {
   if (instance->fault == FAULT_NEEDS_ARGUMENT && !is_keep(task)) {
     *why = "mode must be keep";
     return AXLE_STATUS_INVALID_ARGUMENT;
   }
   if (task->arg_count == 0) return AXLE_STATUS_OK;
   if (instance->fault == FAULT_CRASH_ON_ARGUMENT) abort();
+  instance->gain = task->args[0].value.i;
   if (instance->fault == FAULT_CRASH_ON_ZERO && task->args[0].value.i == 0) abort();
   return instance->fault == FAULT_SILENT_ARGUMENT ? AXLE_STATUS_INVALID_ARGUMENT : AXLE_STATUS_OK;
 }

@@ -49,9 +49,10 @@ static int32_t fail(const axle_instance *instance, axle_completion *end, int32_t
 }
 
 static void gather(const axle_instance *instance, const axle_tensor *input, uint8_t *to) {
+  const int all = instance->fault != FAULT_LEAVE_UNWRITTEN;
   for (uint64_t i = 0; i < input->segment_count; i++) {
     const axle_segment *segment = &input->segments[i];
-    if (segment->bytes > 0) memcpy(to, segment->data, segment->bytes);
+    if (segment->bytes > 0) memcpy(to, segment->data, segment->bytes - (all ? 0 : 1));
     to += segment->bytes;
     if (instance->fault == FAULT_FIRST_SEGMENT_ONLY) return;
   }
@@ -82,6 +83,18 @@ static void exchange(axle_instance *instance, uint8_t *output, uint64_t bytes) {
   instance->previous_bytes = bytes;
 }
 
+/* And so large that the host has not copied it. */
+static int is_whole_in_one(const axle_tensor *input) {
+  return input->segment_count == 1 && input->bytes > 4096;
+}
+
+static uint32_t queues_open(axle_instance *instance) {
+  pthread_mutex_lock(&instance->mutex);
+  const uint32_t queues = instance->queues;
+  pthread_mutex_unlock(&instance->mutex);
+  return queues;
+}
+
 static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *output) {
   switch (instance->fault) {
     case FAULT_WRITE_PAST_END:
@@ -98,6 +111,17 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
       return;
     case FAULT_WRITE_BEFORE_START:
       output[-1] ^= 0x5a;
+      return;
+    case FAULT_READ_PAST_END:
+      if (is_whole_in_one(input)) {
+        output[0] ^= ((const uint8_t *)input->segments[0].data)[input->bytes];
+      }
+      return;
+    case FAULT_CROSS_QUEUES:
+      if (queues_open(instance) > 1) exchange(instance, output, input->bytes);
+      return;
+    case FAULT_STICKY_ARGUMENT:
+      if (input->bytes > 0) output[0] ^= (uint8_t)instance->gain;
       return;
     case FAULT_CHANGING_OUTPUT:
       if (input->bytes > 0) output[0] ^= ++instance->runs;
@@ -127,6 +151,11 @@ static void spoil(axle_instance *instance, const axle_tensor *input, uint8_t *ou
   }
 }
 
+static int begins_with(const axle_tensor *input, uint8_t byte) {
+  if (input->segment_count == 0 || input->segments[0].bytes == 0) return 0;
+  return *(const uint8_t *)input->segments[0].data == byte;
+}
+
 static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *end,
                     uint8_t **emitted) {
   const axle_host *host = instance->host;
@@ -143,7 +172,8 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   if (instance->fault == FAULT_REFUSE_ALL) {
     return fail(instance, end, AXLE_STATUS_INVALID_ARGUMENT, "it refuses whatever it is given");
   }
-  if (task->deadline_ns != 0 && host->now_ns() > task->deadline_ns) {
+  const uint64_t now_ns = instance->fault == FAULT_WRONG_CLOCK ? UINT64_MAX : host->now_ns();
+  if (task->deadline_ns != 0 && now_ns > task->deadline_ns) {
     const int32_t status =
         instance->fault == FAULT_LATE_STATUS ? AXLE_STATUS_UNKNOWN : AXLE_STATUS_DEADLINE_EXCEEDED;
     return fail(instance, end, status, "the deadline passed in the queue");
@@ -160,6 +190,7 @@ static int32_t copy(axle_instance *instance, axle_task *task, axle_completion *e
   if (instance->fault == FAULT_CRASH_WHEN_LARGE && input->bytes > LARGE_BYTES) abort();
   if (instance->fault == FAULT_CRASH_WHEN_EMPTY && input->bytes == 0) abort();
   if (instance->fault == FAULT_CRASH_WHEN_ONE && input->bytes == 1) abort();
+  if (instance->fault == FAULT_CRASH_ON_ODD_VALUE && begins_with(input, 0xff)) abort();
   uint8_t *output = host->alloc(task, input->bytes, AXLE_MEMORY_HOST);
   if (output == NULL) {
     if (instance->fault == FAULT_IGNORE_CAP) return AXLE_STATUS_OK;
@@ -238,6 +269,7 @@ void copy_run(axle_instance *instance, axle_task *task) {
   uint8_t *emitted = NULL;
   end.status = copy(instance, task, &end, &emitted);
   if (instance->fault == FAULT_BATCH_SIZE) end.batch_size = LARGE_BATCH;
+  if (instance->fault == FAULT_LONG_TIMES) end.compute_ns = instance->host->now_ns();
   if (instance->fault == FAULT_FAIL_TOGETHER) spread(instance, &end);
   if (instance->fault == FAULT_READ_LATE && end.status == AXLE_STATUS_OK) {
     run_late(instance, task, &end, emitted);

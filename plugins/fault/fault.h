@@ -54,6 +54,15 @@ typedef enum fault {
   FAULT_LEAK_DESCRIPTORS,
   FAULT_LEAK_ON_ERROR,
   FAULT_LEAK_DESCRIPTORS_ON_ERROR,
+  FAULT_LEAVE_UNWRITTEN,
+  FAULT_READ_PAST_END,
+  FAULT_CROSS_QUEUES,
+  FAULT_WRONG_CLOCK,
+  FAULT_CANCEL_ANOTHER,
+  FAULT_ONE_THREAD,
+  FAULT_STICKY_ARGUMENT,
+  FAULT_LONG_TIMES,
+  FAULT_CRASH_ON_ODD_VALUE,
   FAULT_CRASH,
   FAULT_CRASH_WHEN_LARGE,
   FAULT_CRASH_WHEN_EMPTY,
@@ -79,6 +88,17 @@ typedef enum fault {
   FAULT_SLOW_HEALTH,
   FAULT_SILENT_HEALTH,
   FAULT_COUNT_TWICE,
+  FAULT_COUNT_BACK,
+  FAULT_COUNT_ON,
+  FAULT_CHANGE_NAME,
+  FAULT_CHANGE_DIRECTORY,
+  FAULT_CHANGE_UMASK,
+  FAULT_CHANGE_VARIABLE,
+  FAULT_IGNORE_SIGNAL,
+  FAULT_BLOCK_SIGNALS,
+  FAULT_CLOSE_INPUT,
+  FAULT_FLUSH_DENORMALS,
+  FAULT_ROUND_UP,
   FAULT_FEW_QUEUES,
   FAULT_LEAK_QUEUE,
   FAULT_LEAK_DESCRIPTORS_QUEUE,
@@ -165,6 +185,7 @@ struct axle_instance {
   int broken;        /* rules, for one fault */
   uint8_t *previous; /* the last input */
   uint64_t previous_bytes;
+  int64_t gain;      /* the last one given, for one fault */
   int32_t spreading; /* the status of a task that failed, while others wait behind it */
 
   pthread_t thread;
@@ -172,6 +193,7 @@ struct axle_instance {
   pthread_cond_t changed;
   line line;
   uint64_t tasks_ended;
+  uint32_t asked; /* for its statistics */
   uint32_t queues;
 };
 
@@ -205,11 +227,15 @@ void end_task(axle_instance *instance, axle_task *task, const axle_completion *e
 
 /* arguments.c. `why` is set with a status other than OK, or there is nothing to say. */
 void arguments_describe(const axle_instance *instance, axle_op_info *info);
-int32_t arguments_check(const axle_instance *instance, const axle_task *task, const char **why);
+int32_t arguments_check(axle_instance *instance, const axle_task *task, const char **why);
 
 /* tamper.c */
 void tamper_with(const axle_instance *instance, axle_task *task);
 void tamper_with_arguments(const axle_arg *args, uint64_t count);
+
+/* process.c: at open, and on the thread that submits */
+void spoil_process(const axle_instance *instance);
+void spoil_thread(const axle_instance *instance);
 
 /* line.c */
 int line_start(axle_instance *instance);
@@ -218,6 +244,8 @@ void line_add(axle_instance *instance, axle_task *const *tasks, uint64_t n);
 void line_add_stream(axle_instance *instance, axle_stream *stream);
 /* 1 when the task waited, and does no longer. */
 int line_remove(axle_instance *instance, const axle_task *task);
+/* The first that waited, and does no longer; or NULL. */
+axle_task *line_take(axle_instance *instance);
 int line_is_empty(axle_instance *instance);
 /* Until all that waited and ran has ended. */
 void line_wait(axle_instance *instance);

@@ -96,6 +96,15 @@ int line_remove(axle_instance *instance, const axle_task *task) {
   return found;
 }
 
+axle_task *line_take(axle_instance *instance) {
+  line *line = &instance->line;
+  pthread_mutex_lock(&instance->mutex);
+  axle_task *task = line->first;
+  if (task != NULL) line->first = task->plugin_data;
+  pthread_mutex_unlock(&instance->mutex);
+  return task;
+}
+
 int line_is_empty(axle_instance *instance) {
   pthread_mutex_lock(&instance->mutex);
   const int empty = instance->line.first == NULL;

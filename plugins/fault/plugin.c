@@ -24,6 +24,10 @@
 #define FIRST_BLOCKED_MS 100
 #define LEAKED_BYTES 65536u
 
+/* Of the process, for faults of plugins that keep what is an instance's there. */
+static atomic_uint openings;
+static atomic_ullong tasks_ever;
+
 /* ---- open and close -------------------------------------------------------------------------- */
 
 static void *linger(void *data) {
@@ -67,11 +71,14 @@ static int32_t open_instance(const axle_host *host, const axle_option *options,
   pthread_t lingering;
   if (instance->fault == FAULT_LEFT_THREAD) pthread_create(&lingering, NULL, linger, NULL);
   if (instance->fault == FAULT_FORK_ON_OPEN && fork() == 0) linger(NULL);
+  spoil_process(instance);
+  openings++;
   *opened = instance;
   return AXLE_STATUS_OK;
 }
 
 static void close_instance(axle_instance *instance) {
+  tasks_ever += instance->tasks_ended;
   if (instance->fault == FAULT_CRASH_ON_CLOSE) abort();
   if (instance->fault == FAULT_HANG_ON_CLOSE) linger(NULL);
   if (instance->fault == FAULT_LEAK_ON_CLOSE) lose_memory(LEAKED_BYTES);
@@ -90,8 +97,8 @@ static uint32_t device_count(axle_instance *instance) {
 }
 
 static void device_info(axle_instance *instance, uint32_t device, axle_device_info *info) {
-  (void)instance, (void)device;
-  info->id = "0";
+  (void)device;
+  info->id = instance->fault == FAULT_CHANGE_NAME && openings % 2 == 0 ? "1" : "0";
   info->name = "A device that fails as it is told";
   info->kind = AXLE_DEVICE_KIND_OTHER;
   info->flags = AXLE_DEVICE_FLAG_EMULATED;
@@ -153,6 +160,8 @@ static void statistics(axle_instance *instance, uint32_t device, axle_statistics
   pthread_mutex_lock(&instance->mutex);
   statistics->tasks_completed +=
       instance->tasks_ended * (instance->fault == FAULT_COUNT_TWICE ? 2 : 1);
+  if (instance->fault == FAULT_COUNT_ON) statistics->tasks_completed += tasks_ever;
+  if (instance->fault == FAULT_COUNT_BACK) statistics->compute_ns = UINT32_MAX - ++instance->asked;
   pthread_mutex_unlock(&instance->mutex);
 }
 
@@ -209,6 +218,14 @@ static void queue_close(axle_instance *instance, axle_queue *queue) {
   free(queue);
 }
 
+/* As of a driver whose context belongs to the thread that used it first. */
+static int is_first_thread(void) {
+  static atomic_flag is_taken = ATOMIC_FLAG_INIT;
+  static _Thread_local int is_first;
+  if (!atomic_flag_test_and_set(&is_taken)) is_first = 1;
+  return is_first;
+}
+
 /* How many of n tasks are not lost. */
 static uint64_t kept_of(const axle_instance *instance, uint64_t n) {
   if (instance->fault == FAULT_LOSE_TASKS && n > FEW_TASKS) return FEW_TASKS;
@@ -218,6 +235,11 @@ static uint64_t kept_of(const axle_instance *instance, uint64_t n) {
 static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *const *tasks,
                       uint64_t n, axle_error *error) {
   const wrapped *wrapped = instance->wrapped;
+  spoil_thread(instance);
+  if (instance->fault == FAULT_ONE_THREAD && !is_first_thread()) {
+    snprintf(error->message, sizeof error->message, "this thread has no context of the device");
+    return AXLE_STATUS_UNAVAILABLE;
+  }
   if (instance->fault == FAULT_LOST) {
     snprintf(error->message, sizeof error->message, "the device is lost");
     return AXLE_STATUS_UNAVAILABLE;
@@ -243,6 +265,13 @@ static int32_t submit(axle_instance *instance, axle_queue *queue, axle_task *con
 static void cancel(axle_instance *instance, axle_queue *queue, axle_task *task) {
   (void)queue;
   if (instance->fault == FAULT_SLOW_CANCEL) pause_ms(BLOCKED_MS);
+  if (instance->fault == FAULT_CANCEL_ANOTHER) {
+    axle_task *first = line_take(instance);
+    const axle_completion end = {
+        .struct_size = sizeof end, .status = AXLE_STATUS_CANCELLED, .message = "cancelled"};
+    if (first != NULL) end_task(instance, first, &end);
+    return;
+  }
   if (instance->fault != FAULT_COMPLETE_ON_CANCEL || !line_remove(instance, task)) return;
   const axle_completion end = {
       .struct_size = sizeof end, .status = AXLE_STATUS_CANCELLED, .message = "cancelled"};

@@ -46,7 +46,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   'cpu-fallback': {
     plugin: cpuPlugin,
     devices: ['cpu-fallback:0'],
-    skips: ['large', 'changing-inputs', 'arguments'],
+    skips: ['large', 'changing-inputs', 'arguments', 'odd-values'],
   },
   template: {
     plugin: builtPlugin('template'),
@@ -61,7 +61,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
   cuda: {
     plugin: emulatedCuda,
     devices: [emulatedCudaDevice],
-    skips: ['changing-inputs', 'large', 'arguments', ...idsOf('stream')],
+    skips: ['changing-inputs', 'large', 'arguments', 'odd-values', ...idsOf('stream')],
     // Emulated kernels take a thousand times as long, and 'leaks' runs twenty thousand tasks.
     timeoutMs: 240_000,
   },
@@ -69,7 +69,7 @@ const conforming: Readonly<Record<string, Conforming>> = {
     plugin: emulatedFpga,
     devices: ['fpga-xrt:0'],
     skips: [
-      ...['changing-inputs', 'large', 'arguments', ...idsOf('batch', 'stream')],
+      ...['changing-inputs', 'large', 'arguments', 'odd-values', ...idsOf('batch', 'stream')],
       ...noModels.filter((id) => id !== 'oracle-compress'),
     ],
     absent: noEmulatedFpga,

@@ -35,6 +35,13 @@
  *              any thread; calls that name the same task must not overlap, except cancelled().
  *   Exceptions No C++ exception and no longjmp crosses this boundary, in either direction.
  *   Fork       A plugin is not used in a forked child.
+ *   Process    It is shared with the host and with other plugins: a plugin leaves alone the working
+ *              directory, umask, locale, signal handlers, environment variables that are set, and
+ *              descriptors that it did not open. What it sets on a thread of the host's (blocked signals,
+ *              rounding, denormals) it sets back before it returns.
+ *   Instances  One plugin may be open several times at once, with other options each time: what belongs
+ *              to one opening (tasks, counters, caches) is its instance's and no static's. It describes
+ *              itself alike whenever it is opened with the same options.
  *
  * Changes
  *   0.1  first version.
@@ -281,6 +288,7 @@ typedef struct axle_completion {
   uint32_t batch_size; /* tasks of its submit that were computed together, itself included */
   const char
       *message; /* for a status other than OK: what was wrong and what to do; copied; or NULL */
+  /* None of them is longer than from submit to complete. */
   uint64_t queue_ns;       /* from submit until work on it began */
   uint64_t transfer_ns;    /* gathering, copying to the device and back; of the whole batch */
   uint64_t compute_ns;     /* of the whole batch */
@@ -435,7 +443,7 @@ typedef struct axle_health {
   char message[AXLE_HEALTH_MESSAGE_BYTES_MAX + 1u]; /* why it is not OK */
 } axle_health;
 
-/* Counters since open; 0 where a plugin does not know. */
+/* Counters since open, which never go back, and how things are now; 0 where a plugin does not know. */
 typedef struct axle_statistics {
   uint64_t struct_size;
   uint64_t tasks_completed;

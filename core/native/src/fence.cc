@@ -2,6 +2,7 @@
 #include "fence.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 
@@ -83,6 +84,12 @@ void write_fences(const LiveBlock &live) {
   if (live.in_room) return;
   fill(live.block.data, sizes().before);
   fill(fenced_data(live) + live.bytes, bytes_after(live));
+}
+
+void write_litter(const LiveBlock &live, uint64_t from) {
+  if (!process_checks_rules() || live.in_room || from >= live.bytes) return;
+  static std::atomic<uint8_t> next{0};
+  std::memset(fenced_data(live) + from, ++next, live.bytes - from);
 }
 
 const char *fence_problem(const LiveBlock &live) {

@@ -22,6 +22,9 @@ uint64_t fence_bytes_before();
 uint8_t *fenced_data(const LiveBlock &live);
 
 void write_fences(const LiveBlock &live);
+// Where rules are checked: fills the plugin's bytes from `from` on with others than last time, so that what it leaves
+// unwritten of its output differs from one task to the next.
+void write_litter(const LiveBlock &live, uint64_t from);
 // The rule that the plugin broke, or nullptr.
 const char *fence_problem(const LiveBlock &live);
 // Moves the first `bytes` of the plugin's to the start of the block, where outputs have them.

@@ -169,6 +169,7 @@ void *task_alloc(Task *task, uint64_t bytes, uint32_t kind) noexcept try {
   const bool in_room = kind == AXLE_MEMORY_SHARED && take_room(task, bytes, &live);
   if (!in_room && !MemoryPool::get().acquire(fenced_bytes(bytes), &live.block)) return nullptr;
   write_fences(live);
+  write_litter(live, 0);
   task->live.push_back(live);
   task->allocated_bytes += bytes;
   task->environment->add_output_bytes(counted_bytes(live));
@@ -188,6 +189,7 @@ void *task_resize(Task *task, void *data, uint64_t bytes) noexcept {
   const uint64_t cap = task->abi.output_bytes_max;
   if (bytes > cap || others > cap - bytes) return nullptr;
   const uint64_t counted = counted_bytes(*live);
+  const uint64_t kept = live->bytes;
   if (!(live->in_room ? resize_in_room(task, live, bytes) : resize_private(live, bytes))) {
     return nullptr;
   }
@@ -195,6 +197,7 @@ void *task_resize(Task *task, void *data, uint64_t bytes) noexcept {
   task->environment->add_output_bytes(counted_bytes(*live) - counted);
   task->allocated_bytes = others + bytes;
   write_fences(*live);
+  write_litter(*live, kept);
   return fenced_data(*live);
 }
 

@@ -16,6 +16,8 @@ export interface TaskCompletion {
   readonly message: string;
   readonly outputs: readonly NativeOutput[];
   readonly batchSize: number;
+  /** As the plugin told them. */
+  readonly timesNs: Readonly<Record<'queue_ns' | 'transfer_ns' | 'compute_ns', number>>;
   readonly consumedBytes: number;
   readonly more: boolean;
 }
@@ -127,6 +129,11 @@ function complete(
     message,
     outputs: typeof payload === 'string' ? [] : payload,
     batchSize: number(completionField.batchSize),
+    timesNs: {
+      queue_ns: number(completionField.queueNs),
+      transfer_ns: number(completionField.transferNs),
+      compute_ns: number(completionField.computeNs),
+    },
     consumedBytes: number(completionField.consumedBytes),
     more: number(completionField.streamMore) !== 0,
   });

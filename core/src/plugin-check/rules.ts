@@ -10,6 +10,8 @@ import { codecOracleRules } from './rules/oracle-codecs.js';
 import { tensorOracleRules } from './rules/oracle-tensors.js';
 import { rangeOracleRules, rangeRules } from './rules/ranges.js';
 import { streamRules } from './rules/streams.js';
+import { surroundingsRules } from './rules/surroundings.js';
+import { threadRules } from './rules/threads.js';
 import { taskRules } from './rules/tasks.js';
 
 export { givenArgsRefused, givenArgsRule } from './rules/given-args-rule.js';
@@ -20,6 +22,8 @@ export const rules: readonly Rule[] = [
   ...completingRules,
   ...reportingRules,
   ...taskRules,
+  ...surroundingsRules,
+  ...threadRules,
   ...contentRules,
   ...changingInputRules,
   ...batchRules,

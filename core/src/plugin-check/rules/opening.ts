@@ -2,6 +2,7 @@ import { readdirSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { ErrorCode, HealthState } from '../../generated/constants.js';
+import type { NativeStatistics } from '../../native-binding.js';
 import { PluginUnderTest } from '../plugin-under-test.js';
 import { leftBehind, windowsInAll } from '../left-behind.js';
 import { broken, type CheckedPlugin, type Rule } from '../rule.js';
@@ -31,6 +32,11 @@ const countingMsMax = 2000;
 
 function threadCount(): number {
   return readdirSync('/proc/self/task').length;
+}
+
+/** All that it says of itself, in one text. */
+function descriptionOf({ info: { pluginId: _, ...said } }: PluginUnderTest): Promise<string> {
+  return Promise.resolve(JSON.stringify(said));
 }
 
 function openOddly({ path, options }: CheckedPlugin): Promise<PluginUnderTest> {
@@ -81,6 +87,27 @@ async function leastHealthMs(plugin: PluginUnderTest, device: number): Promise<n
   return least;
 }
 
+const counters = ['tasksCompleted', 'tasksFailed', 'batches', 'computeNs'] as const;
+const percentMax = 100;
+
+function checkCounters(before: NativeStatistics | undefined, now: NativeStatistics): void {
+  for (const name of counters) {
+    const last = before?.[name] ?? 0;
+    if (now[name] < last) broken(`${name} went from ${last} back to ${now[name]}`);
+  }
+  const { utilizationPercent } = now;
+  if (utilizationPercent > percentMax) broken(`it tells ${utilizationPercent} % of utilization`);
+}
+
+/** Of a plugin that was used before. */
+async function checkFreshCounters(plugin: PluginUnderTest): Promise<void> {
+  for (const device of plugin.info.devices.keys()) {
+    const { tasksCompleted, tasksFailed } = await plugin.statistics(device);
+    const count = tasksCompleted + tasksFailed;
+    if (count > 0) broken(`opened anew it has counted ${count} tasks already`);
+  }
+}
+
 /** What a plugin says of itself, and how it opens and closes. */
 export const openingRules: readonly Rule[] = [
   {
@@ -104,11 +131,14 @@ export const openingRules: readonly Rule[] = [
   },
   {
     id: 'reopens',
-    title: 'can be closed and opened again, and leaves no thread behind',
+    title: 'can be closed and opened again, is the same again, and leaves no thread behind',
     check: async (subject) => {
-      await withPlugin(subject, () => Promise.resolve());
+      const described = await withPlugin(subject, descriptionOf);
       const before = threadCount();
-      for (let i = 0; i < reopenings; i++) await withPlugin(subject, () => Promise.resolve());
+      for (let i = 0; i < reopenings; i++) {
+        if ((await withPlugin(subject, descriptionOf)) === described) continue;
+        broken('it describes itself, its devices or its ops otherwise when it is opened again');
+      }
       const left = threadCount() - before;
       if (left > reopenings / 2)
         broken(`${reopenings} times opened and closed left ${left} threads`);
@@ -200,12 +230,15 @@ export const openingRules: readonly Rule[] = [
 export const reportingRules: readonly Rule[] = [
   {
     id: 'statistics',
-    title: 'counts each task once, where it counts them',
-    check: (subject) =>
-      withSamples(subject, async ({ plugin, device, queue, sample }) => {
+    title: 'counts each task once since it was opened, where it counts them',
+    check: async (subject) => {
+      await withSamples(subject, async ({ plugin, device, queue, sample }) => {
+        let last: NativeStatistics | undefined;
         const counted = async () => {
-          const { tasksCompleted, tasksFailed } = await plugin.statistics(device);
-          return tasksCompleted + tasksFailed;
+          const now = await plugin.statistics(device);
+          checkCounters(last, now);
+          last = now;
+          return now.tasksCompleted + now.tasksFailed;
         };
         const before = await counted();
         const requests = new Array(countedTasks).fill(smaller(sample).request);
@@ -220,7 +253,11 @@ export const reportingRules: readonly Rule[] = [
         if (more !== countedTasks) {
           broken(`${countedTasks} tasks of ${sample.label} raised its counters by ${more}`);
         }
-      }),
+        // They go on from there.
+        await counted();
+      });
+      await withPlugin(subject, checkFreshCounters);
+    },
   },
   {
     id: 'supports',

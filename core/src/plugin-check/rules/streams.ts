@@ -46,6 +46,7 @@ function asCompletion(output: Buffer): TaskCompletion {
     message: '',
     outputs: [{ index: 0, name: '', dtype: DataType.UINT8, dims: [output.length], data: output }],
     batchSize: 1,
+    timesNs: { queue_ns: 0, transfer_ns: 0, compute_ns: 0 },
     consumedBytes: 0,
     more: false,
   };

@@ -25,6 +25,8 @@ const leakBytesPerTaskMax = 512;
 /** Rounds of a window: as many as fit into its time, so that slow devices are looked at in minutes too. */
 const [leakRoundsMin, leakRoundsMax, leakWindowMs] = [5, 20, 1000];
 const passedDeadlineMs = 0.001;
+/** Nothing that a rule submits takes as long. */
+const farDeadlineMs = 3_600_000;
 
 /** The same bytes in many odd pieces, the first of them not aligned to anything. */
 function scattered(input: TaskInput): TaskInput {
@@ -103,6 +105,8 @@ async function checkDeadlines({ plugin, queue, sample }: Trial): Promise<void> {
     if (mayBeLate && completion.status === ErrorCode.DEADLINE_EXCEEDED) continue;
     checkCompletion(sample, completion);
   }
+  // Of another clock, or another unit, every deadline has passed.
+  checkCompletion(sample, await plugin.run(queue, { ...request, deadlineMs: farDeadlineMs }));
 }
 
 async function checkCancels({ plugin, queue, sample }: Trial): Promise<void> {
@@ -120,19 +124,27 @@ async function checkCancels({ plugin, queue, sample }: Trial): Promise<void> {
       queue,
       Array.from({ length: count }, (_, i) => ({ ...request, cancelled: cancelled(i) })),
     );
-  const checkEnds = async (tasks: readonly SubmittedTask[]) => {
-    for (const completion of await allOf(tasks)) {
-      if (completion.status !== ErrorCode.CANCELLED) checkCompletion(small, completion);
+  const checkEnds = async (tasks: readonly SubmittedTask[], cancelled: (i: number) => boolean) => {
+    for (const [i, completion] of (await allOf(tasks)).entries()) {
+      const isCancelled = completion.status === ErrorCode.CANCELLED;
+      if (isCancelled && !cancelled(i))
+        broken(`${small.label} ended a task for the cancel of another`);
+      if (!isCancelled) checkCompletion(small, completion);
     }
     for (const task of tasks) plugin.cancel(task);
   };
+  const [none, all, everySecond] = [() => false, () => true, (i: number) => i % 2 === 0];
   // The plugin sees these as cancelled whenever it first looks, so what it does then does not depend on the time.
-  await checkEnds(tasksOf((i) => i % 2 === 0));
+  await checkEnds(tasksOf(everySecond), everySecond);
   for (let round = 0; round < cancelRounds; round++) {
-    const tasks = tasksOf(() => false);
-    // The last ones wait the longest.
-    for (const task of [...tasks].reverse()) plugin.cancel(task);
-    await checkEnds(tasks);
+    for (const cancelled of [all, everySecond]) {
+      const tasks = tasksOf(none);
+      // The last ones wait the longest.
+      for (let i = count - 1; i >= 0; i--) {
+        if (cancelled(i)) plugin.cancel(tasks[i] as SubmittedTask);
+      }
+      await checkEnds(tasks, cancelled);
+    }
   }
   checkCompletion(small, await plugin.run(queue, request));
 }
@@ -238,12 +250,14 @@ export const taskRules: readonly Rule[] = [
   },
   {
     id: 'cancel',
-    title: 'completes a cancelled task once, whenever the cancel comes',
+    title:
+      'completes a cancelled task once, whenever the cancel comes, and others with their results',
     check: (subject) => withSamples(subject, checkCancels),
   },
   {
     id: 'deadline',
-    title: 'completes a task whose deadline has passed, with its result or DEADLINE_EXCEEDED',
+    title:
+      'completes a task whose deadline has passed, with its result or DEADLINE_EXCEEDED, and no other so',
     check: (subject) => withSamples(subject, checkDeadlines),
   },
   {

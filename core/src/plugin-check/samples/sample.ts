@@ -104,6 +104,14 @@ export function isPure({ flags }: OpSample): boolean {
   return (flags & OpFlag.PURE) !== 0;
 }
 
+/**
+ * Whether the op gives the same bytes whatever runs beside it. Of a custom op only the form of a result is known besides;
+ * of others the result itself, and what is computed together in floating point may round differently.
+ */
+export function isExact(sample: OpSample): boolean {
+  return isPure(sample) && (isCustom(sample) || !isBatchable(sample));
+}
+
 export function isBatchable({ flags }: OpSample): boolean {
   return (flags & OpFlag.BATCHABLE) !== 0;
 }
