@@ -25,7 +25,8 @@ export async function serve(
   if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { SettingsSource } = await import('@axle/remoting');
+  const { letHeapGrow, SettingsSource } = await import('@axle/remoting');
+  letHeapGrow();
   const { ServerLog } = await import('../server-log.js');
   const serverLog = new ServerLog(options.logFormat ?? 'text');
   const log = serverLog.write;

@@ -10,8 +10,11 @@ type Limits = Pick<DoorLimits, 'pipelinedMax' | 'pipelinedWaitingMax'>;
  * close of a connection to the answer that is being sent only, and here to all that wait behind it as well.
  */
 export class Pipeline {
-  /** Of requests that are not answered, in their order. */
-  private readonly responses = new Set<ServerResponse>();
+  /**
+   * Of requests that are not answered, in their order. Not a set: each of those leaves a table behind as its entries change,
+   * which holds the next, and once one has grown old all requests of the connection do, whole.
+   */
+  private readonly responses: ServerResponse[] = [];
   private readonly waiting: (() => void)[] = [];
   private pausedReading = false;
 
@@ -26,7 +29,7 @@ export class Pipeline {
 
   /** Whether part of an answer may be on its way. */
   get isAnswering(): boolean {
-    return [...this.responses].some(({ headersSent }) => headersSent);
+    return this.responses.some(({ headersSent }) => headersSent);
   }
 
   /**
@@ -35,8 +38,8 @@ export class Pipeline {
    * @returns settles when the request may be worked on, or its client has gone; undefined: at once.
    */
   enter(response: ServerResponse): Promise<void> | undefined {
-    this.responses.add(response);
-    if (this.responses.size <= this.limits.pipelinedMax) return undefined;
+    this.responses.push(response);
+    if (this.responses.length <= this.limits.pipelinedMax) return undefined;
     return new Promise((resolve) => {
       this.waiting.push(resolve);
       if (this.waiting.length < this.limits.pipelinedWaitingMax) return;
@@ -47,7 +50,8 @@ export class Pipeline {
 
   /** Of one that is closed. */
   leave(response: ServerResponse): void {
-    this.responses.delete(response);
+    const place = this.responses.indexOf(response);
+    if (place >= 0) this.responses.splice(place, 1);
     this.waiting.shift()?.();
     if (!this.pausedReading || this.waiting.length >= this.limits.pipelinedWaitingMax) return;
     this.pausedReading = false;
@@ -55,7 +59,7 @@ export class Pipeline {
   }
 
   private close(): void {
-    for (const response of this.responses) {
+    for (const response of [...this.responses]) {
       if (response.closed) continue;
       // Those that never had the socket: Node leaves them as they are.
       response.destroy();
