@@ -62,6 +62,10 @@ export interface PoolOptions {
   readonly random: () => number;
   /** A server came, or went; of one that was emptied, how. */
   readonly onChange: (member: Member, move?: MoveReport) => void;
+  /** A server cannot be reached, or lets the pool not in. */
+  readonly onSought: (member: Member, reason: AxleError) => void;
+  /** It does not let a tenant in, whose tasks go to others. */
+  readonly onRefused: (member: Member, tenant: string, reason: AxleError) => void;
   /** There are more kinds of devices, or servers offer more, than was known. */
   readonly onGrown: () => void;
 }
@@ -219,11 +223,13 @@ export class Pool implements MemberListener {
     return found;
   }
 
-  memberUp(member: Member): void {
-    this.options.onChange(member);
-    this.moves.end(member.label);
-    this.takeDevicesIn();
-    for (const resolve of this.whenUp.splice(0)) resolve();
+  memberUp(member: Member, tenant: string): void {
+    if (tenant === '') {
+      this.options.onChange(member);
+      this.moves.end(member.label);
+      this.takeDevicesIn();
+      for (const resolve of this.whenUp.splice(0)) resolve();
+    }
     for (const task of [...this.waiting]) {
       this.waiting.delete(task);
       task.forgetTried();
@@ -248,6 +254,14 @@ export class Pool implements MemberListener {
         if (!member.takes(attempt.tenant, now) && attempt.mayMove) this.move(attempt);
       }
     }
+  }
+
+  memberSought(member: Member, reason: AxleError): void {
+    this.options.onSought(member, reason);
+  }
+
+  memberRefused(member: Member, tenant: string, reason: AxleError): void {
+    this.options.onRefused(member, tenant, reason);
   }
 
   memberDrained(member: Member): void {
@@ -406,9 +420,7 @@ export class Pool implements MemberListener {
     attempt.giveUp();
     task.ended(attempt);
     if (task.attempts.length > 0 || task.isSettled) return;
-    const { label, lastError } = target.member;
-    const why = lastError === undefined ? 'its connection was lost' : lastError.message;
-    const error = AxleError.expected('UNAVAILABLE', `${label} was lost: ${why}`);
+    const error = lossOf(target.member, task.tenant);
     if (task.isCancelled) {
       task.fail(AxleError.expected('CANCELLED', 'the call was cancelled'), neverBegan);
       return;
@@ -440,10 +452,23 @@ export class Pool implements MemberListener {
 
   private wait(task: PoolTask): void {
     const now = performance.now();
+    const refusal = this.refusalOf(task.tenant, now);
+    if (refusal !== undefined) {
+      // Not before whoever has submitted the task knows of it.
+      queueMicrotask(() => {
+        task.fail(refusal, task.losses === 0);
+      });
+      return;
+    }
     if (task.waitsUntil === 0) task.waitsUntil = now + this.waitMs;
     task.forgetTried();
     this.waiting.add(task);
     if (task.waitsUntil <= now) this.expireSoon();
+  }
+
+  /** Why no server lets a tenant in; undefined: one does, or one is away that may. */
+  private refusalOf(tenant: string, now: number): AxleError | undefined {
+    return refusalByAll(this.members, (member) => member.refusalOf(tenant, now));
   }
 
   /** Not before whoever has submitted a task knows of it. */
@@ -458,9 +483,10 @@ export class Pool implements MemberListener {
     for (const task of [...this.waiting]) {
       // Connections of tenants come back without their server having been away.
       const target = this.chooser.choose(task);
-      if (target === undefined && task.waitsUntil > now) continue;
+      const refusal = this.refusalOf(task.tenant, now);
+      if (target === undefined && refusal === undefined && task.waitsUntil > now) continue;
       this.waiting.delete(task);
-      if (target === undefined) task.fail(this.nowhere(task.pooled), true);
+      if (target === undefined) task.fail(refusal ?? this.nowhere(task.pooled), true);
       else this.attempt(task, target);
     }
   }
@@ -539,6 +565,38 @@ export function opOf(ops: readonly OfferedOp[], range: BackendTask['range']): Of
   const found = ops.find((op) => op === range) ?? ops.find((op) => sameRange(op, range));
   if (found !== undefined) return found;
   throw new AxleError('UNIMPLEMENTED', 'no server of the pool offers this');
+}
+
+/**
+ * Why all of them refuse, as one error that says it of each; undefined: not all do.
+ *
+ * @param refusalOf undefined: it does not refuse
+ */
+export function refusalByAll(
+  members: readonly Member[],
+  refusalOf: (member: Member) => AxleError | undefined,
+): AxleError | undefined {
+  const refusals: AxleError[] = [];
+  for (const member of members) {
+    const refusal = refusalOf(member);
+    if (refusal === undefined) return undefined;
+    refusals.push(refusal);
+  }
+  const [first] = refusals;
+  if (first === undefined || refusals.length === 1) return first;
+  const each = members.map(({ url }, i) => `${url.href}: ${refusals[i]?.message ?? ''}`);
+  return new AxleError(first.code, `no server of the pool lets these calls in: ${each.join('; ')}`);
+}
+
+/** What the report of a call says of a server that it left. */
+function lossOf(member: Member, tenant: string): AxleError {
+  const { label, lastError } = member;
+  const refusal = member.refusalOf(tenant, performance.now());
+  if (refusal !== undefined) {
+    return AxleError.expected(refusal.code, `${label} does not let it in: ${refusal.message}`);
+  }
+  const why = lastError === undefined ? 'its connection was lost' : lastError.message;
+  return AxleError.expected('UNAVAILABLE', `${label} was lost: ${why}`);
 }
 
 function endsServers(): AxleError {

@@ -92,6 +92,14 @@ export class Upstreams {
     return undefined;
   }
 
+  /** Closes a tenant's connection: the next call makes a new one. */
+  drop(tenant: string): void {
+    const entry = this.byTenant.get(tenant);
+    if (entry === undefined) return;
+    this.forget(tenant);
+    entry.upstream.close().catch(() => undefined);
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     clearInterval(this.timer);
