@@ -169,7 +169,7 @@ export class Chooser {
   /** Whether the server answers, and the device does not: it is left alone from now on, unless too many are. */
   isStuck(place: FarDevice, placesCount: number): boolean {
     const now = this.options.clock();
-    const [oldest] = place.attempts;
+    const oldest = place.attempts.first;
     if (oldest === undefined || now - place.lastDoneAt < stuckMs) return false;
     const ageMs = now - oldest.startedAt;
     const { kind, task } = oldest.owner;
