@@ -175,7 +175,7 @@ export class Member {
 
   /** It is up, and says that the device is not lost. */
   isWell(device: Device): boolean {
-    return this.current === 'up' && this.upstreams?.own.lastHealth(device).state !== 'LOST';
+    return this.current === 'up' && this.upstreams?.own.isLost(device) !== true;
   }
 
   /** Whether a tenant's tasks may go there now. */
@@ -191,9 +191,9 @@ export class Member {
   }
 
   /** @throws AxleError as `Upstreams.of`; UNAVAILABLE while it never answered. */
-  of(tenant: string): Upstream {
+  of(tenant: string, now?: number): Upstream {
     if (this.upstreams === undefined) throw this.lastError ?? notYet(this.label);
-    return this.upstreams.of(tenant);
+    return this.upstreams.of(tenant, now);
   }
 
   unload(loaded: LoadedModel): void {

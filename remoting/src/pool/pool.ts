@@ -173,7 +173,8 @@ export class Pool implements MemberListener {
     const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable, this.late);
     task.backendData = pooledTask;
     this.hedges.earn();
-    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
+    const now = performance.now();
+    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask, now);
   }
 
   get counts(): PoolCounts {
@@ -233,7 +234,7 @@ export class Pool implements MemberListener {
     for (const task of [...this.waiting]) {
       this.waiting.delete(task);
       task.forgetTried();
-      this.start(task);
+      this.start(task, performance.now());
     }
   }
 
@@ -319,14 +320,13 @@ export class Pool implements MemberListener {
   }
 
   /** Sends the task where it should be done soonest, or lets it wait for a server. */
-  private start(task: PoolTask): void {
-    const target = this.chooser.choose(task);
+  private start(task: PoolTask, now: number): void {
+    const target = this.chooser.choose(task, now);
     if (target === undefined) this.wait(task);
-    else this.attempt(task, target);
+    else this.attempt(task, target, now);
   }
 
-  private attempt(task: PoolTask, target: FarDevice): void {
-    const now = performance.now();
+  private attempt(task: PoolTask, target: FarDevice, now: number): void {
     const { model } = task.task;
     task.noteTried(target);
     this.chooser.entering(target);
@@ -342,9 +342,9 @@ export class Pool implements MemberListener {
       this.done,
     );
     task.began(attempt);
-    if (task.attempts.length === 1) this.hedgeWhenLate(task);
+    if (task.attempts.length === 1) this.hedgeWhenLate(task, now);
     try {
-      const upstream = target.member.of(task.tenant);
+      const upstream = target.member.of(task.tenant, now);
       const elsewhereMs = this.shares.takeUntold(target.kind, target, task.tenant);
       if (elsewhereMs > 0) upstream.chargeElsewhere(target.device, elsewhereMs);
       upstream.submit(target.device, attempt);
@@ -438,7 +438,7 @@ export class Pool implements MemberListener {
     task.moved ??= this.moves.take(from.member.label);
     const target = this.chooser.choose(task);
     this.counted.moves += 1;
-    if (target !== undefined) this.attempt(task, target);
+    if (target !== undefined) this.attempt(task, target, performance.now());
     // A server that works has refused it, and the others too.
     else if (this.isFinal(error, from, task)) task.fail(error, neverBegan);
     else this.wait(task);
@@ -487,7 +487,7 @@ export class Pool implements MemberListener {
       if (target === undefined && refusal === undefined && task.waitsUntil > now) continue;
       this.waiting.delete(task);
       if (target === undefined) task.fail(refusal ?? this.nowhere(task.pooled), true);
-      else this.attempt(task, target);
+      else this.attempt(task, target, now);
     }
   }
 
@@ -513,10 +513,10 @@ export class Pool implements MemberListener {
   }
 
   /** Sends the task to a second place when it is later than nearly all like it; the first answer counts. */
-  private hedgeWhenLate(task: PoolTask): void {
+  private hedgeWhenLate(task: PoolTask, now: number): void {
+    if (!task.isRepeatable || task.isHedged || task.pooled.all.length < 2) return;
     const { tailMs } = task.kind;
-    if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
-    if (task.pooled.all.length > 1) this.late.watch(task, Math.max(tailMs, hedgeMsMin));
+    if (tailMs !== undefined) this.late.watch(task, Math.max(tailMs, hedgeMsMin), now);
   }
 
   private readonly hedgeLate = (task: PoolTask): void => {
@@ -529,7 +529,7 @@ export class Pool implements MemberListener {
 
   private hedge(task: PoolTask, target: FarDevice): void {
     task.isHedged = true;
-    this.attempt(task, target);
+    this.attempt(task, target, performance.now());
   }
 
   /** Of a device that gives nothing back, though its server answers: what may run a second time does so elsewhere. */

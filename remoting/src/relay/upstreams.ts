@@ -74,9 +74,9 @@ export class Upstreams {
   }
 
   /** @throws AxleError RESOURCE_EXHAUSTED when too many tenants work there at once. */
-  of(tenant: string): Upstream {
+  of(tenant: string, now = performance.now()): Upstream {
     const entry = this.last?.tenant === tenant ? this.last.entry : this.entryOf(tenant);
-    entry.usedAt = performance.now();
+    entry.usedAt = now;
     return entry.upstream;
   }
 
