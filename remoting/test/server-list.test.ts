@@ -2,6 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { AxleError } from '@axle/core/internal';
 import { describe, expect, it } from 'vitest';
 
 import { readPoolUrl, readServerLists, serversMax } from '../src/pool/server-list.js';
@@ -80,6 +81,19 @@ describe('lists of servers', () => {
     );
     expect(servers.urls.map(({ host }) => host)).toEqual(['a', 'b', 'of-servers']);
     expect(servers.drained.size).toBe(0);
+  });
+
+  it.each([
+    ['http://gpu1', 'INVALID_ARGUMENT', /'http:\/\/gpu1' is no server of a pool; give axle/],
+    ['', 'INVALID_ARGUMENT', /'' is no server/],
+    ['gpu1:7471', 'NOT_FOUND', /'gpu1:7471'.*; give the path of a file .* or URLs .*axle\+tls:/],
+  ])('%j is refused with what is to be given', async (list, code, message) => {
+    const read = (path: string) =>
+      Promise.reject(new AxleError('NOT_FOUND', `there is no '${path}'`));
+    await expect(readServerLists([list], read)).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message) as string,
+    });
   });
 
   it('mark servers that are to be emptied, and nothing else', async () => {

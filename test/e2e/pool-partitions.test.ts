@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, it } from 'vitest';
 
 import { describeWhere } from './describe-where.js';
-import { expectNoHarm, LoadClient } from './load-client.js';
+import { expectNoHarm, LoadClient, type LoadOp } from './load-client.js';
 import { TestNetwork, whyNoNetwork } from './network.js';
 import { axlePath, folder } from './serve.js';
 
@@ -31,7 +31,7 @@ afterAll(async () => {
 });
 
 describeWhere(why, 'a network that is cut and heals', () => {
-  it('between pool and server, and between client and pool, loses nothing, does nothing twice and answers nothing wrong', async () => {
+  it('between pool and server, client and server, and client and pool, loses nothing, does nothing twice and answers nothing wrong', async () => {
     const net = network as TestNetwork;
     const spawn = (host: string, args: readonly string[]) => {
       const child = net.spawn(host, args, { TMPDIR: folder });
@@ -60,7 +60,25 @@ describeWhere(why, 'a network that is cut and heals', () => {
       join(folder, 'cut-acks'),
       { ops: 'append,reverse', spawn: (args) => spawn('client', args) },
     );
-    await client.more(50, 'append', 'reverse');
+    // Another one goes straight to the servers.
+    const straight = addresses.map((address) => `server=axle://${address}:7471`).join('&');
+    const direct = await LoadClient.start(
+      `axle+pool:?${straight}`,
+      'direct',
+      join(folder, 'direct-acks'),
+      { ops: 'append,reverse', spawn: (args) => spawn('client', args) },
+    );
+    const both = [client, direct];
+    const more = (...ops: readonly LoadOp[]) =>
+      Promise.all(both.map((each) => each.more(50, ...ops)));
+    const forget = () => {
+      for (const each of both) each.forget();
+    };
+    const pauses = async () => {
+      const figures = await Promise.all(both.map((each) => each.figures()));
+      return figures.map(({ longestMs }) => `${longestMs.reverse.toFixed(0)} ms`);
+    };
+    await more('append', 'reverse');
     const lines = createInterface(pool.stderr as Readable);
     const says = (what: RegExp) =>
       new Promise<void>((resolve) => {
@@ -70,28 +88,32 @@ describeWhere(why, 'a network that is cut and heals', () => {
       });
     const recoveries: string[] = [];
     for (const [i, host] of names.entries()) {
-      client.forget();
+      forget();
       const noticed = says(new RegExp(`${addresses[i]}:7471 is lost`));
       net.set(host, 'down');
       // One cut is longer than the pool's patience with a silent server, the other one is not.
       if (i === 0) await noticed;
-      await client.more(50, 'reverse');
+      await more('reverse');
       const back = i === 0 ? says(new RegExp(`${addresses[i]}:7471 is up`)) : undefined;
       net.set(host, 'up');
       await back;
-      await client.more(50, 'append', 'reverse');
-      const { longestMs } = await client.figures();
-      recoveries.push(`pool and ${host} ${longestMs.reverse.toFixed(0)} ms`);
+      await more('append', 'reverse');
+      const [through = '', straightOn = ''] = await pauses();
+      recoveries.push(
+        `pool and ${host} ${through}`,
+        `client in direct mode and ${host} ${straightOn}`,
+      );
     }
-    client.forget();
+    forget();
     net.set('client', 'down');
     // Nobody tells how long a cut is: long enough for what is sent to be sent again in vain.
     await new Promise((resolve) => setTimeout(resolve, 700));
     net.set('client', 'up');
-    await client.more(50, 'append', 'reverse');
-    recoveries.push(`client and pool ${(await client.figures()).longestMs.reverse.toFixed(0)} ms`);
-    const figures = await client.stop();
+    await more('append', 'reverse');
+    const [through = '', straightOn = ''] = await pauses();
+    recoveries.push(`client and pool ${through}`, `client and both servers ${straightOn}`);
+    const figures = await Promise.all(both.map((each) => each.stop()));
     console.log(`longest time without an answer, cut between ${recoveries.join(', ')}`);
-    console.log(expectNoHarm([client], [figures], effects));
+    console.log(expectNoHarm(both, figures, effects));
   });
 });

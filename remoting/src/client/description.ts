@@ -121,6 +121,15 @@ export class Description implements PendingAnswer {
     return this.states.get(index) ?? unknown;
   }
 
+  /** The same of a device by its index in this description. */
+  waitAt(index: number): ToldWait {
+    return this.states.get(index) ?? unknown;
+  }
+
+  isLostAt(index: number): boolean {
+    return this.states.get(index)?.state === 'LOST';
+  }
+
   /** What the server calls a device. */
   deviceName({ index }: Device): string {
     return this.devices[index]?.device ?? '';

@@ -216,8 +216,17 @@ export class RemoteBackend implements Backend, DeviceIds {
     return this.latest.healthOf(this.description.deviceName(device));
   }
 
+  /** Whether it said so of the device. */
+  isLost(device: Device): boolean {
+    const { latest } = this;
+    if (latest === this.description) return latest.isLostAt(device.index);
+    return this.lastHealth(device).state === 'LOST';
+  }
+
   /** How long a new task would wait for a device, as the server said last. */
   waitOf(device: Device): ToldWait {
+    const { latest } = this;
+    if (latest === this.description) return latest.waitAt(device.index);
     return this.latest.waitOf(this.description.deviceName(device));
   }
 

@@ -12,12 +12,16 @@ import type {
 import { RemoteCall } from '../client/remote-call.js';
 import { RelayedTask } from '../relay/relayed-task.js';
 import type { FarDevice } from './far-device.js';
+import type { Linked } from './linked-set.js';
 import type { PoolShares } from './pool-shares.js';
 import type { PoolTask } from './pool-task.js';
 
 /** A task of a pool on its way through one of its devices. */
-export class Attempt implements BackendTask {
+export class Attempt implements BackendTask, Linked<Attempt> {
   backendData: unknown = undefined;
+  isLinked = false;
+  linkedBefore: Attempt | undefined = undefined;
+  linkedAfter: Attempt | undefined = undefined;
   /** Settled, or given up for another. */
   isOver = false;
   /** Made because another one is late. */

@@ -71,16 +71,19 @@ export class Chooser {
     this.breaker = new CircuitBreaker(options.clock);
   }
 
-  /** @returns undefined: no server takes it now. */
-  choose(wanted: Wanted): FarDevice | undefined {
+  /**
+   * @param now on the pool's clock
+   * @returns undefined: no server takes it now.
+   */
+  choose(wanted: Wanted, now = this.options.clock()): FarDevice | undefined {
     const { all } = wanted.pooled;
     // A pool of one has no choice, and is to cost next to nothing.
     if (all.length <= 1 && wanted.preference?.device === undefined) {
       const [only] = all;
-      if (only === undefined || !this.mayTake(only, wanted, this.options.clock())) return undefined;
+      if (only === undefined || !this.mayTake(only, wanted, now)) return undefined;
       return only;
     }
-    const mayTake = this.filterOf(wanted);
+    const mayTake = this.filterOf(wanted, now);
     const isGood = (place: FarDevice) => mayTake(place) && this.isGood(place);
     // Slow, or failing of late, is better than nothing.
     return this.among(wanted, isGood) ?? this.among(wanted, mayTake);
@@ -169,7 +172,7 @@ export class Chooser {
   /** Whether the server answers, and the device does not: it is left alone from now on, unless too many are. */
   isStuck(place: FarDevice, placesCount: number): boolean {
     const now = this.options.clock();
-    const [oldest] = place.attempts;
+    const oldest = place.attempts.first;
     if (oldest === undefined || now - place.lastDoneAt < stuckMs) return false;
     const ageMs = now - oldest.startedAt;
     const { kind, task } = oldest.owner;
@@ -191,8 +194,7 @@ export class Chooser {
   }
 
   /** Whether a place is there for the task at all. */
-  private filterOf(wanted: Wanted): (place: FarDevice) => boolean {
-    const now = this.options.clock();
+  private filterOf(wanted: Wanted, now = this.options.clock()): (place: FarDevice) => boolean {
     return (place) => this.mayTake(place, wanted, now);
   }
 

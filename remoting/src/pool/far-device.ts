@@ -11,6 +11,7 @@ import {
 
 import type { ToldWait } from '../client/description.js';
 import type { Attempt } from './attempt.js';
+import { LinkedSet } from './linked-set.js';
 import type { Member } from './member.js';
 
 /** The part of a device's memory that models may take, as servers have it. */
@@ -37,7 +38,7 @@ export class FarDevice {
   /** Of its kind on the server: `cuda` for `cuda:0`. */
   readonly kind: string;
   /** On their way to it, there, or on their way back. */
-  readonly attempts = new Set<Attempt>();
+  readonly attempts = new LinkedSet<Attempt>();
   /** What they are expected to take, milliseconds. */
   private backlogMs = 0;
   /** Tasks that it gave a result for. */

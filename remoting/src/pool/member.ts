@@ -26,6 +26,8 @@ const pongMs = 3000;
 const refusedMs = 30_000;
 /** A tenant's lost connection is tried again by its calls after so long, milliseconds, if it did not come back by itself. */
 const awayMsMax = 30_000;
+/** A tenant that a server does not let in is tried there again by its calls after so long, milliseconds. */
+const refusedTenantMs = 5000;
 /** How often a server that is away is looked for, milliseconds. */
 const seekMs = 1000;
 
@@ -37,10 +39,14 @@ export type MemberState = 'connecting' | 'up' | 'draining' | 'drained' | 'lost';
 
 /** Whoever shares work out among servers. */
 export interface MemberListener {
-  /** It takes tasks, for the first time or again. */
-  memberUp(member: Member): void;
+  /** It takes tasks, for the first time or again; of one tenant, where it had lost that one's connection alone. */
+  memberUp(member: Member, tenant: string): void;
   /** A connection is gone, and with it what was under way; '' is the pool's own, which speaks for all. */
   memberLost(member: Member, tenant: string): void;
+  /** It cannot be reached, or lets the pool not in; told once for each kind of reason. */
+  memberSought(member: Member, reason: AxleError): void;
+  /** It does not let a tenant in; told once, until it does. */
+  memberRefused(member: Member, tenant: string, reason: AxleError): void;
   /** It was let go, and has answered what it had. */
   memberGone(member: Member): void;
   /** It is to get nothing, and has answered what it had. */
@@ -60,18 +66,23 @@ export interface MemberOptions {
 /** One server of a pool, from when it is named on: it is looked for as long as the pool lasts. */
 export class Member {
   devices: readonly FarDevice[] = [];
-  /** Why it is not up. */
-  lastError: AxleError | undefined = undefined;
   /** Settles when it has answered or failed for the first time. */
   readonly tried: Promise<void>;
   private noteTried: () => void = () => undefined;
   private upstreams: Upstreams | undefined = undefined;
   private current: MemberState = 'connecting';
+  private reason: AxleError | undefined = undefined;
   /** Tenants whose connections are lost, and when they may be tried again. */
   private readonly away = new Map<string, number>();
+  /** Of these, those that the server does not let in. */
+  private readonly refused = new Map<string, AxleError>();
+  /** Why it is not there, as was told last. */
+  private toldReason: AxleError | undefined = undefined;
   private isClosed = false;
   /** It takes nothing new, and goes when it has answered what it has. */
   isRetired = false;
+  /** It was let go, and has answered what it had. */
+  isGone = false;
   /** It takes nothing new until it is told otherwise. */
   isResting = false;
   /** That are open there. */
@@ -93,8 +104,10 @@ export class Member {
     this.timer = setInterval(() => {
       this.closeOutgrown();
       if (this.isRetired || this.isResting) this.settleIfIdle();
-      else if (this.current !== 'up') this.upstreams?.own.session.seek();
-      else if (this.upstreams?.own.isOutgrown === true) void this.renew();
+      else if (this.current !== 'up') {
+        this.tellReason(this.lastError);
+        this.upstreams?.own.session.seek();
+      } else if (this.upstreams?.own.isOutgrown === true) void this.renew();
     }, seekMs).unref();
     void this.connect();
   }
@@ -114,6 +127,14 @@ export class Member {
 
   get state(): MemberState {
     return this.current;
+  }
+
+  /** Why it is not up. */
+  get lastError(): AxleError | undefined {
+    // Of the last try to reach it.
+    return this.current === 'lost'
+      ? (this.upstreams?.own.session.lostReason ?? this.reason)
+      : this.reason;
   }
 
   /** The pool's own connection; undefined while there is none. */
@@ -154,7 +175,7 @@ export class Member {
 
   /** It is up, and says that the device is not lost. */
   isWell(device: Device): boolean {
-    return this.current === 'up' && this.upstreams?.own.lastHealth(device).state !== 'LOST';
+    return this.current === 'up' && this.upstreams?.own.isLost(device) !== true;
   }
 
   /** Whether a tenant's tasks may go there now. */
@@ -164,10 +185,15 @@ export class Member {
     return (this.away.get(tenant) ?? 0) <= now;
   }
 
+  /** Why the server does not let a tenant in; undefined: it does, or that is to be tried now. */
+  refusalOf(tenant: string, now: number): AxleError | undefined {
+    return this.takes(tenant, now) ? undefined : this.refused.get(tenant);
+  }
+
   /** @throws AxleError as `Upstreams.of`; UNAVAILABLE while it never answered. */
-  of(tenant: string): Upstream {
+  of(tenant: string, now?: number): Upstream {
     if (this.upstreams === undefined) throw this.lastError ?? notYet(this.label);
-    return this.upstreams.of(tenant);
+    return this.upstreams.of(tenant, now);
   }
 
   unload(loaded: LoadedModel): void {
@@ -196,7 +222,7 @@ export class Member {
     // One that leaves of itself comes back with a connection.
     if (this.upstreams?.own.session.lostReason !== undefined) return;
     this.current = 'up';
-    this.listener.memberUp(this);
+    this.listener.memberUp(this, '');
   }
 
   async close(): Promise<void> {
@@ -216,6 +242,7 @@ export class Member {
   private settleIfIdle(): void {
     if (this.isClosed || !this.isIdle) return;
     if (this.isRetired) {
+      this.isGone = true;
       this.listener.memberGone(this);
       this.close().catch(() => undefined);
     } else if (this.current === 'draining') {
@@ -265,8 +292,9 @@ export class Member {
         this.came(await this.connectUpstreams());
         return;
       } catch (error) {
-        this.lastError = asAxleError(error);
-        waitMs = mayPass(this.lastError) ? backoff.nextMs() : refusedMs;
+        this.reason = asAxleError(error);
+        waitMs = mayPass(this.reason) ? backoff.nextMs() : refusedMs;
+        this.tellReason(this.reason);
         this.noteTried();
       }
     }
@@ -289,7 +317,19 @@ export class Member {
     this.noteTried();
   }
 
-  private open(tenant: string, generation: number): Promise<RemoteBackend> {
+  private async open(tenant: string, generation: number): Promise<RemoteBackend> {
+    try {
+      const remote = await this.dial(tenant, generation);
+      if (tenant !== '' && this.away.has(tenant)) this.connectionChanged(tenant, undefined, false);
+      return remote;
+    } catch (error) {
+      // Whoever waits for it goes elsewhere meanwhile.
+      if (tenant !== '') this.connectionChanged(tenant, asAxleError(error), false);
+      throw error;
+    }
+  }
+
+  private dial(tenant: string, generation: number): Promise<RemoteBackend> {
     const { url, label, connect, actsForTenants } = this.options;
     const { reconnect: { timeoutMs } = {} } = connect;
     // Where else its work may go, the pool knows.
@@ -316,27 +356,51 @@ export class Member {
   ): void {
     if (this.isClosed) return;
     if (lostBy !== undefined) {
-      if (tenant === '') this.current = isLeaving ? 'draining' : 'lost';
-      else this.away.set(tenant, performance.now() + awayMsMax);
-      if (tenant === '') this.lastError = lostBy;
+      if (tenant === '') {
+        this.current = isLeaving ? 'draining' : 'lost';
+        this.reason = lostBy;
+        this.toldReason = lostBy;
+      } else this.tenantLost(tenant, lostBy);
       // When the connection has sorted out what becomes of its calls.
       queueMicrotask(() => {
+        // One that is not let in has no use for the connection: the next is a new one.
+        if (this.refused.has(tenant)) this.upstreams?.drop(tenant);
         this.listener.memberLost(this, tenant);
       });
       return;
     }
     if (tenant === '') {
       if (this.isRetired) return;
-      this.lastError = undefined;
+      this.reason = undefined;
+      this.toldReason = undefined;
       this.away.clear();
+      this.refused.clear();
       if (this.isResting) {
         this.current = 'draining';
         this.settleIfIdle();
         return;
       }
       this.current = 'up';
-    } else this.away.delete(tenant);
-    if (this.current === 'up') this.listener.memberUp(this);
+    } else {
+      this.away.delete(tenant);
+      this.refused.delete(tenant);
+    }
+    if (this.current === 'up') this.listener.memberUp(this, tenant);
+  }
+
+  private tenantLost(tenant: string, lostBy: AxleError): void {
+    const isRefused = !mayPass(lostBy);
+    this.away.set(tenant, performance.now() + (isRefused ? refusedTenantMs : awayMsMax));
+    if (!isRefused) return;
+    const isNew = !this.refused.has(tenant);
+    this.refused.set(tenant, lostBy);
+    if (isNew) this.listener.memberRefused(this, tenant, lostBy);
+  }
+
+  private tellReason(reason: AxleError | undefined): void {
+    if (reason === undefined || reason.code === this.toldReason?.code) return;
+    this.toldReason = reason;
+    this.listener.memberSought(this, reason);
   }
 
   private async sleep(ms: number): Promise<void> {

@@ -34,7 +34,7 @@ import { LateStream } from '../relay/late-stream.js';
 import { settledWithin } from '../settled-within.js';
 import type { Member, MemberState } from './member.js';
 import { moveText, type MoveReport, type Moves } from './moves.js';
-import { Pool, opOf, waitMsDefault, type PoolCounts } from './pool.js';
+import { Pool, opOf, refusalByAll, waitMsDefault, type PoolCounts } from './pool.js';
 import { PoolCatalogue } from './pool-catalogue.js';
 import { PoolStream } from './pool-stream.js';
 import { PoolTask } from './pool-task.js';
@@ -150,6 +150,13 @@ export class PoolBackend implements Backend {
       random: Math.random,
       onChange: (member, move) => {
         tellChange(member, move, log);
+      },
+      onSought: ({ url }, reason) => {
+        log(`${url.href} is not there: ${reason.message}; it is looked for`, { level: 'warn' });
+      },
+      onRefused: ({ url }, tenant, reason) => {
+        const why = `${url.href} does not let ${tenant} in (${reason.message})`;
+        log(`${why}; its calls go to other servers`, { level: 'warn' });
       },
       onGrown: () => {
         grown();
@@ -346,10 +353,10 @@ async function gather(pool: Pool, msMax: number): Promise<void> {
   const allTried = Promise.all(members.map(({ tried }) => tried));
   await Promise.race([allTried, settledWithin(pool.serverUp(), msMax)]);
   if (!pool.hasServer) {
-    const refusals = members.flatMap(({ lastError }) => lastError ?? []);
-    const [refusal] = refusals;
-    const isRefused = refusals.every(({ code }) => code !== 'UNAVAILABLE');
-    if (refusal !== undefined && refusals.length === members.length && isRefused) throw refusal;
+    const refusal = refusalByAll(members, ({ lastError }) =>
+      lastError?.code === 'UNAVAILABLE' ? undefined : lastError,
+    );
+    if (refusal !== undefined) throw refusal;
     await settledWithin(pool.serverUp(), msMax);
   }
   if (!pool.hasServer) throw noServer(members, msMax);
@@ -384,15 +391,17 @@ function commonFlags(a: number, b: number): number {
 }
 
 function tellChange(
-  { url, label, state, isRetired, isResting, isIdle, lastError }: Member,
+  { url, label, state, isRetired, isGone, isResting, isIdle, lastError }: Member,
   move: MoveReport | undefined,
   log: Log,
 ): void {
   const how = move === undefined ? '' : `: ${moveText(move)}`;
   if (isRetired) {
-    log(isIdle ? `${url.href} is let go${how}` : `${url.href} goes when it has answered`);
+    if (isGone) log(`${url.href} is let go${how}`);
+    else if (!isIdle) log(`${url.href} goes when it has answered`);
   } else if (isResting && state !== 'lost') {
-    log(isIdle ? `${url.href} is empty${how}` : `${url.href} is being emptied`);
+    if (state === 'drained') log(`${url.href} is empty${how}`);
+    else if (!isIdle) log(`${url.href} is being emptied`);
   } else if (state === 'up') {
     log(`${url.href} is up, as ${label}`);
   } else {

@@ -12,13 +12,17 @@ import {
 import { opNameOf, opStepsOf } from '../op-names.js';
 import type { Attempt } from './attempt.js';
 import type { FarDevice } from './far-device.js';
-import type { LateTasks } from './late-tasks.js';
+import type { LateTasks, Watched } from './late-tasks.js';
 import type { MovedTask } from './moves.js';
 import type { PooledDevice } from './pooled-device.js';
 import type { TaskKind } from './task-kind.js';
 
 /** A task that core gave the pool: one attempt after another, or two at once, until one of them gives its outcome. */
-export class PoolTask {
+export class PoolTask implements Watched<PoolTask> {
+  isLinked = false;
+  linkedBefore: PoolTask | undefined = undefined;
+  linkedAfter: PoolTask | undefined = undefined;
+  lateAt = 0;
   /** Most have one, and then none. */
   attempts: readonly Attempt[] = none;
   private firstTried: FarDevice | undefined = undefined;

@@ -62,6 +62,10 @@ export interface PoolOptions {
   readonly random: () => number;
   /** A server came, or went; of one that was emptied, how. */
   readonly onChange: (member: Member, move?: MoveReport) => void;
+  /** A server cannot be reached, or lets the pool not in. */
+  readonly onSought: (member: Member, reason: AxleError) => void;
+  /** It does not let a tenant in, whose tasks go to others. */
+  readonly onRefused: (member: Member, tenant: string, reason: AxleError) => void;
   /** There are more kinds of devices, or servers offer more, than was known. */
   readonly onGrown: () => void;
 }
@@ -169,7 +173,8 @@ export class Pool implements MemberListener {
     const pooledTask = new PoolTask(task, pooled, op, kind, isRepeatable, this.late);
     task.backendData = pooledTask;
     this.hedges.earn();
-    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask);
+    const now = performance.now();
+    if (!this.refuseIfLate(pooledTask)) this.start(pooledTask, now);
   }
 
   get counts(): PoolCounts {
@@ -219,15 +224,17 @@ export class Pool implements MemberListener {
     return found;
   }
 
-  memberUp(member: Member): void {
-    this.options.onChange(member);
-    this.moves.end(member.label);
-    this.takeDevicesIn();
-    for (const resolve of this.whenUp.splice(0)) resolve();
+  memberUp(member: Member, tenant: string): void {
+    if (tenant === '') {
+      this.options.onChange(member);
+      this.moves.end(member.label);
+      this.takeDevicesIn();
+      for (const resolve of this.whenUp.splice(0)) resolve();
+    }
     for (const task of [...this.waiting]) {
       this.waiting.delete(task);
       task.forgetTried();
-      this.start(task);
+      this.start(task, performance.now());
     }
   }
 
@@ -248,6 +255,14 @@ export class Pool implements MemberListener {
         if (!member.takes(attempt.tenant, now) && attempt.mayMove) this.move(attempt);
       }
     }
+  }
+
+  memberSought(member: Member, reason: AxleError): void {
+    this.options.onSought(member, reason);
+  }
+
+  memberRefused(member: Member, tenant: string, reason: AxleError): void {
+    this.options.onRefused(member, tenant, reason);
   }
 
   memberDrained(member: Member): void {
@@ -305,14 +320,13 @@ export class Pool implements MemberListener {
   }
 
   /** Sends the task where it should be done soonest, or lets it wait for a server. */
-  private start(task: PoolTask): void {
-    const target = this.chooser.choose(task);
+  private start(task: PoolTask, now: number): void {
+    const target = this.chooser.choose(task, now);
     if (target === undefined) this.wait(task);
-    else this.attempt(task, target);
+    else this.attempt(task, target, now);
   }
 
-  private attempt(task: PoolTask, target: FarDevice): void {
-    const now = performance.now();
+  private attempt(task: PoolTask, target: FarDevice, now: number): void {
     const { model } = task.task;
     task.noteTried(target);
     this.chooser.entering(target);
@@ -328,9 +342,9 @@ export class Pool implements MemberListener {
       this.done,
     );
     task.began(attempt);
-    if (task.attempts.length === 1) this.hedgeWhenLate(task);
+    if (task.attempts.length === 1) this.hedgeWhenLate(task, now);
     try {
-      const upstream = target.member.of(task.tenant);
+      const upstream = target.member.of(task.tenant, now);
       const elsewhereMs = this.shares.takeUntold(target.kind, target, task.tenant);
       if (elsewhereMs > 0) upstream.chargeElsewhere(target.device, elsewhereMs);
       upstream.submit(target.device, attempt);
@@ -406,9 +420,7 @@ export class Pool implements MemberListener {
     attempt.giveUp();
     task.ended(attempt);
     if (task.attempts.length > 0 || task.isSettled) return;
-    const { label, lastError } = target.member;
-    const why = lastError === undefined ? 'its connection was lost' : lastError.message;
-    const error = AxleError.expected('UNAVAILABLE', `${label} was lost: ${why}`);
+    const error = lossOf(target.member, task.tenant);
     if (task.isCancelled) {
       task.fail(AxleError.expected('CANCELLED', 'the call was cancelled'), neverBegan);
       return;
@@ -426,7 +438,7 @@ export class Pool implements MemberListener {
     task.moved ??= this.moves.take(from.member.label);
     const target = this.chooser.choose(task);
     this.counted.moves += 1;
-    if (target !== undefined) this.attempt(task, target);
+    if (target !== undefined) this.attempt(task, target, performance.now());
     // A server that works has refused it, and the others too.
     else if (this.isFinal(error, from, task)) task.fail(error, neverBegan);
     else this.wait(task);
@@ -440,10 +452,23 @@ export class Pool implements MemberListener {
 
   private wait(task: PoolTask): void {
     const now = performance.now();
+    const refusal = this.refusalOf(task.tenant, now);
+    if (refusal !== undefined) {
+      // Not before whoever has submitted the task knows of it.
+      queueMicrotask(() => {
+        task.fail(refusal, task.losses === 0);
+      });
+      return;
+    }
     if (task.waitsUntil === 0) task.waitsUntil = now + this.waitMs;
     task.forgetTried();
     this.waiting.add(task);
     if (task.waitsUntil <= now) this.expireSoon();
+  }
+
+  /** Why no server lets a tenant in; undefined: one does, or one is away that may. */
+  private refusalOf(tenant: string, now: number): AxleError | undefined {
+    return refusalByAll(this.members, (member) => member.refusalOf(tenant, now));
   }
 
   /** Not before whoever has submitted a task knows of it. */
@@ -458,10 +483,11 @@ export class Pool implements MemberListener {
     for (const task of [...this.waiting]) {
       // Connections of tenants come back without their server having been away.
       const target = this.chooser.choose(task);
-      if (target === undefined && task.waitsUntil > now) continue;
+      const refusal = this.refusalOf(task.tenant, now);
+      if (target === undefined && refusal === undefined && task.waitsUntil > now) continue;
       this.waiting.delete(task);
-      if (target === undefined) task.fail(this.nowhere(task.pooled), true);
-      else this.attempt(task, target);
+      if (target === undefined) task.fail(refusal ?? this.nowhere(task.pooled), true);
+      else this.attempt(task, target, now);
     }
   }
 
@@ -487,10 +513,10 @@ export class Pool implements MemberListener {
   }
 
   /** Sends the task to a second place when it is later than nearly all like it; the first answer counts. */
-  private hedgeWhenLate(task: PoolTask): void {
+  private hedgeWhenLate(task: PoolTask, now: number): void {
+    if (!task.isRepeatable || task.isHedged || task.pooled.all.length < 2) return;
     const { tailMs } = task.kind;
-    if (!task.isRepeatable || task.isHedged || tailMs === undefined) return;
-    if (task.pooled.all.length > 1) this.late.watch(task, Math.max(tailMs, hedgeMsMin));
+    if (tailMs !== undefined) this.late.watch(task, Math.max(tailMs, hedgeMsMin), now);
   }
 
   private readonly hedgeLate = (task: PoolTask): void => {
@@ -503,7 +529,7 @@ export class Pool implements MemberListener {
 
   private hedge(task: PoolTask, target: FarDevice): void {
     task.isHedged = true;
-    this.attempt(task, target);
+    this.attempt(task, target, performance.now());
   }
 
   /** Of a device that gives nothing back, though its server answers: what may run a second time does so elsewhere. */
@@ -539,6 +565,38 @@ export function opOf(ops: readonly OfferedOp[], range: BackendTask['range']): Of
   const found = ops.find((op) => op === range) ?? ops.find((op) => sameRange(op, range));
   if (found !== undefined) return found;
   throw new AxleError('UNIMPLEMENTED', 'no server of the pool offers this');
+}
+
+/**
+ * Why all of them refuse, as one error that says it of each; undefined: not all do.
+ *
+ * @param refusalOf undefined: it does not refuse
+ */
+export function refusalByAll(
+  members: readonly Member[],
+  refusalOf: (member: Member) => AxleError | undefined,
+): AxleError | undefined {
+  const refusals: AxleError[] = [];
+  for (const member of members) {
+    const refusal = refusalOf(member);
+    if (refusal === undefined) return undefined;
+    refusals.push(refusal);
+  }
+  const [first] = refusals;
+  if (first === undefined || refusals.length === 1) return first;
+  const each = members.map(({ url }, i) => `${url.href}: ${refusals[i]?.message ?? ''}`);
+  return new AxleError(first.code, `no server of the pool lets these calls in: ${each.join('; ')}`);
+}
+
+/** What the report of a call says of a server that it left. */
+function lossOf(member: Member, tenant: string): AxleError {
+  const { label, lastError } = member;
+  const refusal = member.refusalOf(tenant, performance.now());
+  if (refusal !== undefined) {
+    return AxleError.expected(refusal.code, `${label} does not let it in: ${refusal.message}`);
+  }
+  const why = lastError === undefined ? 'its connection was lost' : lastError.message;
+  return AxleError.expected('UNAVAILABLE', `${label} was lost: ${why}`);
 }
 
 function endsServers(): AxleError {

@@ -1,8 +1,10 @@
 import { servingIdOf, type Device, type Health, type ModelSource } from '@axle/core/internal';
 
 import type { FarDevice } from './far-device.js';
-import type { Member } from './member.js';
+import type { Member, MemberState } from './member.js';
 
+/** Of those that are away, servers whose reasons are told. */
+const reasonsMax = 4;
 /** Models whose places are remembered. */
 const havingMax = 1024;
 
@@ -78,11 +80,22 @@ export class PooledDevice implements Device {
   get health(): Health {
     const states = [...this.members].map((member) => ({ member, state: member.state }));
     const away = states.filter(({ state }) => state !== 'up');
-    const names = away.map(({ member, state }) => `${member.label} is ${state}`).join(', ');
+    const names = howTheyAre(away);
     const isThere = this.all.some((device) => device.member.isWell(device.device));
     if (!isThere) return { state: 'LOST', message: names || 'no server has it now' };
     return away.length === 0
       ? { state: 'OK', message: '' }
       : { state: 'DEGRADED', message: `${away.length} of ${states.length} servers away: ${names}` };
   }
+}
+
+function howTheyAre(
+  away: readonly { readonly member: Member; readonly state: MemberState }[],
+): string {
+  const told = away.slice(0, reasonsMax).map(({ member: { label, lastError }, state }) => {
+    const why = lastError === undefined ? '' : ` (${lastError.message})`;
+    return `${label} is ${state}${why}`;
+  });
+  if (away.length > reasonsMax) told.push(`and ${away.length - reasonsMax} more`);
+  return told.join(', ');
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 
-import { AxleError, fileError } from '@axle/core/internal';
+import { asAxleError, AxleError, fileError } from '@axle/core/internal';
 
 import { endpointSchemes, readEndpoint } from '../endpoint.js';
 
@@ -59,14 +59,26 @@ export async function readServerLists(
 ): Promise<ServerList> {
   const texts = lists.map(async (list) => {
     if (isServerList(list)) return list.split(',').map((text) => text.trim());
-    return linesOf((await read(list)).toString('utf8'));
+    return linesOf((await readNamed(list, read)).toString('utf8'));
   });
   return checkServers((await Promise.all(texts)).flat());
 }
 
-/** Whether it is no path of a file of them. */
+/** Whether it is no path of a file of them: URLs, right or wrong. */
 export function isServerList(text: string): boolean {
-  return /^axle(\+\w+)?:/.test(text);
+  return /^axle(\+\w+)?:/.test(text) || text.includes('://') || text === '';
+}
+
+/** @throws AxleError as `read`; where there is no such file, with what else was to be given. */
+async function readNamed(path: string, read: (path: string) => Promise<Buffer>): Promise<Buffer> {
+  try {
+    return await read(path);
+  } catch (error) {
+    const { code, message } = asAxleError(error);
+    if (code !== 'NOT_FOUND') throw error;
+    const advice = `give the path of a file with a URL on each line, or URLs with commas between them, as ${example}`;
+    throw new AxleError(code, `${message}; ${advice}`, { cause: error });
+  }
 }
 
 export async function readServerFile(path: string): Promise<ServerList> {

@@ -25,6 +25,8 @@ export class TaskKind {
   private readonly recent = new Float64Array(recentMax);
   private added = 0;
   private knownTailMs: number | undefined = undefined;
+  /** When so many were added, it is worked out anew. */
+  private tailDueAt = recentMin;
 
   constructor(readonly key: string) {}
 
@@ -41,7 +43,6 @@ export class TaskKind {
     profile.observe(bytes, tookMs);
     this.recent[this.added % recentMax] = wholeMs;
     this.added += 1;
-    if (this.added >= recentMin && this.added % recentStep === 0) this.knownTailMs = this.tailNow();
   }
 
   /** Tasks that were measured. */
@@ -74,6 +75,11 @@ export class TaskKind {
 
   /** Most tasks of late were answered within this, milliseconds; undefined: too few were. */
   get tailMs(): number | undefined {
+    // Worked out for those who ask: a pool of one server never does.
+    if (this.added >= this.tailDueAt) {
+      this.knownTailMs = this.tailNow();
+      this.tailDueAt = this.added + recentStep;
+    }
     return this.knownTailMs;
   }
 

@@ -74,9 +74,9 @@ export class Upstreams {
   }
 
   /** @throws AxleError RESOURCE_EXHAUSTED when too many tenants work there at once. */
-  of(tenant: string): Upstream {
+  of(tenant: string, now = performance.now()): Upstream {
     const entry = this.last?.tenant === tenant ? this.last.entry : this.entryOf(tenant);
-    entry.usedAt = performance.now();
+    entry.usedAt = now;
     return entry.upstream;
   }
 
@@ -90,6 +90,14 @@ export class Upstreams {
       return mayPass(refusal) ? undefined : refusal;
     }
     return undefined;
+  }
+
+  /** Closes a tenant's connection: the next call makes a new one. */
+  drop(tenant: string): void {
+    const entry = this.byTenant.get(tenant);
+    if (entry === undefined) return;
+    this.forget(tenant);
+    entry.upstream.close().catch(() => undefined);
   }
 
   async close(): Promise<void> {
