@@ -321,6 +321,7 @@ export class LocalClient implements Client {
       end = this.kept.use(inputs);
     } catch (error) {
       // Ours, or what a getter of the inputs threw.
+      if (!(error instanceof Error)) throw error;
       return Promise.reject(error);
     }
     const result = this.session.execute(op, options, call);
