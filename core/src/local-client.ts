@@ -320,7 +320,8 @@ export class LocalClient implements Client {
     try {
       end = this.kept.use(inputs);
     } catch (error) {
-      if (!(error instanceof AxleError)) throw error;
+      // Ours, or what a getter of the inputs threw.
+      if (!(error instanceof Error)) throw error;
       return Promise.reject(error);
     }
     const result = this.session.execute(op, options, call);

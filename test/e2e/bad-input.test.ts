@@ -54,6 +54,17 @@ describe('what no type allows', () => {
     await expect(call).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 
+  it("inputs whose getter throws fail the call with the getter's error", async () => {
+    const inputs = {
+      get image(): Float32Array {
+        throw new Error('of the getter');
+      },
+    };
+    let call: Promise<unknown> | undefined;
+    expect(() => (call = axle.infer('mlp', inputs))).not.toThrow();
+    await expect(call).rejects.toThrow('of the getter');
+  });
+
   it('a stream that nobody wrote to does not hold the process with its deadline', async () => {
     const script = `
       const { connect } = await import('axle');

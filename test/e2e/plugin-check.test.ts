@@ -11,7 +11,7 @@ import { onnxModel } from '../onnx-model.mjs';
 import { builtPlugin, cpuPlugin, wrappedCpuPlugin, type BuiltPlugin } from './plugins.js';
 
 /** Long enough for a rule that ends, on a busy machine. */
-const timeoutMs = 20_000;
+const timeoutMs = 40_000;
 /** Short enough to wait for those that hang. */
 const hangMs = 3000;
 
