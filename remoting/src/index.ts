@@ -28,7 +28,7 @@ export { UsageLog, type UsageLine } from './usage/usage-log.js';
 export { rotatingFilesMax } from './log/rotating-file.js';
 export { LogLevels } from './log/log-levels.js';
 export { jsonLine, textLine } from './log/log-line.js';
-export { letHeapGrow } from './server/heap-growth.js';
+export { setUpServerHeap } from './server/server-heap.js';
 export { readListenSpec, type ListenSpec } from './server/listen-spec.js';
 export { ResourceStore, type ResourceStoreOptions } from './store/resource-store.js';
 export { defaultStoreBytesMax, type TenantStoreLimits } from './store/store-limits.js';

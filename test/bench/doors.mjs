@@ -74,6 +74,15 @@ export async function benchDoors(progress, only) {
         ours: await client('grpc', socket('grpc'), 'on'),
         theirs: await client('grpc', socket('grpc'), 'off'),
       },
+      // How near that is to what the door hands on when a device has nothing to do: past it, no batching helps.
+      {
+        case: `mlp over gRPC, ${CALLERS} callers: the door's limit`,
+        peer: 'a model that does nothing through the same door',
+        inFlight: CALLERS,
+        goal: null,
+        ours: await client('grpc', socket('grpc'), 'on'),
+        theirs: await client('grpc', socket('grpc'), 'identity'),
+      },
       // Of the shipped model a device does more than a door hands on: here the device is what is waited for.
       {
         case: `MLP ${wideName} over gRPC, ${CALLERS} callers`,

@@ -25,8 +25,8 @@ export async function serve(
   if ([places, grpc, http, metrics, options.config].every((each) => each === undefined)) {
     throw new UsageError('say where with --listen, such as --listen unix:/run/axle.sock');
   }
-  const { letHeapGrow, SettingsSource } = await import('@axle/remoting');
-  letHeapGrow();
+  const { setUpServerHeap, SettingsSource } = await import('@axle/remoting');
+  setUpServerHeap();
   const { ServerLog } = await import('../server-log.js');
   const serverLog = new ServerLog(options.logFormat ?? 'text');
   const log = serverLog.write;

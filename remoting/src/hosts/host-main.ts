@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 
 import { messageOf, Runtime } from '@axle/core/internal';
 
-import { letHeapGrow } from '../server/heap-growth.js';
+import { setUpServerHeap } from '../server/server-heap.js';
 import { readListenSpec } from '../server/listen-spec.js';
 import { Server } from '../server/server.js';
 import { ResourceStore } from '../store/resource-store.js';
@@ -29,7 +29,7 @@ let token: TokenRecord | undefined;
 let places: Pick<HostSettings, 'store' | 'socket'> | undefined;
 let isDismissed = false;
 
-letHeapGrow();
+setUpServerHeap();
 // A terminal or a service manager signals the whole group; the end of a host is when the server has no more use for it.
 for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => undefined);
 process.on('disconnect', () => {

@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 
 import { expect, it } from 'vitest';
 
-const built = new URL('../dist/server/heap-growth.js', import.meta.url).href;
+const built = new URL('../dist/server/server-heap.js', import.meta.url).href;
 
 /** How far a heap may grow after a full collection, in parts of what lived, of a process that V8 keeps small. */
 async function growthAfter(first: string): Promise<number> {
@@ -23,6 +23,6 @@ async function growthAfter(first: string): Promise<number> {
 
 it('lets the heap of a server grow where V8 would collect it soon', async () => {
   expect(await growthAfter('')).toBeLessThan(2);
-  const letGrow = `const { letHeapGrow } = await import(${JSON.stringify(built)}); letHeapGrow();`;
+  const letGrow = `const { setUpServerHeap } = await import(${JSON.stringify(built)}); setUpServerHeap();`;
   expect(await growthAfter(letGrow)).toBeGreaterThan(3.5);
 });
