@@ -320,11 +320,15 @@ export class Member {
   private async open(tenant: string, generation: number): Promise<RemoteBackend> {
     try {
       const remote = await this.dial(tenant, generation);
-      if (tenant !== '' && this.away.has(tenant)) this.connectionChanged(tenant, undefined, false);
+      if (this.away.has(tenant) && generation === this.generation) {
+        this.connectionChanged(tenant, undefined, false);
+      }
       return remote;
     } catch (error) {
       // Whoever waits for it goes elsewhere meanwhile.
-      if (tenant !== '') this.connectionChanged(tenant, asAxleError(error), false);
+      if (tenant !== '' && generation === this.generation) {
+        this.connectionChanged(tenant, asAxleError(error), false);
+      }
       throw error;
     }
   }

@@ -113,6 +113,9 @@ export class PoolBackend implements Backend {
   private listener: () => void = () => undefined;
   private knownOps: readonly OfferedOp[];
   private devicesCount: number;
+  private last:
+    | { readonly range: OpRange; readonly ops: readonly OfferedOp[]; readonly op: OfferedOp }
+    | undefined = undefined;
 
   private constructor(
     readonly pool: Pool,
@@ -274,7 +277,7 @@ export class PoolBackend implements Backend {
 
   submit(device: Device, batch: readonly BackendTask[]): void {
     const pooled = this.pooledOf(device);
-    for (const task of batch) this.pool.submit(pooled, opOf(this.ops, task.range), task);
+    for (const task of batch) this.pool.submit(pooled, this.opFor(task.range), task);
   }
 
   cancel({ backendData }: BackendTask): void {
@@ -340,6 +343,15 @@ export class PoolBackend implements Backend {
   private async whenUp<T>(work: () => T): Promise<T> {
     await settledWithin(this.pool.serverUp(), waitMsDefault);
     return work();
+  }
+
+  /** The next task is likely to be of the op of the last. */
+  private opFor(range: OpRange): OfferedOp {
+    const { last } = this;
+    if (last?.range === range && last.ops === this.knownOps) return last.op;
+    const op = opOf(this.knownOps, range);
+    this.last = { range, ops: this.knownOps, op };
+    return op;
   }
 
   private pooledOf({ index }: Device): PooledDevice {
