@@ -109,7 +109,9 @@ export class DeviceQueue {
     private readonly clock: Clock,
     shares: QueueShares = {},
   ) {
-    const { depths = () => depthsOf(limits), timeSliceOf } = shares;
+    // Looked at for each task.
+    const fixedDepths = depthsOf(limits);
+    const { depths = () => fixedDepths, timeSliceOf } = shares;
     const parallel = this.batchesThere ? limits.queueDepthMax : device.parallel;
     this.scheduler = new Scheduler<Ticket>({
       parallel,
