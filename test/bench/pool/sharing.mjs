@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { SeededRandom } from '@axle/cli/load';
 
+import { median } from '../row.mjs';
 import { CpuWatch, latenciesOf } from './loads.mjs';
 import { poolRow } from './pool-row.mjs';
 import { SimulatedServers, work } from './simulated-servers.mjs';
@@ -35,6 +36,7 @@ export async function benchSharing(folder) {
     const client = await servers.client();
     await Promise.all(Array.from({ length: 40 }, () => work(client, 10)));
     const shared = (/** @type {Function_} */ it) => runFunction(client, it, {});
+    const own = await ownTimes(shared);
     const free = Array.from({ length: DEVICES }, (_, i) => `sim${i + 1}-all`);
     /** @type {((device: string) => void)[]} */
     const waiting = [];
@@ -54,8 +56,8 @@ export async function benchSharing(folder) {
     const busy = [];
     for (let round = 1; round <= ROUNDS; round++) {
       const watch = new CpuWatch();
-      peerValues.push(await waitMs(round, alone));
-      values.push(await waitMs(round, shared));
+      peerValues.push(await waitMs(round, alone, own));
+      values.push(await waitMs(round, shared, own));
       busy.push(watch.busy);
     }
     return [
@@ -73,11 +75,36 @@ export async function benchSharing(folder) {
 /** @typedef {(typeof FUNCTIONS)[number]} Function_ */
 
 /**
+ * What each function takes with all devices to itself: with its way there and back, and what timers come too late by, which
+ * are no wait for a device.
+ *
+ * @param {(it: Function_) => Promise<void>} run
+ * @returns {Promise<Map<Function_, number>>} milliseconds
+ */
+async function ownTimes(run) {
+  const own = new Map();
+  for (const it of FUNCTIONS) {
+    const times = [];
+    for (let i = 0; i < ROUNDS; i++) {
+      const began = performance.now();
+      await run(it);
+      times.push(performance.now() - began);
+    }
+    own.set(it, median(times));
+  }
+  return own;
+}
+
+/**
+ * How long functions waited for devices, on the average.
+ *
  * @param {number} seed
  * @param {(it: Function_) => Promise<void>} run
+ * @param {Map<Function_, number>} own
  */
-async function waitMs(seed, run) {
+async function waitMs(seed, run, own) {
   const random = new SeededRandom(seed);
+  let ownMs = 0;
   /** @type {Function_[]} */
   const order = [];
   const latencies = await latenciesOf({
@@ -87,22 +114,12 @@ async function waitMs(seed, run) {
         order.push(/** @type {Function_} */ (FUNCTIONS[random.below(FUNCTIONS.length)]));
       }
       const it = /** @type {Function_} */ (order[index]);
-      ownMs += ownMsOf(it);
+      ownMs += own.get(it) ?? 0;
       await run(it);
     },
   });
   const sum = latencies.reduce((all, ms) => all + ms, 0);
-  const own = ownMs;
-  ownMs = 0;
-  return Math.max(0, sum - own) / latencies.length;
-}
-
-/** What the functions of a round take where they wait for nothing. */
-let ownMs = 0;
-
-/** @param {Function_} it */
-function ownMsOf({ asideMs, batches, batchMs }) {
-  return asideMs.reduce((all, ms) => all + ms, 0) + batches * batchMs;
+  return Math.max(0, sum - ownMs) / latencies.length;
 }
 
 /**
