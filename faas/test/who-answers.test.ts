@@ -83,14 +83,14 @@ describe('a function that fails', () => {
   it('is no news for the operator, and a front end that fails is, with the call', async () => {
     await pose('code=INTERNAL');
     expect(gate.lines).toEqual([]);
-    await gate.deploy('lost', 'export default () => 1', {
-      labels: { 'com.openfaas.scale.min': '0', 'com.openfaas.scale.zero': 'true' },
-    });
+    // None is started before it is called.
+    const labels = { 'com.openfaas.scale.min': '0', 'com.openfaas.scale.zero': 'true' };
+    await gate.deploy('lost', 'export default () => 1', { labels });
     // What its instance is to be told is there, and cannot be read.
     const secrets = join(gate.place, 'state', 'secrets');
     await gate.system('POST', '/system/secrets', { name: 'key', value: 'x' });
     await gate.system('PUT', '/system/functions', {
-      ...{ service: 'lost', image: 'lost', secrets: ['key'] },
+      ...{ service: 'lost', image: 'lost', secrets: ['key'], labels },
     });
     await rm(join(secrets, 'key'));
     await mkdir(join(secrets, 'key'));
