@@ -63,6 +63,7 @@ export { activeTrace, isTraced, continueTrace, setTracePropagator } from './trac
 export type { TraceContext, TracePropagator } from './trace-context.js';
 export { timesWithin } from './plausible-times.js';
 export { refuseUnknownOptions } from './known-options.js';
+export type { TenantShare } from './scheduling/tenants.js';
 export { prefetchChain } from './prefetch-chain.js';
 export { classifyChain } from './plans/classify.js';
 export { argsKey, argTypeOf, FloatArg, hasFlag, sameRange, singleOp } from './op.js';

@@ -20,6 +20,7 @@ import { HealthMonitor } from './plans/health-monitor.js';
 import { Router } from './plans/router.js';
 import { Registry } from './registry.js';
 import { DeviceQueue, type Clock, type QueueDepths } from './scheduling/device-queue.js';
+import type { TenantShare } from './scheduling/tenants.js';
 import type { TimeSlice } from './scheduling/time-slices.js';
 import { timerMsMax } from './timer-limit.js';
 
@@ -126,9 +127,15 @@ export class Runtime {
     return this.queues.get(device.id)?.load ?? 0;
   }
 
-  /** How long a new task would wait for the device, by what those took that ran there; milliseconds. */
-  waitMsOf(device: Device): number {
-    return this.queues.get(device.id)?.waitMs ?? 0;
+  /**
+   * How long a new task would wait for the device, by what those took that ran there; milliseconds.
+   *
+   * @param share whose task it would be; undefined: of one who waits for all that is there
+   */
+  waitMsOf(device: Device, share?: TenantShare): number {
+    const queue = this.queues.get(device.id);
+    if (queue === undefined) return 0;
+    return share === undefined ? queue.waitMs : queue.waitMsOf(share);
   }
 
   /** A tenant had so much time of other devices of the pool that one of these is of. */

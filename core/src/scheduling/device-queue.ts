@@ -25,6 +25,7 @@ import {
   type TaskGroup,
   type TaskTraits,
 } from './task-group.js';
+import type { TenantShare } from './tenants.js';
 import type { TimeSlice } from './time-slices.js';
 
 /** One task on its way through a device's queue. */
@@ -144,6 +145,15 @@ export class DeviceQueue {
   get waitMs(): number {
     const { load, device, taskMs } = this;
     return load < device.parallel ? 0 : (load / device.parallel) * taskMs;
+  }
+
+  /** The same for a task of a tenant: others go before it as far as their shares let them. */
+  waitMsOf(share: TenantShare): number {
+    const { waitMs, device, taskMs } = this;
+    if (waitMs === 0) return 0;
+    const { own, turns } = this.scheduler.aheadOf(share);
+    // What is on the device is not interrupted for it.
+    return Math.min(waitMs, ((own * turns + 1) / device.parallel) * taskMs);
   }
 
   /**

@@ -14,7 +14,7 @@ import {
   type TaskTraits,
   type Waiting,
 } from './task-group.js';
-import { Tenants, type Tenant } from './tenants.js';
+import { Tenants, type TasksAhead, type Tenant, type TenantShare } from './tenants.js';
 import type { TimeSlice } from './time-slices.js';
 import { TurnOrder } from './turn-order.js';
 
@@ -227,6 +227,11 @@ export class Scheduler<T extends Schedulable<T>> {
     return true;
   }
 
+  /** What a new task of a tenant would find here. */
+  aheadOf(share: TenantShare): TasksAhead {
+    return this.tenants.aheadOf(share);
+  }
+
   /** A tenant had so much of other devices of the pool that this one is of: here it goes behind others for it. */
   chargeElsewhere(tenant: string, deviceMs: number): void {
     this.tenants.owe(tenant, deviceMs);
@@ -252,6 +257,7 @@ export class Scheduler<T extends Schedulable<T>> {
     this.underWay -= 1;
     this.landed(sent);
     this.tasksSent -= sent.tasks.length;
+    for (const tenant of sent.tenants) tenant.sent -= 1;
     sent.group.underWay -= 1;
     const { model, policy } = sent.group;
     if (policy.instances > 0) count(this.underWayOfModel, model, -1);
@@ -620,6 +626,7 @@ export class Scheduler<T extends Schedulable<T>> {
     this.payOwed(batch);
     this.underWay += 1;
     this.tasksSent += tasks.length;
+    for (const tenant of tenants) tenant.sent += 1;
     group.underWay += 1;
     if (policy.instances > 0) count(this.underWayOfModel, model, 1);
     this.turns.lastModel = model;

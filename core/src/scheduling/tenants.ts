@@ -8,10 +8,26 @@ export interface Tenant {
   virtualMs: number;
   /** Its tasks that wait. */
   waiting: number;
+  /** Its tasks on the device. */
+  sent: number;
   /** Undefined: as much as its weight gives it. */
   slice: SliceAccount | undefined;
   /** Device time that it had elsewhere and that is not charged here yet, milliseconds. */
   owedMs: number;
+}
+
+/** Whose tasks they are, and what part of device time is theirs beside others. */
+export interface TenantShare {
+  readonly tenant: string;
+  readonly weight: number;
+}
+
+/** What is in front of a new task of a tenant. */
+export interface TasksAhead {
+  /** Tasks of the tenant that wait, or are on the device. */
+  readonly own: number;
+  /** How many times the time of one of them passes until the turn of the next, as others with tasks have theirs by weight. */
+  readonly turns: number;
 }
 
 /** Idle tenants are forgotten in one go past this many. */
@@ -70,6 +86,17 @@ export class Tenants {
     return this.byName.get(name)?.waiting ?? 0;
   }
 
+  aheadOf({ tenant: name, weight }: TenantShare): TasksAhead {
+    let own = 0;
+    let otherWeights = 0;
+    for (const tenant of this.byName.values()) {
+      const tasks = tenant.waiting + tenant.sent;
+      if (tenant.name === name) own = tasks;
+      else if (tasks > 0) otherWeights += tenant.weight;
+    }
+    return { own, turns: 1 + otherWeights / weight };
+  }
+
   /** To be called for the tenant whose turn it is, before it is charged. */
   serve(tenant: Tenant): void {
     this.servedMs = Math.max(this.servedMs, tenant.virtualMs);
@@ -110,7 +137,7 @@ export class Tenants {
     let tenant = this.byName.get(name);
     if (tenant === undefined) {
       if (this.byName.size >= tenantsMax) this.forgetIdle();
-      tenant = { name, weight: 1, virtualMs: 0, waiting: 0, slice: undefined, owedMs: 0 };
+      tenant = { name, weight: 1, virtualMs: 0, waiting: 0, sent: 0, slice: undefined, owedMs: 0 };
       this.byName.set(name, tenant);
     }
     return tenant;
@@ -118,7 +145,8 @@ export class Tenants {
 
   private forgetIdle(): void {
     for (const [name, tenant] of this.byName) {
-      if (tenant.waiting === 0 && tenant.virtualMs <= this.servedMs) this.byName.delete(name);
+      const isIdle = tenant.waiting + tenant.sent === 0;
+      if (isIdle && tenant.virtualMs <= this.servedMs) this.byName.delete(name);
     }
   }
 }

@@ -323,3 +323,40 @@ describe('a backend that makes the batches itself', () => {
     expect(queue.load).toBe(0);
   });
 });
+
+describe('how long a new task would wait', () => {
+  it('depends on whose it is: others go before it only as far as their shares let them', async () => {
+    let open = () => undefined as unknown;
+    const gates: Promise<void>[] = [Promise.resolve()];
+    const backend = new TestBackend('gpu', [singleOp('infer')], async (batch) => {
+      await gates[0];
+      return batch.map(() => value(1));
+    });
+    backend.computeMs = 10;
+    const queue = queueOver(backend);
+    const alone = policy({ itemsMax: 1 });
+    const flood = (i: number) => add(queue, taskOf(i, alone, { tenant: 'flood' })).done;
+    // What a task takes is known from this one: a part of 10 ms, as an average of late.
+    await flood(0);
+    gates[0] = new Promise((resolve) => {
+      open = () => {
+        resolve();
+      };
+    });
+    expect(queue.waitMs).toBe(0);
+    const floods = Array.from({ length: 20 }, (_, i) => flood(i));
+    const taskMs = queue.waitMs / 20;
+    expect(taskMs).toBeGreaterThan(0);
+    const waitOf = (tenant: string, weight = 1) => queue.waitMsOf({ tenant, weight }) / taskMs;
+    // Anybody's is behind all; of who has nothing there, behind what is on the device.
+    expect(waitOf('flood')).toBeCloseTo(20);
+    expect(waitOf('quiet')).toBeCloseTo(1);
+    const quiet = add(queue, taskOf(1, alone, { tenant: 'quiet' })).done;
+    expect(waitOf('quiet')).toBeCloseTo(3);
+    expect(waitOf('quiet', 3)).toBeCloseTo(1 + 4 / 3);
+    open();
+    await Promise.all([...floods, quiet]);
+    expect(waitOf('quiet')).toBe(0);
+    expect(queue.waitMsOf({ tenant: 'flood', weight: 1 })).toBe(0);
+  });
+});

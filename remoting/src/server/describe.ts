@@ -53,7 +53,7 @@ export class Describing extends Held {
     const { registry } = front.runtime;
     registry.devices.forEach((device, index) => {
       const { version } = registry.backendOf(device);
-      front.send(deviceFrame(id, device, index, version, front.watch.of(device)));
+      front.send(deviceFrame(id, device, index, version, front.watch.of(device, front.share)));
     });
     for (const backend of registry.all) {
       for (const op of backend.ops) {
@@ -65,7 +65,7 @@ export class Describing extends Held {
     if (watches && !this.isReleased && !this.isClosed) {
       this.stopListening = front.watch.listen((device, state) => {
         front.send({ type: 'HEALTH', id, device, ...state });
-      });
+      }, front.share);
     }
     front.answer({ type: 'DONE', id }, [], watches);
   }

@@ -1,4 +1,4 @@
-import { messageOf, type Device, type Runtime } from '@axle/core/internal';
+import { messageOf, type Device, type Runtime, type TenantShare } from '@axle/core/internal';
 
 import type { HealthFrame } from '../wire/frames.js';
 import { settledWithin } from '../settled-within.js';
@@ -18,10 +18,17 @@ const shortWaitUs = 1000;
 
 const unasked: DeviceState = { state: 'OK', waitUs: 0, message: '' };
 
+interface Listener {
+  readonly tell: StateListener;
+  readonly share: TenantShare | undefined;
+  /** By device. */
+  readonly told: Map<string, DeviceState>;
+}
+
 /** How the devices of a runtime are: asked for every so often while somebody listens, and told of when it changes. */
 export class DeviceWatch {
-  private readonly known = new Map<string, DeviceState>();
-  private readonly listeners = new Set<StateListener>();
+  private readonly known = new Map<string, Pick<DeviceState, 'state' | 'message'>>();
+  private readonly listeners = new Set<Listener>();
   private timer: NodeJS.Timeout | undefined = undefined;
   private asking: Promise<void> | undefined = undefined;
 
@@ -31,9 +38,14 @@ export class DeviceWatch {
     private readonly everyMs = 1000,
   ) {}
 
-  /** As the device said last; OK before it was asked. */
-  of(device: Device): DeviceState {
-    return this.known.get(device.id) ?? unasked;
+  /**
+   * As the device said last; OK before it was asked.
+   *
+   * @param share whose wait for it is meant; undefined: that of one who waits for all that is there
+   */
+  of(device: Device, share?: TenantShare): DeviceState {
+    const known = this.known.get(device.id) ?? unasked;
+    return { ...known, waitUs: toWireUs(this.runtime.waitMsOf(device, share)) };
   }
 
   /** Asks all; does not wait for long for those that do not answer. */
@@ -41,8 +53,15 @@ export class DeviceWatch {
     await settledWithin(this.ask(), askMsMax);
   }
 
-  /** @returns what ends it */
-  listen(listener: StateListener): () => void {
+  /**
+   * Tells of what is other than `of` says now.
+   *
+   * @returns what ends it
+   */
+  listen(tell: StateListener, share?: TenantShare): () => void {
+    const { devices } = this.runtime.registry;
+    const told = new Map(devices.map((device) => [device.id, this.of(device, share)]));
+    const listener: Listener = { tell, share, told };
     this.listeners.add(listener);
     this.timer ??= setInterval(() => void this.ask(), this.everyMs).unref();
     return () => {
@@ -64,22 +83,23 @@ export class DeviceWatch {
     const { devices } = this.runtime.registry;
     await Promise.all(
       devices.map(async (device, index) => {
-        const state = await this.stateOf(device);
-        if (!isNews(this.of(device), state)) return;
-        this.known.set(device.id, state);
-        for (const listener of this.listeners) listener(index, state);
+        this.known.set(device.id, await this.stateOf(device));
+        for (const { tell, share, told } of this.listeners) {
+          const state = this.of(device, share);
+          if (!isNews(told.get(device.id) ?? unasked, state)) continue;
+          told.set(device.id, state);
+          tell(index, state);
+        }
       }),
     );
   }
 
-  private async stateOf(device: Device): Promise<DeviceState> {
-    const { runtime } = this;
-    const waitUs = toWireUs(runtime.waitMsOf(device));
+  private async stateOf(device: Device): Promise<Pick<DeviceState, 'state' | 'message'>> {
     try {
-      const { state, message } = await runtime.registry.backendOf(device).health(device);
-      return { state, message, waitUs };
+      const { state, message } = await this.runtime.registry.backendOf(device).health(device);
+      return { state, message };
     } catch (error) {
-      return { state: 'LOST', message: messageOf(error), waitUs };
+      return { state: 'LOST', message: messageOf(error) };
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { AxleError, Runtime, Session, Tensor } from '@axle/core/internal';
+import type { AxleError, Runtime, Session, TenantShare, Tensor } from '@axle/core/internal';
 
 import type { GuestMemory } from '../shared-memory/guest-memory.js';
 import type { ServerArena } from '../shared-memory/server-arena.js';
@@ -15,6 +15,8 @@ export interface Front {
   /** The client over its connections; undefined: it does not resume. */
   readonly client: ClientRecord | undefined;
   readonly watch: DeviceWatch;
+  /** As whom the client waits for devices; undefined: it acts for others, too, and is told of all that waits. */
+  readonly share: TenantShare | undefined;
   /** What is kept for the client beyond its request is charged to `tenant.usage`. */
   readonly tenant: Tenant;
   /** Longest payload that the client takes. */

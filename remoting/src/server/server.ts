@@ -415,7 +415,8 @@ export class Server {
         requests.tenant = client.session.tenant;
         this.newcomers.remove(arrived);
         this.fronts.set(front, client);
-        return { session: client.session, tenant: client.identity.tenant };
+        const actsForOthers = (client.identity.token?.mayActFor.length ?? 0) > 0;
+        return { session: client.session, tenant: client.identity.tenant, actsForOthers };
       },
       onClosed: () => {
         const tenant = this.fronts.get(front)?.identity.tenant;

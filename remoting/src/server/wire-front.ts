@@ -8,6 +8,7 @@ import {
   directCallsMode,
   type Runtime,
   type Session,
+  type TenantShare,
   type Tensor,
 } from '@axle/core/internal';
 
@@ -89,6 +90,8 @@ interface Failure {
 export interface Admitted {
   readonly session: Session;
   readonly tenant: Tenant;
+  /** It may act for other tenants, too; default: it may not. */
+  readonly actsForOthers?: boolean;
 }
 
 /** Memory to share with the client of one connection. */
@@ -183,6 +186,11 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
 
   get tenant(): Tenant {
     return (this.greeted as Admitted).tenant;
+  }
+
+  get share(): TenantShare | undefined {
+    const { session, actsForOthers } = this.greeted as Admitted;
+    return actsForOthers === true ? undefined : session;
   }
 
   get openHandles(): number {
