@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { Duplex, PassThrough } from 'node:stream';
 
+import { AxleError } from 'axle';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 
@@ -127,6 +129,40 @@ describe('an instance that breaks the rules of its channel', () => {
     });
     for (const frame of frames) fromInstance.write(frame);
     expect(await fails).toBe('DATA_LOSS');
+  });
+
+  it('gives no answer any more, though it is not gone yet', async () => {
+    const fromInstance = new PassThrough();
+    const toInstance = new PassThrough();
+    toInstance.resume();
+    const told: string[] = [];
+    const channel = new CallChannel(Duplex.from({ readable: fromInstance, writable: toInstance }), {
+      timeoutMs: 60_000,
+      graceMs: 1,
+      deaf: () => undefined,
+      hung: () => told.push('hung'),
+      retire: (reason) => told.push(reason),
+      broken: ({ code }) => told.push(code),
+    });
+    channel.invoke(
+      {
+        ...{ id: '1', functionName: 'f', method: 'GET', path: '/', query: '', headers: {} },
+        ...{ body: endless(), signal: new AbortController().signal },
+      },
+      {
+        answered: () => told.push('answered'),
+        failed: ({ message }) => told.push(message),
+        freed: () => undefined,
+      },
+    );
+    fromInstance.write(noHead);
+    await expect.poll(() => told).toEqual(['DATA_LOSS']);
+    fromInstance.write(answer);
+    fromInstance.write(noHead);
+    fromInstance.end();
+    await once(fromInstance, 'end');
+    channel.close(new AxleError('INTERNAL', 'it is gone'));
+    expect(told).toEqual(['DATA_LOSS', 'it is gone']);
   });
 });
 

@@ -50,6 +50,8 @@ export class CallChannel {
   private settleReady!: { resolve: () => void; reject: (error: AxleError) => void };
   private onQuiet: (() => void) | undefined;
   private isDeaf = false;
+  /** What came was no frame: what comes after it, until the instance is gone, is nothing either. */
+  private isBroken = false;
 
   constructor(
     private readonly stream: Duplex,
@@ -64,10 +66,11 @@ export class CallChannel {
       this.take(frame);
     });
     stream.on('data', (chunk: Buffer) => {
-      if (this.end !== undefined) return;
+      if (this.end !== undefined || this.isBroken) return;
       try {
         reader.push(chunk);
       } catch (error) {
+        this.isBroken = true;
         this.options.broken(error as AxleError);
       }
     });
