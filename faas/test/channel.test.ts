@@ -151,7 +151,7 @@ describe('an instance that breaks the rules of its channel', () => {
       },
       {
         answered: () => told.push('answered'),
-        failed: ({ message }) => told.push(message),
+        failed: (error) => told.push((error as AxleError).message),
         freed: () => undefined,
       },
     );
