@@ -415,8 +415,9 @@ export class Server {
         requests.tenant = client.session.tenant;
         this.newcomers.remove(arrived);
         this.fronts.set(front, client);
-        const actsForOthers = (client.identity.token?.mayActFor.length ?? 0) > 0;
-        return { session: client.session, tenant: client.identity.tenant, actsForOthers };
+        const { identity, session } = client;
+        const actsForOthers = (identity.token?.mayActFor.length ?? 0) > 0;
+        return { session, tenant: identity.tenant, share: actsForOthers ? undefined : session };
       },
       onClosed: () => {
         const tenant = this.fronts.get(front)?.identity.tenant;

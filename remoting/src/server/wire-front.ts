@@ -90,8 +90,8 @@ interface Failure {
 export interface Admitted {
   readonly session: Session;
   readonly tenant: Tenant;
-  /** It may act for other tenants, too; default: it may not. */
-  readonly actsForOthers?: boolean;
+  /** As `Front.share`. */
+  readonly share?: TenantShare | undefined;
 }
 
 /** Memory to share with the client of one connection. */
@@ -189,8 +189,7 @@ export class WireFront implements ConnectionHandler, Front, ClientConnection, La
   }
 
   get share(): TenantShare | undefined {
-    const { session, actsForOthers } = this.greeted as Admitted;
-    return actsForOthers === true ? undefined : session;
+    return (this.greeted as Admitted).share;
   }
 
   get openHandles(): number {
